@@ -1,0 +1,77 @@
+"""What one can do with sessions, wherever the backends are: here or in a Jupyter server."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+from jupyter_sessions.backends.base import Output
+from jupyter_sessions.model import SessionInfo, SessionSpec
+from jupyter_sessions.service import BackendInfo, Listing
+
+
+class Api(Protocol):
+    """The part of `Service` that faces use; `RemoteService` offers it over HTTP."""
+
+    async def list(
+        self, *, status: str = "live", backend: str | None = None, limit: int | None = None, offset: int = 0
+    ) -> Listing:
+        """Sessions, most recently changed first."""
+        ...
+
+    async def get(self, backend: str, id: str) -> SessionInfo:
+        """One session."""
+        ...
+
+    async def find(self, ref: str) -> SessionInfo:
+        """A session by what people call it."""
+        ...
+
+    async def describe(self) -> builtins.list[BackendInfo]:
+        """All backends."""
+        ...
+
+    async def create(self, spec: SessionSpec) -> SessionInfo:
+        """Ask for a session; its row at once."""
+        ...
+
+    async def destroy(
+        self, backend: str, id: str, *, forced: bool = False, recursive: bool = False
+    ) -> SessionInfo:
+        """End or cancel a session."""
+        ...
+
+    async def restart(self, backend: str, id: str) -> SessionInfo:
+        """Restart a session."""
+        ...
+
+    async def rename(self, backend: str, id: str, name: str) -> SessionInfo:
+        """Call a session otherwise."""
+        ...
+
+    async def logs(self, backend: str, id: str) -> str:
+        """What a session printed."""
+        ...
+
+    def wait(
+        self, backend: str, id: str, until: Callable[[SessionInfo], bool]
+    ) -> AsyncIterator[SessionInfo]:
+        """Its rows as they change, up to one that `until` holds for."""
+        ...
+
+    def execute(self, backend: str, id: str, code: str, *, stdin: bool = False) -> AsyncIterator[Output]:
+        """Run code in a session."""
+        ...
+
+    async def interrupt(self, backend: str, id: str) -> None:
+        """Interrupt what runs."""
+        ...
+
+    async def input(self, backend: str, id: str, run: str, text: str) -> None:
+        """Answer a run that asked for input."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...

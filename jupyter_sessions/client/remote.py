@@ -1,0 +1,181 @@
+"""Sessions through a Jupyter server's extension."""
+
+from __future__ import annotations
+
+import builtins
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+from jupyter_sessions import errors
+from jupyter_sessions.backends.base import Output
+from jupyter_sessions.model import SessionInfo, SessionSpec
+from jupyter_sessions.service import BackendInfo, Listing, find
+from jupyter_sessions.wire import sse
+from jupyter_sessions.wire.access import SCHEME, Access
+
+TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+T = TypeVar("T")
+
+
+class RemoteService:
+    """The same as `Service`, in a Jupyter server."""
+
+    def __init__(self, access: Access) -> None:
+        verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=access.ca_file) if access.ca_file else True
+        self._http = httpx.AsyncClient(
+            base_url=access.url + "jupyter-sessions",
+            headers={"Authorization": f"{SCHEME} {access.token}"},
+            transport=httpx.AsyncHTTPTransport(uds=access.socket) if access.socket else None,
+            verify=verify,
+            timeout=TIMEOUT,
+            trust_env=False,
+        )
+
+    async def alive(self) -> bool:
+        """Whether the server answers, and lets us in."""
+        try:
+            response = await self._http.get("/sessions", params={"limit": "0"}, timeout=5.0)
+        except httpx.TransportError:
+            return False
+        return response.status_code == 200
+
+    async def list(
+        self, *, status: str = "live", backend: str | None = None, limit: int | None = None, offset: int = 0
+    ) -> Listing:
+        """Sessions, most recently changed first."""
+        given = {"status": status, "backend": backend, "limit": limit, "offset": offset}
+        params = {key: str(value) for key, value in given.items() if value is not None}
+        return await self._ask(Listing, "GET", "/sessions", params=params)
+
+    async def get(self, backend: str, id: str) -> SessionInfo:
+        """One session."""
+        return await self._ask(SessionInfo, "GET", f"/sessions/{backend}/{id}")
+
+    async def find(self, ref: str) -> SessionInfo:
+        """A session by what people call it."""
+        return await find(self, ref)
+
+    async def describe(self) -> builtins.list[BackendInfo]:
+        """All backends."""
+        answer = await self._ask(dict[str, Any], "GET", "/backends")
+        return msgspec.convert(answer["backends"], builtins.list[BackendInfo])
+
+    async def create(self, spec: SessionSpec) -> SessionInfo:
+        """Ask for a session; its row at once."""
+        return await self._ask(SessionInfo, "POST", "/sessions", body=spec)
+
+    async def destroy(
+        self, backend: str, id: str, *, forced: bool = False, recursive: bool = False
+    ) -> SessionInfo:
+        """End or cancel a session."""
+        params = {key: "true" for key, on in {"forced": forced, "recursive": recursive}.items() if on}
+        return await self._ask(SessionInfo, "DELETE", f"/sessions/{backend}/{id}", params=params)
+
+    async def restart(self, backend: str, id: str) -> SessionInfo:
+        """Restart a session."""
+        return await self._patch(backend, id, {"action": "restart"})
+
+    async def rename(self, backend: str, id: str, name: str) -> SessionInfo:
+        """Call a session otherwise."""
+        return await self._patch(backend, id, {"name": name})
+
+    async def _patch(self, backend: str, id: str, body: dict[str, str]) -> SessionInfo:
+        return await self._ask(SessionInfo, "PATCH", f"/sessions/{backend}/{id}", body=body)
+
+    async def logs(self, backend: str, id: str) -> str:
+        """What a session printed."""
+        return (await self._ask(dict[str, str], "GET", f"/sessions/{backend}/{id}/logs"))["logs"]
+
+    async def wait(
+        self, backend: str, id: str, until: Callable[[SessionInfo], bool]
+    ) -> AsyncIterator[SessionInfo]:
+        """Its rows as they change, up to one that `until` holds for."""
+        async with self._stream("GET", "/events") as events:
+            row = await self.get(backend, id)
+            yield row
+            while not until(row):
+                event = await anext(events)
+                if f'"{id}"' in event.data:
+                    row = await self.get(backend, id)
+                    yield row
+
+    async def execute(self, backend: str, id: str, code: str, *, stdin: bool = False) -> AsyncIterator[Output]:
+        """Run code in a session."""
+        body = {"code": code, "stdin": stdin}
+        async with self._stream("POST", f"/sessions/{backend}/{id}/execute", body=body) as events:
+            async for event in events:
+                if event.name == "output":
+                    yield msgspec.json.decode(event.data, type=Output)
+                elif event.name == "error":
+                    raise errors.from_wire(event.json(), 500)
+
+    async def interrupt(self, backend: str, id: str) -> None:
+        """Interrupt what runs."""
+        await self._send("POST", f"/sessions/{backend}/{id}/interrupt")
+
+    async def input(self, backend: str, id: str, run: str, text: str) -> None:
+        """Answer a run that asked for input."""
+        await self._send("POST", f"/sessions/{backend}/{id}/input", body={"run": run, "text": text})
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self._http.aclose()
+
+    async def _ask(
+        self, kind: type[T], method: str, path: str, *, body: object = None, params: dict[str, str] | None = None
+    ) -> T:
+        response = await self._send(method, path, body=body, params=params)
+        try:
+            return msgspec.json.decode(response.content, type=kind)
+        except msgspec.MsgspecError as error:
+            raise errors.BadAnswer(f"The Jupyter server gave an answer that cannot be read: {error}.") from None
+
+    async def _send(
+        self, method: str, path: str, *, body: object = None, params: dict[str, str] | None = None
+    ) -> httpx.Response:
+        request = self._http.build_request(method, path, content=_encoded(body), params=params)
+        try:
+            response = await self._http.send(request)
+        except httpx.TransportError as error:
+            raise _lost(error) from error
+        return _checked(response)
+
+    @asynccontextmanager
+    async def _stream(self, method: str, path: str, body: object = None) -> AsyncIterator[AsyncIterator[sse.ServerEvent]]:
+        timeout = httpx.Timeout(30.0, connect=5.0)
+        request = self._http.build_request(method, path, content=_encoded(body), timeout=timeout)
+        try:
+            response = await self._http.send(request, stream=True)
+            try:
+                if response.is_error:
+                    await response.aread()
+                    _checked(response)
+                yield sse.parse(response.aiter_lines())
+            finally:
+                await response.aclose()
+        except httpx.TransportError as error:
+            raise _lost(error) from error
+
+
+def _encoded(body: object) -> bytes | None:
+    return None if body is None else msgspec.json.encode(body)
+
+
+def _checked(response: httpx.Response) -> httpx.Response:
+    if not response.is_success:
+        try:
+            body = msgspec.json.decode(response.content)
+        except msgspec.DecodeError:
+            body = None
+        raise errors.from_wire(body, response.status_code)
+    return response
+
+
+def _lost(error: httpx.TransportError) -> errors.SessionError:
+    why = str(error) or type(error).__name__
+    return errors.BackendUnavailable(f"The Jupyter server cannot be reached: {why}.", hint="Is it still running?")

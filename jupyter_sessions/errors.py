@@ -1,0 +1,171 @@
+"""What can go wrong, each with an HTTP status and a sentence for people.
+
+    SessionError                      500  anything below, or unforeseen
+    ├── InvalidRequest                400  a field is missing, malformed or unknown
+    │   └── UnknownImage              400  no such environment; names the nearest
+    ├── Unauthorized                  401  no or wrong credentials
+    ├── Forbidden                     403  valid credentials, not allowed
+    ├── NotFound                      404  no such thing
+    │   ├── SessionNotFound           404
+    │   └── UnknownBackend            404
+    ├── AlreadyExists                 409  a live session has that name
+    ├── Ambiguous                     409  several live sessions match
+    ├── NotRunning                    409  the session is not in a state to do that
+    ├── NotEnough                     412  more than the backend can ever give
+    ├── CellFailed                    422  the code that ran in a session raised
+    ├── NotSupported                  501  this backend cannot do that
+    ├── LaunchFailed                  500  the session's process could not be started
+    ├── BadAnswer                     502  a backend talks nonsense
+    ├── BackendUnavailable            503  a backend cannot be reached
+    └── BackendTimeout                504  a backend did not answer in time
+
+Over the wire an error is ``{"message", "reason", "hint"?, "field"?}``; `from_wire` builds it again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class SessionError(Exception):
+    """Base of all errors of this package.
+
+    `message` is one sentence for people, `hint` what to do about it, `field` the parameter it is about.
+    """
+
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, hint: str = "", field: str = "", data: Any = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.field = field
+        self.data = data
+
+    @property
+    def reason(self) -> str:
+        """The kind of error, stable for programs: the class name."""
+        return type(self).__name__
+
+    def to_wire(self) -> dict[str, Any]:
+        """The JSON body that says this error over HTTP."""
+        body: dict[str, Any] = {"message": self.message, "reason": self.reason}
+        extra = {"hint": self.hint, "field": self.field, "data": self.data}
+        return body | {key: value for key, value in extra.items() if value}
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class InvalidRequest(SessionError):
+    """A field of the request is missing, malformed or unknown."""
+
+    status = 400
+
+
+class UnknownImage(InvalidRequest):
+    """The backend has no such environment or image."""
+
+
+class Unauthorized(SessionError):
+    """No credentials, or wrong ones."""
+
+    status = 401
+
+
+class Forbidden(SessionError):
+    """The credentials are valid but do not allow this."""
+
+    status = 403
+
+
+class NotFound(SessionError):
+    """There is no such thing."""
+
+    status = 404
+
+
+class SessionNotFound(NotFound):
+    """No session has that name or id."""
+
+
+class UnknownBackend(NotFound):
+    """No backend of that name is configured."""
+
+
+class AlreadyExists(SessionError):
+    """A live session has that name already; `data` holds its id."""
+
+    status = 409
+
+
+class Ambiguous(SessionError):
+    """Several live sessions match the reference."""
+
+    status = 409
+
+
+class NotRunning(SessionError):
+    """The session is not in a state in which this can be done."""
+
+    status = 409
+
+
+class NotEnough(SessionError):
+    """More than the backend can ever give was asked for."""
+
+    status = 412
+
+
+class CellFailed(SessionError):
+    """Code that ran in a session raised; the remote traceback has been shown already."""
+
+    status = 422
+
+
+class NotSupported(SessionError):
+    """The backend cannot do that."""
+
+    status = 501
+
+
+class LaunchFailed(SessionError):
+    """The session's process could not be started."""
+
+
+class BadAnswer(SessionError):
+    """A backend answered with something that is not its protocol."""
+
+    status = 502
+
+
+class BackendUnavailable(SessionError):
+    """A backend cannot be reached."""
+
+    status = 503
+
+
+class BackendTimeout(SessionError):
+    """A backend did not answer in time."""
+
+    status = 504
+
+
+def _tree(base: type[SessionError]) -> dict[str, type[SessionError]]:
+    found = {base.__name__: base}
+    for child in base.__subclasses__():
+        found |= _tree(child)
+    return found
+
+
+def from_wire(body: object, status: int) -> SessionError:
+    """The error that `SessionError.to_wire` wrote; a `SessionError` if the body is none of ours."""
+    if not isinstance(body, dict) or "message" not in body:
+        return BadAnswer(f"The server answered {status} without saying why.")
+    kind = _tree(SessionError).get(str(body.get("reason")), SessionError)
+    return kind(
+        str(body["message"]),
+        hint=str(body.get("hint") or ""),
+        field=str(body.get("field") or ""),
+        data=body.get("data"),
+    )

@@ -1,0 +1,109 @@
+"""Run the manager: ``python -m jupyter_sessions.manager``. Backends start it; nobody needs to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+from jupyter_sessions import __version__, config
+from jupyter_sessions.manager.app import make_app, serve, until_idle
+from jupyter_sessions.manager.claim import claim
+from jupyter_sessions.manager.events import Bus
+from jupyter_sessions.manager.runtime import capacity, gpus, limits
+from jupyter_sessions.manager.scheduler import Capacity
+from jupyter_sessions.manager.sessions import Sessions
+from jupyter_sessions.manager.store import Store
+from jupyter_sessions.model import GPU_SLOT, parse_slots
+from jupyter_sessions.wire.identity import here, identify
+from jupyter_sessions.wire.places import Contact, Place, place
+
+log = logging.getLogger("jupyter_sessions")
+
+_MIB = 1024**2
+
+
+def main() -> int:
+    """Become the manager of this user on this host; 0 also if there is one already."""
+    os.umask(0o077)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    claimed = claim(place())
+    if claimed is None:
+        log.info("another manager is running")
+        return 0
+    asyncio.run(manage(*claimed))
+    return 0
+
+
+async def manage(where: Place, keep_fd: int) -> None:
+    """Serve until told to stop, or until nothing has lived here for a while."""
+    settings = config.load()
+    store = Store(where.folder / "sessions.db")
+    last, now = store.last_host(), here()
+    run_folder = where.run_folder()
+    sessions = Sessions(
+        store=store,
+        bus=Bus(),
+        capacity=_capacity(settings),
+        limits=_limits(settings, run_folder.name, where.folder / "cages"),
+        run_folder=run_folder,
+        state_folder=where.folder,
+        keep_fds=(keep_fd,),
+        on_live=lambda live: _mark(where.live_file, live),
+    )
+    sessions.adopt(last, now)
+    store.set_host(now)
+    app = make_app(store, sessions)
+    socket = run_folder / "manager.sock"
+    socket.unlink(missing_ok=True)
+    runner, url = await serve(app, str(socket))
+    identity = identify(os.getpid())
+    assert identity is not None
+    contact = Contact(identity=identity, socket=str(socket), url=url, keypair=store.keypair(), version=__version__)
+    where.write_contact(contact)
+    log.info("manager %s listens on %s and %s", __version__, socket, url)
+    await _until_told(asyncio.create_task(until_idle(app, settings.manager_timeout)))
+    where.contact_file.unlink(missing_ok=True)
+    await sessions.close()
+    await runner.cleanup()
+    store.close()
+
+
+def _capacity(settings: config.JupyterSessions) -> Capacity:
+    found = capacity.detect(os.environ)
+    slots = {"cpu": found.cpu, "mem": Decimal(found.mem // _MIB * _MIB)}
+    devices = gpus.configured(settings.gpus) if settings.gpus else gpus.discover(os.environ)
+    slots[GPU_SLOT] = Decimal(len(devices))
+    for name, most in parse_slots(settings.max_resources).items():
+        slots[name] = min(slots.get(name, most), most)
+    uuids = [gpu.uuid for gpu in devices[: int(slots[GPU_SLOT])]]
+    return Capacity(slots, uuids, settings.max_sessions)
+
+
+def _limits(settings: config.JupyterSessions, key: str, records: Path) -> limits.Limits:
+    if settings.cgroups:
+        return limits.choose(key=key, records=records)
+    return limits.choose(key=key, records=records, drivers=())
+
+
+def _mark(file: Path, live: bool) -> None:
+    if live:
+        file.touch()
+    else:
+        file.unlink(missing_ok=True)
+
+
+async def _until_told(idle: asyncio.Task[None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, idle.cancel)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    await asyncio.wait([idle])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

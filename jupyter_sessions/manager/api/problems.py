@@ -1,0 +1,93 @@
+"""Errors as Backend.AI's managers say them: problem JSON with `type`, `title`, `msg` and `data`.
+
+Source: section 1.6 of the protocol as run against clients 23.9.10 to 26.9.6, which index `type`
+and `title` without looking. `reason`, `hint` and `field` are members of ours besides.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from jupyter_sessions import errors
+from jupyter_sessions.errors import SessionError
+from jupyter_sessions.manager.runtime.launch import LaunchError
+
+log = logging.getLogger("jupyter_sessions")
+
+_PREFIX = "https://api.backend.ai/probs/"
+_KINDS: dict[type[SessionError], tuple[int, str, str]] = {
+    errors.InvalidRequest: (400, "invalid-api-params", "Missing or invalid API parameters."),
+    errors.Unauthorized: (401, "auth-failed", "Credential/signature mismatch."),
+    errors.Forbidden: (403, "generic-forbidden", "Forbidden operation."),
+    errors.SessionNotFound: (404, "object-not-found", "No such session."),
+    errors.NotFound: (404, "object-not-found", "No such object."),
+    errors.Ambiguous: (404, "too-many-sessions-matched", "Too many sessions matched."),
+    errors.AlreadyExists: (
+        400,
+        "session-already-exists",
+        "The session already exists but you requested not to reuse existing one.",
+    ),
+    errors.NotRunning: (400, "invalid-api-params", "The session is not running."),
+    errors.NotEnough: (412, "quota-exceeded", "You have reached your resource limit."),
+    errors.NotSupported: (400, "invalid-api-params", "Not supported."),
+    errors.LaunchFailed: (500, "kernel-creation-failed", "Kernel creation has failed."),
+}
+_OTHER = (500, "internal-server-error", "Internal server error.")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class BadAuthParams(SessionError):
+    """The authorization headers cannot be read."""
+
+    status = 400
+
+
+def problem(error: SessionError, *, legacy: bool = False) -> web.Response:
+    """The answer that says an error. With `legacy` (API up to v5), too large a request is 406."""
+    status, kind, title = next((_KINDS[base] for base in type(error).__mro__ if base in _KINDS), _OTHER)
+    if isinstance(error, BadAuthParams):
+        status, kind, title = 400, "invalid-auth-params", "Missing or invalid authorization parameters."
+    if isinstance(error, errors.NotEnough) and legacy:
+        status = 406
+    data = error.data or ({error.field: error.message} if error.field else None)
+    return _answer(status, kind, title, msg=str(error), data=data, **{k: v for k, v in error.to_wire().items() if k != "data"})
+
+
+def _answer(status: int, kind: str, title: str, **members: Any) -> web.Response:
+    body = {"type": _PREFIX + kind, "title": title} | {key: value for key, value in members.items() if value}
+    return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/problem+json")
+
+
+@web.middleware
+async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns every error into problem JSON; what nobody foresaw is logged, and not shown."""
+    try:
+        return await handler(request)
+    except SessionError as error:
+        return problem(error, legacy=is_legacy(request))
+    except LaunchError as error:
+        return problem(errors.LaunchFailed(str(error)))
+    except web.HTTPNotFound:
+        return _answer(404, "url-not-found", "Unknown URL path.", data=request.path)
+    except web.HTTPMethodNotAllowed:
+        return _answer(405, "method-not-allowed", "HTTP Method Not Allowed.")
+    except web.HTTPRequestEntityTooLarge:
+        return problem(errors.InvalidRequest("The request is too large."))
+    except msgspec.MsgspecError as error:
+        return problem(errors.InvalidRequest(f"The request cannot be read: {error}."))
+    except web.HTTPException:
+        raise
+    except Exception:
+        log.exception("%s %s", request.method, request.path)
+        return _answer(*_OTHER, msg="The manager failed; its log says why.")
+
+
+def is_legacy(request: web.Request) -> bool:
+    """Whether the request speaks an API version up to v5, whose codes and bodies differ."""
+    version = request.headers.get("X-BackendAI-Version") or request.headers.get("X-Sorna-Version") or "v5"
+    return version[1:].partition(".")[0] in ("1", "2", "3", "4", "5")

@@ -1,0 +1,229 @@
+"""The manager's line to one kernel: its ports, what it says, and code run in it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import zmq
+import zmq.asyncio
+from jupyter_client.session import Session
+
+from jupyter_sessions.errors import NotRunning
+from jupyter_sessions.wire.places import private_folder, write_private
+
+_CHANNELS = {"shell": 1, "iopub": 2, "stdin": 3, "control": 4, "hb": 5}
+_OPEN_SECONDS = 0.005
+_SUBSCRIBE_SECONDS = 0.1
+
+Message = dict[str, Any]
+
+
+class Connection(msgspec.Struct, frozen=True):
+    """A kernel's connection file: ipc sockets in a private folder, and a key."""
+
+    folder: Path
+
+    @property
+    def file(self) -> Path:
+        """The file a kernel is started with."""
+        return self.folder / "kernel.json"
+
+    @property
+    def stem(self) -> str:
+        """What the paths of its sockets begin with; kept short, for a path has 107 bytes at most."""
+        return str(self.folder / "k")
+
+    def make(self) -> None:
+        """Write the file, with a new key unless there is one: front ends stay connected."""
+        private_folder(self.folder)
+        self.clear()
+        if self.file.exists():
+            return
+        ports = {f"{name}_port": port for name, port in _CHANNELS.items()}
+        scheme = {"transport": "ipc", "ip": self.stem, "signature_scheme": "hmac-sha256"}
+        write_private(self.file, msgspec.json.encode({**ports, **scheme, "key": secrets.token_hex(16)}))
+
+    def clear(self) -> None:
+        """Remove sockets that a kernel left behind."""
+        for path in self.folder.glob("k-*"):
+            path.unlink(missing_ok=True)
+
+    def bound(self) -> bool:
+        """True once the kernel listens."""
+        return os.path.exists(f"{self.stem}-{_CHANNELS['shell']}")
+
+    def key(self) -> bytes:
+        """The key that signs messages."""
+        return str(msgspec.json.decode(self.file.read_bytes())["key"]).encode()
+
+
+class Run:
+    """Code running in a kernel: its messages in the order they came, and how it ended."""
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        self.reply: Message | None = None
+        self.replied = asyncio.Event()
+        self.idle = False
+        self.waiting_input = False
+        self.password = False
+        self.messages: asyncio.Queue[Message | None] = asyncio.Queue()
+
+    @property
+    def finished(self) -> bool:
+        """True once the kernel answered and went idle: nothing more comes."""
+        return self.reply is not None and self.idle
+
+    def put(self, message: Message) -> None:
+        """Take in a message of the kernel."""
+        kind = message["header"]["msg_type"]
+        if kind == "status":
+            self.idle = self.idle or message["content"]["execution_state"] == "idle"
+        elif kind in ("execute_reply", "kernel_info_reply"):
+            self.reply = message["content"]
+            self.replied.set()
+        elif kind != "execute_input":
+            if kind == "input_request":
+                self.waiting_input, self.password = True, bool(message["content"].get("password"))
+            self.messages.put_nowait(message)
+        if self.finished:
+            self.messages.put_nowait(None)
+
+    def abandon(self, why: str) -> None:
+        """End it: the kernel is gone."""
+        if not self.finished:
+            self.reply = {"status": "error", "ename": "SessionEnded", "evalue": why, "traceback": [why]}
+            self.idle = True
+            self.messages.put_nowait(None)
+
+
+class KernelLink:
+    """Connected to all channels of a kernel; reads them until closed.
+
+    `on_output` sees every message on iopub, whoever caused it.
+    """
+
+    def __init__(self, connection: Connection, on_output: Callable[[Message], None]) -> None:
+        self._connection = connection
+        self._on_output = on_output
+        self._session = Session(key=connection.key(), username="jupyter_sessions")
+        self._context = zmq.asyncio.Context.instance()
+        self._runs: dict[str, Run] = {}
+        self._sockets: dict[str, zmq.asyncio.Socket] = {}
+        self._readers: list[asyncio.Task[None]] = []
+        self._heard = asyncio.Event()
+        self.busy = False
+
+    async def open(self) -> dict[str, Any]:
+        """Wait until the kernel listens and answers; its kernel_info. Cancel to give up."""
+        while not self._connection.bound():
+            await asyncio.sleep(_OPEN_SECONDS)
+        self._sockets = {name: self._connect(name) for name in ("iopub", "shell", "stdin", "control")}
+        self._readers = [asyncio.create_task(self._read(name)) for name in self._sockets]
+        while True:
+            run = self._send("shell", "kernel_info_request", {})
+            await run.replied.wait()
+            self._runs.pop(run.id, None)
+            if await self._subscribed():
+                return run.reply or {}
+
+    async def _subscribed(self) -> bool:
+        """Whether outputs reach us: a subscription takes effect some time after it is made."""
+        try:
+            async with asyncio.timeout(_SUBSCRIBE_SECONDS):
+                await self._heard.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def execute(self, code: str, *, stdin: bool = False) -> Run:
+        """Run code; it goes on however many look."""
+        content = {
+            "code": code,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": stdin,
+            "stop_on_error": False,
+        }
+        return self._send("shell", "execute_request", content)
+
+    def run(self, id: str) -> Run:
+        """A run by its id. Errors: NotRunning if it has ended and been read."""
+        try:
+            return self._runs[id]
+        except KeyError:
+            raise NotRunning(f"There is no run '{id}' in this session.", hint="Start a new one.", field="runId") from None
+
+    def forget(self, run: Run) -> None:
+        """Let go of a run that has been read to its end."""
+        self._runs.pop(run.id, None)
+
+    def input(self, run: Run, text: str) -> None:
+        """Answer a run that asked for input."""
+        run.waiting_input = False
+        self._session.send(self._sockets["stdin"], "input_reply", {"value": text})
+
+    def interrupt(self) -> None:
+        """Interrupt by message, for kernels that want it so."""
+        self._session.send(self._sockets["control"], "interrupt_request", {})
+
+    def shutdown(self) -> None:
+        """Ask the kernel to end."""
+        if "control" in self._sockets:
+            self._session.send(self._sockets["control"], "shutdown_request", {"restart": False})
+
+    def close(self, why: str) -> None:
+        """Disconnect; runs that have not ended, end."""
+        for reader in self._readers:
+            reader.cancel()
+        for socket in self._sockets.values():
+            socket.close(linger=100)
+        self._sockets = {}
+        for run in self._runs.values():
+            run.abandon(why)
+
+    def _connect(self, channel: str) -> zmq.asyncio.Socket:
+        socket = self._context.socket(zmq.SUB if channel == "iopub" else zmq.DEALER)
+        socket.linger = 100
+        socket.setsockopt(zmq.RECONNECT_IVL, 10)
+        socket.set_hwm(0)
+        if channel == "iopub":
+            socket.subscribe(b"")
+        else:
+            socket.identity = self._session.bsession
+        socket.connect(f"ipc://{self._connection.stem}-{_CHANNELS[channel]}")
+        return socket
+
+    def _send(self, channel: str, kind: str, content: dict[str, Any]) -> Run:
+        message = self._session.msg(kind, content)
+        run = self._runs[message["header"]["msg_id"]] = Run(message["header"]["msg_id"])
+        self._session.send(self._sockets[channel], message)
+        return run
+
+    async def _read(self, channel: str) -> None:
+        socket = self._sockets[channel]
+        while True:
+            frames = await socket.recv_multipart(copy=True)
+            try:
+                _, parts = self._session.feed_identities(frames)
+                message = self._session.deserialize(parts)
+            except (ValueError, TypeError):
+                continue
+            self._take(channel, message)
+
+    def _take(self, channel: str, message: Message) -> None:
+        if channel == "iopub":
+            self._heard.set()
+            if message["header"]["msg_type"] == "status":
+                self.busy = message["content"]["execution_state"] == "busy"
+            self._on_output(message)
+        run = self._runs.get(message["parent_header"].get("msg_id", ""))
+        if run is not None:
+            run.put(message)

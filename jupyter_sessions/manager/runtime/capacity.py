@@ -1,0 +1,112 @@
+"""How much of the machine there is for sessions: the least of all that bounds us."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import ROUND_DOWN, Decimal, InvalidOperation
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from jupyter_sessions.manager.runtime.limits import cgroup
+from jupyter_sessions.manager.runtime.limits.cgroup import UNIFIED, Place
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_log = logging.getLogger(__name__)
+
+
+class Capacity(msgspec.Struct, frozen=True):
+    """What all sessions together may have: `cpu` in cores, `mem` in bytes."""
+
+    cpu: Decimal
+    mem: int
+
+
+def detect(
+    environ: Mapping[str, str],
+    *,
+    root: Path = Path("/"),
+    max_cpu: Decimal | None = None,
+    max_mem: int | None = None,
+) -> Capacity:
+    """The least of machine, control groups with their ancestors, allowed CPUs, environment, maxima.
+
+    The environment is that of JupyterHub: CPU_LIMIT in cores, MEM_LIMIT in bytes (K, M, G, T too).
+    """
+    places = cgroup.own(root)
+    cpus = [_cpus(root), *_cpu_quotas(places), _cpu_limit(environ), max_cpu]
+    mems = [_memory(root), *_memory_limits(places), _mem_limit(environ), max_mem]
+    cpu = min(cpu for cpu in cpus if cpu is not None)
+    return Capacity(_rounded(cpu), min(mem for mem in mems if mem is not None))
+
+
+def _rounded(cpu: Decimal) -> Decimal:
+    return cpu.quantize(Decimal("0.01"), ROUND_DOWN).normalize() + 0
+
+
+def _cpus(root: Path) -> Decimal:
+    """CPUs this process may run on; the kernel's list leaves out those that are off or fenced."""
+    match = re.search(
+        r"^Cpus_allowed_list:\s*(\S+)", cgroup.read(root / "proc/self/status"), re.MULTILINE
+    )
+    if match is None:
+        return Decimal(os.cpu_count() or 1)
+    ranges = [part.split("-") for part in match[1].split(",")]
+    return Decimal(sum(int(ends[-1]) - int(ends[0]) + 1 for ends in ranges))
+
+
+def _memory(root: Path) -> int:
+    match = re.search(r"^MemTotal:\s*(\d+) kB", cgroup.read(root / "proc/meminfo"), re.MULTILINE)
+    return int(match[1]) * 1024 if match else int(psutil.virtual_memory().total)
+
+
+def _ancestors(places: Mapping[str, Place], controller: str) -> Iterable[Path]:
+    return places[controller].ancestors() if controller in places else ()
+
+
+def _cpu_quotas(places: Mapping[str, Place]) -> Iterator[Decimal]:
+    for folder in _ancestors(places, "cpu"):
+        quota = cgroup.read_int(folder / "cpu.cfs_quota_us")
+        period = cgroup.read_int(folder / "cpu.cfs_period_us")
+        if quota and period and quota > 0:
+            yield Decimal(quota) / period
+    for folder in _ancestors(places, UNIFIED):
+        words = cgroup.read(folder / "cpu.max").split()
+        if len(words) == 2 and words[0] != "max":
+            yield Decimal(words[0]) / Decimal(words[1])
+
+
+def _memory_limits(places: Mapping[str, Place]) -> Iterator[int]:
+    """v1 also tells what ancestors say that a container cannot see."""
+    for folder in _ancestors(places, "memory"):
+        limit = cgroup.read_int(folder / "memory.limit_in_bytes")
+        hidden = cgroup.read_key(folder / "memory.stat", "hierarchical_memory_limit")
+        yield from (number for number in (limit, hidden) if number)
+    for folder in _ancestors(places, UNIFIED):
+        limit = cgroup.read_int(folder / "memory.max")
+        if limit:
+            yield limit
+
+
+def _cpu_limit(environ: Mapping[str, str]) -> Decimal | None:
+    text = environ.get("CPU_LIMIT", "").strip()
+    try:
+        cpu = Decimal(text) if text else Decimal(0)
+    except InvalidOperation:
+        _log.warning("CPU_LIMIT=%s is no number and is ignored.", text)
+        return None
+    return cpu if cpu.is_finite() and cpu > 0 else None
+
+
+def _mem_limit(environ: Mapping[str, str]) -> int | None:
+    text = environ.get("MEM_LIMIT", "").strip()
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)", text.upper())
+    if match is None:
+        if text:
+            _log.warning("MEM_LIMIT=%s is no amount of memory and is ignored.", text)
+        return None
+    return int(Decimal(match[1]) * _UNITS[match[2]]) or None

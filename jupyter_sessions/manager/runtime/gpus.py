@@ -1,0 +1,155 @@
+"""The NVIDIA GPUs of this machine, and how a session is shown its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+_log = logging.getLogger(__name__)
+
+
+class Gpu(msgspec.Struct, frozen=True):
+    """One device to hand out: a GPU, or a slice of one (MIG). `mem` in bytes, 0 when not known.
+
+    `parent` is the GPU a slice is of.
+    """
+
+    uuid: str
+    name: str
+    mem: int = 0
+    parent: str = ""
+
+
+def discover(environ: Mapping[str, str]) -> list[Gpu]:
+    """The GPUs that CUDA programs started with `environ` would see; none without a driver.
+
+    Of a GPU in MIG mode its slices are listed. Numbers in CUDA_VISIBLE_DEVICES count in the order
+    of the PCI bus, which is CUDA's own only with CUDA_DEVICE_ORDER=PCI_BUS_ID or equal GPUs.
+    """
+    groups = _by_gpu()
+    chosen = environ.get(VISIBLE)
+    if chosen is None:
+        return [gpu for group in groups for gpu in group]
+    if _numbers(chosen) and _ambiguous(groups, environ):
+        _log.warning("%s=%s counts unlike GPUs; set CUDA_DEVICE_ORDER=PCI_BUS_ID.", VISIBLE, chosen)
+    return select(groups, chosen)
+
+
+def select(groups: Sequence[Sequence[Gpu]], chosen: str) -> list[Gpu]:
+    """The devices CUDA_VISIBLE_DEVICES names, of GPUs each given as itself or as its slices.
+
+    As in CUDA an entry that names nothing, or two devices, ends the list; so does a repeated one.
+    """
+    found: list[Gpu] = []
+    for entry in chosen.split(","):
+        gpu = _entry(groups, entry.strip())
+        if gpu is None or gpu in found:
+            break
+        found.append(gpu)
+    return found
+
+
+def _entry(groups: Sequence[Sequence[Gpu]], entry: str) -> Gpu | None:
+    """A GPU in MIG mode that is named as a whole stands for its first slice."""
+    if entry.isdecimal():
+        return groups[int(entry)][0] if int(entry) < len(groups) else None
+    if len(entry) <= len("GPU-"):
+        return None
+    gpus = [group[0] for group in groups if _parent(group[0]).startswith(entry)]
+    slices = [gpu for group in groups for gpu in group if gpu.uuid.startswith(entry)]
+    named = list(dict.fromkeys([*gpus, *slices]))
+    return named[0] if len(named) == 1 else None
+
+
+def _parent(gpu: Gpu) -> str:
+    return gpu.parent or gpu.uuid
+
+
+def _numbers(chosen: str) -> bool:
+    return any(entry.strip().isdecimal() for entry in chosen.split(","))
+
+
+def _ambiguous(groups: Sequence[Sequence[Gpu]], environ: Mapping[str, str]) -> bool:
+    unlike = len({group[0].name for group in groups}) > 1
+    return unlike and environ.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID"
+
+
+def visible(uuids: Iterable[str]) -> dict[str, str]:
+    """Environment variables that show a session these GPUs and no others; none of them for no GPU."""
+    return {VISIBLE: ",".join(uuids), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+
+
+def configured(names: Iterable[str]) -> list[Gpu]:
+    """Slots an administrator made up, for machines whose accelerators are not found."""
+    return [Gpu(uuid=name, name=name) for name in names]
+
+
+def _by_gpu() -> list[list[Gpu]]:
+    """Each GPU as itself or as its slices, in the order of the PCI bus."""
+    try:
+        import pynvml
+    except ImportError:
+        return []
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        quiet = (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded)
+        _log.log(logging.DEBUG if isinstance(error, quiet) else logging.WARNING, _FAILED, error)
+        return []
+    try:
+        return _read(pynvml)
+    except (pynvml.NVMLError, OSError, ValueError) as error:
+        _log.warning(_FAILED, error)
+        return []
+    finally:
+        _shut_down(pynvml)
+
+
+_FAILED = "GPUs cannot be looked for, so there are none: %s"
+
+
+def _shut_down(nvml: Any) -> None:
+    try:
+        nvml.nvmlShutdown()
+    except nvml.NVMLError as error:
+        _log.debug("NVML does not end: %s", error)
+
+
+def _read(nvml: Any) -> list[list[Gpu]]:
+    groups = []
+    for index in range(nvml.nvmlDeviceGetCount()):
+        handle = nvml.nvmlDeviceGetHandleByIndex(index)
+        gpu = _gpu(nvml, handle)
+        groups.append(_slices(nvml, handle, gpu) if _in_mig_mode(nvml, handle) else [gpu])
+    return [group for group in groups if group]
+
+
+def _gpu(nvml: Any, handle: Any, parent: str = "") -> Gpu:
+    uuid, name = (_text(get(handle)) for get in (nvml.nvmlDeviceGetUUID, nvml.nvmlDeviceGetName))
+    return Gpu(uuid, name, int(nvml.nvmlDeviceGetMemoryInfo(handle).total), parent)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _in_mig_mode(nvml: Any, handle: Any) -> bool:
+    try:
+        return bool(nvml.nvmlDeviceGetMigMode(handle)[0])
+    except nvml.NVMLError:
+        return False
+
+
+def _slices(nvml: Any, handle: Any, gpu: Gpu) -> list[Gpu]:
+    found = []
+    for index in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
+        try:
+            part = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index)
+        except nvml.NVMLError:
+            continue
+        found.append(_gpu(nvml, part, gpu.uuid))
+    return found

@@ -1,0 +1,224 @@
+"""Starting processes that outlive the manager. What one does with them afterwards is here, too."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import marshal
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from jupyter_sessions.manager.runtime import proc
+from jupyter_sessions.manager.runtime.ending import (
+    descendants,
+    exit_status,
+    expect,
+    final_cpu_ms,
+    kill,
+    send,
+    signal_group,
+    stop,
+    wait,
+)
+from jupyter_sessions.manager.runtime.process import Process, here, identify, readable
+
+__all__ = [
+    "Fence",
+    "LaunchError",
+    "Process",
+    "descendants",
+    "exit_status",
+    "final_cpu_ms",
+    "kill",
+    "launch",
+    "recover",
+    "signal_group",
+    "stop",
+    "wait",
+]
+
+_SHIM = str(Path(__file__).with_name("shim.py"))
+_REPORTS = ("spec.json", "process.json", "exit.json", "error")
+_START_S = 60.0
+
+
+class LaunchError(Exception):
+    """A process could not be started; the message is a sentence that names the file and the reason."""
+
+
+class Fence(Protocol):
+    """What starting a process needs to know of a cage."""
+
+    @property
+    def attach(self) -> list[str]:
+        """Files into which the process writes its pid."""
+
+    @property
+    def affinity(self) -> list[int] | None:
+        """The CPUs it may run on; None for all."""
+
+    def adopt(self, process: Process) -> None:
+        """Learn of a process that runs inside."""
+
+
+async def launch(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: str | os.PathLike[str],
+    log: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    cage: Fence | None = None,
+    keep_fds: Sequence[int] = (),
+    rlimits: Mapping[int, tuple[int, int]] | None = None,
+) -> Process:
+    """Start a process inside a cage and return once it runs its program.
+
+    `env` is its whole environment, `log` the file its output is appended to, `folder` (made if
+    missing, one per process, used again for a restart) where its shim reports to. `keep_fds` stay
+    open in the shim only. `rlimits` maps `resource.RLIMIT_*` to (soft, hard). Errors: LaunchError.
+    """
+    spec: dict[str, Any] = {
+        "file": _program(argv[0], env),
+        "argv": list(argv),
+        "env": dict(env),
+        "cwd": str(cwd),
+        "folder": str(folder),
+        "record": _record(str(folder)),
+        "procs": cage.attach if cage else [],
+        "cpus": (cage.affinity or []) if cage else [],
+        "rlimits": dict(rlimits or {}),
+        "keep": list(keep_fds),
+    }
+    reader, writer = os.pipe()
+    try:
+        shim = _spawn(spec | {"ready": writer}, str(log))
+    except OSError as error:
+        os.close(reader)
+        raise LaunchError(_sentence("start", error.errno, error.filename or str(log))) from error
+    finally:
+        os.close(writer)
+    process = await _started(shim, reader, str(folder))
+    if cage:
+        cage.adopt(process)
+    return process
+
+
+def _program(name: str, env: Mapping[str, str]) -> str:
+    if "/" in name:
+        return name
+    found = shutil.which(name, path=env.get("PATH", os.defpath))
+    if found is None:
+        raise LaunchError(f"{name} cannot be started: no program of that name is on the PATH.")
+    return found
+
+
+def _record(folder: str) -> str:
+    """What the shim fills in and writes: the JSON of a Process."""
+    host = here()
+    tail = b'"boot_id":%s,"pid_ns":%d' % (msgspec.json.encode(host.boot_id), host.pid_ns)
+    one = '{"pid":%d,"start_time":%d,' + tail.decode().replace("%", "%%") + "}"
+    path = msgspec.json.encode(folder).decode().replace("%", "%%")
+    return f'{{"shim":{one},"child":{one},"folder":{path}}}'
+
+
+def _spawn(spec: dict[str, Any], log: str) -> subprocess.Popen[bytes]:
+    """Start the shim, which leaves our session and takes no descriptor with it but those named."""
+    folder = Path(spec["folder"])
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in _REPORTS:
+        (folder / name).unlink(missing_ok=True)
+    path = folder / "spec.json"
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        marshal.dump(spec, file)
+    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
+        shim = subprocess.Popen(
+            [sys.executable, "-I", "-S", _SHIM, str(path)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            pass_fds=(spec["ready"], *spec["keep"]),
+            start_new_session=True,
+        )
+    expect(shim)
+    return shim
+
+
+async def _started(shim: subprocess.Popen[bytes], reader: int, folder: str) -> Process:
+    """Wait for the shim's outcome. Should we stop waiting, nothing of it may go on."""
+    try:
+        await asyncio.wait_for(readable(reader), _START_S)
+        return _complete(folder, shim)
+    except TimeoutError:
+        raise LaunchError(f"The process did not start within {_START_S:.0f} s.") from None
+    finally:
+        os.close(reader)
+        if not (Path(folder) / "process.json").exists():
+            _abandon(shim, folder)
+
+
+def _complete(folder: str, shim: subprocess.Popen[bytes]) -> Process:
+    process = recover(folder)
+    if process is None:
+        raise LaunchError(f"The parent of the process ended early ({shim.wait()}); see its log.")
+    return process
+
+
+def _abandon(shim: subprocess.Popen[bytes], folder: str) -> None:
+    if shim.poll() is None:
+        for pid in (*proc.descendants(shim.pid), shim.pid):
+            send(pid, signal.SIGKILL)
+    (Path(folder) / "spec.json").unlink(missing_ok=True)
+
+
+def recover(folder: str | os.PathLike[str]) -> Process | None:
+    """The process last started in a folder, alive or not; None when none was.
+
+    It serves the manager whose predecessor died during a launch. Errors: LaunchError as from `launch`.
+    """
+    path = Path(folder)
+    try:
+        process = msgspec.json.decode((path / "process.json").read_bytes(), type=Process)
+    except FileNotFoundError:
+        if (path / "error").exists():
+            text = (path / "error").read_text(errors="surrogateescape")
+            step, number, name = text.split("\n", 2)
+            raise LaunchError(_sentence(step, int(number), name)) from None
+        return None
+    return process if process.child.start_time else _dated(process, path)
+
+
+def _dated(process: Process, path: Path) -> Process:
+    """Where there is no /proc the shim knows no start times; look them up once, right after the start."""
+    shim, child = (identify(one.pid) or one for one in (process.shim, process.child))
+    process = Process(shim, child, process.folder)
+    (path / "process.json").write_bytes(msgspec.json.encode(process))
+    return process
+
+
+def _sentence(step: str, number: int | None, name: str) -> str:
+    reason = os.strerror(number or errno.EINVAL)
+    if step == "exec" and number == errno.ENOENT and os.path.exists(name):
+        return f"{name} cannot be started: the interpreter in its first line does not exist."
+    match step:
+        case "exec":
+            return f"{name} cannot be started: {reason}."
+        case "cwd":
+            return f"The working folder {name} cannot be entered: {reason}."
+        case "cgroup":
+            return f"The process cannot be put under its limits through {name}: {reason}."
+        case "cpus":
+            return f"The process cannot be kept on the CPUs {name}: {reason}."
+        case "rlimit":
+            return f"The resource limit {name} cannot be set: {reason}."
+        case _:
+            return f"The process cannot be started, because of {name or 'its parent'}: {reason}."

@@ -1,0 +1,48 @@
+"""What fences sessions in, by the strongest means that work on this machine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from jupyter_sessions.manager.runtime.limits.base import (
+    Cage,
+    CageGone,
+    Limits,
+    LimitsError,
+    Usage,
+)
+from jupyter_sessions.manager.runtime.limits.cgroup_v1 import V1
+from jupyter_sessions.manager.runtime.limits.cgroup_v2 import V2
+from jupyter_sessions.manager.runtime.limits.part import CONTROLS, Driver
+from jupyter_sessions.manager.runtime.limits.records import Records
+from jupyter_sessions.manager.runtime.limits.tree import Tree
+
+__all__ = ["Cage", "CageGone", "Limits", "LimitsError", "Usage", "choose"]
+
+
+def choose(
+    root: Path = Path("/"),
+    *,
+    key: str,
+    records: Path,
+    cgroups: bool = True,
+) -> Limits:
+    """Limits by the strongest means that were just seen to work, for CPU and memory each.
+
+    `key` names this manager and must differ between managers of a machine; `records` is a folder of
+    its own where cages are written down. Where control groups do not work, or `cgroups` is False,
+    there are CPU affinity and the watchdog. With cgroup v2 this process may be moved into a group
+    beside its cages.
+    """
+    key = re.sub(r"[^\w-]", "_", key)
+    store = Records(records)
+    wanted = list(CONTROLS)
+    chosen: list[Driver] = []
+    for kind in (V2, V1) if cgroups else ():
+        found = kind.probe(root, key, wanted) if wanted else None
+        if found:
+            chosen.append(found)
+            wanted = [control for control in wanted if control not in found.means]
+    chosen.append(Tree(wanted, store.cpus))
+    return Limits(chosen, store)

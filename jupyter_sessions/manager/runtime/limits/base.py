@@ -1,0 +1,171 @@
+"""What fences sessions in, as the manager holds it: limits that make cages."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from jupyter_sessions.manager.runtime.limits import cgroup_v1, cgroup_v2, tree
+from jupyter_sessions.manager.runtime.limits.part import (
+    CageGone,
+    Driver,
+    LimitsError,
+    Part,
+    PartRecord,
+    Usage,
+)
+from jupyter_sessions.manager.runtime.limits.records import Record, Records
+from jupyter_sessions.manager.runtime.limits.tree import TreePart
+from jupyter_sessions.manager.runtime.limits.watchdog import Watchdog
+from jupyter_sessions.manager.runtime.process import Process
+
+_KILL_S = 10.0
+_SWEEP_S = 1.0
+__all__ = ["Cage", "CageGone", "Limits", "LimitsError", "Usage"]
+
+_log = logging.getLogger(__name__)
+
+
+class Cage:
+    """The fence around one session: CPU in cores and memory in bytes, for all its processes together."""
+
+    def __init__(
+        self,
+        id: str,
+        parts: Sequence[Part],
+        affinity: list[int] | None,
+        gone: Callable[[], None],
+    ) -> None:
+        self.id = id
+        self.attach = [path for part in parts for path in part.attach]
+        self.affinity = affinity
+        self._parts = parts
+        self._gone = gone
+
+    def __repr__(self) -> str:
+        return f"Cage({self.id!r}, attach={self.attach}, affinity={self.affinity})"
+
+    def adopt(self, process: Process) -> None:
+        """Learn of a process inside, after its start (`launch` does) and after a restart of the manager."""
+        for part in self._parts:
+            part.adopt(process)
+
+    def usage(self) -> Usage:
+        """What is used now, from the part that knows best."""
+        cpu = next((ms for part in self._parts if (ms := part.cpu_ms()) is not None), 0)
+        mem, peak = next((pair for part in self._parts if (pair := part.memory())), (0, 0))
+        return Usage(cpu, mem, max(mem, peak))
+
+    def over_memory(self) -> bool:
+        """True once anything inside was killed for the cage's memory; look once a second, then `kill`."""
+        return any(part.over_memory() for part in self._parts)
+
+    async def kill(self, timeout: float = _KILL_S) -> bool:
+        """SIGKILL everything inside until it is empty; False when something resists for `timeout` s."""
+        end = time.monotonic() + timeout
+        while not self.kill_once():
+            if time.monotonic() > end:
+                _log.warning("Processes of session %s do not die.", self.id)
+                return False
+            await asyncio.sleep(0.005)
+        return True
+
+    def kill_once(self) -> bool:
+        """Send SIGKILL to all inside; True when there was nothing."""
+        empty = [part.kill_once() for part in self._parts]
+        return all(empty)
+
+    def exists(self) -> bool:
+        """False when it was removed behind our back."""
+        return all(part.exists() for part in self._parts)
+
+    def remove(self) -> bool:
+        """Take it away, for good. False while something lives in it: kill, and try again."""
+        removed = [part.remove() for part in self._parts]
+        if not all(removed):
+            return False
+        self._gone()
+        return True
+
+
+class Limits:
+    """All cages of a manager, made by the strongest drivers this machine has.
+
+    `means` says by what "cpu" and "mem" are limited, in words for people.
+    """
+
+    def __init__(self, drivers: Sequence[Driver], records: Records) -> None:
+        self.means = {control: how for driver in drivers for control, how in driver.means.items()}
+        self._drivers = drivers
+        self._records = records
+        self._watchdog = Watchdog()
+
+    def create(self, id: str, cpu: Decimal, mem: int) -> Cage:
+        """Make the cage of a new session: `cpu` in cores, `mem` in bytes. Errors: LimitsError."""
+        if not re.fullmatch(r"\w[\w.-]{0,127}", id):
+            raise LimitsError(f"{id!r} cannot be the name of a control group.")
+        parts = [driver.plan(id, cpu) for driver in self._drivers]
+        record = Record.new(id, parts)
+        self._records.save(record)
+        try:
+            for driver, part in zip(self._drivers, parts, strict=True):
+                driver.build(part, cpu, mem)
+        except LimitsError:
+            self._cage(record, mem).remove()
+            raise
+        return self._cage(record, mem)
+
+    def open(self, id: str, cpu: Decimal, mem: int) -> Cage:
+        """The cage that an earlier manager made, by the means it was made with. Errors: CageGone."""
+        del cpu
+        record = self._records.load(id)
+        if record is None or not record.current():
+            raise CageGone(f"There are no limits of a session {id} on this machine.")
+        cage = self._cage(record, mem)
+        if not cage.exists():
+            raise CageGone(f"The limits of session {id} were removed: {', '.join(cage.attach)}.")
+        return cage
+
+    def sweep(self, live_ids: Collection[str]) -> list[str]:
+        """End and remove all cages of this manager but those of the given sessions. Gives their ids."""
+        swept = []
+        for record in list(self._remnants()):
+            if record.id not in live_ids:
+                swept.append(record.id)
+                self._end(self._cage(record, 0))
+        return swept
+
+    def _remnants(self) -> Iterator[Record]:
+        yield from self._records.all()
+        for driver in self._drivers:
+            for id, part in driver.leftovers():
+                yield Record.new(id, [part])
+
+    def _end(self, cage: Cage) -> None:
+        end = time.monotonic() + _SWEEP_S
+        while not cage.kill_once() and time.monotonic() < end:
+            time.sleep(0.005)
+        if not cage.remove():
+            _log.warning("The limits of session %s cannot be removed.", cage.id)
+
+    def _cage(self, record: Record, mem: int) -> Cage:
+        marker = self._records.marker(record.id)
+        parts = [self._part(part, mem, marker) for part in record.parts]
+        affinity = next((part.affinity for part in record.parts if part.affinity), None)
+        return Cage(record.id, parts, affinity, lambda: self._records.delete(record.id))
+
+    def _part(self, record: PartRecord, mem: int, marker: Path) -> Part:
+        match record.driver:
+            case cgroup_v1.NAME:
+                return cgroup_v1.V1Part(record)
+            case cgroup_v2.NAME:
+                return cgroup_v2.V2Part(record)
+            case tree.NAME:
+                watchdog = self._watchdog if "mem" in record.controls else None
+                return TreePart(mem, marker, watchdog)
+        raise CageGone(f"The limits of a session are by {record.driver}, which is not known here.")

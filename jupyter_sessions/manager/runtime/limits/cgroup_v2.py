@@ -1,0 +1,170 @@
+"""Limits by control groups v2, in a group delegated to us (a systemd service with Delegate=yes, a container).
+
+A v2 group with processes cannot have limited children, so the manager moves into a leaf:
+`<ours>/manager`, with the cages in `<ours>/sessions`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+
+from jupyter_sessions.manager.runtime.limits import cgroup
+from jupyter_sessions.manager.runtime.limits.cgroup import UNIFIED, CgroupPart
+from jupyter_sessions.manager.runtime.limits.part import Driver, LimitsError, PartRecord
+
+NAME = "cgroup v2"
+_CONTROLLERS = {"cpu": "cpu", "memory": "mem"}
+_PERIOD_US = 100_000
+_PROBE_MEM = 64 << 20
+
+
+class V2Part(CgroupPart):
+    """The group of one session."""
+
+    @property
+    def _folder(self) -> Path:
+        return self.folders[UNIFIED]
+
+    def cpu_ms(self) -> int | None:
+        used = cgroup.read_key(self._folder / "cpu.stat", "usage_usec")
+        return None if used is None else used // 1000
+
+    def memory(self) -> tuple[int, int] | None:
+        used = cgroup.read_int(self._folder / "memory.current")
+        if used is None:
+            return None
+        cache = cgroup.read_key(self._folder / "memory.stat", "inactive_file") or 0
+        peak = cgroup.read_int(self._folder / "memory.peak") or used
+        return max(0, used - cache), peak
+
+    def over_memory(self) -> bool:
+        return bool(cgroup.read_key(self._folder / "memory.events", "oom_kill"))
+
+    def kill_once(self) -> bool:
+        """In one step where the kernel has `cgroup.kill` (5.14), else one by one."""
+        try:
+            cgroup.write(self._folder / "cgroup.kill", 1)
+            return not cgroup.pids(self._folder)
+        except LimitsError:
+            cgroup.fix_pids(self._folder, 0)
+        empty = super().kill_once()
+        if empty:
+            cgroup.fix_pids(self._folder, "max")
+        return empty
+
+
+class V2(Driver):
+    """Groups below a delegated one."""
+
+    def __init__(self, sessions: Path, key: str, controllers: Iterable[str]) -> None:
+        self._sessions = sessions
+        self._prefix = f"{cgroup.PREFIX}{key}."
+        words = {"cpu": "cgroup v2 quota", "mem": "cgroup v2 limit"}
+        controls = [_CONTROLLERS[name] for name in controllers if name in _CONTROLLERS]
+        self.means = {control: words[control] for control in controls}
+
+    @classmethod
+    def probe(cls, root: Path, key: str, wanted: Iterable[str]) -> V2 | None:
+        """The driver with the wanted controls ("cpu", "mem") that work here; None without any."""
+        place = cgroup.own(root).get(UNIFIED)
+        base = _base(place.folder) if place else None
+        main = [name for name, control in _CONTROLLERS.items() if control in wanted]
+        there = cgroup.read(base / "cgroup.controllers").split() if base else []
+        names = [name for name in (*main, "pids") if name in there]
+        if base is None or not set(names) & set(main) or not os.access(base, os.W_OK):
+            return None
+        sessions = _prepare(base, names)
+        working = [name for name in main if sessions and _works(name, sessions, key)]
+        return cls(sessions, key, working) if sessions and working else None
+
+    def plan(self, id: str, cpu: Decimal) -> PartRecord:
+        del cpu
+        folder = self._sessions / f"{self._prefix}{id}"
+        return PartRecord(NAME, list(self.means), {UNIFIED: str(folder)})
+
+    def build(self, record: PartRecord, cpu: Decimal, mem: int) -> None:
+        folder = Path(record.folders[UNIFIED])
+        cgroup.make(folder)
+        if "cpu" in record.controls:
+            _limit_cpu(folder, cpu)
+        if "mem" in record.controls:
+            _limit_memory(folder, mem)
+
+    def leftovers(self) -> Iterable[tuple[str, PartRecord]]:
+        for id, folders in cgroup.by_name({UNIFIED: self._sessions}, self._prefix):
+            yield id, PartRecord(NAME, folders=folders)
+
+
+def _base(folder: Path) -> Path:
+    """The delegated group, also for a manager that was moved, or started from a session."""
+    above = cgroup.outside(folder)
+    if above != folder and above.name == "sessions":
+        return above.parent
+    moved = folder.name == "manager" and (folder.parent / "sessions").is_dir()
+    return folder.parent if moved else folder
+
+
+def _prepare(base: Path, names: list[str]) -> Path | None:
+    """Hand the controllers on to `sessions`; None when others than we live in the group, too."""
+    leaf, sessions = base / "manager", base / "sessions"
+    try:
+        cgroup.make(leaf)
+        cgroup.write(leaf / "cgroup.procs", os.getpid())
+        _hand_on(base, names)
+        cgroup.make(sessions)
+        _hand_on(sessions, names)
+    except LimitsError:
+        _undo(base, leaf)
+        return None
+    return sessions
+
+
+def _hand_on(folder: Path, names: list[str]) -> None:
+    """One by one, so that one refused does not cost the others; an error only if all are."""
+    refused = []
+    control = folder / "cgroup.subtree_control"
+    for name in set(names) - set(cgroup.read(control).split()):
+        try:
+            cgroup.write(control, f"+{name}")
+        except LimitsError as error:
+            refused.append(error)
+    if refused and len(refused) == len(names):
+        raise refused[0]
+
+
+def _undo(base: Path, leaf: Path) -> None:
+    try:
+        cgroup.write(base / "cgroup.procs", os.getpid())
+    except LimitsError:
+        return
+    cgroup.delete(leaf)
+
+
+def _limit_cpu(folder: Path, cpu: Decimal) -> None:
+    cgroup.write(folder / "cpu.max", f"{max(1000, int(cpu * _PERIOD_US))} {_PERIOD_US}")
+
+
+def _limit_memory(folder: Path, mem: int) -> None:
+    """No swap as a way out, and all processes go together when one is over."""
+    cgroup.write(folder / "memory.max", mem)
+    for name, value in (("memory.swap.max", 0), ("memory.oom.group", 1)):
+        if (folder / name).exists():
+            cgroup.write(folder / name, value)
+
+
+def _works(name: str, sessions: Path, key: str) -> bool:
+    folder = sessions / f"{cgroup.PREFIX}{key}.probe-{os.getpid()}"
+    try:
+        cgroup.make(folder)
+        if name == "cpu":
+            _limit_cpu(folder, Decimal("0.5"))
+        else:
+            _limit_memory(folder, _PROBE_MEM)
+        return cgroup.admits(folder / "cgroup.procs")
+    except LimitsError:
+        return False
+    finally:
+        cgroup.delete(folder)

@@ -1,0 +1,101 @@
+"""What limits are made of: the contract for a new driver.
+
+A cage (base.py) is put together of parts, since a machine may offer memory limits through control
+groups but none for the CPU. Each part is made by a `Driver` from a
+`PartRecord` that is on disk before anything is made, so that every later manager finds it again.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from jupyter_sessions.manager.runtime.process import Process
+
+CONTROLS = ("cpu", "mem")
+
+
+class LimitsError(Exception):
+    """Limits could not be set; the message is a sentence that names the file and the reason."""
+
+
+class CageGone(LimitsError):
+    """There is no such cage any more, or never was."""
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """CPU time in ms since the cage was made, memory in bytes now and at most.
+
+    Memory leaves out file contents that the kernel can drop at once; the peak may include them.
+    """
+
+    cpu_ms: int
+    mem: int
+    mem_peak: int
+
+
+class PartRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a part of a cage is: folders by controller, CPUs. `controls` are those it limits."""
+
+    driver: str
+    controls: list[str] = []
+    folders: dict[str, str] = {}
+    affinity: list[int] | None = None
+
+
+class Part(ABC):
+    """One driver's part of a cage. What a part does not know it leaves to the next."""
+
+    attach: Sequence[str] = ()
+
+    def cpu_ms(self) -> int | None:
+        """CPU time used since the cage was made."""
+        return None
+
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes in use now and at most."""
+        return None
+
+    def over_memory(self) -> bool:
+        """True when something inside was killed for its memory."""
+        return False
+
+    def adopt(self, process: Process) -> None:
+        """Learn of a process that runs inside."""
+        del process
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """False when it was removed behind our back."""
+
+    @abstractmethod
+    def kill_once(self) -> bool:
+        """Send SIGKILL to all inside; True when none was left."""
+
+    @abstractmethod
+    def remove(self) -> bool:
+        """Take it away; False while something lives in it."""
+
+
+class Driver(ABC):
+    """One means of limiting, found to work on this machine.
+
+    `means` says for each of "cpu" and "mem" that it limits how it does, in words for people.
+    """
+
+    means: dict[str, str]
+
+    @abstractmethod
+    def plan(self, id: str, cpu: Decimal) -> PartRecord:
+        """Decide where the part for a session will be; makes nothing."""
+
+    @abstractmethod
+    def build(self, record: PartRecord, cpu: Decimal, mem: int) -> None:
+        """Make it and set its limits: `cpu` in cores, `mem` in bytes. Errors: LimitsError."""
+
+    def leftovers(self) -> Iterable[tuple[str, PartRecord]]:
+        """Session id and part of all that is there under our name, by looking."""
+        return ()

@@ -1,0 +1,83 @@
+"""What of cages is on disk, so that every later manager finds them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from jupyter_sessions.manager.runtime.limits.part import LimitsError, PartRecord
+from jupyter_sessions.manager.runtime.process import here
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A cage on disk, written before it is made and deleted after it is gone."""
+
+    id: str
+    boot_id: str
+    pid_ns: int
+    parts: list[PartRecord]
+
+    @classmethod
+    def new(cls, id: str, parts: list[PartRecord]) -> Record:
+        """One of this boot and container."""
+        host = here()
+        return cls(id, host.boot_id, host.pid_ns, parts)
+
+    def current(self) -> bool:
+        """False when the machine was restarted, or the container is another."""
+        host = here()
+        return (self.boot_id, self.pid_ns) == (host.boot_id, host.pid_ns)
+
+
+class Records:
+    """One small file for each cage, in a folder of the user's alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def save(self, record: Record) -> None:
+        """Write it in one step."""
+        path = self._path(record.id)
+        new = path.with_suffix(".new")
+        try:
+            new.write_bytes(msgspec.json.encode(record))
+            os.replace(new, path)
+        except OSError as error:
+            raise LimitsError(f"{path} cannot be written: {error.strerror}.") from error
+
+    def load(self, id: str) -> Record | None:
+        """That of a session; None when there is none, or it is no record."""
+        return _load(self._path(id))
+
+    def all(self) -> Iterator[Record]:
+        """Those of all sessions, ended ones that were not removed included."""
+        found = (_load(path) for path in sorted(self._folder.glob("*.json")))
+        return (record for record in found if record)
+
+    def delete(self, id: str) -> None:
+        """Forget it."""
+        for path in (self.marker(id), self._path(id)):
+            path.unlink(missing_ok=True)
+
+    def marker(self, id: str) -> Path:
+        """The file that is there once a session was over its memory."""
+        return self._folder / f"{id}.over"
+
+    def cpus(self) -> list[int]:
+        """The CPUs that cages hold, one entry for each cage and CPU."""
+        parts = [part for record in self.all() for part in record.parts]
+        return [number for part in parts for number in part.affinity or []]
+
+    def _path(self, id: str) -> Path:
+        return self._folder / f"{id}.json"
+
+
+def _load(path: Path) -> Record | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Record)
+    except (OSError, msgspec.MsgspecError):
+        return None

@@ -1,0 +1,138 @@
+"""The part of every cage that knows its process trees: CPU affinity, memory watchdog, accounting.
+
+It limits what control groups cannot, counts what they do not, and kills what left them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable
+from decimal import ROUND_CEILING, Decimal
+from pathlib import Path
+
+from jupyter_sessions.manager.runtime import ending, proc
+from jupyter_sessions.manager.runtime.limits.part import Driver, Part, PartRecord
+from jupyter_sessions.manager.runtime.limits.watchdog import Watchdog
+from jupyter_sessions.manager.runtime.process import Process
+
+NAME = "process tree"
+_HAS_AFFINITY = hasattr(os, "sched_getaffinity")
+_KILL_ROUNDS = 50
+_log = logging.getLogger(__name__)
+
+
+class TreePart(Part):
+    """The processes of one session. `marker` is a file that says it was over its memory.
+
+    `limit` is in bytes; without a watchdog nothing looks at it.
+    """
+
+    def __init__(self, limit: int, marker: Path, watchdog: Watchdog | None) -> None:
+        self.limit = limit
+        self._marker = marker
+        self._watchdog = watchdog
+        self._roots: dict[Process, int] = {}
+        self._ended: set[Process] = set()
+        self._peak = 0
+        self._over = False
+
+    def adopt(self, process: Process) -> None:
+        """Count a process and all below it, from now on."""
+        self._roots.setdefault(process, 0)
+        if self._watchdog:
+            self._watchdog.watch(self)
+
+    def exists(self) -> bool:
+        return True
+
+    def cpu_ms(self) -> int | None:
+        for process, before in list(self._roots.items()):
+            self._roots[process] = max(before, _cpu_ms(process))
+        return sum(self._roots.values())
+
+    def memory(self) -> tuple[int, int] | None:
+        used = self.measure()
+        return used, self._peak
+
+    def measure(self) -> int:
+        """Memory in use. Pages that processes share are told apart only over the limit: it is slow."""
+        pids = self._pids()
+        used = sum(proc.memory(pid) for pid in pids)
+        if used > self.limit:
+            used = sum(proc.share_of_memory(pid) for pid in pids)
+        self._peak = max(self._peak, used)
+        return used
+
+    def trip(self, used: int) -> None:
+        """Kill everything, until nothing new comes up."""
+        self._over = True
+        try:
+            self._marker.write_text(str(used))
+        except OSError:
+            _log.exception("A later manager will not know that a session was over its memory.")
+        for _ in range(_KILL_ROUNDS):
+            if self.kill_once():
+                return
+
+    def over_memory(self) -> bool:
+        return self._over or self._marker.exists()
+
+    def kill_once(self) -> bool:
+        empty = [ending.kill(process) for process in self._living()]
+        return all(empty)
+
+    def remove(self) -> bool:
+        if self._pids():
+            return False
+        if self._watchdog:
+            self._watchdog.forget(self)
+        return True
+
+    def _pids(self) -> list[int]:
+        return [pid for process in self._living() for pid in ending.descendants(process)]
+
+    def _living(self) -> list[Process]:
+        """Those of which something lives; without a shim that takes a look at all of /proc, so only once."""
+        living = [process for process in list(self._roots) if process not in self._ended]
+        for process in living:
+            if not process.shim.alive() and not ending.descendants(process):
+                self._roots[process] = max(self._roots[process], _cpu_ms(process))
+                self._ended.add(process)
+        return [process for process in living if process not in self._ended]
+
+
+def _cpu_ms(process: Process) -> int:
+    """CPU time of a process with all its children, also of those long gone."""
+    shim = proc.stat(process.shim.pid) if process.shim.alive() else None
+    if shim is None:
+        return ending.final_cpu_ms(process)
+    stats = [proc.stat(pid) for pid in ending.descendants(process)]
+    return shim.reaped_ms + sum(s.cpu_ms + s.reaped_ms for s in stats if s)
+
+
+class Tree(Driver):
+    """The driver for what is wanted of "cpu" and "mem" and nothing else gives.
+
+    `taken` tells the CPUs that other cages hold, one entry for each cage and CPU.
+    """
+
+    def __init__(self, wanted: Iterable[str], taken: Callable[[], Iterable[int]]) -> None:
+        self._taken = taken
+        words = {"cpu": "CPU affinity" if _HAS_AFFINITY else "none", "mem": "watchdog"}
+        self.means = {control: words[control] for control in wanted}
+
+    def plan(self, id: str, cpu: Decimal) -> PartRecord:
+        """Choose the CPUs that the fewest cages hold, as many as make room for `cpu`."""
+        del id
+        cpus = None
+        if self.means.get("cpu") == "CPU affinity":
+            taken = list(self._taken())
+            allowed = sorted(
+                os.sched_getaffinity(0), key=lambda number: (taken.count(number), number)
+            )
+            cpus = sorted(allowed[: max(1, int(cpu.to_integral_value(ROUND_CEILING)))])
+        return PartRecord(NAME, list(self.means), affinity=cpus)
+
+    def build(self, record: PartRecord, cpu: Decimal, mem: int) -> None:
+        """Nothing to make: it is all in the looking."""

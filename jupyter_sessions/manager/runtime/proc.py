@@ -1,0 +1,139 @@
+"""Facts about running processes: from /proc on Linux, elsewhere from psutil."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+LINUX = sys.platform == "linux"
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+
+
+class Stat(NamedTuple):
+    """One process at one moment. `cpu_ms` is its own CPU time, `reaped_ms` that of children it waited for."""
+
+    ppid: int
+    session: int
+    cpu_ms: int
+    reaped_ms: int
+    start_time: int
+
+
+def stat(pid: int) -> Stat | None:
+    """The state of a process; None when there is none, or only a zombie."""
+    return _linux_stat(pid) if LINUX else _psutil_stat(pid)
+
+
+def _linux_stat(pid: int) -> Stat | None:
+    """Field numbers of proc(5) less 3: the name before them may hold blanks and brackets."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    state, *rest = text.rpartition(")")[2].split()
+    number = [int(field) for field in rest[:19]]
+    # A leader that ended before its other threads shows Z, too, and the process lives on.
+    if state in "XxZ" and number[16] <= 1:
+        return None
+    cpu, reaped = (number[10] + number[11]), (number[12] + number[13])
+    return Stat(number[0], number[2], _ms(cpu), _ms(reaped), number[18])
+
+
+def _ms(ticks: int) -> int:
+    return ticks * 1000 // _TICKS_PER_S
+
+
+def _psutil_stat(pid: int) -> Stat | None:
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return None
+            cpu = process.cpu_times()
+            reaped = getattr(cpu, "children_user", 0.0) + getattr(cpu, "children_system", 0.0)
+            start = int(process.create_time() * 1000)
+            own = int((cpu.user + cpu.system) * 1000)
+            return Stat(process.ppid(), _session(pid), own, int(reaped * 1000), start)
+    except psutil.Error:
+        return None
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return 0
+
+
+def children(pid: int) -> list[int]:
+    """The pids of direct children, zombies too."""
+    if not LINUX:
+        return [child for child in psutil.pids() if (s := stat(child)) and s.ppid == pid]
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+        texts = [Path(f"/proc/{pid}/task/{thread}/children").read_text() for thread in threads]
+    except OSError:
+        return _children_by_scan(pid)
+    return [int(child) for text in texts for child in text.split()]
+
+
+def _children_by_scan(pid: int) -> list[int]:
+    """For kernels without the `children` file, and for threads that ended while being read."""
+    if stat(pid) is None:
+        return []
+    return [child for child in everyone() if (s := stat(child)) and s.ppid == pid]
+
+
+def everyone() -> list[int]:
+    """All pids there are."""
+    return list(psutil.pids())
+
+
+def descendants(pid: int) -> list[int]:
+    """The pids of all that live below a process, nearest first."""
+    found: list[int] = []
+    level = [pid]
+    while level:
+        level = [child for parent in level for child in children(parent) if child not in found]
+        found.extend(level)
+    return [child for child in found if stat(child) is not None]
+
+
+def in_session(leader: int) -> list[int]:
+    """The pids of all that live in the POSIX session a process started."""
+    return [pid for pid in everyone() if (s := stat(pid)) and s.session == leader]
+
+
+def memory(pid: int) -> int:
+    """Bytes in use but for files, which the kernel can drop; what is shared counts in full."""
+    if not LINUX:
+        return _resident(pid)
+    return _sum_of_kib(Path(f"/proc/{pid}/status"), ("RssAnon:", "RssShmem:"))
+
+
+def share_of_memory(pid: int) -> int:
+    """The same with each shared page split among its users. Slow: tens of ms for many GiB."""
+    if not LINUX:
+        return _resident(pid)
+    return _sum_of_kib(Path(f"/proc/{pid}/smaps_rollup"), ("Pss_Anon:", "Pss_Shmem:")) or memory(
+        pid
+    )
+
+
+def _sum_of_kib(path: Path, keys: tuple[str, ...]) -> int:
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(keys))
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0

@@ -1,0 +1,195 @@
+"""The parent of one process of a session: starts it, waits for it, writes down how it ended.
+
+It outlives the manager, which as a stranger to the process could never learn the exit status. It
+stays small and quick by importing almost nothing (`json`, `signal` or `typing` would each double
+its start time), so it must not import anything of this package. `argv[1]` is the spec, in marshal form:
+
+    file, argv, env, cwd    what to run, exactly
+    folder                  where `process.json`, `error`, `exit.json` go
+    record                  text of process.json with places for shim and child, pid and start time
+    procs, cpus, rlimits    cgroup files to join, CPUs to stay on, {resource number: (soft, hard)}
+    ready, keep             a pipe to close once the outcome is written; descriptors to hold open
+"""
+
+import _signal as signal  # type: ignore[import-not-found]
+import marshal
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+PR_SET_CHILD_SUBREAPER = 36
+_IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGQUIT)
+_BURY_S = 5.0
+_WRITE_S = 10.0
+
+
+def main(path: str) -> int:
+    """Run the spec in the file `path`, which holds an environment and so is deleted at once."""
+    with open(path, "rb") as file:
+        spec = marshal.load(file)
+    os.unlink(path)
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    for fd in (spec["ready"], *spec["keep"]):
+        os.set_inheritable(fd, False)
+    _become_subreaper()
+    child, error = _start(spec)
+    if error:
+        _write(spec["folder"], "error", error)
+        return 1
+    started = (os.getpid(), _start_time(os.getpid()), child, _start_time(child))
+    _write(spec["folder"], "process.json", spec["record"] % started)
+    os.close(spec["ready"])
+    _finish(spec["folder"], child)
+    return 0
+
+
+def _become_subreaper() -> None:
+    """Let what the child daemonises become ours, not init's. Linux only."""
+    try:
+        import _ctypes
+
+        this_program = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]
+        prctl = _ctypes.dlsym(this_program, "prctl")
+        _ctypes.call_function(prctl, (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+    except (ImportError, AttributeError, OSError):
+        pass
+
+
+def _start(spec: "dict[str, Any]") -> "tuple[int, str]":
+    """Fork and exec. Gives the pid and, if it came to nothing, `step, errno, path` on three lines."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reader)
+        _become(spec, writer)
+    os.close(writer)
+    with open(reader, errors="surrogateescape") as pipe:
+        error = pipe.read()
+    if error:
+        os.waitpid(child, 0)
+    return child, error
+
+
+def _become(spec: "dict[str, Any]", errors: int) -> "NoReturn":
+    """In the child: turn into what the spec says, or say what was in the way and exit."""
+    step, path = "start", ""
+    try:
+        os.setsid()
+        _default_signals()
+        for step, path in (("cgroup", procs) for procs in spec["procs"]):
+            _join(path)
+        step, path = "cpus", str(spec["cpus"])
+        if spec["cpus"]:
+            os.sched_setaffinity(0, spec["cpus"])
+        for step, path in (("rlimit", str(number)) for number in spec["rlimits"]):
+            _rlimit(int(path), spec["rlimits"][int(path)])
+        step, path = "cwd", spec["cwd"]
+        os.chdir(path)
+        step, path = "exec", spec["file"]
+        os.execve(path, spec["argv"], spec["env"])
+    except (OSError, ValueError) as error:
+        text = f"{step}\n{getattr(error, 'errno', None) or 22}\n{path}"
+        os.write(errors, text.encode(errors="surrogateescape"))
+    finally:
+        os._exit(127)
+
+
+def _default_signals() -> None:
+    for number in range(1, signal.NSIG):
+        try:
+            signal.signal(number, signal.SIG_DFL)
+        except (OSError, ValueError):
+            continue
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def _join(procs: str) -> None:
+    fd = os.open(procs, os.O_WRONLY)
+    os.write(fd, b"%d" % os.getpid())
+    os.close(fd)
+
+
+def _rlimit(number: int, limits: "tuple[int, int]") -> None:
+    import resource
+
+    resource.setrlimit(number, limits)
+
+
+def _finish(folder: str, child: int) -> None:
+    """Wait for the child, reaping strangers meanwhile; write its end down; end what it left behind."""
+    pid, status = 0, 0
+    while pid != child:
+        pid, status = os.waitpid(-1, 0)
+    times = os.times()
+    cpu_ms = int((times.children_user + times.children_system) * 1000)
+    code = os.waitstatus_to_exitcode(status)
+    _write(folder, "exit.json", f'{{"pid":{child},"status":{code},"cpu_ms":{cpu_ms}}}')
+    try:
+        os.killpg(child, signal.SIGKILL)
+    except OSError:
+        pass
+    _bury()
+
+
+def _bury() -> None:
+    """Kill all descendants: the children of one that dies become ours and are next."""
+    end = time.monotonic() + _BURY_S
+    while time.monotonic() < end:
+        for pid in _children():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                continue
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(0.002)
+
+
+def _children() -> "list[int]":
+    me = os.getpid()
+    try:
+        with open(f"/proc/self/task/{me}/children") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        pids = os.listdir("/proc") if os.path.isdir("/proc") else []
+        return [int(pid) for pid in pids if pid.isdigit() and _field(int(pid), 1) == me]
+
+
+def _start_time(pid: int) -> int:
+    return _field(pid, 19)
+
+
+def _field(pid: int, number: int) -> int:
+    """A number of /proc/PID/stat, counted from the state; 0 where there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", errors="replace") as file:
+            return int(file.read().rpartition(")")[2].split()[number])
+    except OSError:
+        return 0
+
+
+def _write(folder: str, name: str, text: str) -> None:
+    """Write a file in one step. A full disk is given some time, the message is worth it."""
+    path = os.path.join(folder, name)
+    end = time.monotonic() + _WRITE_S
+    while True:
+        try:
+            with open(f"{path}.new", "w", errors="surrogateescape") as file:
+                file.write(text)
+            return os.replace(f"{path}.new", path)
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,64 @@
+"""The Jupyter server extension."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.serverapp import ServerApp
+
+from jupyter_sessions import __version__
+from jupyter_sessions.config import CONFIG_NAME, JupyterSessions, load
+from jupyter_sessions.server import handlers, proxy
+from jupyter_sessions.server.access import ScopedToken, withdraw
+from jupyter_sessions.server.base import SERVICE, TOKEN
+from jupyter_sessions.service import Batch, Service
+
+SCHEMA_ID = "https://schema.jupyter.org/jupyter_sessions/session/v1"
+_SCHEMA_FILE = Path(__file__).parent / "events" / "session" / "v1.yaml"
+
+
+class SessionsExtension(ExtensionApp):
+    """Compute sessions: REST API, pushed changes and service ports of all backends."""
+
+    name = "jupyter_sessions"
+    version = __version__
+    config_file_name = CONFIG_NAME
+    classes = [JupyterSessions]
+    service: Service
+    _token: ScopedToken
+    _access_file: Path | None = None
+
+    def initialize_settings(self) -> None:
+        """Make the service and the scoped token."""
+        self._token = ScopedToken()
+        self.service = Service(load(self), self.serverapp.kernel_spec_manager)
+        self.settings[SERVICE] = self.service
+        self.settings[TOKEN] = self._token
+        self.serverapp.event_logger.register_event_schema(_SCHEMA_FILE)
+        self.service.feed.listen(self._push)
+
+    def initialize_handlers(self) -> None:
+        """Make our routes known."""
+        base_url = self.serverapp.base_url
+        for rules in (handlers.handlers(base_url), proxy.handlers(base_url)):
+            self.serverapp.web_app.add_handlers(".*$", rules)
+
+    async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        """Once the port is known: tell kernels of it, and begin to watch the backends."""
+        self._access_file = self._token.publish(serverapp)
+        self.service.feed.start(self.service.backends.values())
+
+    async def stop_extension(self) -> None:
+        """Let go of everything; sessions run on."""
+        if self._access_file is not None:
+            withdraw(self._access_file)
+        await self.service.close()
+
+    def _push(self, batch: Batch) -> None:
+        data: dict[str, Any] = msgspec.to_builtins(batch)
+        self.serverapp.event_logger.emit(schema_id=SCHEMA_ID, data=data)
+
+

@@ -1,0 +1,12 @@
+"""The service-port proxy: a session's service under a path of the Jupyter server.
+
+`handlers` gives the routes; the application puts an object that satisfies `Services` into the
+server's settings under `SERVICES_KEY`.
+"""
+
+from __future__ import annotations
+
+from .contract import SERVICES_KEY, Services
+from .routes import handlers
+
+__all__ = ["SERVICES_KEY", "Services", "handlers"]

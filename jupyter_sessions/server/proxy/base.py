@@ -1,0 +1,158 @@
+"""What HTTP and WebSocket requests to a service have in common: who may, where to, what failed."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, cast
+
+from jupyter_core.utils import ensure_async
+from jupyter_server._tz import utcnow
+from jupyter_server.base.handlers import JupyterHandler
+from multidict import CIMultiDict
+from tornado import web
+
+from jupyter_sessions.errors import SessionError
+from jupyter_sessions.model import Endpoint
+
+from . import credentials, headers, pages, target
+from .contract import ROOT, SERVICES_KEY, Services
+from .origin import SAFE_METHODS, Caller, why_not_act, why_not_read
+from .refusal import NotListening, Refusal
+
+
+class ServiceHandler(JupyterHandler):
+    """A request to a service of a session."""
+
+    auth_resource = "jupyter_sessions"
+    patience = 20.0
+    """Seconds for which a request waits for a service that does not listen yet."""
+
+    @property
+    def services(self) -> Services:
+        """What starts services."""
+        return cast(Services, self.settings[SERVICES_KEY])
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """Backend, session id and service of the path."""
+        parts = self.path_kwargs
+        return parts["backend"], parts["id"], parts["service"]
+
+    @property
+    def prefix(self) -> str:
+        """The raw path under which browsers see the service, with both slashes."""
+        return self.base_url + ROOT + "/".join(self.names) + "/"
+
+    @property
+    def rest(self) -> str:
+        """The raw path within the service; empty without a slash after the service's name."""
+        return self.request.path[len(self.prefix) - 1 :]
+
+    @property
+    def navigates(self) -> bool:
+        """Whether a person sees the answer as a page."""
+        sent = self.request.headers
+        return (
+            self.request.method == "GET"
+            and "text/html" in sent.get("Accept", "")
+            and sent.get("Sec-Fetch-Mode", "navigate") == "navigate"
+        )
+
+    @cached_property
+    def credentials(self) -> credentials.Credentials:
+        """The server's credentials in this request."""
+        login_cookie = self.identity_provider.get_cookie_name(self)
+        token = getattr(self.identity_provider, "token", None)
+        return credentials.find(self.request.headers, self.request.query, login_cookie, token)
+
+    @property
+    def target(self) -> str:
+        """The request target that is sent to the service."""
+        return target.target(self.request.path, self.request.query, self.credentials)
+
+    def upward_headers(self) -> CIMultiDict[str]:
+        """The header fields that are sent to the service."""
+        return headers.upward(self.request, self.credentials)
+
+    async def admit(self, action: str, *, safe: bool) -> bool:
+        """Authenticate, check who asks, authorize; False if the answer is a login page.
+
+        Raises an HTTP error when the request must not pass. Everything happens here, before a
+        service is started or a byte of a body is read; the verbs' decorators come too late.
+        """
+        await JupyterHandler.prepare(self, _redirect_to_login=self.navigates)
+        if self.current_user is None:
+            return self._send_to_login()
+        caller = self._caller()
+        reason = why_not_read(caller) if safe else why_not_act(caller)
+        if reason:
+            raise Refusal(403, reason, kind="CrossSite", hint="Open the service from Jupyter.")
+        await self._authorize(action)
+        if target.climbs(self.rest):
+            raise Refusal(400, "The path leaves the service.", kind="BadPath")
+        self.touch()
+        return True
+
+    def _send_to_login(self) -> bool:
+        if not self.navigates:
+            raise Refusal(403, "You are not logged in to the Jupyter server.")
+        if not self._finished:
+            web.authenticated(lambda _: None)(self)
+        return False
+
+    async def _authorize(self, action: str) -> None:
+        allowed = self.authorizer.is_authorized(self, self.current_user, action, self.auth_resource)
+        if not await ensure_async(allowed):
+            raise Refusal(403, f"You are not authorized to {action} services of sessions.")
+
+    def _caller(self) -> Caller:
+        sent = self.request.headers
+        in_header = "Authorization" in sent and not self.get_query_argument("token", "")
+        return Caller(
+            sent,
+            by_token=in_header and self.token_authenticated,
+            allow_origin=self.allow_origin,
+            allow_origin_pat=self.allow_origin_pat,
+        )
+
+    def check_xsrf_cookie(self) -> None:
+        """Nothing: pages of a service do not know the server's XSRF cookie; see `origin`."""
+
+    async def locate(self) -> Endpoint:
+        """Where the service listens or will listen."""
+        try:
+            return await self.services.open_service(*self.names, base_url=self.prefix)
+        except SessionError as error:
+            raise Refusal.because(error) from error
+
+    async def not_listening(self) -> NotListening:
+        """The refusal while a service starts, with the end of its log."""
+        _, session, service = self.names
+        try:
+            log = await self.services.service_log(*self.names)
+        except Exception:
+            self.log.debug("no log of service %s", service, exc_info=True)
+            log = ""
+        return NotListening(service, session, log)
+
+    def touch(self) -> None:
+        """Tell the server's culling that somebody works here."""
+        self.settings["jupyter_sessions_service_last_activity"] = utcnow()
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer a page to people, `{message, reason, hint?}` to programs."""
+        _, error, _ = kwargs.get("exc_info") or (None, None, None)
+        refusal = Refusal.of(status_code, error)
+        self.set_header("Cache-Control", "no-store")
+        if status_code == 503:
+            self.set_header("Retry-After", str(pages.RELOAD))
+        if self.navigates:
+            self.set_header("Content-Security-Policy", pages.POLICY)
+            self.finish(pages.draw(refusal))
+        else:
+            self.finish(refusal.to_wire())
+
+
+def is_safe(method: str | None) -> bool:
+    """Whether a method, by its definition, changes nothing."""
+    return method in SAFE_METHODS

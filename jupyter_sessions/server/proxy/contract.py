@@ -1,0 +1,29 @@
+"""What the proxy needs from the rest of the extension."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from jupyter_sessions.model import Endpoint
+
+ROOT = "jupyter-sessions/services/"
+"""Where services lie below the server's base URL."""
+
+SERVICES_KEY = "jupyter_sessions_service"
+"""Where in the server's settings the `Services` object lies."""
+
+
+class Services(Protocol):
+    """Starts the services of sessions and says where they listen."""
+
+    async def open_service(self, backend: str, id: str, name: str, base_url: str) -> Endpoint:
+        """Start the service if need be and return at once, listening or not.
+
+        `base_url` is the path under which browsers see the service; it begins and ends with a
+        slash. Raises `SessionError` when the session or service cannot be had.
+        """
+        ...
+
+    async def service_log(self, backend: str, id: str, name: str) -> str:
+        """The last lines of the service's log, as plain text."""
+        ...

@@ -1,0 +1,196 @@
+"""HTTP requests to a service: streamed both ways, each side held back by the other."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import aiohttp
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.auth.utils import HTTP_METHOD_TO_AUTH_ACTION
+from tornado import web
+from tornado.http1connection import HTTP1Connection
+
+from jupyter_sessions.model import Endpoint
+
+from . import headers, target
+from .base import ServiceHandler, is_safe
+from .body import Body
+from .refusal import Refusal
+from .upstream import client, patiently, url
+
+# Fields in which the server's word stands beside or above the service's.
+_OURS = ("content-security-policy", "x-content-type-options")
+# For a moment people see nothing rather than a waiting page that flashes by.
+_GRACE = 0.5
+_UNLIMITED = 1 << 60
+
+
+@web.stream_request_body
+class HttpHandler(ServiceHandler):
+    """Passes a request on as it arrives and the answer back as it arrives.
+
+    Tornado calls the verbs only after the whole body, so the request to the service starts in
+    `prepare`, in a task; otherwise a body larger than the queue would wait for ever.
+    """
+
+    _body: Body | None = None
+    _exchange: asyncio.Task[None] | None = None
+    _failure: Exception | None = None
+    _answering = False
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Admit the request and start the exchange with the service."""
+        method = self.request.method or ""
+        action = HTTP_METHOD_TO_AUTH_ACTION.get(method)
+        if action is None:
+            raise web.HTTPError(405)
+        if not await self.admit(action, safe=is_safe(method)):
+            return
+        if self._moved():
+            return
+        endpoint = await self.locate()
+        self._connection.set_max_body_size(_UNLIMITED)
+        self._body = Body() if self._has_body() else None
+        self._exchange = asyncio.create_task(self._run(endpoint))
+
+    def _moved(self) -> bool:
+        """Redirect to the service's root, or away from a URL that shows the token to its pages."""
+        query = target.clean_query(self.request.query, self.credentials)
+        shown = self.navigates and self.token_authenticated and query != self.request.query
+        if self.rest and not shown:
+            return False
+        path = self.request.path if self.rest else self.prefix
+        self.redirect(f"{path}?{query}" if query else path, status=307)
+        return True
+
+    @property
+    def _connection(self) -> HTTP1Connection:
+        return cast(HTTP1Connection, self.request.connection)
+
+    def _has_body(self) -> bool:
+        sent = self.request.headers
+        return "Transfer-Encoding" in sent or sent.get("Content-Length", "0") != "0"
+
+    async def data_received(self, chunk: bytes) -> None:
+        """Take a piece of the body; returning late holds the sender back."""
+        if self._body:
+            await self._body.feed(chunk)
+
+    def on_connection_close(self) -> None:
+        """The client has gone: so does the request to the service."""
+        if self._exchange:
+            self._exchange.cancel()
+        super().on_connection_close()
+
+    async def _run(self, endpoint: Endpoint) -> None:
+        try:
+            async with client(endpoint) as session:
+                await self._relay(session, endpoint)
+        except Exception as error:
+            self._failure = error
+            if self._answering:
+                # Closing is the only way left to say that the answer is not whole.
+                self._connection.close()
+        finally:
+            if self._body:
+                self._body.abandon()
+
+    async def _relay(self, session: aiohttp.ClientSession, endpoint: Endpoint) -> None:
+        where, sent, method = url(endpoint, self.target), self.upward_headers(), self.request.method
+
+        async def ask() -> aiohttp.ClientResponse:
+            return await session.request(
+                method or "GET", where, headers=sent, data=self._body, allow_redirects=False
+            )
+
+        patience = min(_GRACE, self.patience) if self.navigates else self.patience
+        async with await patiently(ask, patience) as answer:
+            await self._answer(answer)
+
+    async def _answer(self, answer: aiohttp.ClientResponse) -> None:
+        self._write_head(answer)
+        self._answering = True
+        await self.flush()
+        async for chunk in answer.content.iter_any():
+            self.write(chunk)
+            await self.flush()
+        self.touch()
+
+    def _write_head(self, answer: aiohttp.ClientResponse) -> None:
+        # The server may be configured to compress; what a service sends stays as it is.
+        self._transforms = []
+        self.set_status(answer.status, answer.reason or None)
+        fields = list(headers.downward(answer.raw_headers, self.prefix, self.credentials))
+        for name in {"Server", "Date", "Content-Type", *(name for name, _ in fields)}:
+            if name.lower() not in _OURS:
+                self.clear_header(name)
+        for name, value in fields:
+            self._add(name, value)
+
+    def _add(self, name: str, value: str) -> None:
+        if name.lower() == "x-content-type-options":
+            return
+        try:
+            self.add_header(name, value)
+        except ValueError:
+            self.log.debug("a service sent an unusable header field %r", name)
+
+    async def _finish_exchange(self) -> None:
+        """Wait for the exchange; the verb's return then ends the answer."""
+        if self._body:
+            await self._body.feed(None)
+        if self._exchange:
+            await asyncio.wait({self._exchange})
+        if self._failure and not self._answering:
+            raise await self._refusal(self._failure)
+
+    async def _refusal(self, error: Exception) -> Exception:
+        if isinstance(error, aiohttp.ClientConnectorError):
+            return await self.not_listening()
+        if isinstance(error, (aiohttp.ClientError, OSError)):
+            self.log.warning("a service broke off: %s", type(error).__name__)
+            return Refusal(502, "The service broke off before it answered.", kind="BadAnswer")
+        return error
+
+    @web.authenticated
+    @authorized
+    async def get(self, **_: str) -> None:
+        """Pass on a GET."""
+        await self._finish_exchange()
+
+    @web.authenticated
+    @authorized
+    async def head(self, **_: str) -> None:
+        """Pass on a HEAD."""
+        await self._finish_exchange()
+
+    @web.authenticated
+    @authorized
+    async def options(self, **_: str) -> None:
+        """Pass on an OPTIONS."""
+        await self._finish_exchange()
+
+    @web.authenticated
+    @authorized
+    async def post(self, **_: str) -> None:
+        """Pass on a POST."""
+        await self._finish_exchange()
+
+    @web.authenticated
+    @authorized
+    async def put(self, **_: str) -> None:
+        """Pass on a PUT."""
+        await self._finish_exchange()
+
+    @web.authenticated
+    @authorized
+    async def patch(self, **_: str) -> None:
+        """Pass on a PATCH."""
+        await self._finish_exchange()
+
+    @web.authenticated
+    @authorized
+    async def delete(self, **_: str) -> None:
+        """Pass on a DELETE."""
+        await self._finish_exchange()

@@ -1,0 +1,56 @@
+"""The few pages the proxy draws itself: plain HTML, no script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from html import escape
+
+from .refusal import NotListening, Refusal
+
+RELOAD = 2
+"""Seconds after which the waiting page loads itself again."""
+
+_STYLE = """
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { max-width: 48rem; margin: 12vh auto 0; padding: 0 1.5rem; }
+h1 { font-size: 1.4rem; font-weight: 600; }
+pre { max-height: 40vh; overflow: auto; padding: 1rem; border-radius: 6px;
+  background: rgba(128, 128, 128, .15); font: .8rem/1.4 ui-monospace, monospace;
+  white-space: pre-wrap; overflow-wrap: anywhere; }
+progress { width: 100%; }
+.hint { opacity: .75; }
+"""
+_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+
+POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_HASH}'; "
+    "frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+)
+"""The Content-Security-Policy of these pages."""
+
+
+def draw(refusal: Refusal) -> str:
+    """The page for a refusal: one that reloads itself while a service starts."""
+    if isinstance(refusal, NotListening):
+        return waiting(refusal.service, refusal.session, refusal.log)
+    return _page(refusal.message, f"<p class=hint>{escape(refusal.hint)}</p>")
+
+
+def waiting(service: str, session: str, log: str) -> str:
+    """The page shown until a service listens, with the end of its log."""
+    shown = f"<pre>{escape(log)}</pre>" if log.strip() else ""
+    body = (
+        f"<p role=status>Session {escape(session)}. This page opens it as soon as it is ready.</p>"
+        f"<progress aria-label='Starting'></progress>{shown}"
+    )
+    return _page(f"Starting {service}", body, f'<meta http-equiv="refresh" content="{RELOAD}">')
+
+
+def _page(title: str, body: str, head: str = "") -> str:
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"{head}<title>{escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<body><main><h1>{escape(title)}</h1>{body}</main></body></html>\n"
+    )

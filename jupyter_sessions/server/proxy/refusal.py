@@ -1,0 +1,54 @@
+"""Why a request is not answered by its service, for people and for programs."""
+
+from __future__ import annotations
+
+from http.client import responses
+from typing import Any
+
+from tornado import web
+
+from jupyter_sessions.errors import SessionError
+
+
+class Refusal(web.HTTPError):
+    """An answer of the proxy itself; `kind` is the error's name for programs."""
+
+    def __init__(self, status: int, message: str, *, kind: str = "", hint: str = "") -> None:
+        super().__init__(status, "%s", message)
+        self.message = message
+        self.kind = kind or responses.get(status, "Error").replace(" ", "")
+        self.hint = hint
+
+    @classmethod
+    def because(cls, error: SessionError) -> Refusal:
+        """The refusal that passes a domain error on."""
+        return cls(error.status, error.message, kind=error.reason, hint=error.hint)
+
+    @classmethod
+    def of(cls, status: int, error: BaseException | None) -> Refusal:
+        """The refusal to show for any error, with nothing in it that people should not see."""
+        if isinstance(error, Refusal):
+            return error
+        if isinstance(error, web.HTTPError) and status < 500:
+            return cls(status, error.get_message() or responses.get(status, "Refused."))
+        return cls(status, "Something failed in the Jupyter server.", hint="Its log says more.")
+
+    def to_wire(self) -> dict[str, Any]:
+        """The JSON body that says this over HTTP."""
+        body = {"message": self.message, "reason": self.kind}
+        return body | ({"hint": self.hint} if self.hint else {})
+
+
+class NotListening(Refusal):
+    """The service has been started but does not accept connections yet; `log` is its log's end."""
+
+    def __init__(self, service: str, session: str, log: str = "") -> None:
+        super().__init__(
+            503,
+            f"{service} in session {session} is starting.",
+            kind="ServiceStarting",
+            hint="Try again in a few seconds.",
+        )
+        self.service = service
+        self.session = session
+        self.log = log

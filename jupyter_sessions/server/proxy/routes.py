@@ -1,0 +1,33 @@
+"""Which requests are for a service, and which handler takes them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tornado.httputil import HTTPServerRequest
+from tornado.routing import PathMatches
+
+from .contract import ROOT
+from .http import HttpHandler
+from .websocket import SocketHandler
+
+_NAME = r"(?!\.+(?:/|$))[A-Za-z0-9_.-]+"
+_REST = rf"(?P<backend>{_NAME})/(?P<id>[A-Za-z0-9_-]+)/(?P<service>{_NAME})(?P<path>/.*)?"
+
+
+class UpgradeMatches(PathMatches):
+    """Matches a path only where the request asks to become a WebSocket."""
+
+    def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
+        """The named parts of the path, or None if this is no WebSocket handshake."""
+        upgrade = request.headers.get("Upgrade", "").lower()
+        if request.method != "GET" or upgrade != "websocket":
+            return None
+        return super().match(request)
+
+
+def handlers(base_url: str) -> list[tuple[Any, ...]]:
+    """Rules for `web_app.add_handlers(".*$", …)`; `base_url` is the server's, with both slashes."""
+    pattern = re.escape(base_url) + ROOT + _REST
+    return [(UpgradeMatches(pattern), SocketHandler), (pattern, HttpHandler)]

@@ -1,0 +1,62 @@
+"""The client side of the proxy: a connection to a service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import aiohttp
+from yarl import URL
+
+from jupyter_sessions.model import Endpoint
+
+T = TypeVar("T")
+
+# How often a service that does not listen yet is tried, in seconds.
+_PAUSE = 0.1
+# Bytes of one header field; JupyterLab's and identity cookies exceed aiohttp's 8 KiB.
+_LONGEST_FIELD = 128 * 1024
+_AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+
+def client(endpoint: Endpoint) -> aiohttp.ClientSession:
+    """A client for one request to a service that passes bytes on as they are.
+
+    Connections are not kept: a new one on this machine costs less than a request lost on an old
+    one that the service had just given up.
+    """
+    return aiohttp.ClientSession(
+        connector=_connector(endpoint),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=_AUTOMATIC,
+        auto_decompress=False,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
+        max_line_size=_LONGEST_FIELD,
+        max_field_size=_LONGEST_FIELD,
+    )
+
+
+def _connector(endpoint: Endpoint) -> aiohttp.BaseConnector:
+    if endpoint.socket:
+        return aiohttp.UnixConnector(endpoint.socket, limit=0)
+    return aiohttp.TCPConnector(limit=0)
+
+
+def url(endpoint: Endpoint, target: str) -> URL:
+    """The URL of a raw request target on a service."""
+    root = "http://localhost" if endpoint.socket else (endpoint.url or "").rstrip("/")
+    return URL(root + target, encoded=True)
+
+
+async def patiently(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
+    """Repeat an attempt while nobody listens, for so many seconds; then raise its error."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while True:
+        try:
+            return await attempt()
+        except aiohttp.ClientConnectorError:
+            if loop.time() >= deadline:
+                raise
+        await asyncio.sleep(_PAUSE)

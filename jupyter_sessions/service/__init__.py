@@ -1,0 +1,9 @@
+"""The one place that knows all backends."""
+
+from __future__ import annotations
+
+from jupyter_sessions.service.feed import Batch, Feed
+from jupyter_sessions.service.finding import Listing, find
+from jupyter_sessions.service.service import BackendInfo, Service
+
+__all__ = ["BackendInfo", "Batch", "Feed", "Listing", "Service", "find"]

@@ -1,0 +1,139 @@
+"""Where the local manager keeps things, and how those who ask find it.
+
+State lives per host in the XDG state folder if that is on a local disk (homes are shared over
+networks, SQLite's WAL and locks are not), else in a private folder under /var/tmp. Two containers
+that share a home and a host name get a folder each (`Place.secondary`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from jupyter_sessions.errors import SessionError
+from jupyter_sessions.wire.identity import Host, Identity, here
+from jupyter_sessions.wire.signing import Keypair
+
+PROTOCOL = 1
+STATE_VARIABLE = "JUPYTER_SESSIONS_STATE"
+_NETWORKED = re.compile(r"nfs|cifs|smb|lustre|gpfs|beegfs|ceph|afs|9p|sshfs|gluster|pvfs|fuse\.s3|ncp")
+
+
+class Contact(msgspec.Struct, frozen=True, kw_only=True):
+    """How to reach a running manager; kept in a 0600 file, for it holds a secret."""
+
+    identity: Identity
+    socket: str
+    url: str
+    keypair: Keypair
+    version: str
+    protocol: int = PROTOCOL
+
+
+class Place:
+    """The state folder of one manager."""
+
+    def __init__(self, folder: Path, host: Host) -> None:
+        self.folder = folder
+        self.host = host
+
+    def __repr__(self) -> str:
+        return f"Place({str(self.folder)!r})"
+
+    @property
+    def contact_file(self) -> Path:
+        """The file that says how to reach the manager."""
+        return self.folder / f"jupyter_sessions-{self.host.hostname}.json"
+
+    @property
+    def live_file(self) -> Path:
+        """Exists while the store holds live sessions, so that someone must look after them."""
+        return self.folder / "live"
+
+    @property
+    def secondary(self) -> Place:
+        """The place for a second pid namespace under the same home and host name."""
+        return Place(self.folder.with_name(f"{self.folder.name}.{self.host.pid_ns}"), self.host)
+
+    def contact(self) -> Contact | None:
+        """The running manager, or None: the file is believed only if its writer lives, here."""
+        try:
+            with self.contact_file.open("rb") as file:
+                if os.fstat(file.fileno()).st_uid != os.getuid():
+                    return None
+                contact = msgspec.json.decode(file.read(), type=Contact)
+        except (OSError, msgspec.DecodeError):
+            return None
+        return contact if contact.identity.alive() else None
+
+    def write_contact(self, contact: Contact) -> None:
+        """Publish the running manager, in one step."""
+        write_private(self.contact_file, msgspec.json.encode(contact))
+
+    def run_folder(self) -> Path:
+        """A short private folder on this node for sockets, of this host, boot, container and state."""
+        key = f"{self.host.hostname} {self.host.boot_id} {self.host.pid_ns} {self.folder}"
+        digest = hashlib.sha256(key.encode()).hexdigest()[:8]
+        base = Path("/tmp") if os.access("/tmp", os.W_OK) else Path(tempfile.gettempdir())
+        return private_folder(base / f"jps-{os.getuid()}-{digest}")
+
+
+def place() -> Place:
+    """The state folder for this user on this host, made if need be."""
+    host = here()
+    if given := os.environ.get(STATE_VARIABLE):
+        return Place(private_folder(Path(given)), host)
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    base = state / "jupyter_sessions" if is_local(state) else Path(f"/var/tmp/jupyter_sessions-{os.getuid()}")
+    return Place(private_folder(private_folder(base) / host.hostname), host)
+
+
+def private_folder(path: Path) -> Path:
+    """The folder, made if need be, that only this user may enter.
+
+    Errors: SessionError if somebody else owns it or it is a link: it could be a trap.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        hint = "Remove it, or ask an administrator to."
+        raise SessionError(f"The folder {path} is not this user's own.", hint=hint)
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        path.chmod(0o700)
+    return path
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a 0600 file in one step: readers see the old one or the new one."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def is_local(path: Path, mountinfo: str | None = None) -> bool:
+    """False if the path lies on a network file system, as far as /proc/self/mountinfo tells."""
+    if mountinfo is None:
+        try:
+            mountinfo = Path("/proc/self/mountinfo").read_text()
+        except OSError:
+            return True
+    best, kind = "", ""
+    target = str(path.absolute())
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        point = before.split()[4].encode().decode("unicode_escape")
+        inside = target == point or target.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, after.split()[0]
+    return not _NETWORKED.search(kind)

@@ -1,0 +1,115 @@
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { Clipboard, InputDialog, Notification } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { copyIcon, launchIcon, refreshIcon } from '@jupyterlab/ui-components';
+import type { CommandRegistry } from '@lumino/commands';
+
+import { serviceURL } from '../api';
+import { magicFor } from '../format';
+import { isLive, isRunning } from '../status';
+import { CommandIDs, type ISessionsModel } from '../tokens';
+import type { IService, ISession } from '../types';
+import { lifecycleCommands } from './lifecycle';
+import { referenceTo, SESSION_ARGS, Targets } from './targets';
+
+/** What the commands work with. */
+export interface ICommandEnv {
+  readonly app: JupyterFrontEnd;
+  readonly model: ISessionsModel;
+  readonly trans: TranslationBundle;
+  readonly targets: Targets;
+}
+
+type Commands = Record<string, CommandRegistry.ICommandOptions>;
+
+async function pickService(
+  session: ISession,
+  { trans }: ICommandEnv
+): Promise<IService | undefined> {
+  const services = session.services ?? [];
+  if (services.length < 2) {
+    return services[0];
+  }
+  const { value } = await InputDialog.getItem({
+    title: trans.__('Open which service of %1?', session.name),
+    items: services.map(service => service.name)
+  });
+  return services.find(service => service.name === value);
+}
+
+function openService(env: ICommandEnv): CommandRegistry.ICommandOptions {
+  const { app, targets, trans } = env;
+  const suits = (row: ISession): boolean =>
+    isRunning(row) && !!row.services?.length;
+  return {
+    label: trans.__('Open service'),
+    caption: trans.__('Open a service of a session in a new tab'),
+    icon: launchIcon,
+    describedBy: { args: SESSION_ARGS },
+    isEnabled: args => targets.exists(args, suits),
+    execute: async args => {
+      const title = trans.__('Open a service of which session?');
+      const session = await targets.resolve(args, suits, title);
+      const service =
+        session?.services?.find(({ name }) => name === args.service) ??
+        (session && (await pickService(session, env)));
+      const { baseUrl } = app.serviceManager.serverSettings;
+      const url = service && serviceURL(service.url, baseUrl);
+      if (url) {
+        window.open(url, '_blank', 'noopener,noreferrer');
+      }
+    }
+  };
+}
+
+function copyMagic(env: ICommandEnv): CommandRegistry.ICommandOptions {
+  const { model, targets, trans } = env;
+  return {
+    label: trans.__('Copy as magic'),
+    caption: trans.__('Copy the magic that runs a cell in the session'),
+    icon: copyIcon,
+    describedBy: { args: SESSION_ARGS },
+    isEnabled: args => targets.exists(args, isLive),
+    execute: async args => {
+      const title = trans.__('Copy the magic for which session?');
+      const session = await targets.resolve(args, isLive, title);
+      if (session) {
+        const magic = magicFor(referenceTo(session, model));
+        Clipboard.copyToSystem(magic);
+        Notification.info(trans.__('Copied: %1', magic), { autoClose: 3000 });
+      }
+    }
+  };
+}
+
+function refresh(env: ICommandEnv): CommandRegistry.ICommandOptions {
+  const { model, trans } = env;
+  return {
+    label: trans.__('Refresh sessions'),
+    caption: trans.__('Refresh the list of compute sessions'),
+    icon: refreshIcon,
+    execute: async () => {
+      await model.resync();
+      await model.loadBackends();
+    }
+  };
+}
+
+/** Add the commands; answers their ids in the order of the palette. */
+export function addCommands(
+  app: JupyterFrontEnd,
+  model: ISessionsModel,
+  trans: TranslationBundle
+): string[] {
+  const env = { app, model, trans, targets: new Targets(model, app) };
+  const commands: Commands = {
+    ...lifecycleCommands(env),
+    [CommandIDs.openService]: openService(env),
+    [CommandIDs.copyMagic]: copyMagic(env),
+    [CommandIDs.refresh]: refresh(env)
+  };
+  for (const [id, options] of Object.entries(commands)) {
+    app.commands.addCommand(id, options);
+  }
+  return Object.keys(commands);
+}

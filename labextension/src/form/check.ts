@@ -1,0 +1,97 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+import { formatBytes, formatShare, slotLabel } from '../format';
+import type { IBackend, INameRule } from '../types';
+import { limitOf } from './limits';
+import { type IFormValues, memoryBytes } from './values';
+
+/** Messages by field: `backend`, `image`, `name` or a slot. */
+export type FieldErrors = Record<string, string>;
+
+/** How a backend is called in a sentence. */
+export function titleOf(backend: IBackend): string {
+  return backend.title || backend.name;
+}
+
+function breaksRule(name: string, rule: INameRule): boolean {
+  try {
+    return !new RegExp(rule.pattern, 'u').test(name);
+  } catch {
+    // A pattern of another dialect: the server checks the name anyway
+    return false;
+  }
+}
+
+function spell(slot: string, value: number): string {
+  return slot === 'mem' ? formatBytes(value) : `${value} ${slotLabel(slot)}`;
+}
+
+/** Words for a form and a backend. */
+export class FormChecker {
+  constructor(
+    private readonly _backend: IBackend,
+    private readonly _trans: TranslationBundle
+  ) {}
+
+  /** What is wrong with the values as they are. */
+  errors(values: IFormValues): FieldErrors {
+    const found: Record<string, string | null> = {
+      image: this._image(values.image),
+      name: this._name(values.name.trim()),
+      cpu: this._positive('cpu', Number(values.cpu || NaN)),
+      mem: this._positive('mem', memoryBytes(values))
+    };
+    for (const [slot, text] of Object.entries(values.accelerators)) {
+      found[slot] = this._amount(slot, Number(text || NaN));
+    }
+    return Object.fromEntries(
+      Object.entries(found).filter((entry): entry is [string, string] =>
+        Boolean(entry[1])
+      )
+    );
+  }
+
+  /** What there is of a slot, as the note below its field. */
+  note(slot: string, asked: number): string {
+    const { most, free, byRule } = limitOf(this._backend, slot);
+    const capacity = this._backend.capacity?.[slot];
+    if (free !== null && asked > free && (most === null || asked <= most)) {
+      return this._trans.__(
+        'Only %1 free now: the session will wait.',
+        spell(slot, free)
+      );
+    }
+    if (capacity?.free != null && !byRule) {
+      return this._trans.__('%1 free', formatShare(slot, capacity));
+    }
+    return most === null ? '' : this._trans.__('At most %1', spell(slot, most));
+  }
+
+  private _image(image: string): string | null {
+    return image.trim() ? null : this._trans.__('Say which one.');
+  }
+
+  private _name(name: string): string | null {
+    const rule = this._backend.name_rule;
+    return name && rule && breaksRule(name, rule) ? rule.message : null;
+  }
+
+  private _positive(slot: string, value: number): string | null {
+    return value <= 0
+      ? this._trans.__('Must be more than 0.')
+      : this._amount(slot, value);
+  }
+
+  private _amount(slot: string, value: number): string | null {
+    if (Number.isNaN(value) || value < 0) {
+      return this._trans.__('Give a number.');
+    }
+    const { most, byRule } = limitOf(this._backend, slot);
+    if (most === null || value <= most) {
+      return null;
+    }
+    return byRule
+      ? this._trans.__('A session can have %1 at most.', spell(slot, most))
+      : this._trans.__('%1 has %2.', titleOf(this._backend), spell(slot, most));
+  }
+}

@@ -1,0 +1,96 @@
+import type { ICapacity, Resources } from './types';
+
+const SUFFIXES = ['', 'k', 'm', 'g', 't', 'p'];
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+
+export const MIB = 1024 ** 2;
+export const GIB = 1024 ** 3;
+
+/** Bytes of a memory amount such as `512m`, `23g` or `1073741824`. */
+export function parseMemory(text: string): number {
+  const match = /^\s*([\d.]+)\s*([kmgtp]?)(i?b)?\s*$/i.exec(text);
+  if (!match) {
+    return NaN;
+  }
+  return Number(match[1]) * 1024 ** SUFFIXES.indexOf(match[2].toLowerCase());
+}
+
+function trim(value: number): string {
+  return String(Math.round(value * 10) / 10);
+}
+
+function unitOf(bytes: number): number {
+  let unit = 0;
+  // 1023.96 would be rounded to 1024
+  while (bytes >= 1023.95 && unit < UNITS.length - 1) {
+    bytes /= 1024;
+    unit++;
+  }
+  return unit;
+}
+
+/** `536870912` as `512 MiB`. */
+export function formatBytes(bytes: number): string {
+  const unit = unitOf(bytes);
+  return `${trim(bytes / 1024 ** unit)} ${UNITS[unit]}`;
+}
+
+/** What people call a slot: `cuda.device` is a GPU. */
+export function slotLabel(slot: string): string {
+  const family = slot.split('.')[0];
+  if (slot === 'mem') {
+    return 'memory';
+  }
+  return family === 'cuda' || family === 'rocm' ? 'GPU' : family.toUpperCase();
+}
+
+/** Slots in the order people expect: CPU, memory, accelerators. */
+export function orderedSlots(slots: object): string[] {
+  const others = Object.keys(slots).filter(s => s !== 'cpu' && s !== 'mem');
+  return ['cpu', 'mem', ...others.sort()].filter(slot => slot in slots);
+}
+
+function formatAmount(slot: string, amount: string): string {
+  if (slot !== 'mem') {
+    return `${amount} ${slotLabel(slot)}`;
+  }
+  const bytes = parseMemory(amount);
+  return Number.isNaN(bytes) ? amount : formatBytes(bytes);
+}
+
+/** `1 CPU · 512 MiB · 1 GPU`; slots of which there is none are left out. */
+export function formatResources(resources: Resources = {}): string {
+  return orderedSlots(resources)
+    .filter(slot => Number(resources[slot]) !== 0)
+    .map(slot => formatAmount(slot, resources[slot]))
+    .join(' · ');
+}
+
+/** `20.1 of 22 GiB`; only the total where nobody says what is free. */
+export function formatShare(slot: string, { total, free }: ICapacity): string {
+  if (free == null) {
+    return formatAmount(slot, total);
+  }
+  if (slot !== 'mem') {
+    return `${free} of ${total} ${slotLabel(slot)}`;
+  }
+  const all = parseMemory(total);
+  const unit = unitOf(all);
+  const left = trim(parseMemory(free) / 1024 ** unit);
+  return `${left} of ${trim(all / 1024 ** unit)} ${UNITS[unit]}`;
+}
+
+/** `2 of 2 CPU`, `20.1 of 22 GiB`, `1 of 2 GPU`: a part for each slot. */
+export function capacityParts(
+  capacity: Record<string, ICapacity> | null | undefined
+): string[] {
+  const slots = capacity ? orderedSlots(capacity) : [];
+  return slots
+    .filter(slot => Number(capacity![slot].total) !== 0)
+    .map(slot => formatShare(slot, capacity![slot]));
+}
+
+/** The cell magic that runs a cell in a session. */
+export function magicFor(reference: string): string {
+  return `%%session ${reference}`;
+}

@@ -1,0 +1,227 @@
+import { type ISignal, Signal } from '@lumino/signaling';
+
+import type { IPosition, SessionsApi } from './api';
+import type { IFeed } from './feed';
+import { type ApiError, asApiError } from './request';
+import { endedAsWished, isLive } from './status';
+import { type IEffects, SessionStore } from './store';
+import type { IOutcome, ISessionsModel } from './tokens';
+import type {
+  IBackend,
+  IListing,
+  IPush,
+  ISession,
+  ISessionRef,
+  ISessionSpec
+} from './types';
+
+/** How many vanished sessions are asked after; more is a backend's removal. */
+const VANISHED_ASKED = 20;
+
+/** Follows the server's change journal; has no DOM. */
+export class SessionsModel implements ISessionsModel {
+  constructor(
+    private readonly _api: SessionsApi,
+    feed: IFeed
+  ) {
+    feed.opened.connect(() => void this.resync());
+    feed.pushed.connect((_, push) => this._take(push));
+  }
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  get settled(): ISignal<this, IOutcome[]> {
+    return this._settled;
+  }
+
+  get revision(): number {
+    return this._revision;
+  }
+
+  get isLoaded(): boolean {
+    return this._position !== null;
+  }
+
+  get failure(): ApiError | null {
+    return this._failure;
+  }
+
+  get backends(): readonly IBackend[] {
+    return this._backends;
+  }
+
+  get defaultBackend(): string | null {
+    return this._defaultBackend;
+  }
+
+  get errors(): Readonly<Record<string, string>> {
+    return this._errors;
+  }
+
+  get size(): number {
+    return this._store.size;
+  }
+
+  get populated(): readonly string[] {
+    return this._store.populated;
+  }
+
+  get ended(): readonly ISession[] {
+    return this._store.ended;
+  }
+
+  live(backend: string): readonly ISession[] {
+    return this._store.live(backend);
+  }
+
+  find(ref: ISessionRef): ISession | undefined {
+    return this._store.find(ref);
+  }
+
+  backend(name: string): IBackend | undefined {
+    return this._backends.find(backend => backend.name === name);
+  }
+
+  async create(spec: ISessionSpec): Promise<ISession> {
+    const session = await this._api.create(spec);
+    this._finish(this._store.offer(session));
+    return session;
+  }
+
+  async terminate(ref: ISessionRef): Promise<void> {
+    const key = `${ref.backend}/${ref.id}`;
+    this._unwanted.add(key);
+    try {
+      this._offer(await this._api.terminate(ref));
+    } catch (error) {
+      this._unwanted.delete(key);
+      throw error;
+    }
+  }
+
+  async restart(ref: ISessionRef): Promise<void> {
+    this._offer(await this._api.restart(ref));
+  }
+
+  resync(): Promise<void> {
+    this._resyncing ??= this._reload();
+    return this._resyncing;
+  }
+
+  async loadBackends(): Promise<void> {
+    try {
+      const { backends, default_backend } = await this._api.backends();
+      this._backends = backends;
+      this._defaultBackend = default_backend ?? backends[0]?.name ?? null;
+      this._heed(backends);
+    } catch (error) {
+      this._failure = asApiError(error);
+    }
+    this._changed.emit();
+  }
+
+  private _heed(backends: IBackend[]): void {
+    for (const { name, health } of backends) {
+      if (health?.ok) {
+        delete this._errors[name];
+      } else if (health?.message) {
+        this._errors[name] = health.message;
+      }
+    }
+  }
+
+  private async _reload(): Promise<void> {
+    try {
+      this._accept(await this._api.list(this._position));
+    } catch (error) {
+      this._failure = asApiError(error);
+      this._changed.emit();
+    }
+    this._resyncing = null;
+    this._held.splice(0).forEach(push => this._take(push));
+  }
+
+  private _accept(listing: IListing): void {
+    const { epoch, rev, errors = {}, sessions, changes = [] } = listing;
+    if (this._failure) {
+      this._revision++;
+    }
+    this._failure = null;
+    this._errors = { ...errors };
+    this._position = { epoch, rev };
+    if (sessions) {
+      const unheard = new Set(Object.keys(errors));
+      this._finish(this._store.replace(sessions, unheard));
+    } else if (changes.length > 0) {
+      this._finish(this._store.apply(changes));
+    } else {
+      this._changed.emit();
+    }
+  }
+
+  private _take(push: IPush): void {
+    if (this._resyncing) {
+      this._held.push(push);
+      return;
+    }
+    const { epoch, rev } = this._position ?? { epoch: null, rev: 0 };
+    if (push.epoch !== epoch || push.rev > rev + 1) {
+      void this.resync();
+    } else if (push.rev === rev + 1) {
+      this._position = { epoch, rev: push.rev };
+      this._finish(this._store.apply(push.changes));
+    }
+  }
+
+  private _offer(session: ISession | null): void {
+    if (session) {
+      this._finish(this._store.offer(session));
+    }
+  }
+
+  private _finish({ settled, vanished }: IEffects): void {
+    this._revision++;
+    this._changed.emit();
+    this._report(settled);
+    void this._askAfter(vanished.slice(0, VANISHED_ASKED));
+  }
+
+  /** Learn how sessions ended that just left the list. */
+  private async _askAfter(vanished: ISession[]): Promise<void> {
+    const answers = await Promise.all(
+      vanished.map(row => this._api.get(row).catch(() => row))
+    );
+    const ended = answers.filter(row => !isLive(row));
+    if (ended.length > 0) {
+      this._finish(
+        this._store.apply(ended.map(session => ({ op: 'put', session })))
+      );
+    }
+  }
+
+  private _report(settled: ISession[]): void {
+    if (settled.length > 0) {
+      this._settled.emit(settled.map(row => this._outcome(row)));
+    }
+  }
+
+  private _outcome(session: ISession): IOutcome {
+    const unwanted = this._unwanted.delete(`${session.backend}/${session.id}`);
+    return { session, expected: unwanted || endedAsWished(session) };
+  }
+
+  private _revision = 0;
+  private _failure: ApiError | null = null;
+  private _errors: Record<string, string> = {};
+  private _backends: readonly IBackend[] = [];
+  private _defaultBackend: string | null = null;
+  private _position: IPosition | null = null;
+  private _resyncing: Promise<void> | null = null;
+  private readonly _held: IPush[] = [];
+  private readonly _store = new SessionStore();
+  private readonly _unwanted = new Set<string>();
+  private readonly _changed = new Signal<this, void>(this);
+  private readonly _settled = new Signal<this, IOutcome[]>(this);
+}

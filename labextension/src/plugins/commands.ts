@@ -1,0 +1,38 @@
+import type {
+  JupyterFrontEnd,
+  JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import { ICommandPalette } from '@jupyterlab/apputils';
+import { ILauncher } from '@jupyterlab/launcher';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+
+import { addCommands } from '../commands';
+import { CommandIDs, ISessionsModel } from '../tokens';
+
+/** Adds the commands, to palette and launcher where there are such. */
+export const commandsPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-sessions:commands',
+  description: 'Adds the commands for compute sessions.',
+  autoStart: true,
+  requires: [ISessionsModel],
+  optional: [ICommandPalette, ILauncher, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    model: ISessionsModel,
+    palette: ICommandPalette | null,
+    launcher: ILauncher | null,
+    translator: ITranslator | null
+  ): void => {
+    const trans = (translator ?? nullTranslator).load('jupyter_sessions');
+    const category = trans.__('Compute sessions');
+    for (const command of addCommands(app, model, trans)) {
+      palette?.addItem({ command, category });
+    }
+    launcher?.add({
+      command: CommandIDs.create,
+      args: { isLauncher: true },
+      category: trans.__('Other'),
+      rank: 10
+    });
+  }
+};

@@ -1,0 +1,60 @@
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+
+import type { IProblem } from './types';
+
+const NAMESPACE = 'jupyter-sessions';
+
+/** An answer of the server that is an error, in words for people. */
+export class ApiError extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+    readonly hint: string | null = null,
+    readonly field: string | null = null
+  ) {
+    super(message);
+    this.name = 'ApiError';
+  }
+}
+
+/** Any failure as an `ApiError`; status 0 is one that had no answer. */
+export function asApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) {
+    return error;
+  }
+  return new ApiError(error instanceof Error ? error.message : `${error}`, 0);
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function problem(response: Response, body: unknown): ApiError {
+  const { message, reason, hint, field } = (body ?? {}) as IProblem;
+  const words =
+    message || reason || `${response.status} ${response.statusText}`;
+  return new ApiError(words, response.status, hint, field);
+}
+
+/** Ask a route of the server extension. */
+export async function requestAPI<T>(
+  path: string,
+  settings: ServerConnection.ISettings,
+  init: RequestInit = {}
+): Promise<T> {
+  const url = URLExt.join(settings.baseUrl, NAMESPACE, path);
+  const response = await ServerConnection.makeRequest(url, init, settings);
+  const body = parse(await response.text());
+  if (!response.ok) {
+    throw problem(response, body);
+  }
+  if (body === null && response.status !== 204) {
+    throw new ApiError('The server’s answer is not JSON.', response.status);
+  }
+  return body as T;
+}

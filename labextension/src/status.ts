@@ -1,0 +1,85 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+import type { IBackend, ISession } from './types';
+
+/** What a status means to a person; each has an icon and a colour. */
+export type Phase =
+  | 'waiting'
+  | 'starting'
+  | 'running'
+  | 'degraded'
+  | 'suspended'
+  | 'stopping'
+  | 'failed'
+  | 'ended'
+  | 'unknown';
+
+const PHASES: Record<string, Phase> = {
+  PENDING: 'waiting',
+  SCHEDULED: 'waiting',
+  PULLING: 'starting',
+  PREPARING: 'starting',
+  PREPARED: 'starting',
+  CREATING: 'starting',
+  RESTARTING: 'starting',
+  RESIZING: 'starting',
+  RUNNING: 'running',
+  RUNNING_DEGRADED: 'degraded',
+  SUSPENDED: 'suspended',
+  TERMINATING: 'stopping',
+  ERROR: 'failed',
+  TERMINATED: 'ended',
+  CANCELLED: 'ended'
+};
+
+export function phaseOf(status: string): Phase {
+  return PHASES[status] ?? 'unknown';
+}
+
+/** The word shown for a status; one that is not known is shown as it is. */
+export function statusLabel(status: string, trans: TranslationBundle): string {
+  const labels: Record<string, string> = {
+    PENDING: trans.__('Pending'),
+    SCHEDULED: trans.__('Scheduled'),
+    PULLING: trans.__('Pulling the image'),
+    PREPARING: trans.__('Preparing'),
+    PREPARED: trans.__('Prepared'),
+    CREATING: trans.__('Creating'),
+    RUNNING: trans.__('Running'),
+    RUNNING_DEGRADED: trans.__('Running, degraded'),
+    RESTARTING: trans.__('Restarting'),
+    RESIZING: trans.__('Resizing'),
+    SUSPENDED: trans.__('Suspended'),
+    TERMINATING: trans.__('Terminating'),
+    TERMINATED: trans.__('Terminated'),
+    ERROR: trans.__('Error'),
+    CANCELLED: trans.__('Cancelled')
+  };
+  return labels[status] ?? status;
+}
+
+export function isLive(session: ISession): boolean {
+  return phaseOf(session.status) !== 'ended';
+}
+
+/** Whether the services of a session can be opened. */
+export function isRunning(session: ISession): boolean {
+  const phase = phaseOf(session.status);
+  return phase === 'running' || phase === 'degraded';
+}
+
+export function canTerminate(session: ISession): boolean {
+  return isLive(session) && phaseOf(session.status) !== 'stopping';
+}
+
+export function canRestart(session: ISession, backend?: IBackend): boolean {
+  return isRunning(session) && !!backend?.capabilities?.includes('restart');
+}
+
+/** Whether an end needs no explanation: somebody's wish, or work done. */
+export function endedAsWished(session: ISession): boolean {
+  return (
+    session.status !== 'ERROR' &&
+    (session.status_info === 'user-requested' || session.result === 'success')
+  );
+}

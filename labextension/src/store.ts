@@ -1,0 +1,194 @@
+import { isLive } from './status';
+import type { Change, ISession, ISessionRef } from './types';
+
+/** Ended sessions kept for the page's life; older ones are let go. */
+const ENDED_KEPT = 50;
+
+/** What a set of changes did that somebody may have to be told. */
+export interface IEffects {
+  /** Sessions that came to their end or into an error. */
+  settled: ISession[];
+
+  /** Sessions that left the list without saying how they ended. */
+  vanished: ISession[];
+}
+
+function keyOf({ backend, id }: ISessionRef): string {
+  return `${backend}/${id}`;
+}
+
+function newestFirst(a: ISession, b: ISession): number {
+  const [left, right] = [a.created_at ?? '', b.created_at ?? ''];
+  return left === right ? a.name.localeCompare(b.name) : left < right ? 1 : -1;
+}
+
+/** Whether a session, seen before in another state, is in an error now. */
+function hasFailed(before: ISession | undefined, now: ISession): boolean {
+  return !!before && before.status !== 'ERROR' && now.status === 'ERROR';
+}
+
+function changedAt(session: ISession): number {
+  return Date.parse(session.status_changed ?? '') || 0;
+}
+
+/** The rows by backend and id, with those that ended kept apart. */
+export class SessionStore {
+  get size(): number {
+    return this._live.size;
+  }
+
+  get populated(): string[] {
+    return [...this._byBackend().keys()];
+  }
+
+  get ended(): readonly ISession[] {
+    return this._endedRows;
+  }
+
+  live(backend: string): readonly ISession[] {
+    return this._byBackend().get(backend) ?? [];
+  }
+
+  find(ref: ISessionRef): ISession | undefined {
+    const key = keyOf(ref);
+    return this._live.get(key) ?? this._ended.get(key);
+  }
+
+  /** Take a step of the journal. */
+  apply(changes: Change[]): IEffects {
+    const effects: IEffects = { settled: [], vanished: [] };
+    for (const change of changes) {
+      if (change.op === 'put') {
+        this._put(change.session, effects);
+      } else {
+        this._remove(change, effects);
+      }
+    }
+    return effects;
+  }
+
+  /**
+   * Take a whole list; `unheard` names backends that could not answer, whose
+   * rows stay as they were last seen.
+   */
+  replace(sessions: ISession[], unheard: ReadonlySet<string>): IEffects {
+    const before = this._live;
+    const listed = sessions.filter(isLive);
+    this._live = new Map(listed.map(row => [keyOf(row), row]));
+    this._sorted = null;
+    listed.forEach(row => this._forgetEnd(keyOf(row)));
+    return {
+      settled: listed.filter(row => hasFailed(before.get(keyOf(row)), row)),
+      vanished: this._carryOver(before, unheard)
+    };
+  }
+
+  /** Take the answer to a request, unless a push has told a later state. */
+  offer(session: ISession): IEffects {
+    const known = this.find(session);
+    if (known && changedAt(known) >= changedAt(session)) {
+      return { settled: [], vanished: [] };
+    }
+    return this.apply([{ op: 'put', session }]);
+  }
+
+  /** Keep a session, seen to have ended, among the ended ones. */
+  keepEnded(session: ISession): void {
+    this._ended.set(keyOf(session), session);
+    const surplus = this._ended.size - ENDED_KEPT;
+    [...this._ended.keys()]
+      .slice(0, Math.max(0, surplus))
+      .forEach(key => this._ended.delete(key));
+    this._endedRows = [...this._ended.values()].reverse();
+  }
+
+  /** Keep the rows of unheard backends; answer those that are gone. */
+  private _carryOver(
+    before: Map<string, ISession>,
+    unheard: ReadonlySet<string>
+  ): ISession[] {
+    const missing = [...before].filter(([key]) => !this._live.has(key));
+    missing
+      .filter(([, row]) => unheard.has(row.backend))
+      .forEach(([key, row]) => this._live.set(key, row));
+    return missing
+      .map(([, row]) => row)
+      .filter(row => !unheard.has(row.backend));
+  }
+
+  private _put(session: ISession, effects: IEffects): void {
+    const key = keyOf(session);
+    const before = this._live.get(key);
+    if (!isLive(session)) {
+      this._end(session, effects);
+      return;
+    }
+    this._forgetEnd(key);
+    this._live.set(key, session);
+    this._place(before, session);
+    if (session.status === 'ERROR' && before?.status !== 'ERROR') {
+      effects.settled.push(session);
+    }
+  }
+
+  private _end(session: ISession, effects: IEffects): void {
+    const key = keyOf(session);
+    this._drop(key);
+    if (!this._ended.has(key)) {
+      effects.settled.push(session);
+    }
+    this.keepEnded(session);
+  }
+
+  private _remove(ref: ISessionRef, effects: IEffects): void {
+    const row = this._live.get(keyOf(ref));
+    if (row) {
+      this._drop(keyOf(ref));
+      effects.vanished.push(row);
+    }
+  }
+
+  private _drop(key: string): void {
+    if (this._live.delete(key)) {
+      this._sorted = null;
+    }
+  }
+
+  private _forgetEnd(key: string): void {
+    if (this._ended.delete(key)) {
+      this._endedRows = [...this._ended.values()].reverse();
+    }
+  }
+
+  /** Put a row into the sorted lists without sorting them anew. */
+  private _place(before: ISession | undefined, session: ISession): void {
+    const rows = this._sorted?.get(session.backend);
+    const index = before && rows ? rows.indexOf(before) : -1;
+    if (!rows || index < 0 || newestFirst(before!, session) !== 0) {
+      this._sorted = null;
+      return;
+    }
+    rows[index] = session;
+  }
+
+  private _byBackend(): Map<string, ISession[]> {
+    this._sorted ??= this._sort();
+    return this._sorted;
+  }
+
+  private _sort(): Map<string, ISession[]> {
+    const sorted = new Map<string, ISession[]>();
+    for (const row of this._live.values()) {
+      const rows = sorted.get(row.backend) ?? [];
+      rows.push(row);
+      sorted.set(row.backend, rows);
+    }
+    sorted.forEach(rows => rows.sort(newestFirst));
+    return sorted;
+  }
+
+  private _live = new Map<string, ISession>();
+  private _ended = new Map<string, ISession>();
+  private _endedRows: readonly ISession[] = [];
+  private _sorted: Map<string, ISession[]> | null = null;
+}

@@ -1,0 +1,90 @@
+import { InputGroup } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+import { statusLabel } from '../status';
+import type { ISessionsModel } from '../tokens';
+import type { ISession } from '../types';
+import type { IPanelEnv } from './env';
+import { BackendGroup, EndedGroup, Trouble } from './groups';
+
+/** With fewer sessions than this a filter is only in the way. */
+const FILTER_FROM = 8;
+
+function backendNames(model: ISessionsModel): string[] {
+  const known = model.backends.map(backend => backend.name);
+  return [
+    ...new Set([...known, ...model.populated, ...Object.keys(model.errors)])
+  ];
+}
+
+function filtered(
+  sessions: readonly ISession[],
+  filter: string,
+  env: IPanelEnv
+): readonly ISession[] {
+  const wanted = filter.trim().toLowerCase();
+  if (!wanted) {
+    return sessions;
+  }
+  return sessions.filter(({ name, image, status, id }) =>
+    [name, image, id, statusLabel(status, env.trans)].some(text =>
+      text?.toLowerCase().includes(wanted)
+    )
+  );
+}
+
+function Filter(props: {
+  env: IPanelEnv;
+  value: string;
+  onChange: (value: string) => void;
+}): JSX.Element {
+  const label = props.env.trans.__('Filter sessions');
+  return (
+    <div className="jp-Sessions-filter">
+      <InputGroup
+        type="search"
+        aria-label={label}
+        placeholder={label}
+        rightIcon="ui-components:search"
+        value={props.value}
+        onChange={event => props.onChange(event.currentTarget.value)}
+      />
+    </div>
+  );
+}
+
+function Notice({ env }: { env: IPanelEnv }): JSX.Element | null {
+  const { model, trans } = env;
+  const { failure } = model;
+  if (failure) {
+    return <Trouble env={env} message={failure.message} hint={failure.hint} />;
+  }
+  return model.isLoaded ? null : (
+    <div className="jp-Sessions-empty" role="status">
+      {trans.__('Loading…')}
+    </div>
+  );
+}
+
+/** Everything below the toolbar. */
+export function PanelContent({ env }: { env: IPanelEnv }): JSX.Element {
+  const { model } = env;
+  const [filter, setFilter] = React.useState('');
+  const hasFilter = filter !== '' || model.size >= FILTER_FROM;
+  return (
+    <>
+      <Notice env={env} />
+      {hasFilter && <Filter env={env} value={filter} onChange={setFilter} />}
+      {backendNames(model).map(name => (
+        <BackendGroup
+          key={name}
+          env={env}
+          name={name}
+          sessions={filtered(model.live(name), filter, env)}
+          isFiltered={filter.trim() !== ''}
+        />
+      ))}
+      <EndedGroup env={env} />
+    </>
+  );
+}

@@ -1,0 +1,110 @@
+import { Button } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+import { capacityParts } from '../format';
+import { CommandIDs } from '../tokens';
+import type { ISession } from '../types';
+import type { IPanelEnv } from './env';
+import { SessionRows } from './rows';
+import { Section } from './section';
+
+interface ITroubleProps {
+  env: IPanelEnv;
+  message: string;
+  hint?: string | null;
+}
+
+/** What went wrong, what to do about it, and a way to try again. */
+export function Trouble({ env, message, hint }: ITroubleProps): JSX.Element {
+  const retry = (): void => void env.commands.execute(CommandIDs.refresh);
+  return (
+    <div className="jp-Sessions-error" role="alert">
+      <div>{message}</div>
+      {hint && <div>{hint}</div>}
+      <Button minimal={true} className="jp-Sessions-retry" onClick={retry}>
+        {env.trans.__('Try again')}
+      </Button>
+    </div>
+  );
+}
+
+function Capacity({ env, name }: IBackendProps): JSX.Element | null {
+  const parts = capacityParts(env.model.backend(name)?.capacity);
+  if (parts.length === 0) {
+    return null;
+  }
+  const last = parts.pop()!;
+  return (
+    <div className="jp-Sessions-capacity">
+      {parts.map(part => (
+        <React.Fragment key={part}>
+          <span>{part} ·</span>{' '}
+        </React.Fragment>
+      ))}
+      <span>{env.trans.__('%1 free', last)}</span>
+    </div>
+  );
+}
+
+function NoRows({ env, name, isFiltered }: IGroupProps): JSX.Element | null {
+  const { trans, model } = env;
+  if (model.errors[name] || !model.isLoaded) {
+    return null;
+  }
+  return (
+    <div className="jp-Sessions-empty">
+      {isFiltered ? trans.__('No session matches.') : trans.__('No sessions.')}
+    </div>
+  );
+}
+
+interface IBackendProps {
+  env: IPanelEnv;
+  name: string;
+}
+
+interface IGroupProps extends IBackendProps {
+  /** The rows to show, which a filter may have thinned out. */
+  sessions: readonly ISession[];
+  isFiltered: boolean;
+}
+
+/** A backend: its capacity, its trouble, its sessions. */
+export function BackendGroup(props: IGroupProps): JSX.Element {
+  const { env, name, sessions } = props;
+  const { model } = env;
+  const title = model.backend(name)?.title || name;
+  const error = model.errors[name];
+  return (
+    <Section
+      name={name}
+      title={title}
+      count={model.live(name).length}
+      startsOpen={true}
+    >
+      <Capacity env={env} name={name} />
+      {error && <Trouble env={env} message={error} />}
+      {sessions.length > 0 ? (
+        <SessionRows env={env} label={title} sessions={sessions} />
+      ) : (
+        <NoRows {...props} />
+      )}
+    </Section>
+  );
+}
+
+/** Sessions that ended since the page was loaded, with the reason. */
+export function EndedGroup({ env }: { env: IPanelEnv }): JSX.Element | null {
+  const { model, trans } = env;
+  const title = trans.__('Recently ended');
+  return model.ended.length > 0 ? (
+    <Section
+      name="ended"
+      title={title}
+      count={model.ended.length}
+      startsOpen={false}
+    >
+      <SessionRows env={env} label={title} sessions={model.ended} />
+    </Section>
+  ) : null;
+}

@@ -1,0 +1,109 @@
+import {
+  CommandToolbarButton,
+  ReactWidget,
+  SidePanel,
+  Toolbar
+} from '@jupyterlab/ui-components';
+import type { ITranslator } from '@jupyterlab/translation';
+import type { Message } from '@lumino/messaging';
+import { Panel } from '@lumino/widgets';
+import * as React from 'react';
+
+import { sessionsIcon } from '../icons';
+import { CommandIDs, PANEL_ID } from '../tokens';
+import { PanelContent } from './content';
+import type { IPanelEnv } from './env';
+
+/** Draws the model at most once a frame, and only while it can be seen. */
+class SessionsView extends ReactWidget {
+  constructor(private readonly _env: IPanelEnv) {
+    super();
+    this.addClass('jp-Sessions-view');
+    _env.model.changed.connect(this._schedule, this);
+  }
+
+  override dispose(): void {
+    cancelAnimationFrame(this._frame);
+    super.dispose();
+  }
+
+  protected override render(): JSX.Element {
+    return <PanelContent env={this._env} />;
+  }
+
+  protected override onAfterShow(msg: Message): void {
+    super.onAfterShow(msg);
+    this.update();
+  }
+
+  private _schedule(): void {
+    if (this._frame === 0 && this.isVisible) {
+      this._frame = requestAnimationFrame(() => {
+        this._frame = 0;
+        this.update();
+      });
+    }
+  }
+
+  private _frame = 0;
+}
+
+/** How long after a change the free capacity is asked for again. */
+const CAPACITY_DELAY = 1000;
+
+/** The side panel "Compute sessions". */
+export class SessionsPanel extends SidePanel {
+  constructor(
+    private readonly _env: IPanelEnv,
+    translator: ITranslator
+  ) {
+    super({ content: new Panel(), translator });
+    const { trans } = _env;
+    this.id = PANEL_ID;
+    this.addClass('jp-Sessions-panel');
+    this.title.icon = sessionsIcon;
+    this.title.caption = trans.__('Compute sessions');
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', trans.__('Compute sessions'));
+    this._fillToolbar();
+    this.content.addWidget(new SessionsView(_env));
+    _env.model.changed.connect(this._keepCapacity, this);
+  }
+
+  override dispose(): void {
+    clearTimeout(this._timer);
+    super.dispose();
+  }
+
+  protected override onAfterShow(msg: Message): void {
+    super.onAfterShow(msg);
+    this._keepCapacity();
+  }
+
+  private _fillToolbar(): void {
+    const { commands, trans } = this._env;
+    const create = { commands, id: CommandIDs.create };
+    const refresh = { commands, id: CommandIDs.refresh, label: '' };
+    this.toolbar.node.setAttribute('aria-label', trans.__('Sessions'));
+    this.toolbar.addItem('create', new CommandToolbarButton(create));
+    this.toolbar.addItem('spacer', Toolbar.createSpacerItem());
+    this.toolbar.addItem('refresh', new CommandToolbarButton(refresh));
+  }
+
+  /** Free capacity moves with the sessions; nobody asks while nobody looks. */
+  private _keepCapacity(): void {
+    const { model } = this._env;
+    if (this._timer || !this.isVisible || model.revision === this._asked) {
+      return;
+    }
+    const delay = this._asked < 0 ? 0 : CAPACITY_DELAY;
+    this._timer = window.setTimeout(() => {
+      this._timer = 0;
+      this._asked = model.revision;
+      void model.loadBackends();
+    }, delay);
+  }
+
+  private _timer = 0;
+  private _asked = -1;
+}

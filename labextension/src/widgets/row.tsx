@@ -1,0 +1,112 @@
+import { closeIcon } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+import { formatResources } from '../format';
+import { phaseIcons } from '../icons';
+import { canTerminate, isLive, phaseOf, statusLabel } from '../status';
+import { CommandIDs } from '../tokens';
+import type { ISession } from '../types';
+import type { IPanelEnv } from './env';
+import { ServiceLinks } from './services';
+
+export interface IRowProps {
+  env: IPanelEnv;
+  session: ISession;
+
+  /** Whether the Tab key comes to this row; arrow keys reach the others. */
+  isCurrent: boolean;
+}
+
+function StatusIcon({ status }: { status: string }): JSX.Element {
+  const phase = phaseOf(status);
+  const Icon = phaseIcons[phase].react;
+  return (
+    <Icon
+      tag="span"
+      aria-hidden={true}
+      className={`jp-Sessions-statusIcon jp-mod-${phase}`}
+    />
+  );
+}
+
+function TerminateButton({ env, session }: IRowProps): JSX.Element {
+  const { commands, trans } = env;
+  const { backend, id, name } = session;
+  return (
+    <button
+      className="jp-Sessions-terminate jp-mod-minimal jp-Button"
+      aria-label={trans.__('Terminate')}
+      title={trans.__('Terminate %1', name)}
+      disabled={!canTerminate(session)}
+      onClick={() =>
+        void commands.execute(CommandIDs.terminate, { backend, id })
+      }
+    >
+      <closeIcon.react tag="span" />
+    </button>
+  );
+}
+
+function Details({ session }: { session: ISession }): JSX.Element {
+  return (
+    <div className="jp-Sessions-details">
+      {session.image && (
+        <span className="jp-Sessions-image" title={session.image}>
+          {session.image}
+        </span>
+      )}{' '}
+      <span className="jp-Sessions-resources">
+        {formatResources(session.resources)}
+      </span>
+    </div>
+  );
+}
+
+function endTime(session: ISession): string {
+  const time = session.terminated_at ?? session.status_changed;
+  return time && !isLive(session)
+    ? new Date(time).toLocaleTimeString([], { timeStyle: 'short' })
+    : '';
+}
+
+function Status({ env, session }: IRowProps): JSX.Element {
+  const label = statusLabel(session.status, env.trans);
+  return (
+    <span className="jp-Sessions-status">
+      {[label, endTime(session)].filter(Boolean).join(', ')}
+    </span>
+  );
+}
+
+/** A session: what it is, how it is, and what can be done with it. */
+export const SessionRow = React.memo((props: IRowProps) => {
+  const { env, session, isCurrent } = props;
+  const status = statusLabel(session.status, env.trans);
+  return (
+    <li
+      className={`jp-Sessions-row jp-mod-${phaseOf(session.status)}`}
+      tabIndex={isCurrent ? 0 : -1}
+      aria-label={`${session.name}, ${status}`}
+      data-session-name={session.name}
+      data-session-id={session.id}
+      data-backend={session.backend}
+      data-status={session.status}
+      data-live={isLive(session)}
+    >
+      <div className="jp-Sessions-rowHead">
+        <StatusIcon status={session.status} />
+        <span className="jp-Sessions-name" title={session.name}>
+          {session.name}
+        </span>
+        <Status {...props} />
+        {isLive(session) && <TerminateButton {...props} />}
+      </div>
+      <Details session={session} />
+      {session.status_info && (
+        <div className="jp-Sessions-info">{session.status_info}</div>
+      )}
+      {isLive(session) && <ServiceLinks env={env} session={session} />}
+    </li>
+  );
+});
+SessionRow.displayName = 'SessionRow';

@@ -1,0 +1,40 @@
+import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+interface ISectionProps {
+  /** Unique in the panel, and part of element ids. */
+  name: string;
+  title: string;
+  count: number;
+  startsOpen: boolean;
+  children: React.ReactNode;
+}
+
+/** A part of the panel with a heading that folds it. */
+export function Section(props: ISectionProps): JSX.Element {
+  const { name, title, count, startsOpen, children } = props;
+  const [isOpen, setOpen] = React.useState(startsOpen);
+  const Caret = (isOpen ? caretDownIcon : caretRightIcon).react;
+  const bodyId = `jp-Sessions-section-${name}`;
+  return (
+    <section className="jp-Sessions-group" data-group={name} aria-label={title}>
+      <h3 className="jp-Sessions-heading">
+        <button
+          className="jp-Sessions-fold"
+          aria-expanded={isOpen}
+          aria-controls={bodyId}
+          onClick={() => setOpen(!isOpen)}
+        >
+          <Caret tag="span" aria-hidden={true} />
+          <span className="jp-Sessions-title">{title}</span>
+          {count > 0 && (
+            <span className="jp-Sessions-count">{count.toLocaleString()}</span>
+          )}
+        </button>
+      </h3>
+      <div id={bodyId} hidden={!isOpen}>
+        {isOpen && children}
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,51 @@
+"""Real processes for these tests, all of them ended afterwards."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_sessions.manager.runtime import ending
+from jupyter_sessions.manager.runtime.launch import Process, launch
+
+Until = Callable[..., None]
+Start = Callable[..., Coroutine[Any, Any, Process]]
+
+
+def _until(true: Callable[[], object], seconds: float = 10.0) -> None:
+    """Poll until something holds."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"not so within {seconds} s"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def until() -> Until:
+    return _until
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Launch Python code; `name` is that of its folder, its output goes to `<name>.log`."""
+    started: list[Process] = []
+
+    async def run(code: str, *args: str, name: str = "p", **options: Any) -> Process:
+        options = {"env": dict(os.environ), "cwd": str(tmp_path)} | options
+        log, folder = str(tmp_path / f"{name}.log"), str(tmp_path / name)
+        argv = [sys.executable, "-c", code, *args]
+        process = await launch(argv, log=log, folder=folder, **options)
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        _until(lambda process=process: ending.kill(process))
+    _until(lambda: not any(process.shim.alive() for process in started))
+    ending.reap()

@@ -1,0 +1,370 @@
+"""Limits on real processes, by control groups (v1 on CI's machines) and by affinity and watchdog."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_sessions.manager.runtime.launch import descendants, stop, wait
+from jupyter_sessions.manager.runtime.limits import CageGone, Limits, LimitsError, cgroup, choose
+from jupyter_sessions.manager.runtime.process import identify
+
+MIB = 1 << 20
+_SLEEP = "import time; time.sleep(60)"
+_FILL = """
+import mmap, sys, time
+area = mmap.mmap(-1, int(sys.argv[1]) << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+for start in range(0, len(area), 4096):
+    area[start] = 1
+print("filled", flush=True)
+time.sleep(60)
+"""
+_BUSY = """
+import os
+for _ in range(2):
+    os.fork()
+while True:
+    pass
+"""
+_FORKING = """
+import os, time
+while True:
+    try:
+        if not os.fork():
+            time.sleep(0.5)
+            os._exit(0)
+    except BlockingIOError:
+        pass
+    time.sleep(0.01)
+"""
+
+Choose = Callable[..., Limits]
+
+
+@pytest.fixture
+def any_limits(tmp_path: Path) -> Iterator[Choose]:
+    """Limits of a manager of this test's; `key` may be another one's."""
+    made: list[Limits] = []
+
+    def make(*, key: str = "", cgroups: bool = True) -> Limits:
+        records = tmp_path / f"records{key}"
+        limits = choose(key=f"test-{os.getpid()}{key}", records=records, cgroups=cgroups)
+        made.append(limits)
+        return limits
+
+    yield make
+    for limits in made:
+        limits.sweep(())
+
+
+@pytest.fixture(params=["control groups", "watchdog"])
+def means(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def limits(means: str, any_limits: Choose) -> Limits:
+    """Both kinds of limits; control groups may be missing, but not on CI."""
+    found = any_limits(cgroups=means == "control groups")
+    if means == "control groups" and not found.means["mem"].startswith("cgroup"):
+        reason = f"no control groups here: {found.means}"
+        if os.environ.get("CI") and os.getuid() == 0:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+def test_means_are_named(limits: Limits, means: str) -> None:
+    if means == "watchdog":
+        assert limits.means == {"cpu": "CPU affinity", "mem": "watchdog"}
+    else:
+        assert set(limits.means) == {"cpu", "mem"}
+
+
+def test_over_memory_ends_one_session_and_no_other(limits: Limits, start: Any) -> None:
+    async def scene() -> None:
+        sibling = limits.create("sibling", Decimal(1), 512 * MIB)
+        quiet = await start(_SLEEP, cage=sibling, name="quiet")
+        cage = limits.create("greedy", Decimal(1), 512 * MIB)
+        greedy = await start(_FILL, "2048", cage=cage, name="greedy")
+        assert await asyncio.wait_for(wait(greedy), 60) == -9
+        assert cage.over_memory()
+        assert cage.usage().mem_peak >= 500 * MIB
+        assert not sibling.over_memory()
+        assert quiet.child.alive()
+        assert await cage.kill()
+        assert cage.remove()
+
+    asyncio.run(scene())
+
+
+def test_all_of_a_session_counts(limits: Limits, start: Any, tmp_path: Path) -> None:
+    """Two processes of which each is within the limit."""
+
+    async def scene() -> None:
+        cage = limits.create("pair", Decimal(1), 256 * MIB)
+        pair = [await start(_FILL, "200", cage=cage, name=name) for name in ("one", "two")]
+        ends = [asyncio.create_task(wait(process)) for process in pair]
+        done, _ = await asyncio.wait(ends, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+        assert {task.result() for task in done} == {-9}
+        assert cage.over_memory()
+        await cage.kill()
+        await asyncio.gather(*ends)
+
+    asyncio.run(scene())
+
+
+def test_cpu_is_shared_by_all_of_a_session(limits: Limits, start: Any, until: Any) -> None:
+    async def scene() -> None:
+        cage = limits.create("busy", Decimal(1), 512 * MIB)
+        process = await start(_BUSY, cage=cage)
+        until(lambda: len(descendants(process)) == 4)
+        began, before = time.monotonic(), cage.usage().cpu_ms
+        await asyncio.sleep(2)
+        cores = (cage.usage().cpu_ms - before) / 1000 / (time.monotonic() - began)
+        assert 0.3 < cores < 1.25
+        assert await cage.kill()
+        assert cage.usage().cpu_ms >= before
+
+    asyncio.run(scene())
+
+
+def test_kill_outruns_forks_and_the_cage_can_be_used_again(limits: Limits, start: Any) -> None:
+    async def scene() -> None:
+        cage = limits.create("forks", Decimal(1), 512 * MIB)
+        process = await start(_FORKING, cage=cage)
+        await asyncio.sleep(0.3)
+        assert not cage.kill_once()
+        assert await cage.kill()
+        assert await wait(process) == -9
+        again = await start(
+            "import os; raise SystemExit(os.waitpid(os.fork() or os._exit(3), 0)[1] >> 8)",
+            cage=cage,
+        )
+        assert await wait(again) == 3
+        assert cage.remove()
+
+    asyncio.run(scene())
+
+
+def test_remove_waits_for_the_living(limits: Limits, start: Any) -> None:
+    async def scene() -> None:
+        cage = limits.create("living", Decimal(1), 512 * MIB)
+        process = await start(_SLEEP, cage=cage)
+        assert not cage.remove()
+        assert process.child.alive()
+        await stop(process, 5)
+        assert cage.remove()
+
+    asyncio.run(scene())
+
+
+def test_a_later_manager_takes_over(
+    limits: Limits, any_limits: Choose, means: str, start: Any, tmp_path: Path, until: Any
+) -> None:
+    async def scene() -> None:
+        cage = limits.create("kept", Decimal(1), 300 * MIB)
+        process = await start(_FILL, "200", cage=cage)
+        until(lambda: "filled" in (tmp_path / "p.log").read_text())
+        # That this manager prefers other means matters to new cages only.
+        later = any_limits(cgroups=means != "control groups")
+        again = later.open("kept", Decimal(1), 300 * MIB)
+        again.adopt(process)
+        assert (again.attach, again.affinity) == (cage.attach, cage.affinity)
+        assert again.usage().mem > 150 * MIB
+        assert not again.over_memory()
+        other = await start(_FILL, "200", cage=again, name="other")
+        assert await asyncio.wait_for(wait(other), 60) == -9
+        assert again.over_memory()
+        assert any_limits().open("kept", Decimal(1), 300 * MIB).over_memory()
+        assert await again.kill()
+        assert await wait(process) == -9
+
+    asyncio.run(scene())
+
+
+def test_a_cage_that_is_gone(limits: Limits) -> None:
+    with pytest.raises(CageGone, match="never"):
+        limits.open("never", Decimal(1), MIB)
+    cage = limits.create("removed", Decimal(1), 64 * MIB)
+    assert cage.remove()
+    with pytest.raises(CageGone):
+        limits.open("removed", Decimal(1), 64 * MIB)
+
+
+def test_a_cage_removed_behind_our_back(limits: Limits, means: str) -> None:
+    cage = limits.create("lost", Decimal(1), 64 * MIB)
+    if means == "watchdog":
+        return
+    for path in cage.attach:
+        cgroup.delete(Path(path).parent)
+    with pytest.raises(CageGone, match="were removed"):
+        limits.open("lost", Decimal(1), 64 * MIB)
+
+
+def test_sweep_leaves_the_living_and_other_managers_alone(
+    limits: Limits, any_limits: Choose, means: str, start: Any
+) -> None:
+    async def scene() -> None:
+        other = any_limits(key="-other", cgroups=means == "control groups")
+        cages = {
+            "live": limits.create("live", Decimal(1), 64 * MIB),
+            "dead": limits.create("dead", Decimal(1), 64 * MIB),
+            "other": other.create("dead", Decimal(1), 64 * MIB),
+        }
+        processes = {
+            name: await start(_SLEEP, cage=cage, name=name)
+            for name, cage in cages.items()
+            if name != "dead" or means == "control groups"
+        }
+        assert limits.sweep({"live"}) == ["dead"]
+        assert processes["live"].child.alive()
+        assert processes["other"].child.alive()
+        if means == "control groups":
+            assert await wait(processes["dead"]) == -9
+            assert not cages["dead"].exists()
+        assert limits.sweep({"live"}) == []
+
+    asyncio.run(scene())
+
+
+def test_sweep_finds_groups_without_a_record(
+    limits: Limits, means: str, tmp_path: Path, start: Any
+) -> None:
+    cage = limits.create("forgotten", Decimal(1), 64 * MIB)
+    (tmp_path / "records" / "forgotten.json").unlink()
+    assert limits.sweep(()) == (["forgotten"] if means == "control groups" else [])
+    assert not any(Path(path).exists() for path in cage.attach)
+
+
+@pytest.mark.parametrize("id", ["", "../x", "a/b", ".hidden", "x" * 200])
+def test_ids_cannot_lead_elsewhere(id: str, limits: Limits) -> None:
+    with pytest.raises(LimitsError):
+        limits.create(id, Decimal(1), MIB)
+
+
+def test_cpus_are_taken_in_turn(any_limits: Choose) -> None:
+    allowed = sorted(os.sched_getaffinity(0))
+    limits = any_limits(cgroups=False)
+    cages = [limits.create(f"s{number}", Decimal("0.5"), MIB) for number in range(len(allowed))]
+    assert sorted(cage.affinity or [] for cage in cages) == [[number] for number in allowed]
+    assert cages[0].remove()
+    assert limits.create("next", Decimal(1), MIB).affinity == cages[0].affinity
+    assert limits.create("all", Decimal(len(allowed) + 1), MIB).affinity == allowed
+
+
+_NOBODY = 65534
+_DELEGATED = """
+import asyncio, os, sys
+from decimal import Decimal
+from pathlib import Path
+from jupyter_sessions.manager.runtime.launch import launch, wait
+from jupyter_sessions.manager.runtime.limits import choose
+
+async def main(folder, key, fill):
+    limits = choose(key=key, records=folder / "records")
+    print(limits.means)
+    cage = limits.create("mine", Decimal(1), 64 << 20)
+    places = {"log": str(folder / "log"), "folder": str(folder / "p")}
+    argv = [sys.executable, "-c", fill, "256"]
+    process = await launch(argv, env=dict(os.environ), cwd="/", cage=cage, **places)
+    print(await wait(process), cage.over_memory(), await cage.kill(), cage.remove())
+
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
+"""
+
+
+@pytest.fixture
+def given() -> Iterator[str]:
+    """Folders in the v1 hierarchies that belong to nobody."""
+    if os.getuid() != 0:
+        pytest.skip("only root can give folders away")
+    places = cgroup.own()
+    tops = {places[name].top for name in ("cpu", "cpuacct", "memory", "pids") if name in places}
+    folders = [top / f"jupyter_sessions-{_NOBODY}" for top in tops]
+    if not folders:
+        pytest.skip("no control groups v1 here")
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+        os.chown(folder, _NOBODY, _NOBODY)
+        os.chown(folder / "cgroup.procs", _NOBODY, _NOBODY)
+    yield f"given-{os.getpid()}"
+    assert all(cgroup.delete(folder) for folder in folders)
+
+
+def test_a_user_who_was_given_folders(given: str, tmp_path: Path) -> None:
+    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+        folder.chmod(0o755)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    os.chown(mine, _NOBODY, _NOBODY)
+    answer = subprocess.run(
+        [sys.executable, "-c", _DELEGATED, str(mine), given, _FILL],
+        user=_NOBODY,
+        group=_NOBODY,
+        extra_groups=[],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3]), "HOME": "/"},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert answer.stderr == ""
+    assert answer.stdout.splitlines() == [
+        "{'cpu': 'cgroup v1 quota', 'mem': 'cgroup v1 limit'}",
+        "-9 True True True",
+    ]
+
+
+def test_a_manager_started_in_a_session_leaves_it(
+    limits: Limits, means: str, start: Any, tmp_path: Path
+) -> None:
+    if means == "watchdog":
+        pytest.skip("nothing to leave")
+    code = (
+        "import sys; from pathlib import Path;"
+        "from jupyter_sessions.manager.runtime.limits import choose, cgroup;"
+        "limits = choose(key='inner', records=Path(sys.argv[1]));"
+        "print(limits.means, [str(place.folder) for place in cgroup.own().values()])"
+    )
+
+    async def scene() -> None:
+        cage = limits.create("outer", Decimal(1), 256 * MIB)
+        env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+        process = await start(code, str(tmp_path / "inner"), cage=cage, env=env)
+        assert await wait(process) == 0
+        assert cage.remove()
+
+    asyncio.run(scene())
+    said = (tmp_path / "p.log").read_text()
+    assert str(limits.means) in said
+    assert cgroup.PREFIX not in said
+
+
+def test_processes_with_common_pages_count_them_once(
+    any_limits: Choose, start: Any, tmp_path: Path, until: Any
+) -> None:
+    """A pool of workers forked from a parent with much data, as multiprocessing makes it."""
+    code = f"import os\n{_FILL.replace('print', 'os.fork(); os.fork(); print')}"
+
+    async def scene() -> None:
+        cage = any_limits(cgroups=False).create("pool", Decimal(1), 400 * MIB)
+        process = await start(code, "200", cage=cage)
+        until(lambda: (tmp_path / "p.log").read_text().count("filled") == 4)
+        pids = [identity for pid in descendants(process) if (identity := identify(pid))]
+        assert len(pids) == 4
+        await asyncio.sleep(1.2)
+        assert not cage.over_memory()
+        assert all(identity.alive() for identity in pids)
+        assert 190 * MIB < cage.usage().mem < 400 * MIB
+
+    asyncio.run(scene())
