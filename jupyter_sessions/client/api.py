@@ -72,6 +72,10 @@ class Api(Protocol):
         """Answer a run that asked for input."""
         ...
 
+    async def alive(self) -> bool:
+        """Whether it can be used still."""
+        ...
+
     async def close(self) -> None:
         """Let go of connections."""
         ...

@@ -16,6 +16,25 @@ T = TypeVar("T")
 _END = object()
 
 
+class Items(Iterator[T]):
+    """Items that another thread makes. An interrupt while waiting for one loses none: go on, or `close`."""
+
+    def __init__(self, items: queue.SimpleQueue[Any], maker: Future[None]) -> None:
+        self._items = items
+        self._maker = maker
+
+    def __next__(self) -> T:
+        item = self._items.get()
+        if item is _END:
+            self._maker.result()
+            raise StopIteration
+        return item  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Ask for no more."""
+        self._maker.cancel()
+
+
 class Bridge:
     """Runs coroutines for a thread that waits. The loop starts on first use."""
 
@@ -32,16 +51,10 @@ class Bridge:
             future.cancel()
             raise
 
-    def iterate(self, source: AsyncIterator[T]) -> Iterator[T]:
-        """The items of an asynchronous iterator as they come. An interrupt leaves it running."""
+    def iterate(self, source: AsyncIterator[T]) -> Items[T]:
+        """The items of an asynchronous iterator as they come."""
         items: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        future = self._start(_pump(source, items))
-        try:
-            while (item := items.get()) is not _END:
-                yield item
-            future.result()
-        finally:
-            future.cancel()
+        return Items(items, self._start(_pump(source, items)))
 
     def _start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         with self._lock:

@@ -61,6 +61,10 @@ class Service:
         """A backend by name, or the default one. Errors: UnknownBackend."""
         return pick(self.backends, name or self.config.default_backend)
 
+    async def alive(self) -> bool:
+        """True: it is here."""
+        return True
+
     async def close(self) -> None:
         """Let go of all backends; sessions stay."""
         await self.feed.stop()

@@ -74,10 +74,15 @@ export function formatShare(slot: string, { total, free }: ICapacity): string {
   if (slot !== 'mem') {
     return `${free} of ${total} ${slotLabel(slot)}`;
   }
-  const all = parseMemory(total);
+  const [left, all] = [parseMemory(free), parseMemory(total)];
+  if (Number.isNaN(left + all)) {
+    return formatAmount(slot, total);
+  }
   const unit = unitOf(all);
-  const left = trim(parseMemory(free) / 1024 ** unit);
-  return `${left} of ${trim(all / 1024 ** unit)} ${UNITS[unit]}`;
+  // In the unit of 2 TiB, 700 GiB would be a vague 0.7
+  return unitOf(left) < unit && left > 0
+    ? `${formatBytes(left)} of ${formatBytes(all)}`
+    : `${trim(left / 1024 ** unit)} of ${formatBytes(all)}`;
 }
 
 /** `2 of 2 CPU`, `20.1 of 22 GiB`, `1 of 2 GPU`: a part for each slot. */

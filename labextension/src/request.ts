@@ -5,7 +5,7 @@ import type { IProblem } from './types';
 
 const NAMESPACE = 'jupyter-sessions';
 
-/** An answer of the server that is an error, in words for people. */
+/** A failure in words for people, most often an answer of the server. */
 export class ApiError extends Error {
   constructor(
     message: string,
@@ -18,12 +18,20 @@ export class ApiError extends Error {
   }
 }
 
-/** Any failure as an `ApiError`; status 0 is one that had no answer. */
+/** The `status` of a request that got no answer. */
+export const NO_ANSWER = 0;
+
+/** The `status` of a failure that has nothing to do with the server. */
+const NO_REQUEST = -1;
+
+/** Any failure as an `ApiError`. */
 export function asApiError(error: unknown): ApiError {
   if (error instanceof ApiError) {
     return error;
   }
-  return new ApiError(error instanceof Error ? error.message : `${error}`, 0);
+  const isNetwork = error instanceof ServerConnection.NetworkError;
+  const words = error instanceof Error ? error.message : `${error}`;
+  return new ApiError(words, isNetwork ? NO_ANSWER : NO_REQUEST);
 }
 
 function parse(text: string): unknown {

@@ -56,6 +56,11 @@ describe('capacity', () => {
     ]);
   });
 
+  it('keeps to a smaller unit what would be a vague part of a big one', () => {
+    const mem = { total: '2t', free: '700g' };
+    assert.deepEqual(capacityParts({ mem }), ['700 GiB of 2 TiB']);
+  });
+
   it('is only the total when nobody knows more, and nothing for none', () => {
     assert.deepEqual(capacityParts({ mem: { total: '2g' } }), ['2 GiB']);
     assert.deepEqual(capacityParts(null), []);

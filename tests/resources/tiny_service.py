@@ -29,9 +29,7 @@ def facts(request: web.Request, body: bytes = b"") -> dict[str, object]:
     return {
         "method": request.method,
         "target": request.raw_path,
-        "headers": [
-            [name.decode("latin1"), value.decode("latin1")] for name, value in request.raw_headers
-        ],
+        "headers": [[name.decode("latin1"), value.decode("latin1")] for name, value in request.raw_headers],
         "body": body.decode("latin1"),
     }
 

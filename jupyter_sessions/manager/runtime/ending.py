@@ -6,6 +6,7 @@ All of it works the same on a `Process` that an earlier manager started.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -84,12 +85,10 @@ def signal_group(process: Process, signum: int) -> bool:
 
 
 async def stop(process: Process, grace: float) -> int | None:
-    """SIGTERM to the group, SIGKILL after `grace` seconds to all that is left. Gives `exit_status`."""
+    """SIGTERM to the group, after `grace` seconds SIGKILL to all that is left. Gives the status."""
     if signal_group(process, signal.SIGTERM):
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(wait_gone(process.child), grace)
-        except TimeoutError:
-            pass
     kill(process)
     return await wait(process)
 
@@ -104,7 +103,7 @@ def kill(process: Process) -> bool:
 
 
 def descendants(process: Process) -> list[int]:
-    """The pids of the process and of all it started, daemons too (these only where it has a shim)."""
+    """The pids of the process and of all it started; of daemons only while its shim lives."""
     if process.shim.alive():
         return proc.descendants(process.shim.pid)
     if not _ours(process.child):
@@ -123,7 +122,5 @@ def _ours(child: Identity) -> bool:
 
 def send(pid: int, signum: int) -> None:
     """Send a signal to one process, should it still be there and be ours."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, signum)
-    except (ProcessLookupError, PermissionError):
-        pass

@@ -79,7 +79,7 @@ def _ambiguous(groups: Sequence[Sequence[Gpu]], environ: Mapping[str, str]) -> b
 
 
 def visible(uuids: Iterable[str]) -> dict[str, str]:
-    """Environment variables that show a session these GPUs and no others; none of them for no GPU."""
+    """Environment variables that show a session these GPUs and no others."""
     return {VISIBLE: ",".join(uuids), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 
 

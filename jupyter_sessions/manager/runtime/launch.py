@@ -51,7 +51,7 @@ _START_S = 60.0
 
 
 class LaunchError(Exception):
-    """A process could not be started; the message is a sentence that names the file and the reason."""
+    """A process could not be started; the message is a sentence with the file and the reason."""
 
 
 class Fence(Protocol):
@@ -183,7 +183,7 @@ def _abandon(shim: subprocess.Popen[bytes], folder: str) -> None:
 def recover(folder: str | os.PathLike[str]) -> Process | None:
     """The process last started in a folder, alive or not; None when none was.
 
-    It serves the manager whose predecessor died during a launch. Errors: LaunchError as from `launch`.
+    It serves a manager whose predecessor died during a launch. Errors: those of `launch`.
     """
     path = Path(folder)
     try:
@@ -198,7 +198,7 @@ def recover(folder: str | os.PathLike[str]) -> Process | None:
 
 
 def _dated(process: Process, path: Path) -> Process:
-    """Where there is no /proc the shim knows no start times; look them up once, right after the start."""
+    """Without /proc the shim knows no start times: look them up once, right after the start."""
     shim, child = (identify(one.pid) or one for one in (process.shim, process.child))
     process = Process(shim, child, process.folder)
     (path / "process.json").write_bytes(msgspec.json.encode(process))

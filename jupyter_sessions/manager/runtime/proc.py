@@ -14,7 +14,10 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 class Stat(NamedTuple):
-    """One process at one moment. `cpu_ms` is its own CPU time, `reaped_ms` that of children it waited for."""
+    """One process at one moment.
+
+    `cpu_ms` is its own CPU time, `reaped_ms` that of children it waited for.
+    """
 
     ppid: int
     session: int

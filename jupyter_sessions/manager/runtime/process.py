@@ -18,7 +18,7 @@ _POLL_S = 0.2
 
 
 class Host(msgspec.Struct, frozen=True):
-    """Where this process runs: `boot_id` is new at each boot, `pid_ns` (an inode) in each container."""
+    """Where this process runs: `boot_id` is new at each boot, `pid_ns` in each container."""
 
     hostname: str
     boot_id: str
@@ -37,12 +37,12 @@ class Identity(msgspec.Struct, frozen=True):
     pid_ns: int
 
     def alive(self) -> bool:
-        """True while this very process runs. One that ended and was not waited for (a zombie) does not."""
+        """True while this very process runs; an ended one nobody waited for (a zombie) does not."""
         return identify(self.pid) == self
 
 
 class Process(msgspec.Struct, frozen=True):
-    """A process of a session: the child, the shim that is its parent, and the folder they report to."""
+    """A process of a session: the child, its parent the shim, the folder they report to."""
 
     shim: Identity
     child: Identity
@@ -73,7 +73,7 @@ def _boot_id() -> str:
 
 
 def _boot_session() -> str:
-    """macOS names each boot; its boot time is no substitute, it moves with the clock."""
+    """The name macOS gives each boot; the boot time is no substitute, it moves with the clock."""
     command = ["sysctl", "-n", "kern.bootsessionuuid"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5)

@@ -28,7 +28,7 @@ _WRITE_S = 10.0
 
 
 def main(path: str) -> int:
-    """Run the spec in the file `path`, which holds an environment and so is deleted at once."""
+    """Run the spec in a file, which holds an environment and so is deleted at once."""
     with open(path, "rb") as file:
         spec = marshal.load(file)
     os.unlink(path)

@@ -17,6 +17,6 @@ _VARIABLES = (
 def thread_env(cpu: Decimal) -> dict[str, str]:
     """Environment variables for a share of `cpu` cores: whole threads only, at least one.
 
-    Libraries left alone count the machine's cores, and more threads than quota are slower than fewer.
+    Libraries left alone count the machine's cores; more threads than quota are slower than fewer.
     """
     return dict.fromkeys(_VARIABLES, str(max(1, int(cpu))))

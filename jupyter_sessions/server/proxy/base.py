@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_core.utils import ensure_async
 from jupyter_server._tz import utcnow
 from jupyter_server.base.handlers import JupyterHandler
-from multidict import CIMultiDict
 from tornado import web
 
 from jupyter_sessions.errors import SessionError
-from jupyter_sessions.model import Endpoint
 
 from . import credentials, headers, pages, target
 from .contract import ROOT, SERVICES_KEY, Services
 from .origin import SAFE_METHODS, Caller, why_not_act, why_not_read
 from .refusal import NotListening, Refusal
+
+if TYPE_CHECKING:
+    from multidict import CIMultiDict
+
+    from jupyter_sessions.model import Endpoint
 
 
 class ServiceHandler(JupyterHandler):
@@ -30,7 +33,7 @@ class ServiceHandler(JupyterHandler):
     @property
     def services(self) -> Services:
         """What starts services."""
-        return cast(Services, self.settings[SERVICES_KEY])
+        return cast("Services", self.settings[SERVICES_KEY])
 
     @property
     def names(self) -> tuple[str, str, str]:

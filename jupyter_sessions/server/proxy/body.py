@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
+
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractStreamWriter
 
 # Chunks of 64 KiB that may wait; beyond that the sender is held back.
 _WAITING = 4
@@ -34,9 +37,7 @@ class Body(Payload):
         """Send all chunks."""
         await self.write_with_length(writer, None)
 
-    async def write_with_length(
-        self, writer: AbstractStreamWriter, content_length: int | None
-    ) -> None:
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         """Send all chunks; `content_length` was checked by Tornado's parser."""
         if self._consumed:
             raise RuntimeError("a streamed body cannot be sent twice")

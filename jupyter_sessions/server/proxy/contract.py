@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from jupyter_sessions.model import Endpoint
+if TYPE_CHECKING:
+    from jupyter_sessions.model import Endpoint
 
 ROOT = "jupyter-sessions/services/"
 """Where services lie below the server's base URL."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from .credentials import Credentials
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .credentials import Credentials
 
 # Browsers take a "__Host-" cookie only with Path=/, which a service must not have. Its cookies of
 # that kind travel under this name; a real "__Host-" cookie in a request is somebody else's.

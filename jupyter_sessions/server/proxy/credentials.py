@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_plus
 
-from tornado.httputil import HTTPHeaders
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tornado.httputil import HTTPHeaders
 
 SECRET_ARGUMENTS = frozenset({"token", "_xsrf"})
 """Query arguments with which Jupyter takes credentials."""
@@ -58,9 +61,7 @@ def find(headers: HTTPHeaders, query: str, login_cookie: str, token: str | None)
     candidates += headers.get("Authorization", "").split()[1:]
     candidates += [value for name, value in cookie_pairs(headers) if names.owns_cookie(name)]
     candidates += [
-        unquote_plus(raw.partition("=")[2])
-        for name, raw in arguments(query)
-        if name in SECRET_ARGUMENTS
+        unquote_plus(raw.partition("=")[2]) for name, raw in arguments(query) if name in SECRET_ARGUMENTS
     ]
     return Credentials(login_cookie, _usable(candidates))
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from multidict import CIMultiDict
-from tornado.httputil import HTTPHeaders, HTTPServerRequest
 
 from . import cookies
 from .credentials import Credentials, cookie_pairs
 from .target import clean_query
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tornado.httputil import HTTPHeaders, HTTPServerRequest
 
 
 def _fields(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
 
-_HOP_BY_HOP = _fields(
-    "connection keep-alive proxy-connection te trailer trailers transfer-encoding upgrade"
-)
+_HOP_BY_HOP = _fields("connection keep-alive proxy-connection te trailer trailers transfer-encoding upgrade")
 _NOT_UP = _fields(
     "host cookie authorization x-xsrftoken expect forwarded via x-real-ip x-scheme x-rewrite-url "
     "x-client-ip true-client-ip remote-user x-remote-user x-script-name x-proxycontextpath"

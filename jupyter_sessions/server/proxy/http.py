@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from asyncio import Future
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.auth.utils import HTTP_METHOD_TO_AUTH_ACTION
 from tornado import web
-from tornado.http1connection import HTTP1Connection
-
-from jupyter_sessions.model import Endpoint
 
 from . import headers, target
 from .base import ServiceHandler, is_safe
 from .body import Body
 from .refusal import Refusal
 from .upstream import client, patiently, url
+
+if TYPE_CHECKING:
+    from tornado.http1connection import HTTP1Connection
+
+    from jupyter_sessions.model import Endpoint
 
 # Fields in which the server's word stands beside or above the service's.
 _OURS = ("content-security-policy", "x-content-type-options")
@@ -66,7 +69,7 @@ class HttpHandler(ServiceHandler):
 
     @property
     def _connection(self) -> HTTP1Connection:
-        return cast(HTTP1Connection, self.request.connection)
+        return cast("HTTP1Connection", self.request.connection)
 
     def _has_body(self) -> bool:
         sent = self.request.headers
@@ -82,6 +85,12 @@ class HttpHandler(ServiceHandler):
         if self._exchange:
             self._exchange.cancel()
         super().on_connection_close()
+
+    def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
+        """End the answer; before the body has been read, that ends the connection, too."""
+        if self._exchange is None:
+            self.set_header("Connection", "close")
+        return super().finish(chunk)
 
     async def _run(self, endpoint: Endpoint) -> None:
         try:

@@ -7,11 +7,14 @@ the server's XSRF cookie. What the browser itself says about a request, `Origin`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from jupyter_server.utils import origin_matches_pat
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from http.client import responses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tornado import web
 
-from jupyter_sessions.errors import SessionError
+if TYPE_CHECKING:
+    from jupyter_sessions.errors import SessionError
 
 
 class Refusal(web.HTTPError):

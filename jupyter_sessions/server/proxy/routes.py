@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tornado.httputil import HTTPServerRequest
 from tornado.routing import PathMatches
 
 from .contract import ROOT
 from .http import HttpHandler
 from .websocket import SocketHandler
+
+if TYPE_CHECKING:
+    from tornado.httputil import HTTPServerRequest
 
 _NAME = r"(?!\.+(?:/|$))[A-Za-z0-9_.-]+"
 _REST = rf"(?P<backend>{_NAME})/(?P<id>[A-Za-z0-9_-]+)/(?P<service>{_NAME})(?P<path>/.*)?"

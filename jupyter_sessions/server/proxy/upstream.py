@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
 from yarl import URL
 
-from jupyter_sessions.model import Endpoint
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from jupyter_sessions.model import Endpoint
 
 T = TypeVar("T")
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from jupyter_server.auth.decorator import authorized, ws_authenticated
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from jupyter_sessions.model import Endpoint
-
 from .base import ServiceHandler
 from .refusal import Refusal
 from .upstream import client, patiently, url
+
+if TYPE_CHECKING:
+    from jupyter_sessions.model import Endpoint
 
 LARGEST = 512 * 1024 * 1024
 """Bytes of one message, which has to be held as a whole."""

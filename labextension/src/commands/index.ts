@@ -42,7 +42,10 @@ function openService(env: ICommandEnv): CommandRegistry.ICommandOptions {
   const suits = (row: ISession): boolean =>
     isRunning(row) && !!row.services?.length;
   return {
-    label: trans.__('Open service'),
+    label: args =>
+      args.contextMenu
+        ? trans.__('Open service')
+        : trans.__('Open service of a session'),
     caption: trans.__('Open a service of a session in a new tab'),
     icon: launchIcon,
     describedBy: { args: SESSION_ARGS },
@@ -65,7 +68,10 @@ function openService(env: ICommandEnv): CommandRegistry.ICommandOptions {
 function copyMagic(env: ICommandEnv): CommandRegistry.ICommandOptions {
   const { model, targets, trans } = env;
   return {
-    label: trans.__('Copy as magic'),
+    label: args =>
+      args.contextMenu
+        ? trans.__('Copy as magic')
+        : trans.__('Copy session as magic'),
     caption: trans.__('Copy the magic that runs a cell in the session'),
     icon: copyIcon,
     describedBy: { args: SESSION_ARGS },

@@ -13,6 +13,7 @@ import { canRestart, canTerminate } from '../status';
 import { CommandIDs, PANEL_ID } from '../tokens';
 import type { ISession } from '../types';
 import { askForSession } from '../widgets/dialog';
+import { wordsFor, wordsForList } from '../words';
 import type { ICommandEnv } from './index';
 import { SESSION_ARGS } from './targets';
 
@@ -39,18 +40,28 @@ async function confirm(
 /** Do a thing and tell the person when the server would not. */
 async function attempt(
   headline: string,
-  act: () => Promise<void>
+  act: () => Promise<void>,
+  { trans }: ICommandEnv
 ): Promise<void> {
   try {
     await act();
   } catch (error) {
-    const { message, hint } = asApiError(error);
+    const { message, hint } = wordsFor(asApiError(error), trans);
     const words = [`${headline}:`, message, hint].filter(Boolean).join(' ');
     Notification.error(words, { autoClose: false });
   }
 }
 
-function create({ app, model, trans }: ICommandEnv): Command {
+function reasonForNone({ model, trans }: ICommandEnv): string {
+  if (!model.failure) {
+    return trans.__('No backend is configured.');
+  }
+  const { message, hint } = wordsForList(model.failure, trans);
+  return [message, hint].filter(Boolean).join(' ');
+}
+
+function create(env: ICommandEnv): Command {
+  const { app, model, trans } = env;
   return {
     label: args =>
       args.isLauncher ? trans.__('Compute session') : trans.__('New session'),
@@ -62,10 +73,9 @@ function create({ app, model, trans }: ICommandEnv): Command {
         await loading;
       }
       if (model.backends.length === 0) {
-        const why = model.failure?.message;
         return showErrorMessage(
           trans.__('No session can be started'),
-          why ?? trans.__('No backend is configured.')
+          reasonForNone(env)
         );
       }
       const session = await askForSession(model, trans);
@@ -90,7 +100,7 @@ function terminate(env: ICommandEnv): Command {
       const session = await targets.resolve(args, canTerminate, title);
       if (session && (await confirm(endQuestion(session, env), env))) {
         const headline = trans.__('Cannot terminate %1', session.name);
-        await attempt(headline, () => model.terminate(session));
+        await attempt(headline, () => model.terminate(session), env);
       }
     }
   };
@@ -119,7 +129,7 @@ function restart(env: ICommandEnv): Command {
       const session = await targets.resolve(args, suits, title);
       if (session && (await confirm(restartQuestion(session, env), env))) {
         const headline = trans.__('Cannot restart %1', session.name);
-        await attempt(headline, () => model.restart(session));
+        await attempt(headline, () => model.restart(session), env);
       }
     }
   };

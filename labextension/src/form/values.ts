@@ -25,9 +25,9 @@ function splitMemory(
   preset: string
 ): Pick<IFormValues, 'memory' | 'memoryUnit'> {
   const bytes = parseMemory(preset) || GIB;
-  const tenths = (bytes / GIB) * 10;
-  return Number.isInteger(tenths)
-    ? { memory: String(tenths / 10), memoryUnit: 'GiB' }
+  // A start, not a promise: nobody wants to read 6026 MiB
+  return bytes >= GIB
+    ? { memory: String(Math.floor((bytes / GIB) * 10) / 10), memoryUnit: 'GiB' }
     : { memory: String(Math.floor(bytes / MIB)), memoryUnit: 'MiB' };
 }
 

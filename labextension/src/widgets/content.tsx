@@ -4,6 +4,7 @@ import * as React from 'react';
 import { statusLabel } from '../status';
 import type { ISessionsModel } from '../tokens';
 import type { ISession } from '../types';
+import { wordsForList } from '../words';
 import type { IPanelEnv } from './env';
 import { BackendGroup, EndedGroup, Trouble } from './groups';
 
@@ -57,7 +58,7 @@ function Notice({ env }: { env: IPanelEnv }): JSX.Element | null {
   const { model, trans } = env;
   const { failure } = model;
   if (failure) {
-    return <Trouble env={env} message={failure.message} hint={failure.hint} />;
+    return <Trouble env={env} {...wordsForList(failure, trans)} />;
   }
   return model.isLoaded ? null : (
     <div className="jp-Sessions-empty" role="status">
@@ -75,16 +76,18 @@ export function PanelContent({ env }: { env: IPanelEnv }): JSX.Element {
     <>
       <Notice env={env} />
       {hasFilter && <Filter env={env} value={filter} onChange={setFilter} />}
-      {backendNames(model).map(name => (
-        <BackendGroup
-          key={name}
-          env={env}
-          name={name}
-          sessions={filtered(model.live(name), filter, env)}
-          isFiltered={filter.trim() !== ''}
-        />
-      ))}
-      <EndedGroup env={env} />
+      <div className="jp-Sessions-list">
+        {backendNames(model).map(name => (
+          <BackendGroup
+            key={name}
+            env={env}
+            name={name}
+            sessions={filtered(model.live(name), filter, env)}
+            isFiltered={filter.trim() !== ''}
+          />
+        ))}
+        <EndedGroup env={env} />
+      </div>
     </>
   );
 }

@@ -6,6 +6,7 @@ import * as React from 'react';
 import { titleOf } from '../form/check';
 import type { FormModel } from '../form/model';
 import type { ISession } from '../types';
+import { wordsFor } from '../words';
 import { Field, Select, TextInput } from './fields';
 import { ResourceFields } from './resources';
 
@@ -87,14 +88,17 @@ function NameField({ form, trans }: IFormProps): JSX.Element {
   );
 }
 
-function Refusal({ form }: IFormProps): JSX.Element | null {
-  const { refusal } = form;
-  return refusal ? (
+function Refusal({ form, trans }: IFormProps): JSX.Element | null {
+  if (!form.refusal) {
+    return null;
+  }
+  const { message, hint } = wordsFor(form.refusal, trans);
+  return (
     <div className="jp-Sessions-error" role="alert">
-      <div>{refusal.message}</div>
-      {refusal.hint && <div>{refusal.hint}</div>}
+      <div>{message}</div>
+      {hint && <div>{hint}</div>}
     </div>
-  ) : null;
+  );
 }
 
 function Form(props: IFormProps): JSX.Element {

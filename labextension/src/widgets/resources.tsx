@@ -92,11 +92,17 @@ function AcceleratorField(props: IFormProps & { slot: string }): JSX.Element {
 }
 
 function NoAccelerator({ form, trans }: IFormProps): JSX.Element {
+  const title = titleOf(form.backend);
+  const isKnown = !!form.backend.capacity;
   return (
     <Field
       name="gpu"
       label={trans.__('GPU')}
-      note={trans.__('%1 has no GPU', titleOf(form.backend))}
+      note={
+        isKnown
+          ? trans.__('%1 has no GPU', title)
+          : trans.__('%1 does not say whether it has GPUs', title)
+      }
       disabled={true}
     >
       {control => (

@@ -21,7 +21,11 @@ function ServiceLink({ env, service, enabled }: ILinkProps): JSX.Element {
         role="link"
         aria-disabled={true}
         className="jp-Sessions-service"
-        title={trans.__('Opens once the session is running')}
+        title={
+          enabled
+            ? trans.__('Has no address that a browser can open')
+            : trans.__('Opens once the session is running')
+        }
       >
         {service.name}
       </a>

@@ -15,7 +15,14 @@ from typing import Any
 import pytest
 
 from jupyter_sessions.manager.runtime.launch import descendants, stop, wait
-from jupyter_sessions.manager.runtime.limits import CageGone, Limits, LimitsError, cgroup, choose
+from jupyter_sessions.manager.runtime.limits import (
+    CGROUPS,
+    CageGone,
+    Limits,
+    LimitsError,
+    cgroup,
+    choose,
+)
 from jupyter_sessions.manager.runtime.process import identify
 
 MIB = 1 << 20
@@ -57,7 +64,8 @@ def any_limits(tmp_path: Path) -> Iterator[Choose]:
 
     def make(*, key: str = "", cgroups: bool = True) -> Limits:
         records = tmp_path / f"records{key}"
-        limits = choose(key=f"test-{os.getpid()}{key}", records=records, cgroups=cgroups)
+        drivers = CGROUPS if cgroups else ()
+        limits = choose(key=f"test-{os.getpid()}{key}", records=records, drivers=drivers)
         made.append(limits)
         return limits
 
@@ -183,11 +191,12 @@ def test_a_later_manager_takes_over(
         assert again.usage().mem > 150 * MIB
         assert not again.over_memory()
         other = await start(_FILL, "200", cage=again, name="other")
-        assert await asyncio.wait_for(wait(other), 60) == -9
+        ends = [asyncio.create_task(wait(one)) for one in (process, other)]
+        await asyncio.wait(ends, timeout=60, return_when=asyncio.FIRST_COMPLETED)
         assert again.over_memory()
         assert any_limits().open("kept", Decimal(1), 300 * MIB).over_memory()
         assert await again.kill()
-        assert await wait(process) == -9
+        assert await asyncio.gather(*ends) == [-9, -9]
 
     asyncio.run(scene())
 
@@ -301,6 +310,18 @@ def given() -> Iterator[str]:
     assert all(cgroup.delete(folder) for folder in folders)
 
 
+def _python_for_all() -> str:
+    """An interpreter of this version that others than root may run."""
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for path in (sys.executable, f"/usr/bin/{name}", f"/usr/local/bin/{name}"):
+        try:
+            if subprocess.run([path, "-c", ""], user=_NOBODY, cwd="/").returncode == 0:
+                return path
+        except OSError:
+            continue
+    pytest.skip("Python is where only root can go")
+
+
 def test_a_user_who_was_given_folders(given: str, tmp_path: Path) -> None:
     for folder in (tmp_path, *list(tmp_path.parents)[:2]):
         folder.chmod(0o755)
@@ -308,11 +329,11 @@ def test_a_user_who_was_given_folders(given: str, tmp_path: Path) -> None:
     mine.mkdir()
     os.chown(mine, _NOBODY, _NOBODY)
     answer = subprocess.run(
-        [sys.executable, "-c", _DELEGATED, str(mine), given, _FILL],
+        [_python_for_all(), "-c", _DELEGATED, str(mine), given, _FILL],
         user=_NOBODY,
         group=_NOBODY,
         extra_groups=[],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3]), "HOME": "/"},
+        env={"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])},
         cwd="/",
         capture_output=True,
         text=True,

@@ -3,6 +3,7 @@
 * `proxy`: the server, reached as a script with its token (`fetch`), or by hand.
 * `browser`: a client with the server's cookies and what browsers say about themselves.
 * `services`: what the proxy asks for endpoints; tests tell it what to answer.
+* `memory`: watches the memory of the server under test.
 * `tiny`: the tiny service on a unix socket, `tiny_tcp`: on a port.
 """
 
@@ -16,25 +17,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import psutil
 import pytest
-from jupyter_server.serverapp import ServerApp
 from pytest_jupyter.jupyter_server import *  # noqa: F403
+from yarl import URL
 
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.model import Endpoint
 from jupyter_sessions.server.proxy import SERVICES_KEY, handlers
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from jupyter_server.serverapp import ServerApp
+
 RESOURCES = Path(__file__).parents[2] / "resources"
 SESSION = "0123-session"
-NAVIGATION = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "none"}
 
 
 @dataclass
@@ -85,9 +89,22 @@ class Proxy:
 
     def url(self, path: str = "echo", service: str = "tiny") -> Any:
         """The URL of a path in a service, not to be touched by the client."""
-        from yarl import URL
-
         return URL(self.origin + self.prefix(service) + path, encoded=True)
+
+    @property
+    def navigation(self) -> dict[str, str]:
+        """What a browser says when a person opens a page."""
+        return {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "none"}
+
+    @contextmanager
+    def settings(self, **changes: Any) -> Iterator[None]:
+        """The server's settings changed for a while."""
+        current = self.app.web_app.settings
+        before = dict(current)
+        current.update(changes)
+        yield
+        current.clear()
+        current.update(before)
 
     @property
     def auth(self) -> dict[str, str]:
@@ -108,6 +125,10 @@ class Proxy:
     def connect(self, path: str = "socket", headers: dict[str, str] | None = None, **kw: Any) -> Any:
         """A WebSocket with the token; use with `async with`."""
         return self.client.ws_connect(self.url(path), headers={**self.auth, **(headers or {})}, **kw)
+
+    async def visit(self, path: str = "", **kw: Any) -> Answer:
+        """A whole answer for a person who opens the page."""
+        return await self.fetch(path, headers=self.navigation, **kw)
 
     async def raw(self, head: str) -> bytes:
         """The whole answer to a request written byte by byte."""
@@ -183,7 +204,7 @@ class Memory:
 
 
 @contextmanager
-def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def _running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """The tiny service as a process."""
     process = subprocess.Popen([sys.executable, str(RESOURCES / "tiny_service.py"), *arguments])
     try:
@@ -193,7 +214,7 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def wait_for(address: str | tuple[str, int]) -> None:
+def _wait_for(address: str | tuple[str, int]) -> None:
     """Wait until somebody listens."""
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
     deadline = time.monotonic() + 20
@@ -222,8 +243,8 @@ def folder() -> Iterator[Path]:
 def tiny(folder: Path) -> Iterator[Endpoint]:
     """The tiny service on a unix socket."""
     path = str(folder / "tiny.sock")
-    with running("--socket", path):
-        wait_for(path)
+    with _running("--socket", path):
+        _wait_for(path)
         yield Endpoint(socket=path)
 
 
@@ -233,9 +254,21 @@ def tiny_tcp() -> Iterator[Endpoint]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with running("--port", str(port)):
-        wait_for(("127.0.0.1", port))
+    with _running("--port", str(port)):
+        _wait_for(("127.0.0.1", port))
         yield Endpoint(url=f"http://127.0.0.1:{port}")
+
+
+@pytest.fixture
+def run_tiny() -> Callable[..., Any]:
+    """Call it with arguments to run one more tiny service while in its context."""
+    return _running
+
+
+@pytest.fixture
+def wait_for() -> Callable[[str], None]:
+    """Call it with a socket's path to wait until somebody listens there."""
+    return _wait_for
 
 
 @pytest.fixture
@@ -294,13 +327,3 @@ async def _log_in(proxy: Proxy, client: aiohttp.ClientSession) -> dict[str, str]
                 name, _, value = line.partition(";")[0].partition("=")
                 found[name] = value
     return found
-
-
-@asynccontextmanager
-async def settings(proxy: Proxy, **changes: Any) -> AsyncIterator[None]:
-    """The server's settings changed for a while."""
-    before = dict(proxy.app.web_app.settings)
-    proxy.app.web_app.settings.update(changes)
-    yield
-    proxy.app.web_app.settings.clear()
-    proxy.app.web_app.settings.update(before)

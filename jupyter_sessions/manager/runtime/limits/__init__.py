@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
+from jupyter_sessions.manager.runtime.limits import cgroup_v1, cgroup_v2
 from jupyter_sessions.manager.runtime.limits.base import (
     Cage,
     CageGone,
@@ -20,27 +22,28 @@ from jupyter_sessions.manager.runtime.limits.tree import Tree
 
 __all__ = ["Cage", "CageGone", "Limits", "LimitsError", "Usage", "choose"]
 
+CGROUPS = (cgroup_v2.NAME, cgroup_v1.NAME)
+
 
 def choose(
     root: Path = Path("/"),
     *,
     key: str,
     records: Path,
-    cgroups: bool = True,
+    drivers: Collection[str] = CGROUPS,
 ) -> Limits:
     """Limits by the strongest means that were just seen to work, for CPU and memory each.
 
-    `key` names this manager and must differ between managers of a machine; `records` is a folder of
-    its own where cages are written down. Where control groups do not work, or `cgroups` is False,
-    there are CPU affinity and the watchdog. With cgroup v2 this process may be moved into a group
-    beside its cages.
+    `key` names this manager and must differ between managers of a machine; `records` is a folder
+    of its own where cages are written down. Where none of `drivers` works there are CPU affinity and
+    the watchdog. With cgroup v2 this process may be moved into a group beside its cages.
     """
     key = re.sub(r"[^\w-]", "_", key)
     store = Records(records)
     wanted = list(CONTROLS)
     chosen: list[Driver] = []
-    for kind in (V2, V1) if cgroups else ():
-        found = kind.probe(root, key, wanted) if wanted else None
+    for name, kind in ((cgroup_v2.NAME, V2), (cgroup_v1.NAME, V1)):
+        found = kind.probe(root, key, wanted) if wanted and name in drivers else None
         if found:
             chosen.append(found)
             wanted = [control for control in wanted if control not in found.means]

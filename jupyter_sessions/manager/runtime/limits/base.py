@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class Cage:
-    """The fence around one session: CPU in cores and memory in bytes, for all its processes together."""
+    """The fence around one session: CPU and memory for all its processes together."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Cage:
         return f"Cage({self.id!r}, attach={self.attach}, affinity={self.affinity})"
 
     def adopt(self, process: Process) -> None:
-        """Learn of a process inside, after its start (`launch` does) and after a restart of the manager."""
+        """Learn of a process inside: after its start (`launch` does), and in each new manager."""
         for part in self._parts:
             part.adopt(process)
 
@@ -62,11 +62,11 @@ class Cage:
         return Usage(cpu, mem, max(mem, peak))
 
     def over_memory(self) -> bool:
-        """True once anything inside was killed for the cage's memory; look once a second, then `kill`."""
+        """True once anything inside was killed for its memory: look once a second, then `kill`."""
         return any(part.over_memory() for part in self._parts)
 
     async def kill(self, timeout: float = _KILL_S) -> bool:
-        """SIGKILL everything inside until it is empty; False when something resists for `timeout` s."""
+        """SIGKILL everything inside until it is empty; False when something resists so many s."""
         end = time.monotonic() + timeout
         while not self.kill_once():
             if time.monotonic() > end:
@@ -106,7 +106,7 @@ class Limits:
         self._watchdog = Watchdog()
 
     def create(self, id: str, cpu: Decimal, mem: int) -> Cage:
-        """Make the cage of a new session: `cpu` in cores, `mem` in bytes. Errors: LimitsError."""
+        """A cage for a new session: `cpu` in cores, `mem` in bytes. Errors: LimitsError."""
         if not re.fullmatch(r"\w[\w.-]{0,127}", id):
             raise LimitsError(f"{id!r} cannot be the name of a control group.")
         parts = [driver.plan(id, cpu) for driver in self._drivers]
@@ -121,7 +121,7 @@ class Limits:
         return self._cage(record, mem)
 
     def open(self, id: str, cpu: Decimal, mem: int) -> Cage:
-        """The cage that an earlier manager made, by the means it was made with. Errors: CageGone."""
+        """The cage an earlier manager made, by the means of then. Errors: CageGone."""
         del cpu
         record = self._records.load(id)
         if record is None or not record.current():
@@ -132,10 +132,10 @@ class Limits:
         return cage
 
     def sweep(self, live_ids: Collection[str]) -> list[str]:
-        """End and remove all cages of this manager but those of the given sessions. Gives their ids."""
+        """End and remove all cages of this manager but those of these sessions. Gives their ids."""
         swept = []
-        for record in list(self._remnants()):
-            if record.id not in live_ids:
+        for record in self._remnants():
+            if record.id not in live_ids and record.id not in swept:
                 swept.append(record.id)
                 self._end(self._cage(record, 0))
         return swept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -140,7 +141,7 @@ def delete(folder: Path) -> bool:
             for path, _, _ in os.walk(folder, topdown=False):
                 os.rmdir(path)
         except OSError:
-            if time.monotonic() > end:
+            if pids(folder) or time.monotonic() > end:
                 return False
             time.sleep(0.005)
     return True
@@ -165,10 +166,8 @@ def signal_all(folder: Path, signum: int = signal.SIGKILL) -> bool:
 
 def fix_pids(folder: Path, most: object) -> None:
     """Allow so many processes, where the kernel counts them."""
-    try:
+    with contextlib.suppress(LimitsError):
         write(folder / "pids.max", most)
-    except LimitsError:
-        pass
 
 
 def admits(procs: Path) -> bool:

@@ -6,6 +6,7 @@ A user who is not root gets them from an administrator who makes, in `cpu`, `cpu
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -144,7 +145,5 @@ def _try(name: str, folder: Path) -> None:
 def _escape(mine: Path, parent: Path) -> None:
     """A manager started from inside a session must not count there, nor die with it."""
     if cgroup.outside(mine) != mine:
-        try:
+        with contextlib.suppress(LimitsError):
             cgroup.write(parent / "cgroup.procs", os.getpid())
-        except LimitsError:
-            pass

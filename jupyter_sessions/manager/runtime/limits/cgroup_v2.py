@@ -1,4 +1,4 @@
-"""Limits by control groups v2, in a group delegated to us (a systemd service with Delegate=yes, a container).
+"""Limits by control groups v2, in a group delegated to us (systemd's Delegate=yes, a container).
 
 A v2 group with processes cannot have limited children, so the manager moves into a leaf:
 `<ours>/manager`, with the cages in `<ours>/sessions`.

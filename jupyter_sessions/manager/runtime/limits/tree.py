@@ -56,7 +56,7 @@ class TreePart(Part):
         return used, self._peak
 
     def measure(self) -> int:
-        """Memory in use. Pages that processes share are told apart only over the limit: it is slow."""
+        """Memory in use. Shared pages are told apart only over the limit: it is slow."""
         pids = self._pids()
         used = sum(proc.memory(pid) for pid in pids)
         if used > self.limit:
@@ -93,7 +93,7 @@ class TreePart(Part):
         return [pid for process in self._living() for pid in ending.descendants(process)]
 
     def _living(self) -> list[Process]:
-        """Those of which something lives; without a shim that takes a look at all of /proc, so only once."""
+        """Those of which something lives. Without a shim it takes all of /proc to know: once."""
         living = [process for process in list(self._roots) if process not in self._ended]
         for process in living:
             if not process.shim.alive() and not ending.descendants(process):

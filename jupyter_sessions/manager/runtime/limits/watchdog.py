@@ -67,7 +67,7 @@ class Watchdog:
             used = tree.measure()
             if used > tree.limit:
                 tree.trip(used)
-        except Exception:  # noqa: BLE001 - the other trees are to be looked at all the same
+        except Exception:
             _log.exception("The memory of a session could not be looked at.")
             used = tree.limit
         # Far from its limit a tree needs some time to get there, and looking takes time, too.

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 from aiohttp import WSServerHandshakeError
-from conftest import NAVIGATION, settings
 from jupyter_server.auth import Authorizer
 from tornado.web import RequestHandler
 
 from jupyter_sessions.server.proxy import handlers
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from conftest import Browser, FakeServices, Proxy
+
 VERBS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 
-async def anonymous(proxy, method="GET", headers=None):
+async def anonymous(
+    proxy: Proxy, method: str = "GET", headers: dict[str, str] | None = None
+) -> tuple[Any, bytes]:
     """An answer to somebody who is not logged in."""
     request = proxy.client.request(method, proxy.url(), headers=headers, allow_redirects=False)
     async with request as answer:
@@ -22,39 +30,43 @@ async def anonymous(proxy, method="GET", headers=None):
 
 @pytest.mark.parametrize("allowed", [True, False])
 @pytest.mark.parametrize("method", VERBS)
-async def test_strangers_are_refused(proxy, services, method, allowed):
-    async with settings(proxy, allow_unauthenticated_access=allowed):
+async def test_strangers_are_refused(
+    proxy: Proxy, services: FakeServices, method: str, allowed: bool
+) -> None:
+    with proxy.settings(allow_unauthenticated_access=allowed):
         answer, _ = await anonymous(proxy, method)
     assert answer.status == 403
     assert services.opened == []
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-async def test_strangers_who_navigate_are_sent_to_the_login_page(proxy, services, allowed):
-    async with settings(proxy, allow_unauthenticated_access=allowed):
-        answer, _ = await anonymous(proxy, headers=NAVIGATION)
+async def test_strangers_who_navigate_are_sent_to_the_login_page(
+    proxy: Proxy, services: FakeServices, allowed: bool
+) -> None:
+    with proxy.settings(allow_unauthenticated_access=allowed):
+        answer, _ = await anonymous(proxy, headers=proxy.navigation)
     assert answer.status == 302
     assert answer.headers["Location"].startswith("/a%40b/login?next=")
     assert services.opened == []
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-async def test_strangers_get_no_websocket(proxy, services, allowed):
-    async with settings(proxy, allow_unauthenticated_access=allowed):
+async def test_strangers_get_no_websocket(proxy: Proxy, services: FakeServices, allowed: bool) -> None:
+    with proxy.settings(allow_unauthenticated_access=allowed):
         with pytest.raises(WSServerHandshakeError) as caught:
             await proxy.client.ws_connect(proxy.url("socket"))
     assert caught.value.status == 403
     assert services.opened == []
 
 
-async def test_a_wrong_token_is_no_token(proxy):
+async def test_a_wrong_token_is_no_token(proxy: Proxy) -> None:
     answer, body = await anonymous(proxy, headers={"Authorization": "token wrong"})
     assert answer.status == 403
     assert answer.headers["Content-Type"].startswith("application/json")
     assert b"not logged in" in body
 
 
-async def test_cookies_let_in(browser):
+async def test_cookies_let_in(browser: Browser) -> None:
     assert (await browser.fetch()).status == 200
 
 
@@ -63,17 +75,17 @@ class Readers(Authorizer):
 
     asked: list[tuple[str, str]]
 
-    def is_authorized(self, handler, user, action, resource):
+    def is_authorized(self, handler: Any, user: Any, action: str, resource: str) -> bool:
         """Note what is asked."""
         self.asked.append((action, resource))
         return action == "read"
 
 
 @pytest.mark.parametrize("method", VERBS)
-async def test_the_authorizer_decides(proxy, services, method):
+async def test_the_authorizer_decides(proxy: Proxy, services: FakeServices, method: str) -> None:
     readers = Readers(parent=proxy.app, identity_provider=proxy.app.identity_provider)
     readers.asked = []
-    async with settings(proxy, authorizer=readers):
+    with proxy.settings(authorizer=readers):
         answer = await proxy.fetch("echo", method)
     safe = method in ("GET", "HEAD", "OPTIONS")
     assert answer.status == (200 if safe else 403)
@@ -81,10 +93,10 @@ async def test_the_authorizer_decides(proxy, services, method):
     assert bool(services.opened) == safe
 
 
-async def test_the_authorizer_decides_about_websockets(proxy, services):
+async def test_the_authorizer_decides_about_websockets(proxy: Proxy, services: FakeServices) -> None:
     readers = Readers(parent=proxy.app, identity_provider=proxy.app.identity_provider)
     readers.asked = []
-    async with settings(proxy, authorizer=readers):
+    with proxy.settings(authorizer=readers):
         with pytest.raises(WSServerHandshakeError) as caught:
             async with proxy.connect():
                 pass
@@ -93,8 +105,8 @@ async def test_the_authorizer_decides_about_websockets(proxy, services):
     assert services.opened == []
 
 
-async def test_a_refused_body_reaches_nobody(proxy, services):
-    async def body():
+async def test_a_refused_body_reaches_nobody(proxy: Proxy, services: FakeServices) -> None:
+    async def body() -> AsyncIterator[bytes]:
         for _ in range(200):
             yield b"x" * 65536
 
@@ -104,7 +116,7 @@ async def test_a_refused_body_reaches_nobody(proxy, services):
     assert services.opened == []
 
 
-def test_the_servers_start_up_check_finds_nothing(proxy):
+def test_the_servers_start_up_check_finds_nothing(proxy: Proxy) -> None:
     app = proxy.app
     for matcher, handler in handlers(app.base_url):
         assert app.web_app._check_handler_auth(matcher, handler) == []
@@ -114,7 +126,7 @@ def test_the_servers_start_up_check_finds_nothing(proxy):
                 assert not getattr(method, "__allow_unauthenticated", False)
 
 
-async def test_work_in_a_service_keeps_the_server_alive(proxy):
+async def test_work_in_a_service_keeps_the_server_alive(proxy: Proxy) -> None:
     before = proxy.app.web_app.last_activity()
     await proxy.fetch()
     after_http = proxy.app.web_app.last_activity()
@@ -125,7 +137,7 @@ async def test_work_in_a_service_keeps_the_server_alive(proxy):
         assert before < after_http < opened < proxy.app.web_app.last_activity()
 
 
-async def test_strangers_do_not_keep_the_server_alive(proxy):
+async def test_strangers_do_not_keep_the_server_alive(proxy: Proxy) -> None:
     before = proxy.app.web_app.last_activity()
     await anonymous(proxy)
     assert proxy.app.web_app.last_activity() == before

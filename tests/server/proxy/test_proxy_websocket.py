@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
 from aiohttp import WSMsgType, WSServerHandshakeError
 
+if TYPE_CHECKING:
+    from conftest import FakeServices, Memory, Proxy
 
-async def eventually(proxy, what):
+    from jupyter_sessions.model import Endpoint
+
+
+async def eventually(proxy: Proxy, what: str) -> None:
     """Wait until the tiny service has noted something."""
     for _ in range(100):
         noted = (await proxy.fetch("gone")).json
@@ -19,7 +25,7 @@ async def eventually(proxy, what):
     pytest.fail(f"{what!r} is not in {noted}")
 
 
-async def test_text_and_bytes(proxy):
+async def test_text_and_bytes(proxy: Proxy) -> None:
     async with proxy.connect() as ws:
         await ws.send_str("grüße")
         assert await ws.receive_str() == "grüße"
@@ -27,7 +33,7 @@ async def test_text_and_bytes(proxy):
         assert await ws.receive_bytes() == b"\x00\xff"
 
 
-async def test_the_service_chooses_the_sub_protocol(proxy):
+async def test_the_service_chooses_the_sub_protocol(proxy: Proxy) -> None:
     async with proxy.connect(protocols=("v1.tiny", "v0.odd", "v2.tiny")) as ws:
         await ws.send_str("facts")
         headers = dict((await ws.receive_json())["headers"])
@@ -35,12 +41,12 @@ async def test_the_service_chooses_the_sub_protocol(proxy):
     assert headers["Sec-WebSocket-Protocol"].replace(" ", "") == "v1.tiny,v0.odd,v2.tiny"
 
 
-async def test_no_common_sub_protocol(proxy):
+async def test_no_common_sub_protocol(proxy: Proxy) -> None:
     async with proxy.connect(protocols=("other",)) as ws:
         assert ws.protocol is None
 
 
-async def test_nothing_is_compressed(proxy):
+async def test_nothing_is_compressed(proxy: Proxy) -> None:
     async with proxy.connect(compress=15) as ws:
         await ws.send_str("facts")
         names = {name.lower() for name, _ in (await ws.receive_json())["headers"]}
@@ -48,14 +54,14 @@ async def test_nothing_is_compressed(proxy):
     assert "sec-websocket-extensions" not in names
 
 
-async def test_the_service_closes_with_a_code(proxy):
+async def test_the_service_closes_with_a_code(proxy: Proxy) -> None:
     async with proxy.connect() as ws:
         await ws.send_str("close 4123 enough of this")
         message = await ws.receive()
     assert (message.type, message.data, message.extra) == (WSMsgType.CLOSE, 4123, "enough of this")
 
 
-async def test_the_client_closes_with_a_code(proxy):
+async def test_the_client_closes_with_a_code(proxy: Proxy) -> None:
     async with proxy.connect() as ws:
         await ws.send_str("hello")
         await ws.receive_str()
@@ -63,7 +69,7 @@ async def test_the_client_closes_with_a_code(proxy):
     await eventually(proxy, "close 4567 bye now")
 
 
-async def test_the_client_just_goes(proxy):
+async def test_the_client_just_goes(proxy: Proxy) -> None:
     async with proxy.connect() as ws:
         await ws.send_str("hello")
         await ws.receive_str()
@@ -71,7 +77,7 @@ async def test_the_client_just_goes(proxy):
     await eventually(proxy, "close 0 ")
 
 
-async def test_the_service_just_goes(proxy):
+async def test_the_service_just_goes(proxy: Proxy) -> None:
     async with proxy.connect() as ws:
         await ws.send_str("cut")
         message = await ws.receive()
@@ -79,7 +85,7 @@ async def test_the_service_just_goes(proxy):
         assert ws.close_code in (None, 1000, 1006)
 
 
-async def test_pings_of_both_sides(proxy):
+async def test_pings_of_both_sides(proxy: Proxy) -> None:
     async with proxy.connect(autoping=False) as ws:
         await ws.send_str("ping are you there")
         message = await ws.receive()
@@ -92,14 +98,14 @@ async def test_pings_of_both_sides(proxy):
     await eventually(proxy, "ping and you")
 
 
-async def test_large_messages(proxy):
+async def test_large_messages(proxy: Proxy) -> None:
     large = b"\xa5" * (40 << 20)
     async with proxy.connect(max_msg_size=0) as ws:
         await ws.send_bytes(large)
         assert await ws.receive_bytes() == large
 
 
-async def test_a_slow_client_holds_the_service_back(proxy, memory):
+async def test_a_slow_client_holds_the_service_back(proxy: Proxy, memory: type[Memory]) -> None:
     async with proxy.connect(max_msg_size=0) as ws:
         await ws.send_str("flood 20")
         for _ in range(20):
@@ -112,26 +118,26 @@ async def test_a_slow_client_holds_the_service_back(proxy, memory):
             assert len(await ws.receive_bytes()) == 1 << 20
 
 
-async def test_many_messages_keep_their_order(proxy):
+async def test_many_messages_keep_their_order(proxy: Proxy) -> None:
     async with proxy.connect() as ws:
         for number in range(500):
             await ws.send_str(str(number))
         assert [int(await ws.receive_str()) for _ in range(500)] == list(range(500))
 
 
-async def test_a_service_without_websockets_says_so(proxy):
+async def test_a_service_without_websockets_says_so(proxy: Proxy) -> None:
     with pytest.raises(WSServerHandshakeError) as caught:
         async with proxy.connect("status?code=404"):
             pass
     assert caught.value.status == 404
 
 
-async def test_a_handshake_over_plain_http_stays_plain(proxy):
+async def test_a_handshake_over_plain_http_stays_plain(proxy: Proxy) -> None:
     answer = await proxy.fetch("socket")
     assert answer.status == 400
 
 
-async def test_the_services_handshake_carries_host_and_path(proxy):
+async def test_the_services_handshake_carries_host_and_path(proxy: Proxy) -> None:
     async with proxy.connect("socket?x=1&_xsrf=nope") as ws:
         await ws.send_str("facts")
         facts = await ws.receive_json()
@@ -139,14 +145,14 @@ async def test_the_services_handshake_carries_host_and_path(proxy):
     assert facts["target"] == proxy.prefix() + "socket?x=1"
 
 
-async def test_works_on_a_port(proxy, services, tiny_tcp):
+async def test_works_on_a_port(proxy: Proxy, services: FakeServices, tiny_tcp: Endpoint) -> None:
     services.endpoints["tiny"] = tiny_tcp
     async with proxy.connect() as ws:
         await ws.send_str("over tcp")
         assert await ws.receive_str() == "over tcp"
 
 
-async def test_nobody_listens(proxy, services):
+async def test_nobody_listens(proxy: Proxy, services: FakeServices) -> None:
     from jupyter_sessions.server.proxy.websocket import SocketHandler
 
     services.endpoints["tiny"] = services.endpoints["absent"]

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import aiohttp
 import pytest
-from conftest import NAVIGATION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Browser, FakeServices, Proxy
+
+    from jupyter_sessions.model import Endpoint
 
 HUB = {
     "jupyterhub-user-ada": "hub-user-cookie-value",
@@ -19,24 +26,23 @@ HUB = {
 }
 
 
-async def everything_seen(proxy):
+async def everything_seen(socket: str) -> str:
     """All that ever reached the tiny service, as one text."""
-    async with aiohttp.UnixConnector(proxy.app.web_app.settings["tiny_socket"]) as connector:
-        async with aiohttp.ClientSession(connector=connector) as session:
-            async with session.get("http://tiny/services/b/i/s/seen") as answer:
-                return "\n".join(await answer.json())
+    connector = aiohttp.UnixConnector(socket)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        async with session.get("http://tiny/services/b/i/s/seen") as answer:
+            return "\n".join(await answer.json())
 
 
 @pytest.fixture
-def secrets(browser, tiny):
+def secrets(browser: Browser) -> list[str]:
     """All values that must not arrive."""
-    browser.proxy.app.web_app.settings["tiny_socket"] = tiny.socket
     login = next(value for name, value in browser.secrets.items() if name.startswith("username"))
     values = [browser.proxy.token, browser.secrets["_xsrf"], login.strip('"')]
     return [*values, *HUB.values()]
 
 
-async def send_them_everywhere(browser):
+def requests_with_secrets(browser: Browser) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Requests that carry the server's secrets in every place where they may be."""
     token, xsrf = browser.proxy.token, browser.secrets["_xsrf"]
     here = f"{browser.proxy.origin}/a%40b/lab?token={token}&keep=1#x"
@@ -55,9 +61,9 @@ async def send_them_everywhere(browser):
     yield "GET", "echo", {**headers, "x-xsrftoken": xsrf, "X-CSRFToken": xsrf, "Cookie": cookie}
 
 
-async def test_no_secret_ever_reaches_a_service(browser, secrets):
+async def test_no_secret_ever_reaches_a_service(browser: Browser, tiny: Endpoint, secrets: list[str]) -> None:
     passed = 0
-    async for method, path, headers in as_async(send_them_everywhere(browser)):
+    for method, path, headers in requests_with_secrets(browser):
         answer = await browser.fetch(path, method, headers=headers)
         passed += answer.status == 200
     assert passed > 10
@@ -66,7 +72,7 @@ async def test_no_secret_ever_reaches_a_service(browser, secrets):
         async with browser.connect(path, headers=headers) as ws:
             await ws.close()
     await asyncio.sleep(0.1)
-    seen = await everything_seen(browser.proxy)
+    seen = await everything_seen(tiny.socket or "")
     assert "mine=1" in seen and "keep=1" in seen
     found = [value for value in secrets if value in seen or quote(value, safe="") in seen]
     assert found == []
@@ -74,37 +80,31 @@ async def test_no_secret_ever_reaches_a_service(browser, secrets):
     assert names == []
 
 
-async def as_async(generator):
-    """The items of a generator of either kind."""
-    async for item in generator:
-        yield item
-
-
-async def test_a_services_own_cookies_pass(browser):
+async def test_a_services_own_cookies_pass(browser: Browser) -> None:
     cookie = browser.cookie + '; csrftoken=abc; sid="quoted, value"; __Secure-service-host.id=7'
     answer = await browser.fetch(headers={"Cookie": cookie, "X-CSRFToken": "abc"})
     assert answer.sent["cookie"] == 'csrftoken=abc; sid="quoted, value"; __Host-id=7'
     assert answer.sent["x-csrftoken"] == "abc"
 
 
-async def test_repeated_cookie_fields(proxy, browser):
+async def test_repeated_cookie_fields(proxy: Proxy, browser: Browser) -> None:
     raw = f"GET {proxy.prefix()}echo HTTP/1.1\r\nCookie: a=1\r\nCookie: {browser.cookie}\r\n"
     answer = await proxy.raw(raw + "Cookie: b=2")
     headers = dict(json.loads(answer.partition(b"\r\n\r\n")[2])["headers"])
     assert headers["Cookie"] == "a=1; b=2"
 
 
-async def test_no_cookie_is_no_field(browser):
+async def test_no_cookie_is_no_field(browser: Browser) -> None:
     assert "cookie" not in (await browser.fetch()).sent
 
 
-async def test_the_rest_of_the_query_stays_byte_for_byte(browser):
+async def test_the_rest_of_the_query_stays_byte_for_byte(browser: Browser) -> None:
     odd = "a=%2F+%20&&=&b&tokens=1&x_xsrf=2&c=%zz;d=e"
     answer = await browser.fetch(f"echo?{odd}&token=nope")
     assert answer.json["target"].endswith(f"echo?{odd}")
 
 
-async def test_the_referer_keeps_its_path(browser):
+async def test_the_referer_keeps_its_path(browser: Browser) -> None:
     here = browser.proxy.origin
     for sent, passed in {
         f"{here}/lab?token=abcdefgh": f"{here}/lab",
@@ -115,15 +115,15 @@ async def test_the_referer_keeps_its_path(browser):
         assert answer.sent["referer"] == passed
 
 
-async def test_a_page_is_not_shown_under_a_url_with_the_token(proxy, services):
+async def test_a_page_is_not_shown_under_a_url_with_the_token(proxy: Proxy, services: FakeServices) -> None:
     url = proxy.url(f"echo?x=1&token={proxy.token}")
-    async with proxy.client.get(url, headers=NAVIGATION, allow_redirects=False) as answer:
+    async with proxy.client.get(url, headers=proxy.navigation, allow_redirects=False) as answer:
         assert answer.status == 307
         assert answer.headers["Location"] == proxy.prefix() + "echo?x=1"
         assert answer.headers["Set-Cookie"].startswith("username-")
     assert services.opened == []
 
 
-async def test_scripts_may_use_a_token_in_the_url_to_read(proxy):
+async def test_scripts_may_use_a_token_in_the_url_to_read(proxy: Proxy) -> None:
     async with proxy.client.get(proxy.url(f"echo?x=1&token={proxy.token}")) as answer:
         assert (await answer.json())["target"].endswith("echo?x=1")

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
 from jupyter_sessions.server.proxy.target import climbs
+
+if TYPE_CHECKING:
+    from conftest import FakeServices, Proxy
+
+    from jupyter_sessions.model import Endpoint
 
 SAME = [
     "echo/a%2Fb",
@@ -44,7 +50,7 @@ OUT = [
 ]
 
 
-async def target(proxy, path):
+async def target(proxy: Proxy, path: str) -> tuple[int, str | None]:
     """Status, and the target that the service saw."""
     answer = await proxy.raw(f"GET {path} HTTP/1.1")
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -53,20 +59,20 @@ async def target(proxy, path):
 
 
 @pytest.mark.parametrize("path", SAME)
-async def test_bytes_stay_as_they_are(proxy, path):
+async def test_bytes_stay_as_they_are(proxy: Proxy, path: str) -> None:
     sent = proxy.prefix() + path
     assert await target(proxy, sent) == (200, sent.rstrip("?"))
 
 
 @pytest.mark.parametrize("path", OUT)
-async def test_nothing_leads_out(proxy, services, path):
+async def test_nothing_leads_out(proxy: Proxy, services: FakeServices, path: str) -> None:
     answer = await proxy.raw(f"GET {proxy.prefix()}{path} HTTP/1.1")
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b'"reason": "BadPath"' in answer
     assert services.opened == []
 
 
-async def test_raw_bytes_and_fragments_are_encoded(proxy):
+async def test_raw_bytes_and_fragments_are_encoded(proxy: Proxy) -> None:
     sent = proxy.prefix() + "echo/ü#x".encode().decode("latin1")
     assert await target(proxy, sent) == (200, proxy.prefix() + "echo/%C3%BC%23x")
 
@@ -90,26 +96,26 @@ async def test_raw_bytes_and_fragments_are_encoded(proxy):
         "/a%40b//jupyter-sessions/services/local/x/tiny/echo",
     ],
 )
-async def test_other_forms_of_a_target_reach_nothing(proxy, services, path):
+async def test_other_forms_of_a_target_reach_nothing(proxy: Proxy, services: FakeServices, path: str) -> None:
     path = path.replace("{prefix}", proxy.prefix())
     answer = await proxy.raw(f"GET {path} HTTP/1.1")
     assert answer.split()[1] in (b"400", b"403", b"404")
     assert services.opened == []
 
 
-async def test_names_with_dots_and_dashes(proxy, services, tiny):
+async def test_names_with_dots_and_dashes(proxy: Proxy, services: FakeServices, tiny: Endpoint) -> None:
     services.endpoints["code-server_4.1"] = tiny
     answer = await proxy.fetch("echo", service="code-server_4.1")
     assert answer.status == 200
     assert services.opened[0][2] == "code-server_4.1"
 
 
-async def test_a_path_that_looks_like_the_prefix(proxy):
+async def test_a_path_that_looks_like_the_prefix(proxy: Proxy) -> None:
     sent = proxy.prefix() + "echo" + proxy.prefix() + "x"
     assert await target(proxy, sent) == (200, sent)
 
 
-def test_climbing_counts_segments():
+def test_climbing_counts_segments() -> None:
     assert not climbs("/a/b/../../c")
     assert climbs("/a/b/../../../c")
     assert not climbs("/...../..a/a..")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
-from conftest import settings
+
+if TYPE_CHECKING:
+    from conftest import Answer, Browser
 
 
-async def given(browser, *fields):
+async def given(browser: Browser, *fields: list[str]) -> Answer:
     """The proxied form of an answer with these fields."""
     return await browser.fetch("answer?fields=" + quote(json.dumps(fields)))
 
 
-async def cookies(browser, *lines):
+async def cookies(browser: Browser, *lines: str) -> list[str]:
     """The Set-Cookie lines that a browser gets for those a service sent."""
     answer = await given(browser, *(["Set-Cookie", line] for line in lines))
     assert answer.status == 200
@@ -38,13 +41,13 @@ async def cookies(browser, *lines):
         "",
     ],
 )
-async def test_the_servers_cookies_cannot_be_set(browser, pair):
+async def test_the_servers_cookies_cannot_be_set(browser: Browser, pair: str) -> None:
     assert await cookies(browser, f"{pair}; Path=/; HttpOnly", "good=1") == [
         f"good=1; Path={browser.proxy.prefix()}"
     ]
 
 
-async def test_the_login_cookie_cannot_be_set_by_any_configured_name(browser):
+async def test_the_login_cookie_cannot_be_set_by_any_configured_name(browser: Browser) -> None:
     provider = browser.proxy.app.identity_provider
     name = next(name for name in browser.secrets if name.startswith("username"))
     assert await cookies(browser, f"{name}=evil", f"{name.upper()}=evil") == []
@@ -54,7 +57,7 @@ async def test_the_login_cookie_cannot_be_set_by_any_configured_name(browser):
     assert (await browser.fetch(headers=headers)).sent["cookie"] == "x=1"
 
 
-async def test_cookies_stay_in_the_services_path(browser):
+async def test_cookies_stay_in_the_services_path(browser: Browser) -> None:
     prefix = browser.proxy.prefix()
     assert await cookies(
         browser,
@@ -74,7 +77,7 @@ async def test_cookies_stay_in_the_services_path(browser):
     ]
 
 
-async def test_host_cookies_travel_under_another_name(browser):
+async def test_host_cookies_travel_under_another_name(browser: Browser) -> None:
     prefix = browser.proxy.prefix()
     assert await cookies(browser, "__Host-id=7; Path=/; Secure", "__HOST-a=1; Path=/; Secure") == [
         f"__Secure-service-host.id=7; Secure; Path={prefix}",
@@ -99,13 +102,13 @@ async def test_host_cookies_travel_under_another_name(browser):
         "Proxy-Authenticate",
     ],
 )
-async def test_fields_that_speak_for_the_whole_origin_are_dropped(browser, name):
+async def test_fields_that_speak_for_the_whole_origin_are_dropped(browser: Browser, name: str) -> None:
     answer = await given(browser, [name, "/"], [name.lower(), "*"], ["X-Accel-Buffering", "no"])
     assert name not in answer.headers
     assert answer.headers["X-Accel-Buffering"] == "no"
 
 
-async def test_framing_is_forbidden_to_others_whatever_the_service_says(browser):
+async def test_framing_is_forbidden_to_others_whatever_the_service_says(browser: Browser) -> None:
     answer = await given(
         browser,
         ["Content-Security-Policy", "frame-ancestors *; script-src 'self'"],
@@ -118,15 +121,15 @@ async def test_framing_is_forbidden_to_others_whatever_the_service_says(browser)
     assert answer.headers["X-Frame-Options"] == "DENY"
 
 
-async def test_an_administrators_policy_is_kept(browser):
+async def test_an_administrators_policy_is_kept(browser: Browser) -> None:
     own = {"Content-Security-Policy": "frame-ancestors https://portal.example", "X-Own": "1"}
-    async with settings(browser.proxy, headers=own):
+    with browser.proxy.settings(headers=own):
         answer = await given(browser, ["Content-Security-Policy", "default-src *"])
     policies = answer.headers.getall("Content-Security-Policy")
     assert policies == [own["Content-Security-Policy"], "default-src *"]
     assert answer.headers["X-Own"] == "1"
 
 
-async def test_types_are_not_guessed(browser):
+async def test_types_are_not_guessed(browser: Browser) -> None:
     answer = await given(browser, ["X-Content-Type-Options", "guess"])
     assert answer.headers.getall("X-Content-Type-Options") == ["nosniff"]

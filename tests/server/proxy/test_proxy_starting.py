@@ -5,23 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import NAVIGATION, running
 
 from jupyter_sessions.errors import NotRunning, SessionNotFound
 from jupyter_sessions.model import Endpoint
 from jupyter_sessions.server.proxy.http import HttpHandler
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import FakeServices, Proxy
+
 
 @pytest.fixture
-def impatient(monkeypatch):
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for long."""
     monkeypatch.setattr(HttpHandler, "patience", 0.2)
 
 
-async def test_people_see_a_page_that_reloads_itself(proxy, impatient):
-    answer = await proxy.fetch("", service="absent", headers=NAVIGATION)
+async def test_people_see_a_page_that_reloads_itself(proxy: Proxy, impatient: None) -> None:
+    answer = await proxy.visit(service="absent")
     page = answer.body.decode()
     assert answer.status == 503
     assert answer.headers["Retry-After"] == "2"
@@ -32,20 +38,22 @@ async def test_people_see_a_page_that_reloads_itself(proxy, impatient):
     assert "color-scheme: light dark" in page
 
 
-async def test_the_page_runs_no_script(proxy, impatient):
-    answer = await proxy.fetch("", service="absent", headers=NAVIGATION)
+async def test_the_page_runs_no_script(proxy: Proxy, impatient: None) -> None:
+    answer = await proxy.visit(service="absent")
     (policy,) = answer.headers.getall("Content-Security-Policy")
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "frame-ancestors 'self'" in policy and "script-src" not in policy
 
 
-async def test_without_a_log_the_page_is_shown_all_the_same(proxy, services, impatient):
+async def test_without_a_log_the_page_is_shown_all_the_same(
+    proxy: Proxy, services: FakeServices, impatient: None
+) -> None:
     services.log = ""
-    answer = await proxy.fetch("", service="absent", headers=NAVIGATION)
+    answer = await proxy.visit(service="absent")
     assert answer.status == 503 and b"<pre>" not in answer.body
 
 
-async def test_programs_get_json_after_a_while(proxy, impatient):
+async def test_programs_get_json_after_a_while(proxy: Proxy, impatient: None) -> None:
     answer = await proxy.fetch("api", "POST", service="absent", data=b"x" * 3_000_000)
     assert answer.status == 503
     assert answer.headers["Content-Type"].startswith("application/json")
@@ -53,29 +61,33 @@ async def test_programs_get_json_after_a_while(proxy, impatient):
     assert answer.json["message"] and answer.json["hint"]
 
 
-async def test_refused_connections_count_as_not_there_yet(proxy, services, impatient):
+async def test_refused_connections_count_as_not_there_yet(
+    proxy: Proxy, services: FakeServices, impatient: None
+) -> None:
     services.endpoints["absent"] = Endpoint(url="http://127.0.0.1:9")
     assert (await proxy.fetch("api", service="absent")).status == 503
 
 
-async def test_programs_wait_for_a_slow_starter(proxy, services, folder):
+async def test_programs_wait_for_a_slow_starter(
+    proxy: Proxy, services: FakeServices, folder: Path, run_tiny: Callable[..., Any]
+) -> None:
     path = str(folder / "slow.sock")
     services.endpoints["slow"] = Endpoint(socket=path)
     body = b"y" * 1_000_000
-    with running("--socket", path, "--delay", "0.5"):
+    with run_tiny("--socket", path, "--delay", "0.5"):
         answer = await proxy.fetch("upload", "POST", service="slow", data=body)
         assert answer.json["length"] == len(body)
         assert len(services.opened) == 1
 
 
-async def test_people_do_not_wait_for_long(proxy):
+async def test_people_do_not_wait_for_long(proxy: Proxy) -> None:
     started = time.monotonic()
-    answer = await proxy.fetch("", service="absent", headers=NAVIGATION)
+    answer = await proxy.visit(service="absent")
     assert answer.status == 503
     assert time.monotonic() - started < 3
 
 
-async def test_who_waits_may_leave(proxy):
+async def test_who_waits_may_leave(proxy: Proxy) -> None:
     waiting = asyncio.create_task(proxy.fetch("api", service="absent"))
     await asyncio.sleep(0.3)
     waiting.cancel()
@@ -91,21 +103,25 @@ async def test_who_waits_may_leave(proxy):
         (NotRunning("It has ended."), 409),
     ],
 )
-async def test_domain_errors_are_told(proxy, services, error, status):
+async def test_domain_errors_are_told(
+    proxy: Proxy, services: FakeServices, error: NotRunning | SessionNotFound, status: int
+) -> None:
     services.endpoints["tiny"] = error
     answer = await proxy.fetch("api", "POST", data=b"x" * 1_000_000)
     assert answer.status == status
     assert answer.json == error.to_wire()
-    page = await proxy.fetch("", headers=NAVIGATION)
+    page = await proxy.visit()
     assert page.status == status
     assert page.headers["Content-Type"].startswith("text/html")
     assert b"<h1>" in page.body and b"<b>" not in page.body
 
 
-async def test_unforeseen_errors_tell_nothing(proxy, services, caplog):
+async def test_unforeseen_errors_tell_nothing(
+    proxy: Proxy, services: FakeServices, caplog: pytest.LogCaptureFixture
+) -> None:
     services.endpoints["tiny"] = ValueError("secret detail")
     with caplog.at_level(logging.CRITICAL):
-        answers = [await proxy.fetch(), await proxy.fetch(headers=NAVIGATION)]
+        answers = [await proxy.fetch(), await proxy.visit()]
     for answer in answers:
         assert answer.status == 500
         assert b"secret detail" not in answer.body and b"Traceback" not in answer.body

@@ -1,0 +1,9 @@
+"""One grammar and one implementation a verb, for `%session` and the shell alike."""
+
+from __future__ import annotations
+
+from jupyter_sessions.commands.grammar import parse
+from jupyter_sessions.commands.result import Nothing, Result, Table, Text
+from jupyter_sessions.commands.verbs import VERBS, perform
+
+__all__ = ["VERBS", "Nothing", "Result", "Table", "Text", "parse", "perform"]

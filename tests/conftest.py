@@ -1,0 +1,76 @@
+"""Fixtures for all tests: each test that needs one gets a real manager of its own, and ends it.
+
+* `state`: a state folder of its own, so that nothing touches the user's manager or sessions.
+* `service`: all backends in this process, on that state folder; ends its sessions and manager.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from jupyter_sessions.backends import local
+from jupyter_sessions.config import JupyterSessions
+from jupyter_sessions.errors import SessionError
+from jupyter_sessions.service import Service
+from jupyter_sessions.wire.places import STATE_VARIABLE, place
+
+CI = os.environ.get("CI") == "true"
+
+
+def need(program: str, why: str) -> str:
+    """The path of a program; without it a test is skipped, or under CI fails."""
+    found = shutil.which(program)
+    if found is None:
+        (pytest.fail if CI else pytest.skip)(f"{program} is not installed: {why}")
+    return found
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A state folder; its sessions and manager are ended afterwards."""
+    folder = tmp_path / "state"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv(STATE_VARIABLE, str(folder))
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.delenv("JUPYTER_SESSIONS_SERVER", raising=False)
+    (tmp_path / "config").mkdir()
+    yield folder
+    asyncio.run(end_everything())
+    shutil.rmtree(place().run_folder(), ignore_errors=True)
+
+
+@pytest_asyncio.fixture
+async def service(state: Path) -> AsyncIterator[Service]:
+    """All backends in this process."""
+    made = Service(JupyterSessions())
+    yield made
+    await made.close()
+
+
+async def end_everything() -> None:
+    """End all sessions of the state folder's manager, and then the manager."""
+    if not (local.find() or place().live_file.exists()):
+        return
+    service = Service(JupyterSessions())
+    for row in (await service.list()).sessions:
+        try:
+            await service.destroy("local", row.id, forced=True)
+        except SessionError:
+            continue
+    deadline = time.monotonic() + 20
+    while (await service.list()).sessions and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    await service.close()
+    if contact := local.find():
+        os.kill(contact.identity.pid, signal.SIGTERM)
+        while contact.identity.alive() and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)

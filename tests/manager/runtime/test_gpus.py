@@ -1,0 +1,164 @@
+"""GPUs, of machines that are made up: those of CI have none."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jupyter_sessions.manager.runtime.gpus import Gpu, configured, discover, visible
+
+A, B, C = "GPU-aaaa1111", "GPU-aaaa2222", "GPU-cccc3333"
+SLICES = ["MIG-1111", "MIG-2222"]
+
+
+class NVMLError(Exception):
+    """As the library has it, with a subclass for each cause."""
+
+
+class NotFound(NVMLError):
+    """No driver."""
+
+
+class FakeNvml(SimpleNamespace):
+    """What is used of pynvml, for two GPUs and one that is cut in two."""
+
+    NVMLError = NVMLError
+    NVMLError_LibraryNotFound = NotFound
+    NVMLError_DriverNotLoaded = NotFound
+    names = {A: "Small", B: "Small", C: "Large"}  # noqa: RUF012
+
+    def nvmlInit(self) -> None: ...
+
+    def nvmlShutdown(self) -> None: ...
+
+    def nvmlDeviceGetCount(self) -> int:
+        return 3
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> str:
+        return [A, B, C][index]
+
+    def nvmlDeviceGetUUID(self, handle: str) -> str:
+        return handle
+
+    def nvmlDeviceGetName(self, handle: str) -> bytes:
+        return self.names.get(handle, "Slice").encode()
+
+    def nvmlDeviceGetMemoryInfo(self, handle: str) -> Any:
+        return SimpleNamespace(total=80 << 30)
+
+    def nvmlDeviceGetMigMode(self, handle: str) -> tuple[int, int]:
+        if handle == A:
+            raise NVMLError("Not Supported")
+        return (1, 1) if handle == C else (0, 0)
+
+    def nvmlDeviceGetMaxMigDeviceCount(self, handle: str) -> int:
+        return 7
+
+    def nvmlDeviceGetMigDeviceHandleByIndex(self, handle: str, index: int) -> str:
+        if index not in (0, 3):
+            raise NVMLError("Not Found")
+        return SLICES[index // 3]
+
+
+@pytest.fixture
+def nvml(monkeypatch: pytest.MonkeyPatch) -> FakeNvml:
+    fake = FakeNvml()
+    monkeypatch.setitem(sys.modules, "pynvml", fake)
+    return fake
+
+
+def test_all(nvml: FakeNvml) -> None:
+    found = discover({})
+    assert [gpu.uuid for gpu in found] == [A, B, *SLICES]
+    assert found[0] == Gpu(A, "Small", 80 << 30)
+    assert found[2] == Gpu(SLICES[0], "Slice", 80 << 30, parent=C)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ("", []),
+        ("-1", []),
+        ("NoDevFiles", []),
+        ("0", [A]),
+        ("1,0", [B, A]),
+        (" 1 , 0 ", [B, A]),
+        ("0,9,1", [A]),
+        ("0,,1", [A]),
+        ("0,0", [A]),
+        (B, [B]),
+        ("GPU-aaaa2", [B]),
+        ("GPU-aaaa", []),
+        ("GPU-", []),
+        (f"{B},GPU-none,{A}", [B]),
+        ("2", [SLICES[0]]),
+        (C, [SLICES[0]]),
+        ("MIG-2", [SLICES[1]]),
+        (f"{SLICES[1]},{A}", [SLICES[1], A]),
+    ],
+)
+def test_inherited_choice(chosen: str, expected: list[str], nvml: FakeNvml) -> None:
+    assert [gpu.uuid for gpu in discover({"CUDA_VISIBLE_DEVICES": chosen})] == expected
+
+
+def test_numbers_of_unlike_gpus_are_questioned(
+    nvml: FakeNvml, caplog: pytest.LogCaptureFixture
+) -> None:
+    discover({"CUDA_VISIBLE_DEVICES": "0", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"})
+    discover({"CUDA_VISIBLE_DEVICES": A})
+    assert not caplog.records
+    discover({"CUDA_VISIBLE_DEVICES": "0"})
+    assert "PCI_BUS_ID" in caplog.text
+
+
+def test_no_driver_is_nothing_to_talk_about(
+    nvml: FakeNvml, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        nvml, "nvmlInit", _raise(NotFound("Shared Library Not Found")), raising=False
+    )
+    assert discover({}) == []
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("where", ["nvmlInit", "nvmlDeviceGetCount", "nvmlDeviceGetUUID"])
+def test_a_broken_driver_is_no_gpu_and_a_line_in_the_log(
+    where: str,
+    nvml: FakeNvml,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nvml, where, _raise(NVMLError("Unknown Error")), raising=False)
+    assert discover({}) == []
+    assert "Unknown Error" in caplog.text
+
+
+def _raise(error: Exception) -> Any:
+    def fail(*args: Any) -> None:
+        raise error
+
+    return fail
+
+
+def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert discover({}) == []
+
+
+def test_the_real_library_here() -> None:
+    assert isinstance(discover({}), list)
+    assert discover({"CUDA_VISIBLE_DEVICES": ""}) == []
+
+
+def test_what_a_session_is_shown() -> None:
+    assert visible([A, B])["CUDA_VISIBLE_DEVICES"] == f"{A},{B}"
+    assert visible([])["CUDA_VISIBLE_DEVICES"] == ""
+    assert visible([A])["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+
+
+def test_configured_slots() -> None:
+    assert [gpu.uuid for gpu in configured(["fake0", "fake1"])] == ["fake0", "fake1"]
