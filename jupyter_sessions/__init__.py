@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jupyter_sessions._version import __version__
+
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = ["__version__", "load_ipython_extension"]
-__version__ = "0.1.0"
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -26,6 +26,16 @@ from jupyter_sessions.wire.places import STATE_VARIABLE, place
 CI = os.environ.get("CI") == "true"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Benchmarks want a quiet machine, so they run only when asked for."""
+    parser.addoption("--benchmarks", action="store_true", help="run the benchmarks as well")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the benchmarks out unless asked for."""
+    return True if collection_path.name == "benchmarks" and not config.getoption("benchmarks") else None
+
+
 def need(program: str, why: str) -> str:
     """The path of a program; without it a test is skipped, or under CI fails."""
     found = shutil.which(program)

@@ -13,7 +13,8 @@ configuration's ``{"type": key}`` is the entry point's name.
         async def create(self, spec): ...
         async def destroy(self, id, *, forced=False, recursive=False): ...
 
-Methods raise errors of `jupyter_sessions.errors` and nothing else that is meant for people.
+Methods raise errors of `jupyter_sessions.errors` and nothing else that is meant for people. Rows
+are new objects at each call: what is given away is not changed afterwards.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ import asyncio
 import builtins
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec import structs
 
-from jupyter_sessions.errors import NotSupported
+from jupyter_sessions.errors import NotSupported, SessionNotFound
 from jupyter_sessions.model import Amount, Endpoint, Image, NameRule, SessionInfo, SessionSpec
 
 ANY_NAME = NameRule(r"(?s).{1,255}", "Use 1 to 255 characters.")
@@ -140,13 +143,23 @@ class Backend(ABC):
         while True:
             await asyncio.sleep(self.poll_seconds)
             rows = {row.id: row for row in await self.list(Query())}
-            gone = [await self.get(id) for id in seen.keys() - rows.keys()]
-            changed = [row for id, row in rows.items() if id not in seen or seen[id].face() != row.face()] + gone
-            if changed:
-                yield changed
+            gone = [await self.after_end(seen[key]) for key in seen.keys() - rows.keys()]
+            changed = [row for key, row in rows.items() if key not in seen or seen[key].face() != row.face()]
+            if changed or gone:
+                yield changed + gone
             seen = rows
 
-    async def close(self) -> None:
+    async def after_end(self, row: SessionInfo) -> SessionInfo:
+        """What became of a session that is not listed any more, also if the backend has forgotten it."""
+        try:
+            return await self.get(row.id)
+        except SessionNotFound:
+            now = datetime.now(UTC)
+            return structs.replace(
+                row, status="TERMINATED", status_info="no longer known", status_changed=now, terminated_at=now
+            )
+
+    async def close(self) -> None:  # noqa: B027
         """Let go of connections; sessions stay."""
 
     @classmethod
@@ -159,5 +172,14 @@ class Backend(ABC):
 
 
 OPTIONAL = (
-    "restart rename logs images capacity execute interrupt input open_service service_log".split()
+    "restart",
+    "rename",
+    "logs",
+    "images",
+    "capacity",
+    "execute",
+    "interrupt",
+    "input",
+    "open_service",
+    "service_log",
 )

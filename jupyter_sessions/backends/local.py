@@ -143,13 +143,12 @@ class Local(BackendAI):
 
 def find() -> Contact | None:
     """The running manager of this user on this host."""
-    where = place()
-    return where.contact() or where.secondary.contact()
+    return place().running()
 
 
 def _worth_starting(query: Query) -> bool:
     where = place()
-    if find() or where.live_file.exists():
+    if where.running() or where.live_file.exists() or where.secondary.live_file.exists():
         return True
     return query.status != "live" and (where.folder / "sessions.db").exists()
 
@@ -175,9 +174,12 @@ def start(seconds: float = START_SECONDS) -> Contact:
 def _only_one(where: Place) -> Iterator[None]:
     import fcntl
 
-    with (where.folder / "start.lock").open("w") as lock:
+    lock = os.open(where.folder / "start.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)
 
 
 def _commands() -> builtins.list[builtins.list[str]]:
@@ -192,7 +194,7 @@ def _commands() -> builtins.list[builtins.list[str]]:
 def _spawn(command: builtins.list[str], log: Path) -> subprocess.Popen[bytes]:
     """A process that leaves whoever started it: own session, no terminal, no descriptors."""
     keep = {key: value for key, value in os.environ.items() if key.startswith("JUPYTER_SESSIONS_")}
-    with log.open("ab") as file:
+    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -221,4 +223,5 @@ def _last_line(log: Path) -> str:
         lines = log.read_text(errors="replace").splitlines()
     except OSError as error:
         return str(error)
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    return last.rpartition(" ERROR ")[2]

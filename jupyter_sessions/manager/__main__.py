@@ -7,10 +7,15 @@ import logging
 import os
 import signal
 import sys
+import time
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
-from jupyter_sessions import __version__, config
+from jupyter_sessions import config
+from jupyter_sessions._version import __version__
+from jupyter_sessions.errors import BackendUnavailable, SessionError
 from jupyter_sessions.manager.app import make_app, serve, until_idle
 from jupyter_sessions.manager.claim import claim
 from jupyter_sessions.manager.events import Bus
@@ -24,6 +29,8 @@ from jupyter_sessions.wire.places import Contact, Place, place
 
 log = logging.getLogger("jupyter_sessions")
 
+CLAIM_SECONDS = 20.0
+LINGER_SECONDS = 0.2
 _MIB = 1024**2
 
 
@@ -31,12 +38,31 @@ def main() -> int:
     """Become the manager of this user on this host; 0 also if there is one already."""
     os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    claimed = claim(place())
-    if claimed is None:
-        log.info("another manager is running")
-        return 0
-    asyncio.run(manage(*claimed))
+    try:
+        claimed = _claim()
+        if claimed is not None:
+            asyncio.run(manage(*claimed))
+    except SessionError as error:
+        log.error("%s", error)
+        return 1
     return 0
+
+
+def _claim() -> tuple[Place, int] | None:
+    """A place to manage; None if another manager runs. One that just starts or ends is waited for.
+
+    Errors: SessionError if it does neither.
+    """
+    wanted = place()
+    deadline = time.monotonic() + CLAIM_SECONDS
+    while (claimed := claim(wanted)) is None:
+        if wanted.running():
+            log.info("another manager is running")
+            return None
+        if time.monotonic() > deadline:
+            raise BackendUnavailable(f"Another session manager holds {wanted.folder} and does not answer.")
+        time.sleep(0.05)
+    return claimed
 
 
 async def manage(where: Place, keep_fd: int) -> None:
@@ -68,9 +94,13 @@ async def manage(where: Place, keep_fd: int) -> None:
     log.info("manager %s listens on %s and %s", __version__, socket, url)
     await _until_told(asyncio.create_task(until_idle(app, settings.manager_timeout)))
     where.contact_file.unlink(missing_ok=True)
+    await asyncio.sleep(LINGER_SECONDS)  # Who has just read the file still gets an answer.
     await sessions.close()
     await runner.cleanup()
     store.close()
+    socket.unlink(missing_ok=True)
+    with suppress(OSError):
+        run_folder.rmdir()  # Sessions that run on have their sockets there.
 
 
 def _capacity(settings: config.JupyterSessions) -> Capacity:
@@ -78,10 +108,17 @@ def _capacity(settings: config.JupyterSessions) -> Capacity:
     slots = {"cpu": found.cpu, "mem": Decimal(found.mem // _MIB * _MIB)}
     devices = gpus.configured(settings.gpus) if settings.gpus else gpus.discover(os.environ)
     slots[GPU_SLOT] = Decimal(len(devices))
-    for name, most in parse_slots(settings.max_resources).items():
-        slots[name] = min(slots.get(name, most), most)
+    for name, most in _most(settings.max_resources).items():
+        if name in slots:
+            slots[name] = min(slots[name], most)
     uuids = [gpu.uuid for gpu in devices[: int(slots[GPU_SLOT])]]
     return Capacity(slots, uuids, settings.max_sessions)
+
+
+def _most(asked: dict[str, Any]) -> dict[str, Decimal]:
+    """Amounts by slot; unlike in a request, 0 means none."""
+    none = {name: Decimal(0) for name, amount in asked.items() if str(amount).strip() == "0"}
+    return none | parse_slots(asked)
 
 
 def _limits(settings: config.JupyterSessions, key: str, records: Path) -> limits.Limits:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from aiohttp import web
 
-from jupyter_sessions import __version__
+from jupyter_sessions._version import __version__
 from jupyter_sessions.manager.api import auth, events, execute, graphql, problems, session
 from jupyter_sessions.manager.sessions import Sessions
 from jupyter_sessions.manager.store import Store

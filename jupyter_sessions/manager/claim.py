@@ -8,30 +8,37 @@ from __future__ import annotations
 
 import fcntl
 import os
+from pathlib import Path
 
 from jupyter_sessions.manager.store import Store
 from jupyter_sessions.wire.identity import Host
-from jupyter_sessions.wire.places import Place
+from jupyter_sessions.wire.places import Place, private_folder
+
+_HOLDER_BYTES = 64
 
 
 def claim(wanted: Place) -> tuple[Place, int] | None:
     """The place that this process may manage, and a descriptor that its sessions keep open.
 
-    None if a manager of this container runs already. If one of another container holds the place,
-    or its sessions do, this one takes the secondary place, and neither ends the other's sessions.
+    None if a manager of this container runs already, or is about to end. If one of another container
+    holds the place, or its sessions do, this one takes the secondary place, and neither ends the
+    other's sessions. Errors: SessionError if a newer version wrote there.
     """
-    for candidate in (wanted, wanted.secondary):
-        candidate.folder.mkdir(mode=0o700, exist_ok=True)
-        lock = os.open(candidate.folder / "manager.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if not _locked(lock, fcntl.LOCK_EX):
-            if _holder(lock) == str(wanted.host.pid_ns):
+    host = wanted.host
+    places = [wanted, wanted.secondary]
+    if _left_sessions(wanted.secondary, host):
+        places.reverse()
+    for candidate in places:
+        private_folder(candidate.folder)
+        lock = _open(candidate.folder / "manager.lock")
+        if not _locked(lock):
+            if _holder(lock) in ("", _text(host)):
                 return None
             os.close(lock)
             continue
-        os.truncate(lock, 0)
-        os.pwrite(lock, str(wanted.host.pid_ns).encode(), 0)
-        sessions = os.open(candidate.folder / "sessions.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if _locked(sessions, fcntl.LOCK_EX) or not _of_another(candidate, wanted.host):
+        os.pwrite(lock, _text(host).ljust(_HOLDER_BYTES).encode(), 0)
+        sessions = _open(candidate.folder / "sessions.lock")
+        if _locked(sessions) or _last_host(candidate) in (None, _where(host)):
             fcntl.flock(sessions, fcntl.LOCK_SH)
             return candidate, sessions
         os.close(sessions)
@@ -39,21 +46,37 @@ def claim(wanted: Place) -> tuple[Place, int] | None:
     return None
 
 
-def _locked(descriptor: int, kind: int) -> bool:
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _locked(descriptor: int) -> bool:
     try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
 
 
 def _holder(lock: int) -> str:
-    return os.pread(lock, 32, 0).decode()
+    return os.pread(lock, _HOLDER_BYTES, 0).decode().strip()
 
 
-def _of_another(candidate: Place, host: Host) -> bool:
-    """Whether the living sessions belong to another container."""
+def _text(host: Host) -> str:
+    return f"{host.boot_id} {host.pid_ns}"
+
+
+def _left_sessions(secondary: Place, host: Host) -> bool:
+    """Whether a manager before this one, that had to evade there, left live sessions."""
+    return secondary.live_file.exists() and _last_host(secondary) == _where(host)
+
+
+def _last_host(candidate: Place) -> tuple[str, int] | None:
     store = Store(candidate.folder / "sessions.db")
     last = store.last_host()
     store.close()
-    return last is not None and (last.boot_id, last.pid_ns) != (host.boot_id, host.pid_ns)
+    return _where(last) if last else None
+
+
+def _where(host: Host) -> tuple[str, int]:
+    return host.boot_id, host.pid_ns

@@ -25,14 +25,13 @@ Message = dict[str, Any]
 
 
 class Connection(msgspec.Struct, frozen=True):
-    """A kernel's connection file: ipc sockets in a private folder, and a key."""
+    """A kernel's connection file: ipc sockets in a private folder, and a key.
+
+    The file lies elsewhere, where nobody tidies up old files: a later manager needs it.
+    """
 
     folder: Path
-
-    @property
-    def file(self) -> Path:
-        """The file a kernel is started with."""
-        return self.folder / "kernel.json"
+    file: Path
 
     @property
     def stem(self) -> str:
@@ -119,11 +118,13 @@ class KernelLink:
         self._readers: list[asyncio.Task[None]] = []
         self._heard = asyncio.Event()
         self.busy = False
+        self.reached = False
 
     async def open(self) -> dict[str, Any]:
         """Wait until the kernel listens and answers; its kernel_info. Cancel to give up."""
-        while not self._connection.bound():
+        while not self._connection.bound():  # noqa: ASYNC110
             await asyncio.sleep(_OPEN_SECONDS)
+        self.reached = True
         self._sockets = {name: self._connect(name) for name in ("iopub", "shell", "stdin", "control")}
         self._readers = [asyncio.create_task(self._read(name)) for name in self._sockets]
         while True:
@@ -174,10 +175,12 @@ class KernelLink:
         """Interrupt by message, for kernels that want it so."""
         self._session.send(self._sockets["control"], "interrupt_request", {})
 
-    def shutdown(self) -> None:
-        """Ask the kernel to end."""
-        if "control" in self._sockets:
-            self._session.send(self._sockets["control"], "shutdown_request", {"restart": False})
+    def shutdown(self) -> bool:
+        """Ask the kernel to end. False if it was never reached, and cannot be asked."""
+        if not self.reached:
+            return False
+        self._session.send(self._sockets["control"], "shutdown_request", {"restart": False})
+        return True
 
     def close(self, why: str) -> None:
         """Disconnect; runs that have not ended, end."""
@@ -186,6 +189,7 @@ class KernelLink:
         for socket in self._sockets.values():
             socket.close(linger=100)
         self._sockets = {}
+        self.reached = False
         for run in self._runs.values():
             run.abandon(why)
 

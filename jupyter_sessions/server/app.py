@@ -9,7 +9,7 @@ import msgspec
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 
-from jupyter_sessions import __version__
+from jupyter_sessions._version import __version__
 from jupyter_sessions.config import CONFIG_NAME, JupyterSessions, load
 from jupyter_sessions.server import handlers, proxy
 from jupyter_sessions.server.access import ScopedToken, withdraw

@@ -1,7 +1,7 @@
 """What changes, for everybody who looks: rows kept up to date, and batches of changes.
 
-Every change gets the next number, `rev`, of this feed's `epoch`. A batch goes out at most every
-100 ms, so that a burst is one message; who missed some asks for `since`.
+Every batch gets the next number, `rev`, of this feed's `epoch`. One goes out at most every 100 ms,
+so that a burst is one message; who missed some asks for `since`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +19,7 @@ import msgspec
 from jupyter_sessions.backends.base import Backend
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.model import SessionInfo
+from jupyter_sessions.service.asking import GET_SECONDS, ask, translated
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -40,7 +41,7 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class Feed:
-    """Watches backends. `rows` are the live sessions of those in `synced`."""
+    """Watches backends. `rows` are the live sessions of those in `synced`; `errors` says what ails others."""
 
     def __init__(self) -> None:
         self.epoch = secrets.token_hex(8)
@@ -48,11 +49,13 @@ class Feed:
         self.errors: dict[str, str] = {}
         self.synced: set[str] = set()
         self._rows: dict[Key, SessionInfo] = {}
+        self._ended: OrderedDict[Key, None] = OrderedDict()
         self._history: deque[Batch] = deque(maxlen=HISTORY)
         self._pending: dict[Key, Change] = {}
         self._listeners: set[Callable[[Batch], None]] = set()
         self._flush: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._nudges: dict[str, asyncio.Event] = {}
 
     @property
     def running(self) -> bool:
@@ -69,31 +72,39 @@ class Feed:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self.synced.clear()
         if self._flush:
             self._flush.cancel()
+            self._flush = None
 
     def rows(self, backend: str) -> list[SessionInfo]:
-        """The live sessions of a backend, most recently changed first."""
-        mine = [row for (name, _), row in self._rows.items() if name == backend]
-        return sorted(mine, key=lambda row: row.status_changed.timestamp() if row.status_changed else 0, reverse=True)
+        """The live sessions of a backend."""
+        return [row for (name, _), row in self._rows.items() if name == backend]
+
+    def nudge(self, backend: str) -> None:
+        """Somebody looks: try a backend that failed again soon."""
+        if backend in self._nudges:
+            self._nudges[backend].set()
 
     def put(self, row: SessionInfo) -> None:
         """Take in a row as it is now; one older than what is known already is passed over."""
         key = (row.backend, row.id)
         known = self._rows.get(key)
-        if (known is None and not row.live) or (known is not None and not _newer(row, known)):
+        if key in self._ended or (known is None and not row.live):
+            return
+        if known is not None and not _newer(row, known):
             return
         if row.live:
             self._rows[key] = row
         else:
             self._rows.pop(key, None)
+            self._remember_ended(key)
         self._announce(key, {"op": "put", "session": public(row)})
 
     def since(self, epoch: str, rev: int) -> list[Change] | None:
         """The changes after a revision; None if they are not known any more, and all must be read."""
-        if epoch != self.epoch or rev > self.rev or (self._history and rev < self._history[0].rev - 1):
-            return None
-        if rev < self.rev and not self._history:
+        oldest = self.rev - len(self._history)
+        if epoch != self.epoch or not oldest <= rev <= self.rev:
             return None
         return [change for batch in self._history if batch.rev > rev for change in batch.changes]
 
@@ -101,6 +112,12 @@ class Feed:
         """Call `listener` with every batch; the answer stops that."""
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
+
+    def _remember_ended(self, key: Key) -> None:
+        """An answer that was on its way when the session ended must not bring it back."""
+        self._ended[key] = None
+        if len(self._ended) > HISTORY:
+            self._ended.popitem(last=False)
 
     def _announce(self, key: Key, change: Change) -> None:
         self._pending.pop(key, None)
@@ -120,24 +137,36 @@ class Feed:
             except Exception:
                 log.exception("A listener of session changes failed")
 
+    # Watching.
+
     async def _watch(self, backend: Backend) -> None:
+        nudge = self._nudges[backend.name] = asyncio.Event()
         delay, most = RETRY_SECONDS
         while True:
             try:
-                async for rows in backend.watch():
-                    if backend.name not in self.synced:
-                        await self._sync(backend, rows)
-                    for row in rows:
-                        self.put(row)
-                    delay = RETRY_SECONDS[0]
-            except SessionError as error:
-                self.errors[backend.name] = str(error)
+                await self._follow(backend)
             except Exception as error:
-                log.exception("Watching the backend '%s' failed", backend.name)
-                self.errors[backend.name] = f"The backend '{backend.name}' failed: {error}"
+                self.errors[backend.name] = str(translated(backend, error, GET_SECONDS))
+            if backend.name in self.synced:
+                delay = RETRY_SECONDS[0]
             self.synced.discard(backend.name)
-            await asyncio.sleep(delay)
+            await asyncio.sleep(RETRY_SECONDS[0])
+            nudge.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(nudge.wait(), delay - RETRY_SECONDS[0])
             delay = min(delay * 2, most)
+
+    async def _follow(self, backend: Backend) -> None:
+        batches = aiter(backend.watch())
+        async with asyncio.timeout(GET_SECONDS):
+            first = await anext(batches)
+        await self._sync(backend, first)
+        await self._go_on(batches)
+
+    async def _go_on(self, batches: AsyncIterator[list[SessionInfo]]) -> None:
+        async for rows in batches:
+            for row in rows:
+                self.put(row)
 
     async def _sync(self, backend: Backend, rows: list[SessionInfo]) -> None:
         """The first rows of a watch are all that live; what is known beyond that has ended."""
@@ -145,14 +174,16 @@ class Feed:
         for row in self.rows(backend.name):
             if row.id not in there:
                 with suppress(SessionError):
-                    self.put(await backend.get(row.id))
+                    self.put(await ask(backend, backend.after_end(row), GET_SECONDS))
+        for row in rows:
+            self.put(row)
         self.synced.add(backend.name)
         self.errors.pop(backend.name, None)
 
 
 def public(row: SessionInfo) -> dict[str, Any]:
     """A row for pushing: without what may hold secrets."""
-    shown = msgspec.to_builtins(row)
+    shown: dict[str, Any] = msgspec.to_builtins(row)
     return {key: value for key, value in shown.items() if key not in PRIVATE}
 
 

@@ -43,6 +43,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a session's processes are started.
 
     `argv` holds `{connection_file}`; those of `services` hold `{socket}`, `{base_url}` and `{cwd}`.
+    `umask` is the asker's, None if it is not known.
     """
 
     argv: list[str]
@@ -52,6 +53,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     language: str = "python"
     interrupt_mode: str = "signal"
     services: dict[str, list[str]] = {}
+    umask: int | None = None
 
 
 class Spec(Protocol):
@@ -110,6 +112,7 @@ class Specs:
             language=spec.language,
             interrupt_mode=spec.interrupt_mode or "signal",
             services=_services(),
+            umask=_umask(),
         )
 
     def _find(self, image: str) -> tuple[str, Spec]:
@@ -154,6 +157,16 @@ def _is_this_python(program: str) -> bool:
 def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """An environment without what ties it to one Jupyter server, and without credentials of backends."""
     return {key: value for key, value in environ.items() if not _SECRETS.fullmatch(key)}
+
+
+def _umask() -> int | None:
+    """This process's; from /proc, for asking the system means setting it, which other threads would feel."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return None
+    found = re.search(r"^Umask:\s*([0-7]+)", status, re.MULTILINE)
+    return int(found[1], 8) if found else None
 
 
 def _services() -> dict[str, list[str]]:

@@ -6,19 +6,21 @@ A pid alone says little: it is used again after a while, after a reboot, and in 
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
 import msgspec
 import psutil
 
-_LINUX = sys.platform == "linux"
+LINUX = sys.platform == "linux"
 
 
 class Host(msgspec.Struct, frozen=True):
-    """Where this process runs. `boot_id` changes at each boot, `pid_ns` with the container."""
+    """Where a process runs. `boot_id` is new at each boot, `pid_ns` in each container."""
 
     hostname: str
     boot_id: str
@@ -26,7 +28,7 @@ class Host(msgspec.Struct, frozen=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """One process for all time. `start_time` is in clock ticks since boot (milliseconds off Linux)."""
+    """One process for all time. `start_time` is in clock ticks since boot (ms since 1970 off Linux)."""
 
     pid: int
     start_time: int
@@ -34,35 +36,70 @@ class Identity(msgspec.Struct, frozen=True):
     pid_ns: int
 
     def alive(self) -> bool:
-        """True while this very process runs; a zombie does not."""
+        """True while this very process runs; an ended one nobody waited for (a zombie) does not."""
         return identify(self.pid) == self
 
 
 def here() -> Host:
     """The host, boot and container of this process."""
-    if not _LINUX:
-        return Host(socket.gethostname(), str(int(psutil.boot_time())), 0)
-    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return Host(socket.gethostname(), boot_id, os.stat("/proc/self/ns/pid").st_ino)
+    return Host(socket.gethostname(), _boot_id(), _pid_ns())
 
 
 def identify(pid: int) -> Identity | None:
     """The identity of a running process; None if there is none of that pid, or only a zombie."""
     start_time = _start_time(pid)
-    host = here()
-    return None if start_time is None else Identity(pid, start_time, host.boot_id, host.pid_ns)
+    return None if start_time is None else Identity(pid, start_time, _boot_id(), _pid_ns())
+
+
+def stat_fields(pid: int) -> list[int] | None:
+    """The numbers of /proc/PID/stat from the parent's pid on; None without a process, or for a zombie.
+
+    Field numbers are those of proc(5) less 4: the name before them may hold blanks and brackets.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            state, *rest = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    numbers = [int(field) for field in rest[:19]]
+    # A leader that ended before its other threads shows Z, too, and the process lives on.
+    return None if state in b"XxZ" and numbers[16] <= 1 else numbers
 
 
 def _start_time(pid: int) -> int | None:
-    if not _LINUX:
-        try:
-            process = psutil.Process(pid)
-            return None if process.status() == psutil.STATUS_ZOMBIE else int(process.create_time() * 1000)
-        except psutil.Error:
-            return None
+    if LINUX:
+        numbers = stat_fields(pid)
+        return None if numbers is None else numbers[18]
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else int(process.create_time() * 1000)
+    except psutil.Error:
         return None
-    state, *fields = stat.rpartition(")")[2].split()
-    return None if state in "ZX" else int(fields[18])
+
+
+@functools.cache
+def _boot_id() -> str:
+    if not LINUX:
+        return _boot_session()
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return str(int(psutil.boot_time()))
+
+
+def _boot_session() -> str:
+    """The name macOS gives each boot; the boot time is no substitute, it moves with the clock."""
+    command = ["sysctl", "-n", "kern.bootsessionuuid"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5)
+        return answer.stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return str(int(psutil.boot_time()))
+
+
+@functools.cache
+def _pid_ns() -> int:
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0

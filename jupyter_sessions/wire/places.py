@@ -22,7 +22,9 @@ from jupyter_sessions.wire.signing import Keypair
 
 PROTOCOL = 1
 STATE_VARIABLE = "JUPYTER_SESSIONS_STATE"
-_NETWORKED = re.compile(r"nfs|cifs|smb|lustre|gpfs|beegfs|ceph|afs|9p|sshfs|gluster|pvfs|fuse\.s3|ncp")
+_NETWORKED = re.compile(
+    r"nfs|cifs|smb|lustre|gpfs|beegfs|ceph|afs|9p|gluster|pvfs|orangefs|weka|panfs|davfs|ncp|fuse\.(?!fuse-overlayfs)"
+)
 
 
 class Contact(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +73,10 @@ class Place:
         except (OSError, msgspec.DecodeError):
             return None
         return contact if contact.identity.alive() else None
+
+    def running(self) -> Contact | None:
+        """The manager of this container, in this place or the secondary one."""
+        return self.contact() or self.secondary.contact()
 
     def write_contact(self, contact: Contact) -> None:
         """Publish the running manager, in one step."""
@@ -129,10 +135,10 @@ def is_local(path: Path, mountinfo: str | None = None) -> bool:
         except OSError:
             return True
     best, kind = "", ""
-    target = str(path.absolute())
+    target = str(path.resolve())
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
-        point = before.split()[4].encode().decode("unicode_escape")
+        point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), before.split()[4])
         inside = target == point or target.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
             best, kind = point, after.split()[0]

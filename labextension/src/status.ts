@@ -76,10 +76,19 @@ export function canRestart(session: ISession, backend?: IBackend): boolean {
   return isRunning(session) && !!backend?.capabilities?.includes('restart');
 }
 
+/** The backend's word for what somebody asked for. */
+const ON_REQUEST = 'user-requested';
+
+/** A reason as people would say it. */
+export function reasonLabel(reason: string, trans: TranslationBundle): string {
+  return reason === ON_REQUEST ? trans.__('on request') : reason;
+}
+
 /** Whether an end needs no explanation: somebody's wish, or work done. */
 export function endedAsWished(session: ISession): boolean {
   return (
     session.status !== 'ERROR' &&
-    (session.status_info === 'user-requested' || session.result === 'success')
+    (session.status_info === ON_REQUEST ||
+      session.result?.toUpperCase() === 'SUCCESS')
   );
 }

@@ -38,7 +38,7 @@ export function backend(more: Partial<IBackend> = {}): IBackend {
     },
     default_resources: { cpu: '2', mem: '6g' },
     images: [{ name: 'python3', title: 'Python 3 (ipykernel)' }],
-    name_rule: { pattern: '^(?=.{4,64}$)\\w[\\w.-]*\\w$', message: 'rule' },
+    name_rule: { pattern: '(?=.{4,64}$)\\w[\\w.-]*\\w', message: 'rule' },
     ...more
   };
 }

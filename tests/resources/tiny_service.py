@@ -160,6 +160,14 @@ async def cut(request: web.Request) -> web.StreamResponse:
     return answer
 
 
+async def odd_upgrade(request: web.Request) -> web.StreamResponse:
+    """An upgrade that nobody asked for."""
+    assert request.transport is not None
+    request.transport.write(b"HTTP/1.1 101 Odd\r\nUpgrade: odd\r\nConnection: upgrade\r\n\r\n")
+    await asyncio.sleep(0.2)
+    return await hang_up(request)
+
+
 async def hang_up(request: web.Request) -> web.StreamResponse:
     """No answer at all."""
     assert request.transport is not None
@@ -206,6 +214,8 @@ async def obey(ws: web.WebSocketResponse, request: web.Request, text: str) -> bo
         return False
     if verb == "ping":
         await ws.ping(rest.encode())
+    elif verb == "sleep":
+        await asyncio.sleep(float(rest))
     elif verb == "flood":
         for _ in range(int(rest)):
             await ws.send_bytes(MIB)
@@ -229,6 +239,7 @@ WHAT: dict[str, Handler] = {
     "gzip": gzipped,
     "hangup": hang_up,
     "mirror": mirror,
+    "odd": odd_upgrade,
     "ranged": ranged,
     "redirect": redirect,
     "seen": seen,

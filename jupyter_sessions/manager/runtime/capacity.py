@@ -50,9 +50,7 @@ def _rounded(cpu: Decimal) -> Decimal:
 
 def _cpus(root: Path) -> Decimal:
     """CPUs this process may run on; the kernel's list leaves out those that are off or fenced."""
-    match = re.search(
-        r"^Cpus_allowed_list:\s*(\S+)", cgroup.read(root / "proc/self/status"), re.MULTILINE
-    )
+    match = re.search(r"^Cpus_allowed_list:\s*(\S+)", cgroup.read(root / "proc/self/status"), re.MULTILINE)
     if match is None:
         return Decimal(os.cpu_count() or 1)
     ranges = [part.split("-") for part in match[1].split(",")]

@@ -79,12 +79,14 @@ async def launch(
     cage: Fence | None = None,
     keep_fds: Sequence[int] = (),
     rlimits: Mapping[int, tuple[int, int]] | None = None,
+    umask: int | None = None,
 ) -> Process:
     """Start a process inside a cage and return once it runs its program.
 
     `env` is its whole environment, `log` the file its output is appended to, `folder` (made if
     missing, one per process, used again for a restart) where its shim reports to. `keep_fds` stay
-    open in the shim only. `rlimits` maps `resource.RLIMIT_*` to (soft, hard). Errors: LaunchError.
+    open in the shim only. `rlimits` maps `resource.RLIMIT_*` to (soft, hard); `umask` is ours if None.
+    Errors: LaunchError.
     """
     spec: dict[str, Any] = {
         "file": _program(argv[0], env),
@@ -96,6 +98,7 @@ async def launch(
         "procs": cage.attach if cage else [],
         "cpus": (cage.affinity or []) if cage else [],
         "rlimits": dict(rlimits or {}),
+        "umask": umask,
         "keep": list(keep_fds),
     }
     reader, writer = os.pipe()
@@ -157,27 +160,25 @@ async def _started(shim: subprocess.Popen[bytes], reader: int, folder: str) -> P
     """Wait for the shim's outcome. Should we stop waiting, nothing of it may go on."""
     try:
         await asyncio.wait_for(readable(reader), _START_S)
-        return _complete(folder, shim)
-    except TimeoutError:
-        raise LaunchError(f"The process did not start within {_START_S:.0f} s.") from None
+        process = recover(folder)
+        if process is None:
+            raise LaunchError("The parent of the process ended early; its log may say why.")
+        return process
+    except BaseException as error:
+        _abandon(shim, folder)
+        if isinstance(error, TimeoutError):
+            raise LaunchError(f"The process did not start within {_START_S:.0f} s.") from error
+        raise
     finally:
         os.close(reader)
-        if not (Path(folder) / "process.json").exists():
-            _abandon(shim, folder)
-
-
-def _complete(folder: str, shim: subprocess.Popen[bytes]) -> Process:
-    process = recover(folder)
-    if process is None:
-        raise LaunchError(f"The parent of the process ended early ({shim.wait()}); see its log.")
-    return process
 
 
 def _abandon(shim: subprocess.Popen[bytes], folder: str) -> None:
     if shim.poll() is None:
         for pid in (*proc.descendants(shim.pid), shim.pid):
             send(pid, signal.SIGKILL)
-    (Path(folder) / "spec.json").unlink(missing_ok=True)
+    for name in ("spec.json", "process.json"):
+        (Path(folder) / name).unlink(missing_ok=True)
 
 
 def recover(folder: str | os.PathLike[str]) -> Process | None:

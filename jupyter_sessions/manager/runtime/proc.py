@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 import psutil
@@ -26,6 +25,12 @@ class Stat(NamedTuple):
     start_time: int
 
 
+def _read(path: str) -> str:
+    """Unbuffered: these are read often, and made anew by the kernel at each read."""
+    with open(path, "rb", buffering=0) as file:
+        return file.read().decode(errors="replace")
+
+
 def stat(pid: int) -> Stat | None:
     """The state of a process; None when there is none, or only a zombie."""
     return _linux_stat(pid) if LINUX else _psutil_stat(pid)
@@ -34,7 +39,7 @@ def stat(pid: int) -> Stat | None:
 def _linux_stat(pid: int) -> Stat | None:
     """Field numbers of proc(5) less 3: the name before them may hold blanks and brackets."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        text = _read(f"/proc/{pid}/stat")
     except OSError:
         return None
     state, *rest = text.rpartition(")")[2].split()
@@ -78,7 +83,7 @@ def children(pid: int) -> list[int]:
         return [child for child in psutil.pids() if (s := stat(child)) and s.ppid == pid]
     try:
         threads = os.listdir(f"/proc/{pid}/task")
-        texts = [Path(f"/proc/{pid}/task/{thread}/children").read_text() for thread in threads]
+        texts = [_read(f"/proc/{pid}/task/{thread}/children") for thread in threads]
     except OSError:
         return _children_by_scan(pid)
     return [int(child) for text in texts for child in text.split()]
@@ -115,21 +120,20 @@ def memory(pid: int) -> int:
     """Bytes in use but for files, which the kernel can drop; what is shared counts in full."""
     if not LINUX:
         return _resident(pid)
-    return _sum_of_kib(Path(f"/proc/{pid}/status"), ("RssAnon:", "RssShmem:"))
+    return _sum_of_kib(f"/proc/{pid}/status", ("RssAnon:", "RssShmem:"))
 
 
 def share_of_memory(pid: int) -> int:
     """The same with each shared page split among its users. Slow: tens of ms for many GiB."""
     if not LINUX:
         return _resident(pid)
-    return _sum_of_kib(Path(f"/proc/{pid}/smaps_rollup"), ("Pss_Anon:", "Pss_Shmem:")) or memory(
-        pid
-    )
+    shares = _sum_of_kib(f"/proc/{pid}/smaps_rollup", ("Pss_Anon:", "Pss_Shmem:"))
+    return shares or memory(pid)
 
 
-def _sum_of_kib(path: Path, keys: tuple[str, ...]) -> int:
+def _sum_of_kib(path: str, keys: tuple[str, ...]) -> int:
     try:
-        lines = path.read_text().splitlines()
+        lines = _read(path).splitlines()
     except OSError:
         return 0
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(keys))

@@ -94,7 +94,7 @@ async def wait_gone(identity: Identity) -> None:
     """Return once the process has ended, be it our child or not. A zombie counts as ended."""
     pidfd = _pidfd(identity.pid)
     if pidfd is None:
-        while identity.alive():
+        while identity.alive():  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)
         return
     try:

@@ -2,12 +2,13 @@
 
 It outlives the manager, which as a stranger to the process could never learn the exit status. It
 stays small and quick by importing almost nothing (`json`, `signal` or `typing` would each double
-its start time), so it must not import anything of this package. `argv[1]` is the spec, in marshal form:
+its start time), so it must not import anything of this package. `argv[1]` is the spec, marshalled:
 
     file, argv, env, cwd    what to run, exactly
     folder                  where `process.json`, `error`, `exit.json` go
     record                  text of process.json with places for shim and child, pid and start time
-    procs, cpus, rlimits    cgroup files to join, CPUs to stay on, {resource number: (soft, hard)}
+    procs, cpus             cgroup files to join, CPUs to stay on
+    rlimits, umask          {resource number: (soft, hard)}, or None for ours
     ready, keep             a pipe to close once the outcome is written; descriptors to hold open
 """
 
@@ -30,7 +31,7 @@ _WRITE_S = 10.0
 def main(path: str) -> int:
     """Run the spec in a file, which holds an environment and so is deleted at once."""
     with open(path, "rb") as file:
-        spec = marshal.load(file)
+        spec = marshal.load(file)  # noqa: S302
     os.unlink(path)
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
@@ -61,7 +62,7 @@ def _become_subreaper() -> None:
 
 
 def _start(spec: "dict[str, Any]") -> "tuple[int, str]":
-    """Fork and exec. Gives the pid and, if it came to nothing, `step, errno, path` on three lines."""
+    """Fork and exec. Gives the pid and, if that failed, `step, errno, path` on three lines."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -81,18 +82,23 @@ def _become(spec: "dict[str, Any]", errors: int) -> "NoReturn":
     try:
         os.setsid()
         _default_signals()
-        for step, path in (("cgroup", procs) for procs in spec["procs"]):
+        step = "cgroup"
+        for path in spec["procs"]:
             _join(path)
         step, path = "cpus", str(spec["cpus"])
         if spec["cpus"]:
             os.sched_setaffinity(0, spec["cpus"])
-        for step, path in (("rlimit", str(number)) for number in spec["rlimits"]):
-            _rlimit(int(path), spec["rlimits"][int(path)])
+        step = "rlimit"
+        for number, limits in spec["rlimits"].items():
+            path = str(number)
+            _rlimit(number, limits)
+        if spec["umask"] is not None:
+            os.umask(spec["umask"])
         step, path = "cwd", spec["cwd"]
         os.chdir(path)
         step, path = "exec", spec["file"]
-        os.execve(path, spec["argv"], spec["env"])
-    except (OSError, ValueError) as error:
+        os.execve(path, spec["argv"], spec["env"])  # noqa: S606
+    except Exception as error:
         text = f"{step}\n{getattr(error, 'errno', None) or 22}\n{path}"
         os.write(errors, text.encode(errors="surrogateescape"))
     finally:
@@ -121,7 +127,7 @@ def _rlimit(number: int, limits: "tuple[int, int]") -> None:
 
 
 def _finish(folder: str, child: int) -> None:
-    """Wait for the child, reaping strangers meanwhile; write its end down; end what it left behind."""
+    """Wait for the child, reaping strangers; write its end down; end what it left behind."""
     pid, status = 0, 0
     while pid != child:
         pid, status = os.waitpid(-1, 0)
@@ -129,7 +135,7 @@ def _finish(folder: str, child: int) -> None:
     cpu_ms = int((times.children_user + times.children_system) * 1000)
     code = os.waitstatus_to_exitcode(status)
     _write(folder, "exit.json", f'{{"pid":{child},"status":{code},"cpu_ms":{cpu_ms}}}')
-    try:
+    try:  # noqa: SIM105
         os.killpg(child, signal.SIGKILL)
     except OSError:
         pass

@@ -115,6 +115,8 @@ class HttpHandler(ServiceHandler):
 
         patience = min(_GRACE, self.patience) if self.navigates else self.patience
         async with await patiently(ask, patience) as answer:
+            if answer.status < 200:
+                raise aiohttp.ClientError("an upgrade that nobody asked for")
             await self._answer(answer)
 
     async def _answer(self, answer: aiohttp.ClientResponse) -> None:

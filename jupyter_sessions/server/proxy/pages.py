@@ -34,7 +34,8 @@ def draw(refusal: Refusal) -> str:
     """The page for a refusal: one that reloads itself while a service starts."""
     if isinstance(refusal, NotListening):
         return waiting(refusal.service, refusal.session, refusal.log)
-    return _page(refusal.message, f"<p class=hint>{escape(refusal.hint)}</p>")
+    hint = f"<p class=hint>{escape(refusal.hint)}</p>" if refusal.hint else ""
+    return _page(refusal.message, f'{hint}<p><a href="">Try again</a></p>')
 
 
 def waiting(service: str, session: str, log: str) -> str:

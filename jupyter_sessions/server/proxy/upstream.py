@@ -36,7 +36,19 @@ def client(endpoint: Endpoint) -> aiohttp.ClientSession:
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
         max_line_size=_LONGEST_FIELD,
         max_field_size=_LONGEST_FIELD,
+        trace_configs=[_staying()],
     )
+
+
+def _staying() -> aiohttp.TraceConfig:
+    """Makes a redirect an error: aiohttp has no other way not to follow one in a handshake."""
+
+    async def refuse(*_: object) -> None:
+        raise aiohttp.ClientError("the service redirects")
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(refuse)
+    return trace
 
 
 def _connector(endpoint: Endpoint) -> aiohttp.BaseConnector:

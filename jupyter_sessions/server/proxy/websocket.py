@@ -59,9 +59,8 @@ class SocketHandler(WebSocketHandler, ServiceHandler):
                 await self._close_upstream()
 
     async def _connect(self, session: aiohttp.ClientSession, endpoint: Endpoint) -> _Upstream:
-        offered = self.request.headers.get("Sec-WebSocket-Protocol", "")
         options: dict[str, Any] = {
-            "protocols": [name.strip() for name in offered.split(",") if name.strip()],
+            "protocols": self._offered(),
             "headers": self.upward_headers(),
             "autoclose": False,
             "autoping": False,
@@ -77,6 +76,12 @@ class SocketHandler(WebSocketHandler, ServiceHandler):
             raise Refusal(status, "The service takes no WebSocket here.") from error
         except aiohttp.ClientError as error:
             raise Refusal(502, "The service broke off before it answered.") from error
+
+    def _offered(self) -> list[str]:
+        """The client's sub-protocols, but for those that some clients make to carry a token."""
+        names = self.request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+        stripped = (name.strip() for name in names)
+        return [name for name in stripped if name and not self.credentials.occur_in(name)]
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         """What the service chose from the client's list."""

@@ -13,9 +13,10 @@ export function titleOf(backend: IBackend): string {
   return backend.title || backend.name;
 }
 
+/** The pattern, anchored or not, is about the whole name. */
 function breaksRule(name: string, rule: INameRule): boolean {
   try {
-    return !new RegExp(rule.pattern, 'u').test(name);
+    return !new RegExp(`^(?:${rule.pattern})$`, 'u').test(name);
   } catch {
     // A pattern of another dialect: the server checks the name anyway
     return false;

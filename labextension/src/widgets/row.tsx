@@ -3,7 +3,13 @@ import * as React from 'react';
 
 import { formatResources } from '../format';
 import { phaseIcons } from '../icons';
-import { canTerminate, isLive, phaseOf, statusLabel } from '../status';
+import {
+  canTerminate,
+  isLive,
+  phaseOf,
+  reasonLabel,
+  statusLabel
+} from '../status';
 import { CommandIDs } from '../tokens';
 import type { ISession } from '../types';
 import type { IPanelEnv } from './env';
@@ -29,18 +35,20 @@ function StatusIcon({ status }: { status: string }): JSX.Element {
   );
 }
 
+/** Stays focusable while the session ends, or the focus would be lost. */
 function TerminateButton({ env, session }: IRowProps): JSX.Element {
   const { commands, trans } = env;
   const { backend, id, name } = session;
+  const isPossible = canTerminate(session);
+  const terminate = (): void =>
+    void commands.execute(CommandIDs.terminate, { backend, id });
   return (
     <button
       className="jp-Sessions-terminate jp-mod-minimal jp-Button"
       aria-label={trans.__('Terminate')}
+      aria-disabled={!isPossible}
       title={trans.__('Terminate %1', name)}
-      disabled={!canTerminate(session)}
-      onClick={() =>
-        void commands.execute(CommandIDs.terminate, { backend, id })
-      }
+      onClick={isPossible ? terminate : undefined}
     >
       <closeIcon.react tag="span" />
     </button>
@@ -103,7 +111,9 @@ export const SessionRow = React.memo((props: IRowProps) => {
       </div>
       <Details session={session} />
       {session.status_info && (
-        <div className="jp-Sessions-info">{session.status_info}</div>
+        <div className="jp-Sessions-info">
+          {reasonLabel(session.status_info, env.trans)}
+        </div>
       )}
       {isLive(session) && <ServiceLinks env={env} session={session} />}
     </li>

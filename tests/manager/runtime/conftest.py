@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     yield run
     for process in started:
-        _until(lambda process=process: ending.kill(process))
+        _until(partial(ending.kill, process))
     _until(lambda: not any(process.shim.alive() for process in started))
     ending.reap()

@@ -1,4 +1,4 @@
-"""Control groups v2, on a tree of plain files that behaves like the kernel's where it matters here."""
+"""Control groups v2, on a tree of plain files that behaves like the kernel's."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ALWAYS = ("cgroup.procs", "cgroup.subtree_control", "cgroup.kill", "cpu.stat")
 
 
 class FakeV2:
-    """A machine below `root` whose only hierarchy is v2, and this process in the group `path` of it.
+    """A machine below `root` whose only hierarchy is v2; this process is in the group `path`.
 
     As in the kernel, groups get the files of controllers that the group above hands on, a process
     is in one group at a time, and a group with processes of its own cannot hand anything on.
@@ -59,6 +59,10 @@ class FakeV2:
         for name in (*_ALWAYS, *(file for key in handed_on.split() for file in _FILES[key])):
             (folder / name).touch()
 
+    def delete(self, folder: Path) -> bool:
+        shutil.rmtree(folder, ignore_errors=True)
+        return True
+
     def write(self, path: Path, value: object) -> None:
         if path.name == "cgroup.procs":
             self._move(path, str(value))
@@ -88,7 +92,7 @@ def patched(monkeypatch: pytest.MonkeyPatch) -> Any:
     def use(fake: FakeV2) -> FakeV2:
         monkeypatch.setattr(cgroup, "make", fake.make)
         monkeypatch.setattr(cgroup, "write", fake.write)
-        monkeypatch.setattr(cgroup, "delete", lambda folder: not shutil.rmtree(folder, True))
+        monkeypatch.setattr(cgroup, "delete", fake.delete)
         return fake
 
     return use

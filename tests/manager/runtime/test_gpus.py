@@ -19,59 +19,52 @@ class NVMLError(Exception):
     """As the library has it, with a subclass for each cause."""
 
 
-class NotFound(NVMLError):
+class NotFoundError(NVMLError):
     """No driver."""
 
 
-class FakeNvml(SimpleNamespace):
+_NAMES = {A: "Small", B: "Small", C: "Large"}
+
+
+def _mig_mode(handle: str) -> tuple[int, int]:
+    if handle == A:
+        raise NVMLError("Not Supported")
+    return (1, 1) if handle == C else (0, 0)
+
+
+def _mig_device(handle: str, index: int) -> str:
+    if index not in (0, 3):
+        raise NVMLError("Not Found")
+    return SLICES[index // 3]
+
+
+def _fake() -> SimpleNamespace:
     """What is used of pynvml, for two GPUs and one that is cut in two."""
-
-    NVMLError = NVMLError
-    NVMLError_LibraryNotFound = NotFound
-    NVMLError_DriverNotLoaded = NotFound
-    names = {A: "Small", B: "Small", C: "Large"}  # noqa: RUF012
-
-    def nvmlInit(self) -> None: ...
-
-    def nvmlShutdown(self) -> None: ...
-
-    def nvmlDeviceGetCount(self) -> int:
-        return 3
-
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> str:
-        return [A, B, C][index]
-
-    def nvmlDeviceGetUUID(self, handle: str) -> str:
-        return handle
-
-    def nvmlDeviceGetName(self, handle: str) -> bytes:
-        return self.names.get(handle, "Slice").encode()
-
-    def nvmlDeviceGetMemoryInfo(self, handle: str) -> Any:
-        return SimpleNamespace(total=80 << 30)
-
-    def nvmlDeviceGetMigMode(self, handle: str) -> tuple[int, int]:
-        if handle == A:
-            raise NVMLError("Not Supported")
-        return (1, 1) if handle == C else (0, 0)
-
-    def nvmlDeviceGetMaxMigDeviceCount(self, handle: str) -> int:
-        return 7
-
-    def nvmlDeviceGetMigDeviceHandleByIndex(self, handle: str, index: int) -> str:
-        if index not in (0, 3):
-            raise NVMLError("Not Found")
-        return SLICES[index // 3]
+    return SimpleNamespace(
+        NVMLError=NVMLError,
+        NVMLError_LibraryNotFound=NotFoundError,
+        NVMLError_DriverNotLoaded=NotFoundError,
+        nvmlInit=lambda: None,
+        nvmlShutdown=lambda: None,
+        nvmlDeviceGetCount=lambda: 3,
+        nvmlDeviceGetHandleByIndex=[A, B, C].__getitem__,
+        nvmlDeviceGetUUID=str,
+        nvmlDeviceGetName=lambda handle: _NAMES.get(handle, "Slice").encode(),
+        nvmlDeviceGetMemoryInfo=lambda handle: SimpleNamespace(total=80 << 30),
+        nvmlDeviceGetMigMode=_mig_mode,
+        nvmlDeviceGetMaxMigDeviceCount=lambda handle: 7,
+        nvmlDeviceGetMigDeviceHandleByIndex=_mig_device,
+    )
 
 
 @pytest.fixture
-def nvml(monkeypatch: pytest.MonkeyPatch) -> FakeNvml:
-    fake = FakeNvml()
+def nvml(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    fake = _fake()
     monkeypatch.setitem(sys.modules, "pynvml", fake)
     return fake
 
 
-def test_all(nvml: FakeNvml) -> None:
+def test_all(nvml: SimpleNamespace) -> None:
     found = discover({})
     assert [gpu.uuid for gpu in found] == [A, B, *SLICES]
     assert found[0] == Gpu(A, "Small", 80 << 30)
@@ -101,12 +94,12 @@ def test_all(nvml: FakeNvml) -> None:
         (f"{SLICES[1]},{A}", [SLICES[1], A]),
     ],
 )
-def test_inherited_choice(chosen: str, expected: list[str], nvml: FakeNvml) -> None:
+def test_inherited_choice(chosen: str, expected: list[str], nvml: SimpleNamespace) -> None:
     assert [gpu.uuid for gpu in discover({"CUDA_VISIBLE_DEVICES": chosen})] == expected
 
 
 def test_numbers_of_unlike_gpus_are_questioned(
-    nvml: FakeNvml, caplog: pytest.LogCaptureFixture
+    nvml: SimpleNamespace, caplog: pytest.LogCaptureFixture
 ) -> None:
     discover({"CUDA_VISIBLE_DEVICES": "0", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"})
     discover({"CUDA_VISIBLE_DEVICES": A})
@@ -116,11 +109,9 @@ def test_numbers_of_unlike_gpus_are_questioned(
 
 
 def test_no_driver_is_nothing_to_talk_about(
-    nvml: FakeNvml, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    nvml: SimpleNamespace, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        nvml, "nvmlInit", _raise(NotFound("Shared Library Not Found")), raising=False
-    )
+    monkeypatch.setattr(nvml, "nvmlInit", _raise(NotFoundError("Shared Library Not Found")), raising=False)
     assert discover({}) == []
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
@@ -128,11 +119,11 @@ def test_no_driver_is_nothing_to_talk_about(
 @pytest.mark.parametrize("where", ["nvmlInit", "nvmlDeviceGetCount", "nvmlDeviceGetUUID"])
 def test_a_broken_driver_is_no_gpu_and_a_line_in_the_log(
     where: str,
-    nvml: FakeNvml,
+    nvml: SimpleNamespace,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(nvml, where, _raise(NVMLError("Unknown Error")), raising=False)
+    monkeypatch.setattr(nvml, where, _raise(NVMLError("Unknown Error")))
     assert discover({}) == []
     assert "Unknown Error" in caplog.text
 

@@ -39,7 +39,7 @@ print(json.dumps({
 class Barred:
     """A fence that cannot be entered."""
 
-    attach = ["/proc/self/no/cgroup.procs"]  # noqa: RUF012
+    attach = ["/proc/self/no/cgroup.procs"]
     affinity = None
 
     def adopt(self, process: Process) -> None:
@@ -106,14 +106,12 @@ def _nothing_runs() -> bool:
         (["/bin/true", "a\0b"], "/", "/bin/true cannot be started: Invalid"),
     ],
 )
-def test_failure_is_a_sentence(
-    argv: list[str], cwd: str, sentence: str, tmp_path: Path, until: Any
-) -> None:
+def test_failure_is_a_sentence(argv: list[str], cwd: str, sentence: str, tmp_path: Path, until: Any) -> None:
     script = tmp_path / "script"
     script.write_text("#!/no/such/interpreter\n")
     script.chmod(0o755)
     argv = [part.format(tmp=tmp_path) for part in argv]
-    folder, log = str(tmp_path / "p"), str(tmp_path / "log")
+    folder, log = tmp_path / "p", tmp_path / "log"
     with pytest.raises(LaunchError, match=sentence):
         asyncio.run(launch(argv, env={}, cwd=cwd, log=log, folder=folder))
     until(_nothing_runs)
@@ -126,10 +124,11 @@ def test_a_fence_that_cannot_be_entered(start: Any) -> None:
 
 @pytest.mark.parametrize("bad", ["log", "folder"])
 def test_no_place_for_reports(bad: str, tmp_path: Path) -> None:
-    places = {"log": str(tmp_path / "log"), "folder": str(tmp_path / "p")}
-    places |= {bad: "/proc/no/such/place"}
+    nowhere = Path("/proc/no/such/place")
+    log = nowhere if bad == "log" else tmp_path / "log"
+    folder = nowhere if bad == "folder" else tmp_path / "p"
     with pytest.raises(LaunchError, match="/proc/no"):
-        asyncio.run(launch(["/bin/true"], env={}, cwd="/", **places))
+        asyncio.run(launch(["/bin/true"], env={}, cwd="/", log=log, folder=folder))
 
 
 def test_a_later_manager_learns_how_a_launch_went(start: Any, tmp_path: Path) -> None:
@@ -168,22 +167,22 @@ def _locked(path: Path) -> bool:
     return False
 
 
-def test_resource_limits(start: Any, tmp_path: Path) -> None:
-    code = "import resource; print(resource.getrlimit(resource.RLIMIT_CORE))"
+def test_resource_limits_and_umask(start: Any, tmp_path: Path) -> None:
+    code = "import os, resource as r; print(r.getrlimit(r.RLIMIT_CORE), os.umask(0))"
 
     async def scene() -> None:
-        process = await start(code, rlimits={resource.RLIMIT_CORE: (0, 4096)})
+        process = await start(code, rlimits={resource.RLIMIT_CORE: (0, 4096)}, umask=0o27)
         assert await wait(process) == 0
 
     asyncio.run(scene())
-    assert (tmp_path / "p.log").read_text() == "(0, 4096)\n"
+    assert (tmp_path / "p.log").read_text() == "(0, 4096) 23\n"
 
 
 def test_a_launch_given_up_leaves_nothing(tmp_path: Path, until: Any) -> None:
     async def scene() -> None:
-        places = {"log": str(tmp_path / "log"), "folder": str(tmp_path / "p")}
+        log, folder = tmp_path / "log", tmp_path / "p"
         argv = [sys.executable, "-c", "import time; time.sleep(60)"]
-        starting = asyncio.create_task(launch(argv, env={}, cwd="/", **places))
+        starting = asyncio.create_task(launch(argv, env={}, cwd="/", log=log, folder=folder))
         await asyncio.sleep(0)
         starting.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""Limits on real processes, by control groups (v1 on CI's machines) and by affinity and watchdog."""
+"""Limits on real processes, by control groups and by affinity and watchdog."""
 
 from __future__ import annotations
 
@@ -246,9 +246,7 @@ def test_sweep_leaves_the_living_and_other_managers_alone(
     asyncio.run(scene())
 
 
-def test_sweep_finds_groups_without_a_record(
-    limits: Limits, means: str, tmp_path: Path, start: Any
-) -> None:
+def test_sweep_finds_groups_without_a_record(limits: Limits, means: str, tmp_path: Path, start: Any) -> None:
     cage = limits.create("forgotten", Decimal(1), 64 * MIB)
     (tmp_path / "records" / "forgotten.json").unlink()
     assert limits.sweep(()) == (["forgotten"] if means == "control groups" else [])
@@ -350,7 +348,7 @@ def test_a_manager_started_in_a_session_leaves_it(
     limits: Limits, means: str, start: Any, tmp_path: Path
 ) -> None:
     if means == "watchdog":
-        pytest.skip("nothing to leave")
+        return
     code = (
         "import sys; from pathlib import Path;"
         "from jupyter_sessions.manager.runtime.limits import choose, cgroup;"

@@ -48,9 +48,7 @@ def test_a_zombie_is_gone(until: Any) -> None:
 
 
 @pytest.mark.parametrize("way", ["pidfd", "polling"])
-def test_wait_gone_returns_at_the_end_and_not_before(
-    way: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wait_gone_returns_at_the_end_and_not_before(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if way == "polling":
         monkeypatch.setattr(process, "_pidfd", lambda pid: None)
 

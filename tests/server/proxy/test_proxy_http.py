@@ -148,8 +148,9 @@ async def test_a_path_without_slash_is_redirected(proxy: Proxy) -> None:
     assert f"\r\nLocation: {bare}/?x=1\r\n".encode() in answer
 
 
-async def test_the_service_breaks_off_before_it_answers(proxy: Proxy) -> None:
-    answer = await proxy.fetch("hangup", "POST")
+@pytest.mark.parametrize("what", ["hangup", "odd"])
+async def test_the_service_breaks_off_before_it_answers(proxy: Proxy, what: str) -> None:
+    answer = await proxy.fetch(what, "POST")
     assert answer.status == 502
     assert answer.json["reason"] == "BadAnswer"
 

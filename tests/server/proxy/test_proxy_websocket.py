@@ -118,6 +118,44 @@ async def test_a_slow_client_holds_the_service_back(proxy: Proxy, memory: type[M
             assert len(await ws.receive_bytes()) == 1 << 20
 
 
+async def test_a_slow_service_holds_the_client_back(proxy: Proxy, memory: type[Memory]) -> None:
+    async with proxy.connect(max_msg_size=0) as ws:
+        await ws.send_str("sleep 1.5")
+        watch = memory()
+        sending = asyncio.create_task(send_many(ws, 200))
+        await asyncio.sleep(1)
+        assert watch.stayed_flat() and not sending.done()
+        for _ in range(200):
+            assert len(await ws.receive_bytes()) == 1 << 20
+        await sending
+
+
+async def send_many(ws: aiohttp.ClientWebSocketResponse[bool], count: int) -> None:
+    """Send so many MiB."""
+    for _ in range(count):
+        await ws.send_bytes(b"z" * (1 << 20))
+
+
+async def test_redirects_of_a_handshake_are_not_followed(
+    proxy: Proxy, services: FakeServices, tiny_tcp: Endpoint
+) -> None:
+    services.endpoints["tiny"] = tiny_tcp
+    with pytest.raises(WSServerHandshakeError) as caught:
+        await proxy.connect("redirect")
+    assert caught.value.status == 502
+    async with aiohttp.ClientSession() as direct:
+        async with direct.get(f"{tiny_tcp.url}/services/b/i/s/seen") as answer:
+            assert "from=redirect" not in await answer.text()
+
+
+async def test_a_token_among_the_sub_protocols_stays_here(proxy: Proxy) -> None:
+    protocols = (f"v1.token.{proxy.token}", "v1.tiny")
+    async with proxy.connect(protocols=protocols) as ws:
+        assert ws.protocol == "v1.tiny"
+        await ws.send_str("facts")
+        assert proxy.token not in await ws.receive_str()
+
+
 async def test_many_messages_keep_their_order(proxy: Proxy) -> None:
     async with proxy.connect() as ws:
         for number in range(500):

@@ -35,8 +35,8 @@ def choose(
     """Limits by the strongest means that were just seen to work, for CPU and memory each.
 
     `key` names this manager and must differ between managers of a machine; `records` is a folder
-    of its own where cages are written down. Where none of `drivers` works there are CPU affinity and
-    the watchdog. With cgroup v2 this process may be moved into a group beside its cages.
+    of its own where cages are written down. Where none of `drivers` works there are CPU affinity
+    and the watchdog. With cgroup v2 this process may be moved into a group beside its cages.
     """
     key = re.sub(r"[^\w-]", "_", key)
     store = Records(records)

@@ -65,9 +65,9 @@ class Cage:
         """True once anything inside was killed for its memory: look once a second, then `kill`."""
         return any(part.over_memory() for part in self._parts)
 
-    async def kill(self, timeout: float = _KILL_S) -> bool:
-        """SIGKILL everything inside until it is empty; False when something resists so many s."""
-        end = time.monotonic() + timeout
+    async def kill(self, within: float = _KILL_S) -> bool:
+        """SIGKILL everything inside until it is empty; False when something resists `within` s."""
+        end = time.monotonic() + within
         while not self.kill_once():
             if time.monotonic() > end:
                 _log.warning("Processes of session %s do not die.", self.id)
@@ -143,8 +143,8 @@ class Limits:
     def _remnants(self) -> Iterator[Record]:
         yield from self._records.all()
         for driver in self._drivers:
-            for id, part in driver.leftovers():
-                yield Record.new(id, [part])
+            for name, part in driver.leftovers():
+                yield Record.new(name, [part])
 
     def _end(self, cage: Cage) -> None:
         end = time.monotonic() + _SWEEP_S

@@ -128,9 +128,7 @@ def make(folder: Path) -> None:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise LimitsError(
-            f"The control group {folder} cannot be made: {error.strerror}."
-        ) from error
+        raise LimitsError(f"The control group {folder} cannot be made: {error.strerror}.") from error
 
 
 def delete(folder: Path) -> bool:
@@ -192,13 +190,16 @@ class CgroupPart(Part):
         self.attach = [str(Path(folder) / "cgroup.procs") for folder in distinct]
 
     def exists(self) -> bool:
+        """True while all its groups are there."""
         return all(folder.is_dir() for folder in self.folders.values())
 
     def kill_once(self) -> bool:
+        """Send SIGKILL to all in its groups; True when there was nothing."""
         empty = [signal_all(folder) for folder in self.folders.values()]
         return all(empty)
 
     def remove(self) -> bool:
+        """Remove its groups; False while something lives in one."""
         removed = [delete(folder) for folder in self.folders.values()]
         return all(removed)
 
@@ -208,6 +209,6 @@ def by_name(parents: Mapping[str, Path], prefix: str) -> Iterable[tuple[str, dic
     found: dict[str, dict[str, str]] = {}
     for controller, parent in parents.items():
         for folder in parent.glob(f"{prefix}*"):
-            id = folder.name.removeprefix(prefix)
-            found.setdefault(id, {})[controller] = str(folder)
+            name = folder.name.removeprefix(prefix)
+            found.setdefault(name, {})[controller] = str(folder)
     return found.items()

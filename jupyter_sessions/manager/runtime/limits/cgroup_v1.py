@@ -27,11 +27,13 @@ class V1Part(CgroupPart):
     """Groups of one session in the v1 hierarchies."""
 
     def cpu_ms(self) -> int | None:
+        """From cpuacct."""
         folder = self.folders.get("cpuacct")
         used = cgroup.read_int(folder / "cpuacct.usage") if folder else None
         return None if used is None else used // 1_000_000
 
     def memory(self) -> tuple[int, int] | None:
+        """Without the pages of files that nobody used of late."""
         folder = self.folders.get("memory")
         used = cgroup.read_int(folder / "memory.usage_in_bytes") if folder else None
         if folder is None or used is None:
@@ -41,6 +43,7 @@ class V1Part(CgroupPart):
         return max(0, used - cache), peak
 
     def over_memory(self) -> bool:
+        """By the counter of what the kernel killed here (4.13)."""
         folder = self.folders.get("memory")
         return bool(folder and cgroup.read_key(folder / "memory.oom_control", "oom_kill"))
 
@@ -82,12 +85,14 @@ class V1(Driver):
         return cls(parents, key)
 
     def plan(self, id: str, cpu: Decimal) -> PartRecord:
+        """One folder in each hierarchy, all of one name."""
         del cpu
         name = f"{self._prefix}{id}"
         folders = {controller: str(parent / name) for controller, parent in self._parents.items()}
         return PartRecord(NAME, list(self.means), folders)
 
     def build(self, record: PartRecord, cpu: Decimal, mem: int) -> None:
+        """Make the folders and set quota and limit."""
         folders = {name: Path(folder) for name, folder in record.folders.items()}
         for folder in folders.values():
             cgroup.make(folder)
@@ -97,8 +102,9 @@ class V1(Driver):
             _limit_memory(folders["memory"], mem)
 
     def leftovers(self) -> Iterable[tuple[str, PartRecord]]:
-        for id, folders in cgroup.by_name(self._parents, self._prefix):
-            yield id, PartRecord(NAME, folders=folders)
+        """Groups with our key in their names."""
+        for name, folders in cgroup.by_name(self._parents, self._prefix):
+            yield name, PartRecord(NAME, folders=folders)
 
 
 def _limit_cpu(folder: Path, cpu: Decimal) -> None:

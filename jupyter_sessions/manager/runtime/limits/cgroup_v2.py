@@ -29,10 +29,12 @@ class V2Part(CgroupPart):
         return self.folders[UNIFIED]
 
     def cpu_ms(self) -> int | None:
+        """From cpu.stat, which is there without the cpu controller, too."""
         used = cgroup.read_key(self._folder / "cpu.stat", "usage_usec")
         return None if used is None else used // 1000
 
     def memory(self) -> tuple[int, int] | None:
+        """Without the pages of files that nobody used of late; the peak is known from Linux 5.19 on."""
         used = cgroup.read_int(self._folder / "memory.current")
         if used is None:
             return None
@@ -41,6 +43,7 @@ class V2Part(CgroupPart):
         return max(0, used - cache), peak
 
     def over_memory(self) -> bool:
+        """By the counter of what the kernel killed here."""
         return bool(cgroup.read_key(self._folder / "memory.events", "oom_kill"))
 
     def kill_once(self) -> bool:
@@ -81,11 +84,13 @@ class V2(Driver):
         return cls(sessions, key, working) if sessions and working else None
 
     def plan(self, id: str, cpu: Decimal) -> PartRecord:
+        """One folder."""
         del cpu
         folder = self._sessions / f"{self._prefix}{id}"
         return PartRecord(NAME, list(self.means), {UNIFIED: str(folder)})
 
     def build(self, record: PartRecord, cpu: Decimal, mem: int) -> None:
+        """Make the folder and set quota and limit."""
         folder = Path(record.folders[UNIFIED])
         cgroup.make(folder)
         if "cpu" in record.controls:
@@ -94,8 +99,9 @@ class V2(Driver):
             _limit_memory(folder, mem)
 
     def leftovers(self) -> Iterable[tuple[str, PartRecord]]:
-        for id, folders in cgroup.by_name({UNIFIED: self._sessions}, self._prefix):
-            yield id, PartRecord(NAME, folders=folders)
+        """Groups with our key in their names."""
+        for name, folders in cgroup.by_name({UNIFIED: self._sessions}, self._prefix):
+            yield name, PartRecord(NAME, folders=folders)
 
 
 def _base(folder: Path) -> Path:

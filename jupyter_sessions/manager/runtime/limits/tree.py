@@ -44,14 +44,17 @@ class TreePart(Part):
             self._watchdog.watch(self)
 
     def exists(self) -> bool:
+        """Always: there is nothing that could be removed."""
         return True
 
     def cpu_ms(self) -> int | None:
+        """All processes adopted, ended ones too."""
         for process, before in list(self._roots.items()):
             self._roots[process] = max(before, _cpu_ms(process))
         return sum(self._roots.values())
 
     def memory(self) -> tuple[int, int] | None:
+        """Now, and the most that was seen."""
         used = self.measure()
         return used, self._peak
 
@@ -76,13 +79,16 @@ class TreePart(Part):
                 return
 
     def over_memory(self) -> bool:
+        """Also when it was an earlier manager that saw it."""
         return self._over or self._marker.exists()
 
     def kill_once(self) -> bool:
+        """Send SIGKILL to all processes adopted and all below them."""
         empty = [ending.kill(process) for process in self._living()]
         return all(empty)
 
     def remove(self) -> bool:
+        """Stop looking; False while something lives."""
         if self._pids():
             return False
         if self._watchdog:
@@ -128,9 +134,7 @@ class Tree(Driver):
         cpus = None
         if self.means.get("cpu") == "CPU affinity":
             taken = list(self._taken())
-            allowed = sorted(
-                os.sched_getaffinity(0), key=lambda number: (taken.count(number), number)
-            )
+            allowed = sorted(os.sched_getaffinity(0), key=lambda number: (taken.count(number), number))
             cpus = sorted(allowed[: max(1, int(cpu.to_integral_value(ROUND_CEILING)))])
         return PartRecord(NAME, list(self.means), affinity=cpus)
 

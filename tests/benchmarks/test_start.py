@@ -1,0 +1,60 @@
+"""How long a person waits: from asking for a session to the first result, beside jupyter_client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+import pytest
+from jupyter_client.manager import AsyncKernelManager
+
+from jupyter_sessions.model import SessionSpec
+from jupyter_sessions.service import Service
+
+pytestmark = pytest.mark.asyncio
+
+ROUNDS = 7
+MOST = 1.3
+
+
+async def by_jupyter_client() -> float:
+    """Seconds to start the same kernel and run a cell, with nothing of ours."""
+    began = time.perf_counter()
+    manager = AsyncKernelManager(kernel_name="python3")
+    await manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    await client.wait_for_ready()
+    await client.execute_interactive("1 + 1", output_hook=lambda message: None)
+    took = time.perf_counter() - began
+    client.stop_channels()
+    await manager.shutdown_kernel(now=True)
+    return took
+
+
+async def by_session(service: Service, number: int) -> float:
+    """Seconds to create a session and run a cell."""
+    began = time.perf_counter()
+    row = await service.create(SessionSpec(name=f"bench-{number}", image="python3"))
+    async for row in service.wait("local", row.id, lambda row: row.status in ("RUNNING", "ERROR")):
+        continue
+    outputs = [output async for output in service.execute("local", row.id, "1 + 1")]
+    took = time.perf_counter() - began
+    assert outputs[-1].content["status"] == "ok"
+    await service.destroy("local", row.id, forced=True)
+    async for row in service.wait("local", row.id, lambda row: not row.live):
+        continue
+    return took
+
+
+async def test_create_to_first_result(service: Service, report: Callable[[str], None]) -> None:
+    await by_jupyter_client()
+    await by_session(service, 0)
+    plain, ours = [], []
+    for number in range(1, ROUNDS + 1):
+        plain.append(await by_jupyter_client())
+        ours.append(await by_session(service, number))
+    ratio = median(ours) / median(plain)
+    report(f"create to first result: {median(ours):.3f} s, jupyter_client {median(plain):.3f} s: {ratio:.2f}x")
+    assert ratio <= MOST

@@ -1,0 +1,29 @@
+"""What a person does in JupyterLab, each as one step."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, Page, expect
+
+
+def open_panel(page: Page) -> None:
+    """Open the side panel."""
+    page.get_by_role("tab", name="Compute sessions").click()
+    page.get_by_role("button", name="New session").first.wait_for()
+
+
+def row(page: Page, name: str) -> Locator:
+    """A session's row in the panel."""
+    return page.locator(f"[data-session-name='{name}']").first
+
+
+def run_cell(page: Page, code: str, *, output: bool = True) -> Locator:
+    """Type code into the notebook's last cell, run it, and wait for its end; its first output."""
+    notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+    notebook.locator(".jp-CodeCell").last.locator(".cm-content").click()
+    cell = notebook.locator(".jp-CodeCell").last
+    number = notebook.locator(".jp-CodeCell").count() - 1
+    page.keyboard.insert_text(code)
+    page.keyboard.press("Shift+Enter")
+    cell = notebook.locator(".jp-CodeCell").nth(number)
+    expect(cell.locator(".jp-InputPrompt").first).to_have_text("[" + str(number + 1) + "]:", timeout=60_000)
+    return cell.locator(".jp-OutputArea-output").first if output else cell

@@ -1,0 +1,41 @@
+"""The magics, typed into a notebook."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.steps import open_panel, row, run_cell
+
+PICTURE = """%%session from-magic
+import base64, time
+from IPython.display import HTML, Image, display
+print("one", flush=True)
+display(HTML("<b id='rich'>rich</b>"))
+pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+display(Image(base64.b64decode(pixel), format="png"))
+"""
+
+
+def test_create_ps_run_and_rm(page: Page) -> None:
+    open_panel(page)
+    page.locator(".jp-LauncherCard[data-category=Notebook]").first.click()
+    run_cell(page, "%load_ext jupyter_sessions", output=False)
+    made = run_cell(page, "%session create python --cpu 1 --mem 512m --name from-magic")
+    expect(made).to_contain_text("from-magic is RUNNING: python3 · 1 CPU · 512 MiB")
+    expect(row(page, "from-magic")).to_have_attribute("data-status", "RUNNING")
+
+    listed = run_cell(page, "%session ps")
+    expect(listed.locator("table")).to_contain_text("from-magic")
+
+    shown = run_cell(page, PICTURE)
+    expect(shown).to_contain_text("one")
+    cell = page.locator(".jp-CodeCell").filter(has_text="%%session from-magic").first
+    expect(cell.locator("b#rich")).to_have_text("rich")
+    expect(cell.locator("img[src^='data:image/png']")).to_have_count(1)
+
+    failed = run_cell(page, "%%session from-magic\n1/0")
+    expect(failed).to_contain_text("ZeroDivisionError")
+
+    gone = run_cell(page, "%session rm from-magic")
+    expect(gone).to_contain_text("from-magic is TERMINATED.")
+    expect(page.locator("[data-session-name=from-magic][data-live=true]")).to_have_count(0)
