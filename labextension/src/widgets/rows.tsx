@@ -48,7 +48,7 @@ export function SessionRows(props: IRowsProps): JSX.Element {
       >
         {page.map((session, index) => (
           <SessionRow
-            key={session.id}
+            key={`${session.backend}/${session.id}`}
             env={env}
             session={session}
             isCurrent={index === at}
