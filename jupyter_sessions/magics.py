@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
+import shlex
 import sys
+from contextlib import suppress
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -12,22 +15,16 @@ from IPython.display import clear_output, publish_display_data
 
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.client import Api, Bridge, connect
+from jupyter_sessions.client.bridge import Items, Say
 from jupyter_sessions.commands import Nothing, Result, Text, parse, perform
+from jupyter_sessions.commands.completion import complete, session_names
 from jupyter_sessions.commands.grammar import Help
+from jupyter_sessions.commands.result import plain
 from jupyter_sessions.errors import CellFailed, InvalidRequest, SessionError
 from jupyter_sessions.model import SessionInfo
 
 _USAGE = "`%session create python --name demo` makes one; then begin the cell with `%%session demo`."
-
-
-class _Failure(Exception):
-    """An error shown as its sentence, without a traceback of our own code."""
-
-    def __init__(self, error: SessionError) -> None:
-        super().__init__(str(error))
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"{type(self.__cause__).__name__}: {self}"]
+_COMPLETION_SECONDS = 2.0
 
 
 class RemoteError(CellFailed):
@@ -36,15 +33,26 @@ class RemoteError(CellFailed):
     def __init__(self, reply: dict[str, Any]) -> None:
         self.ename = str(reply.get("ename", "Error"))
         self.evalue = str(reply.get("evalue", ""))
-        self._lines = [str(line) for line in reply.get("traceback") or [f"{self.ename}: {self.evalue}"]]
+        self.lines = [str(line) for line in reply.get("traceback") or [f"{self.ename}: {self.evalue}"]]
         super().__init__(f"{self.ename}: {self.evalue}")
+
+    def _render_traceback_(self) -> list[str]:
+        return self.lines
+
+
+class RemoteInterrupt(KeyboardInterrupt):
+    """An interrupt that has ended a cell in its session; the session lives on."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("the cell was interrupted in its session")
+        self._lines = lines
 
     def _render_traceback_(self) -> list[str]:
         return self._lines
 
 
 @magics_class
-class SessionMagics(Magics):  # type: ignore[misc]
+class SessionMagics(Magics):
     """The magics of one shell, with their connection."""
 
     def __init__(self, shell: InteractiveShell) -> None:
@@ -52,56 +60,72 @@ class SessionMagics(Magics):  # type: ignore[misc]
         self._bridge = Bridge()
         self._api: Api | None = None
 
-    @line_cell_magic  # type: ignore[untyped-decorator]
+    @line_cell_magic
     def session(self, line: str, cell: str | None = None) -> Result | None:
         """`%session VERB …` manages compute sessions; `%%session NAME` runs the cell in one.
 
         `%session --help` lists the verbs, `%session VERB --help` the options of one.
         """
         try:
-            return self._command(line) if cell is None else self._run(line.strip(), cell)
-        except RemoteError:
-            raise
+            if cell is None:
+                return self._command(line)
+            self._run(line.strip(), cell)
         except Help as text:
             return Text(text.message)
+        except RemoteError:
+            raise
         except SessionError as error:
-            raise _Failure(error) from error
+            raise _in_one_sentence(error) from None
+        return None
 
     def _command(self, line: str) -> Result | None:
-        result = self._bridge.run(self._perform(line))
-        return None if isinstance(result, Nothing) else result
+        asked = parse(line)
 
-    async def _perform(self, line: str) -> Result:
-        return await perform(await self._connected(), parse(line), _say)
+        async def work(say: Say) -> Result:
+            return await perform(await self._connected(), asked, say)
+
+        result = self._bridge.talk(work, _say)
+        return None if isinstance(result, Nothing) else result
 
     async def _connected(self) -> Api:
         """The connection; made anew if the server it led to is gone."""
         if self._api is None or not await self._api.alive():
+            if self._api is not None:
+                await self._api.close()
             self._api = await connect()
         return self._api
+
+    # Cells.
 
     def _run(self, ref: str, code: str) -> None:
         if not ref or " " in ref:
             raise InvalidRequest("%%session needs the name of a session.", hint=_USAGE)
         api, row = self._bridge.run(self._find(ref))
         outputs = self._bridge.iterate(api.execute(row.backend, row.id, code, stdin=self._can_ask()))
-        interrupted = False
-        while True:
-            try:
-                output = next(outputs)
-            except KeyboardInterrupt:
-                if interrupted:
-                    outputs.close()
-                    raise
-                interrupted = True
-                self._bridge.run(api.interrupt(row.backend, row.id))
-                continue
-            except StopIteration:
-                return
-            if output.kind == "reply":
-                _finish(output, interrupted)
-            else:
-                self._show(api, row, output)
+        try:
+            self._follow(api, row, outputs)
+        except KeyboardInterrupt:
+            self._bridge.run(api.interrupt(row.backend, row.id))
+            self._follow_to_end(api, row, outputs)
+        finally:
+            outputs.close()
+
+    def _follow_to_end(self, api: Api, row: SessionInfo, outputs: Items[Output]) -> None:
+        """What comes after an interrupt; one more lets go of the run."""
+        try:
+            self._follow(api, row, outputs)
+        except RemoteError as error:
+            raise RemoteInterrupt(error.lines) from None
+
+    def _follow(self, api: Api, row: SessionInfo, outputs: Items[Output]) -> None:
+        for output in outputs:
+            if output.kind == "input_request":
+                text = _ask(output.content)
+                self._bridge.run(api.input(row.backend, row.id, output.run, text))
+            elif output.kind != "reply":
+                show(output)
+            elif output.content.get("status") != "ok":
+                raise RemoteError(output.content)
 
     async def _find(self, ref: str) -> tuple[Api, SessionInfo]:
         api = await self._connected()
@@ -111,12 +135,28 @@ class SessionMagics(Magics):  # type: ignore[misc]
         kernel = getattr(self.shell, "kernel", None)
         return kernel is None or bool(getattr(kernel, "_allow_stdin", False))
 
-    def _show(self, api: Api, row: SessionInfo, output: Output) -> None:
-        if output.kind == "input_request":
-            text = _ask(output.content)
-            self._bridge.run(api.input(row.backend, row.id, output.run, text))
-        else:
-            show(output)
+    # Completion.
+
+    def complete(self, shell: InteractiveShell, event: Any) -> list[str]:
+        """What could come next; nothing if the backends do not say soon."""
+        with suppress(SessionError, TimeoutError):
+            return self._bridge.run(self._complete(event.text_until_cursor, event.symbol))
+        return []
+
+    async def _complete(self, line: str, word: str) -> list[str]:
+        before = _words(line.removesuffix(word))
+        async with asyncio.timeout(_COMPLETION_SECONDS):
+            api = await self._connected()
+            if before[0].startswith("%%"):
+                return await session_names(api, word) if len(before) == 1 else []
+            return await complete(api, before[1:], word)
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError:
+        return line.split()
 
 
 def show(output: Output) -> None:
@@ -127,23 +167,21 @@ def show(output: Output) -> None:
         stream.write(content["text"])
         stream.flush()
     elif output.kind in ("display_data", "execute_result", "update_display_data"):
-        publish_display_data(
+        publish_display_data(  # type: ignore[no-untyped-call]
             content["data"],
             content.get("metadata"),
             transient=content.get("transient"),
             update=output.kind == "update_display_data",
         )
     elif output.kind == "clear_output":
-        clear_output(wait=bool(content.get("wait")))
+        clear_output(wait=bool(content.get("wait")))  # type: ignore[no-untyped-call]
 
 
-def _finish(output: Output, interrupted: bool) -> None:
-    if output.content.get("status") == "ok":
-        return
-    error = RemoteError(output.content)
-    if interrupted and error.ename == "KeyboardInterrupt":
-        raise KeyboardInterrupt from None
-    raise error
+def _in_one_sentence(error: SessionError) -> SessionError:
+    """An error that is shown as its sentence, without a traceback of our own code."""
+    lines = [f"{error.reason}: {plain(str(error))}"]
+    error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]
+    return error.with_traceback(None)
 
 
 def _ask(content: dict[str, Any]) -> str:
@@ -157,4 +195,7 @@ def _say(text: str) -> None:
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Make the magics known to a shell."""
-    shell.register_magics(SessionMagics(shell))
+    magics = SessionMagics(shell)
+    shell.register_magics(magics)
+    for name in ("%session", "%%session"):
+        shell.set_hook("complete_command", magics.complete, str_key=name)  # type: ignore[no-untyped-call]

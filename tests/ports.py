@@ -20,7 +20,9 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes] | None = None, sec
     while time.monotonic() < deadline:
         assert process is None or process.poll() is None, "the server ended before it listened"
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            connected = probe.connect_ex(("127.0.0.1", port)) == 0
+            # With nobody listening, a socket that happens to get the same port connects to itself.
+            if connected and probe.getsockname() != probe.getpeername():
                 return
         time.sleep(0.05)
     raise AssertionError(f"nothing listens on port {port}")

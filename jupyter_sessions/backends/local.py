@@ -65,7 +65,9 @@ class Local(BackendAI):
         if sys.platform == "win32":
             raise NotSupported("Sessions on this machine need Linux or macOS.", hint="Use WSL, or a remote backend.")
         async with self._starting:
-            contact = find() or await asyncio.to_thread(start)
+            contact = find()
+            if contact is None:
+                contact = await asyncio.to_thread(start)
             if self._client is None or contact != self._contact:
                 await self.close()
                 self._client = self._connect(contact)

@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+Say = Callable[[str], None]
 _END = object()
+_PARTING_SECONDS = 2.0
 
 
 class Items(Iterator[T]):
@@ -44,17 +47,30 @@ class Bridge:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of a coroutine. Interrupted, it is cancelled and the interrupt raised."""
-        future = self._start(work)
+        return self.talk(lambda say: work, lambda text: None)
+
+    def talk(self, work: Callable[[Say], Coroutine[Any, Any, T]], say: Say) -> T:
+        """The result of a coroutine that says things on the way; they are said in the thread that waits.
+
+        Interrupted, the coroutine is cancelled, may say a last word, and the interrupt is raised.
+        """
+        words: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        future = self._start(_ending(work(words.put), words))
         try:
-            return future.result()
+            while (word := words.get()) is not _END:
+                say(word)
         except KeyboardInterrupt:
             future.cancel()
+            with suppress(queue.Empty):
+                while (word := words.get(timeout=_PARTING_SECONDS)) is not _END:
+                    say(word)
             raise
+        return future.result()
 
     def iterate(self, source: AsyncIterator[T]) -> Items[T]:
         """The items of an asynchronous iterator as they come."""
         items: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        return Items(items, self._start(_pump(source, items)))
+        return Items(items, self._start(_ending(_pump(source, items), items)))
 
     def _start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         with self._lock:
@@ -64,9 +80,13 @@ class Bridge:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
 
-async def _pump(source: AsyncIterator[Any], items: queue.SimpleQueue[Any]) -> None:
+async def _ending(work: Coroutine[Any, Any, T], items: queue.SimpleQueue[Any]) -> T:
     try:
-        async for item in source:
-            items.put(item)
+        return await work
     finally:
         items.put(_END)
+
+
+async def _pump(source: AsyncIterator[Any], items: queue.SimpleQueue[Any]) -> None:
+    async for item in source:
+        items.put(item)

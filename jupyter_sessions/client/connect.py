@@ -13,22 +13,31 @@ from pathlib import Path
 
 import msgspec
 from jupyter_core.paths import jupyter_runtime_dir
+from traitlets import TraitError
 
 from jupyter_sessions.client.api import Api
 from jupyter_sessions.client.remote import RemoteService
 from jupyter_sessions.config import load
+from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.service import Service
 from jupyter_sessions.wire.access import VARIABLE, Access
 
 
 async def connect() -> Api:
-    """The server's sessions if this runs under one, else those of this process."""
+    """The server's sessions if this runs under one, else those of this process.
+
+    Errors: InvalidRequest for a configuration that cannot be used.
+    """
     for access in _candidates():
         remote = RemoteService(access)
         if await remote.alive():
             return remote
         await remote.close()
-    return Service(load())
+    try:
+        return Service(load())
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}" if not isinstance(error, TraitError) else str(error)
+        raise InvalidRequest(f"The configuration cannot be used: {said}", hint="Correct it.") from error
 
 
 def _candidates() -> Iterator[Access]:
@@ -40,10 +49,11 @@ def _candidates() -> Iterator[Access]:
     for path in [Path(hint), *(other for other in others if other != Path(hint))]:
         try:
             status = path.stat()
-            if status.st_uid == os.getuid() and not status.st_mode & 0o077:
-                yield msgspec.json.decode(path.read_bytes(), type=Access)
+            access = msgspec.json.decode(path.read_bytes(), type=Access)
         except (OSError, msgspec.DecodeError):
             continue
+        if status.st_uid == os.getuid() and not status.st_mode & 0o077 and access.server.alive():
+            yield access
 
 
 def _modified(path: Path) -> float:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import builtins
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 import msgspec
 
-from jupyter_sessions import errors
+from jupyter_sessions import __version__, errors
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import BackendInfo, Listing, find
 from jupyter_sessions.wire import sse
-from jupyter_sessions.wire.access import SCHEME, Access
+from jupyter_sessions.wire.access import PROTOCOL, SCHEME, Access
 
-TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+TIMEOUT = httpx.Timeout(200.0, connect=5.0)  # The server itself answers in time, whatever a backend does.
+STREAM_TIMEOUT = httpx.Timeout(4 * sse.KEEP_ALIVE_SECONDS, connect=5.0)
+ALIVE_SECONDS = 5.0
+LOOK_AGAIN_SECONDS = 5.0
 T = TypeVar("T")
 
 
@@ -26,23 +31,32 @@ class RemoteService:
     """The same as `Service`, in a Jupyter server."""
 
     def __init__(self, access: Access) -> None:
-        verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=access.ca_file) if access.ca_file else True
+        tls = _tls(access)
+        self._about = access.url + "jupyter-sessions"
         self._http = httpx.AsyncClient(
-            base_url=access.url + "jupyter-sessions",
+            base_url=self._about,
             headers={"Authorization": f"{SCHEME} {access.token}"},
-            transport=httpx.AsyncHTTPTransport(uds=access.socket) if access.socket else None,
-            verify=verify,
+            transport=httpx.AsyncHTTPTransport(uds=access.socket, verify=tls) if access.socket else None,
+            verify=tls,
             timeout=TIMEOUT,
             trust_env=False,
         )
 
     async def alive(self) -> bool:
-        """Whether the server answers, and lets us in."""
+        """Whether the server answers, and lets us in. Errors: BadAnswer if it speaks another protocol."""
         try:
-            response = await self._http.get("/sessions", params={"limit": "0"}, timeout=5.0)
-        except httpx.TransportError:
+            response = await self._http.get(self._about, timeout=ALIVE_SECONDS)
+            about = msgspec.json.decode(response.content)
+        except (httpx.TransportError, msgspec.DecodeError):
             return False
-        return response.status_code == 200
+        if response.status_code != 200 or not isinstance(about, dict):
+            return False
+        if about.get("protocol") != PROTOCOL:
+            raise errors.BadAnswer(
+                f"The Jupyter server has jupyter_sessions {about.get('version')}, this kernel {__version__}.",
+                hint="Install the same version in both and restart the server.",
+            )
+        return True
 
     async def list(
         self, *, status: str = "live", backend: str | None = None, limit: int | None = None, offset: int = 0
@@ -54,7 +68,7 @@ class RemoteService:
 
     async def get(self, backend: str, id: str) -> SessionInfo:
         """One session."""
-        return await self._ask(SessionInfo, "GET", f"/sessions/{backend}/{id}")
+        return await self._ask(SessionInfo, "GET", _path(backend, id))
 
     async def find(self, ref: str) -> SessionInfo:
         """A session by what people call it."""
@@ -74,7 +88,7 @@ class RemoteService:
     ) -> SessionInfo:
         """End or cancel a session."""
         params = {key: "true" for key, on in {"forced": forced, "recursive": recursive}.items() if on}
-        return await self._ask(SessionInfo, "DELETE", f"/sessions/{backend}/{id}", params=params)
+        return await self._ask(SessionInfo, "DELETE", _path(backend, id), params=params)
 
     async def restart(self, backend: str, id: str) -> SessionInfo:
         """Restart a session."""
@@ -85,42 +99,49 @@ class RemoteService:
         return await self._patch(backend, id, {"name": name})
 
     async def _patch(self, backend: str, id: str, body: dict[str, str]) -> SessionInfo:
-        return await self._ask(SessionInfo, "PATCH", f"/sessions/{backend}/{id}", body=body)
+        return await self._ask(SessionInfo, "PATCH", _path(backend, id), body=body)
 
     async def logs(self, backend: str, id: str) -> str:
         """What a session printed."""
-        return (await self._ask(dict[str, str], "GET", f"/sessions/{backend}/{id}/logs"))["logs"]
+        return (await self._ask(dict[str, str], "GET", f"{_path(backend, id)}/logs"))["logs"]
 
     async def wait(
         self, backend: str, id: str, until: Callable[[SessionInfo], bool]
     ) -> AsyncIterator[SessionInfo]:
         """Its rows as they change, up to one that `until` holds for."""
         async with self._stream("GET", "/events") as events:
-            row = await self.get(backend, id)
-            yield row
-            while not until(row):
-                event = await anext(events)
-                if f'"{id}"' in event.data:
-                    row = await self.get(backend, id)
-                    yield row
+            coming = sse.Patient(events)
+            try:
+                row = await self.get(backend, id)
+                yield row
+                while not until(row):
+                    await _mention(coming, id)
+                    known, row = row, await self.get(backend, id)
+                    if row.face() != known.face():
+                        yield row
+            finally:
+                await coming.close()
 
     async def execute(self, backend: str, id: str, code: str, *, stdin: bool = False) -> AsyncIterator[Output]:
         """Run code in a session."""
         body = {"code": code, "stdin": stdin}
-        async with self._stream("POST", f"/sessions/{backend}/{id}/execute", body=body) as events:
+        async with self._stream("POST", f"{_path(backend, id)}/execute", body=body) as events:
             async for event in events:
                 if event.name == "output":
                     yield msgspec.json.decode(event.data, type=Output)
                 elif event.name == "error":
                     raise errors.from_wire(event.json(), 500)
+                elif event.name == sse.CLOSE:
+                    return
+        raise errors.BackendUnavailable("The Jupyter server broke off the answer.", hint="Is it still running?")
 
     async def interrupt(self, backend: str, id: str) -> None:
         """Interrupt what runs."""
-        await self._send("POST", f"/sessions/{backend}/{id}/interrupt")
+        await self._send("POST", f"{_path(backend, id)}/interrupt")
 
     async def input(self, backend: str, id: str, run: str, text: str) -> None:
         """Answer a run that asked for input."""
-        await self._send("POST", f"/sessions/{backend}/{id}/input", body={"run": run, "text": text})
+        await self._send("POST", f"{_path(backend, id)}/input", body={"run": run, "text": text})
 
     async def close(self) -> None:
         """Close connections."""
@@ -147,8 +168,7 @@ class RemoteService:
 
     @asynccontextmanager
     async def _stream(self, method: str, path: str, body: object = None) -> AsyncIterator[AsyncIterator[sse.ServerEvent]]:
-        timeout = httpx.Timeout(30.0, connect=5.0)
-        request = self._http.build_request(method, path, content=_encoded(body), timeout=timeout)
+        request = self._http.build_request(method, path, content=_encoded(body), timeout=STREAM_TIMEOUT)
         try:
             response = await self._http.send(request, stream=True)
             try:
@@ -160,6 +180,32 @@ class RemoteService:
                 await response.aclose()
         except httpx.TransportError as error:
             raise _lost(error) from error
+
+
+def _tls(access: Access) -> ssl.SSLContext:
+    """The server's own certificate is trusted, whatever names stand in it; without one, nobody is."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if access.ca_file:
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.load_verify_locations(access.ca_file)
+    return context
+
+
+def _path(backend: str, id: str) -> str:
+    return f"/sessions/{quote(backend, safe='')}/{quote(id, safe='')}"
+
+
+async def _mention(events: sse.Patient[sse.ServerEvent], id: str) -> None:
+    """Return when an event mentions the session, or after a while; events can be missed."""
+    deadline = time.monotonic() + LOOK_AGAIN_SECONDS
+    try:
+        while (left := deadline - time.monotonic()) > 0:
+            event = await events.next(left)
+            if event is not None and f'"{id}"' in event.data:
+                return
+    except StopAsyncIteration:
+        raise errors.BackendUnavailable("The Jupyter server has stopped.") from None
 
 
 def _encoded(body: object) -> bytes | None:

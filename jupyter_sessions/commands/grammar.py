@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from jupyter_sessions.errors import InvalidRequest, SessionError
 
 
-class Help(SessionError):
+class Help(SessionError):  # noqa: N818 - no error
     """Not an error: the help that was asked for."""
 
 
@@ -36,12 +37,25 @@ def parse(words: str | Sequence[str], *, prog: str = "%session") -> argparse.Nam
             words = shlex.split(words)
         except ValueError as error:
             raise InvalidRequest(f"{prog}: {error}.", hint="Close the quotation.") from None
-    parser, verbs = _grammar(prog)
+    parser, known = _grammar(prog)
     if not words or words[0] in ("-h", "--help", "help"):
         raise Help(parser.format_help())
-    if words[0] in verbs and ("-h" in words or "--help" in words):
-        raise Help(verbs[words[0]].format_help())
+    if words[0] not in known:
+        raise _unknown_verb(words[0], known, prog)
+    if "-h" in words or "--help" in words:
+        raise Help(known[words[0]].format_help())
     return parser.parse_args(words)
+
+
+def _unknown_verb(word: str, known: Iterable[str], prog: str) -> InvalidRequest:
+    nearest = difflib.get_close_matches(word, known, n=1)
+    hint = f"Did you mean '{nearest[0]}'?" if nearest else f"There are: {', '.join(known)}."
+    return InvalidRequest(f"{prog}: there is no '{word}'.", hint=hint, field="verb")
+
+
+def verbs() -> dict[str, argparse.ArgumentParser]:
+    """Every verb's own parser, aliases too."""
+    return _grammar("%session")[1]
 
 
 def _grammar(prog: str) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:

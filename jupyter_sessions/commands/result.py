@@ -68,7 +68,7 @@ class Table(Result):
     def text(self, width: int = 100) -> str:
         """A table of that many columns of text at most; whole columns are left out from the right."""
         body = self._drawn(width) if self.rows else self._empty
-        return "\n".join([body, *self._notes])
+        return "\n".join([body, *map(plain, self._notes)])
 
     def _drawn(self, width: int) -> str:
         from rich import box
@@ -83,11 +83,11 @@ class Table(Result):
         for name in self.head[:shown]:
             table.add_column(name, no_wrap=not self._fold, overflow="fold")
         for row in self.rows:
-            table.add_row(*(_plain(cell) for cell in row[:shown]))
+            table.add_row(*(plain(cell) for cell in row[:shown]))
         if not self._fold:
             width = max(width, sum(widths[:shown]))
         out = io.StringIO()
-        Console(file=out, width=width, markup=False, highlight=False).print(table)
+        Console(file=out, width=width, markup=False, highlight=False, force_jupyter=False).print(table)
         return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
@@ -104,6 +104,6 @@ def _cell(text: str) -> str:
     return f"<td style='text-align:left'>{escape(text)}</td>"
 
 
-def _plain(text: str) -> str:
-    """Without control characters, which a terminal would obey."""
+def plain(text: str) -> str:
+    """A text on one line without control characters, which a terminal would obey."""
     return "".join(char if char.isprintable() else "?" for char in text)

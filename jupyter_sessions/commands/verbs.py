@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from jupyter_sessions.client import Api
-from jupyter_sessions.commands.result import Json, Nothing, Result, Table, Text
-from jupyter_sessions.errors import InvalidRequest, LaunchFailed, SessionError
+from jupyter_sessions.commands.result import Json, Nothing, Result, Table, Text, plain
+from jupyter_sessions.errors import InvalidRequest, LaunchFailed, SessionError, SessionNotFound
 from jupyter_sessions.model import (
     GPU_SLOT,
     USABLE,
@@ -29,6 +29,7 @@ Say = Callable[[str], None]
 Verb = Callable[[Api, Namespace, Say], Awaitable[Result]]
 COLUMNS = ("name", "status", "image", "resources", "status_info", "id")
 _TITLES = {"id": "Session ID", "status_info": "Status info", "created_at": "Created"}
+_ALIASES = {"session_id": "id", "occupying_slots": "occupied_slots"}
 _GPU_ENDINGS = (".device", ".shares")
 
 
@@ -46,7 +47,7 @@ async def create(api: Api, asked: Namespace, say: Say) -> Result:
         preset=asked.preset,
         resources=await _resources(api, asked),
         environ=_pairs(asked.env, "--env"),
-        cwd=os.path.abspath(os.path.expanduser(asked.cwd or os.getcwd())),
+        cwd=_folder(asked.cwd),
         reuse_if_exists=not asked.no_reuse,
         tag=asked.tag,
     )
@@ -60,27 +61,32 @@ async def create(api: Api, asked: Namespace, say: Say) -> Result:
     return Nothing()
 
 
+def _folder(given: str | None) -> str:
+    return os.path.abspath(os.path.expanduser(given or os.getcwd()))
+
+
 async def _wait_running(api: Api, row: SessionInfo, seconds: float, say: Say) -> None:
     told = ""
     try:
         async with asyncio.timeout(seconds or None):
-            async for row in api.wait(row.backend, row.id, _settled):
-                now = describe(row)
-                if row.status_info and now != told and row.status != "ERROR":
-                    say(now)
-                    told = now
-    except TimeoutError:
-        say(f"{describe(row)}. It stays in the queue; `%session rm {row.name}` cancels it.")
+            async for now in api.wait(row.backend, row.id, _settled):
+                row, line = now, describe(now)
+                if row.status_info and line != told and not _settled(row):
+                    say(line)
+                    told = line
+    except (TimeoutError, asyncio.CancelledError) as stop:
+        say(f"{plain(row.name)} stays in the queue, {row.status}; `%session rm {plain(row.name)}` cancels it.")
+        if isinstance(stop, asyncio.CancelledError):
+            raise
         return
     if row.status not in USABLE:
         hint = f"`%session logs {row.name}` shows more, `%session rm {row.name}` removes it."
         raise LaunchFailed(f"The session '{row.name}' is {row.status}: {row.status_info}.", hint=hint)
-    if describe(row) != told:
-        say(describe(row))
+    say(describe(row))
 
 
 def _settled(row: SessionInfo) -> bool:
-    return row.status in USABLE or row.status in ("ERROR", "TERMINATED", "CANCELLED")
+    return row.status in USABLE or row.status == "ERROR" or not row.live
 
 
 async def _resources(api: Api, asked: Namespace) -> dict[str, Any]:
@@ -96,8 +102,8 @@ async def _resources(api: Api, asked: Namespace) -> dict[str, Any]:
 
 async def _gpu_slot(api: Api, backend: str | None) -> str:
     """The one accelerator slot of the backend."""
-    found = {info.name: info for info in await api.describe()}
-    info = found.get(backend or "") or next(iter(found.values()), None)
+    offered = await api.describe()
+    info = next((info for info in offered if (info.name == backend if backend else info.is_default)), None)
     slots = [name for name in (info.capacity if info else {}) if name.endswith(_GPU_ENDINGS)]
     if GPU_SLOT in slots or not slots:
         return GPU_SLOT
@@ -121,10 +127,11 @@ def _pairs(texts: list[str], option: str) -> dict[str, str]:
 async def ps(api: Api, asked: Namespace, say: Say) -> Result:
     """List sessions."""
     listing = await api.list(status=asked.status, backend=asked.backend)
-    fields = ["name"] if asked.name_only else (asked.format or ",".join(COLUMNS)).split(",")
-    rows = [[show(row, field.strip()) for field in fields] for row in listing.sessions]
     if asked.json:
         return Json(listing.sessions)
+    chosen = "name" if asked.name_only else asked.format or ",".join(COLUMNS)
+    fields = [_field(field) for field in chosen.split(",")]
+    rows = [[show(row, field) for field in fields] for row in listing.sessions]
     if asked.name_only:
         return Text("\n".join(row[0] for row in rows))
     backends = {row.backend for row in listing.sessions}
@@ -149,20 +156,30 @@ async def info(api: Api, asked: Namespace, say: Say) -> Result:
 
 async def rm(api: Api, asked: Namespace, say: Say) -> Result:
     """End sessions; one that cannot be ended does not keep the others."""
-    failures: list[str] = []
+    failures: list[SessionError] = []
     for ref in asked.sessions:
         try:
-            row = await api.find(ref)
-            if row.live:
-                row = await api.destroy(row.backend, row.id, forced=asked.forced)
-            async for row in api.wait(row.backend, row.id, lambda row: not row.live):
-                continue
-            say(f"{row.name} is {row.status}.")
+            say(await _end(api, ref, asked.forced))
         except SessionError as error:
-            failures.append(str(error))
+            failures.append(error)
+    if len(failures) == 1:
+        raise failures[0]
     if failures:
-        raise InvalidRequest(" ".join(failures))
+        raise InvalidRequest(" ".join(str(failure) for failure in failures))
     return Nothing()
+
+
+async def _end(api: Api, ref: str, forced: bool) -> str:
+    row = await api.find(ref)
+    if not row.live:
+        return f"{plain(row.name)} has ended before, {row.status}."
+    row = await api.destroy(row.backend, row.id, forced=forced)
+    try:
+        async for now in api.wait(row.backend, row.id, lambda row: not row.live):
+            row = now
+    except SessionNotFound:
+        return f"{plain(row.name)} has ended."
+    return f"{plain(row.name)} is {row.status}."
 
 
 async def restart(api: Api, asked: Namespace, say: Say) -> Result:
@@ -200,7 +217,7 @@ def describe(row: SessionInfo) -> str:
     """A session in one line: "demo is RUNNING: python3 · 1 CPU · 512 MiB on this machine"."""
     why = f" ({row.status_info})" if row.status_info else ""
     where = "this machine" if row.backend == "local" else row.backend
-    return f"{row.name} is {row.status}{why}: {row.image} · {resources(row)} on {where}"
+    return plain(f"{row.name} is {row.status}{why}: {row.image} · {resources(row)} on {where}")
 
 
 def resources(row: SessionInfo) -> str:
@@ -212,13 +229,19 @@ def show(row: SessionInfo, field: str) -> str:
     """A field of a session as text. Errors: InvalidRequest listing the fields."""
     if field == "resources":
         return resources(row)
-    field = {"session_id": "id", "occupying_slots": "occupied_slots"}.get(field, field)
-    if field not in row.__struct_fields__:
-        known = ", ".join(row.__struct_fields__)
-        raise InvalidRequest(f"--format: there is no field '{field}'.", hint=f"There are: {known}.", field="format")
-    value = getattr(row, field)
+    value = getattr(row, _field(field))
     if isinstance(value, datetime):
         return value.astimezone().isoformat(" ", "seconds")
     if value is None:
         return ""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _field(given: str) -> str:
+    """A field by the name people know it by. Errors: InvalidRequest listing the fields."""
+    name = _ALIASES.get(given.strip(), given.strip())
+    known = SessionInfo.__struct_fields__
+    if name not in known:
+        hint = f"There are: {', '.join(known)}."
+        raise InvalidRequest(f"--format: there is no field '{name}'.", hint=hint, field="format")
+    return name

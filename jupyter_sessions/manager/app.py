@@ -122,5 +122,5 @@ async def serve(app: web.Application, socket: str) -> tuple[web.AppRunner, str]:
 async def until_idle(app: web.Application, seconds: float) -> None:
     """Return once nothing lives and nobody has spoken for that long."""
     sessions, activity = app[session.SESSIONS], app[ACTIVITY]
-    while sessions.live or activity.idle_seconds() < seconds:
+    while sessions.in_care or activity.idle_seconds() < seconds:
         await asyncio.sleep(min(seconds, 5.0))

@@ -38,11 +38,14 @@ class SessionEvent(msgspec.Struct, frozen=True):
         return body
 
 
+Queue = asyncio.Queue[SessionEvent | None]
+
+
 class Bus:
     """Hands every event to every listener."""
 
     def __init__(self) -> None:
-        self._queues: set[asyncio.Queue[SessionEvent | None]] = set()
+        self._queues: set[Queue] = set()
 
     def publish(self, name: str, record: Record) -> None:
         """Tell everybody. A listener that is far behind is cut off: its queue ends with None."""
@@ -55,9 +58,9 @@ class Bus:
                 queue.put_nowait(event)
 
     @contextmanager
-    def listen(self) -> Iterator[asyncio.Queue[SessionEvent | None]]:
+    def listen(self) -> Iterator[Queue]:
         """A queue of what happens from now on; None is its end."""
-        queue: asyncio.Queue[SessionEvent | None] = asyncio.Queue()
+        queue: Queue = asyncio.Queue()
         self._queues.add(queue)
         try:
             yield queue

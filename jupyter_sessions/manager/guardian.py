@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ log = logging.getLogger("jupyter_sessions")
 READY_SECONDS = 120.0
 GRACE_SECONDS = 5.0
 SAMPLE_SECONDS = 1.0
+_UMASK = 0o022
 
 Told = Callable[[Record, str], None]
 
@@ -58,12 +60,13 @@ class Guardian:
         self.record = record
         self._shop = shop
         self._folder = Path(record.folder)
-        self._connection = Connection(shop.run_folder / record.id[:13])
+        self._connection = Connection(shop.run_folder / socket_folder(record.id), self._folder / "kernel.json")
         self.logs = Logs(self._folder)
         self.link: KernelLink | None = None
         self._cage: Cage | None = None
         self._why_ended = ""
         self._restarting = False
+        self._cpu_ms_elsewhere = 0
         self._services: Services | None = None
 
     # The story.
@@ -74,6 +77,7 @@ class Guardian:
             process = self._found() or await self._launch()
             while True:
                 await self._attend(process)
+                await self.kill()  # What it left behind.
                 if not self._restarting:
                     break
                 process = await self._launch()
@@ -86,18 +90,28 @@ class Guardian:
         await self._clean_up()  # Not when cancelled: sessions outlive the manager.
 
     def _found(self) -> Process | None:
-        """The main process that a manager before this one started, if it is not over."""
-        process = self.record.process
-        if process is not None:
-            self._cage = self._shop.limits.open(self.record.id, *self._amounts())
+        """The main process that a manager before this one started, if it noted one."""
+        record = self.record
+        if record.process is None:
+            return None
+        try:
+            self._cage = self._shop.limits.open(record.id, *self._amounts())
+        except CageGone as error:
+            self._cage = self._shop.limits.create(record.id, *self._amounts())
+            self._why_ended = f"the manager lost hold of it: {error}"
+        for process in (record.process, *record.service_processes.values()):
             self._cage.adopt(process)
-        return process
+        if not self._cage.attach:  # Without control groups, what ended before is forgotten.
+            self._cpu_ms_elsewhere = record.cpu_ms_at_launch
+        self._restarting = record.status == "RESTARTING"
+        return record.process
 
     async def _launch(self) -> Process:
         record = self.record
         if self._cage is None:
             self._cage = self._shop.limits.create(record.id, *self._amounts())
             record.limits = dict(self._shop.limits.means)
+        record.cpu_ms_at_launch = self.cpu_ms()
         self._connection.make()
         process = await launch(
             [part.replace("{connection_file}", str(self._connection.file)) for part in record.launch.argv],
@@ -107,6 +121,7 @@ class Guardian:
             folder=str(self._folder / "main"),
             cage=self._cage,
             keep_fds=self._shop.keep_fds,
+            umask=_UMASK if record.launch.umask is None else record.launch.umask,
         )
         record.process = process
         self._restarting = False
@@ -121,8 +136,8 @@ class Guardian:
         gone = asyncio.create_task(wait(process))
         ready = asyncio.create_task(self._become_ready())
         guard = asyncio.create_task(self._watch_memory())
-        if self.record.status == "TERMINATING":
-            await self.kill()
+        if self.record.status == "TERMINATING" or self._restarting or self._why_ended:
+            await self.kill()  # An earlier manager did not come to do it.
         try:
             await gone
         finally:
@@ -134,8 +149,10 @@ class Guardian:
 
     async def _become_ready(self) -> None:
         assert self.link is not None
+        starting = self.record.status in ("PREPARING", "RESTARTING")
         try:
-            async with asyncio.timeout(READY_SECONDS):
+            # One taken over may be busy for hours before it answers.
+            async with asyncio.timeout(READY_SECONDS if starting else None):
                 await self.link.open()
         except TimeoutError:
             self._why_ended = f"the kernel did not answer within {READY_SECONDS:.0f} s"
@@ -148,6 +165,7 @@ class Guardian:
 
     async def _watch_memory(self) -> None:
         while not self._notice_memory():
+            self.logs.trim()
             await asyncio.sleep(SAMPLE_SECONDS)
         await self.kill()
 
@@ -192,7 +210,9 @@ class Guardian:
     async def _clean_up(self) -> None:
         if self._cage is not None:
             await self._cage.kill()
-            self._cage.remove()
+            if not self._cage.remove():
+                log.warning("the limits of session %s cannot be removed", self.record.id)
+        self._connection.file.unlink(missing_ok=True)
         shutil.rmtree(self._connection.folder, ignore_errors=True)
 
     # What others may ask.
@@ -251,7 +271,7 @@ class Guardian:
         """CPU time of all its processes, over restarts."""
         if self._cage is None:
             return self.record.cpu_ms_before
-        return max(self.record.cpu_ms_before, self._cage.usage().cpu_ms)
+        return max(self.record.cpu_ms_before, self._cpu_ms_elsewhere + self._cage.usage().cpu_ms)
 
     def stats(self) -> dict[str, Any]:
         """What it used: CPU in ms, memory in bytes (the most at once)."""
@@ -282,14 +302,13 @@ class Guardian:
         process = self.record.process
         if process is None or self._cage is None:
             return
-        if grace and self.link is not None:
-            self.link.shutdown()
-            try:
-                async with asyncio.timeout(grace):
-                    await wait(process)
-            except TimeoutError:
-                await stop(process, grace)
-        await self.kill()
+        if not grace:
+            await self.kill()
+            return
+        if self.link is not None and self.link.shutdown():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wait(process), grace)
+        await stop(process, grace)
 
     def _amounts(self) -> tuple[Any, int]:
         return self.record.slots["cpu"], int(self.record.slots["mem"])
@@ -308,6 +327,11 @@ def describe_exit(status: int | None) -> str:
         return f"killed by {signal.Signals(-status).name}"
     except ValueError:
         return f"killed by signal {-status}"
+
+
+def socket_folder(session_id: str) -> str:
+    """The name of the folder of a session's sockets; short, for a path has 107 bytes at most."""
+    return session_id[:13]
 
 
 def folder_of(state_folder: Path, id: str) -> str:

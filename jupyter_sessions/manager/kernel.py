@@ -58,8 +58,11 @@ class Connection(msgspec.Struct, frozen=True):
         return os.path.exists(f"{self.stem}-{_CHANNELS['shell']}")
 
     def key(self) -> bytes:
-        """The key that signs messages."""
-        return str(msgspec.json.decode(self.file.read_bytes())["key"]).encode()
+        """The key that signs messages; empty if a kernel that ended took the file with it."""
+        try:
+            return str(msgspec.json.decode(self.file.read_bytes())["key"]).encode()
+        except FileNotFoundError:
+            return b""
 
 
 class Run:
@@ -118,13 +121,11 @@ class KernelLink:
         self._readers: list[asyncio.Task[None]] = []
         self._heard = asyncio.Event()
         self.busy = False
-        self.reached = False
 
     async def open(self) -> dict[str, Any]:
         """Wait until the kernel listens and answers; its kernel_info. Cancel to give up."""
         while not self._connection.bound():  # noqa: ASYNC110
             await asyncio.sleep(_OPEN_SECONDS)
-        self.reached = True
         self._sockets = {name: self._connect(name) for name in ("iopub", "shell", "stdin", "control")}
         self._readers = [asyncio.create_task(self._read(name)) for name in self._sockets]
         while True:
@@ -177,7 +178,7 @@ class KernelLink:
 
     def shutdown(self) -> bool:
         """Ask the kernel to end. False if it was never reached, and cannot be asked."""
-        if not self.reached:
+        if "control" not in self._sockets:
             return False
         self._session.send(self._sockets["control"], "shutdown_request", {"restart": False})
         return True
@@ -189,7 +190,6 @@ class KernelLink:
         for socket in self._sockets.values():
             socket.close(linger=100)
         self._sockets = {}
-        self.reached = False
         for run in self._runs.values():
             run.abandon(why)
 

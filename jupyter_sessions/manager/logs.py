@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,15 @@ class Logs:
     def text(self) -> str:
         """The newest part of both."""
         return tail(self.kernel) + tail(self._output)
+
+    def trim(self) -> None:
+        """Keep what the kernel's processes write themselves within bounds, too."""
+        with suppress(OSError):
+            if self.kernel.stat().st_size > OUTPUT_BYTES:
+                newest = tail(self.kernel)
+                os.truncate(self.kernel, 0)  # They append, so they go on at the new end.
+                with self.kernel.open("a", encoding="utf-8") as file:
+                    file.write(newest)
 
     def _append(self, text: str) -> None:
         try:

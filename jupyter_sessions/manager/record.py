@@ -27,8 +27,9 @@ _MOVES: dict[str, set[str]] = {
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Everything kept of a session. `slots` are the amounts asked for, memory in bytes.
 
-    `cpu_ms_before` is the CPU time of processes that restarts ended, `exit_code` that of the main
-    process with the negative number of the signal that killed it.
+    `cpu_ms_before` is the CPU time used so far when last looked at, `cpu_ms_at_launch` that of the
+    processes that restarts ended. `exit_code` is that of the main process, or the negative number of
+    the signal that killed it.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     service_processes: dict[str, Process] = {}
     exit_code: int | None = None
     cpu_ms_before: int = 0
+    cpu_ms_at_launch: int = 0
     last_stat: dict[str, Any] | None = None
     num_queries: int = 0
 

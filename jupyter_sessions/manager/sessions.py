@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+import shutil
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from jupyter_sessions.errors import Ambiguous, InvalidRequest, NotRunning, SessionNotFound
 from jupyter_sessions.manager.events import Bus
-from jupyter_sessions.manager.guardian import Guardian, Workshop
+from jupyter_sessions.manager.guardian import Guardian, Workshop, folder_of, socket_folder
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.runtime.launch import LaunchError, Process, exit_status, recover
 from jupyter_sessions.manager.runtime.limits import Limits
@@ -24,6 +27,10 @@ NAME_RULE = NameRule(
     r"(?=.{4,64}$)\w[\w.-]*\w",
     "Use 4 to 64 letters, digits, '.', '_' or '-', beginning and ending with a letter, digit or '_'.",
 )
+
+
+ENDED_MOST = 1000
+ENDED_FOR = timedelta(days=30)
 
 
 class Sessions:
@@ -66,6 +73,11 @@ class Sessions:
     def live(self) -> list[Record]:
         """Sessions that have not ended, oldest first."""
         return sorted(self._live.values(), key=lambda record: record.created)
+
+    @property
+    def in_care(self) -> bool:
+        """Whether any session needs this manager: one waits or has processes."""
+        return any(record.status != "ERROR" for record in self._live.values())
 
     def used(self) -> dict[str, object]:
         """What the running sessions hold, by slot."""
@@ -170,34 +182,38 @@ class Sessions:
 
     def adopt(self, last: Host | None, now: Host) -> None:
         """Take over what a manager before this one left: what lives goes on, the rest is ended."""
-        records = self.store.live()
-        self._live = {record.id: record for record in records}
-        self._shop.limits.sweep({record.id for record in records})
+        self._live = {record.id: record for record in self.store.live()}
+        processes = {record.id: find_process(record) for record in self.live if record.holds_slots}
+        lost = why_lost(last, now)
+        self._sweep({id for id, process in processes.items() if process and not lost})
         for record in self.live:
-            self._adopt(record, why_lost(last, now))
+            if record.id in processes:
+                self._adopt(record, processes[record.id], lost)
         self._on_live(bool(self._live))
+        self._forget_old()
         self._schedule()
 
-    def _adopt(self, record: Record, why: str) -> None:
-        started = find_process(record)
-        if record.status in ("PENDING", "ERROR"):
-            return
-        if started is None and record.status == "PREPARING":
-            record.move("PENDING", "")
-            self._keep(record, "session_enqueued")
-        elif started is not None and started.child.alive():
-            record.process = started
-            self._guard(record)
-        else:
-            record.exit_code = exit_status(started) if started else None
-            self._lost(record, why, started)
+    def _sweep(self, ids: set[str]) -> None:
+        """Remove limits and sockets of all others."""
+        self._shop.limits.sweep(ids)
+        kept = {socket_folder(id) for id in ids}
+        for folder in self._shop.run_folder.iterdir():
+            if folder.is_dir() and folder.name not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
 
-    def _lost(self, record: Record, why: str, process: Process | None) -> None:
-        if process is not None and not why:
+    def _adopt(self, record: Record, process: Process | None, why: str) -> None:
+        if process is None and record.status == "PREPARING":
+            record.process, record.gpus = None, []
+            record.move("PENDING")
+            self._keep(record, "session_enqueued")
+        elif process is not None and not why:
             record.process = process
-            self._guard(record)  # Reads the exit status, and clears up after it.
-            return
-        record.status_info = why
+            self._guard(record)  # If it has ended, reads its exit status and clears up after it.
+        else:
+            record.exit_code = exit_status(process) if process else None
+            self._lost(record, why or record.status_info or "the manager ended before it was started")
+
+    def _lost(self, record: Record, why: str) -> None:
         if record.status != "TERMINATING":
             record.move("TERMINATING", why)
         record.move("TERMINATED", why)
@@ -236,8 +252,8 @@ class Sessions:
         self._guardians.pop(guardian.record.id, None)
         self._schedule()
 
-    def _do(self, work: asyncio.Future[None] | object) -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
@@ -250,8 +266,13 @@ class Sessions:
         self.store.save(record)
         if not record.live:
             self._live.pop(record.id, None)
+            self._forget_old()
         self._on_live(bool(self._live))
         self._tell(record, event)
+
+    def _forget_old(self) -> None:
+        for id in self.store.prune(ENDED_MOST, datetime.now(UTC) - ENDED_FOR):
+            shutil.rmtree(folder_of(self.state_folder, id), ignore_errors=True)
 
     def _tell(self, record: Record, event: str) -> None:
         self.bus.publish(event, record)
@@ -275,5 +296,3 @@ def find_process(record: Record) -> Process | None:
         return recover(str(Path(record.folder) / "main")) or record.process
     except LaunchError:
         return record.process
-
-

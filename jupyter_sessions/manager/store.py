@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -101,6 +102,17 @@ class Store:
         count = self._db.execute(f"SELECT count(*) FROM sessions WHERE {condition}", params).fetchone()[0]
         query = f"SELECT record FROM sessions WHERE {condition} ORDER BY changed DESC, id LIMIT ? OFFSET ?"
         return self._records(query, (*params, limit, offset)), count
+
+    def prune(self, most: int, before: datetime) -> list[str]:
+        """Forget ended sessions beyond the `most` recent, and those that ended `before`. Gives their ids."""
+        ended = "status IN ('TERMINATED', 'CANCELLED')"
+        query = (
+            f"SELECT id FROM sessions WHERE {ended} AND (changed < ? OR id IN"
+            f" (SELECT id FROM sessions WHERE {ended} ORDER BY changed DESC, id LIMIT -1 OFFSET ?))"
+        )
+        ids = [str(row[0]) for row in self._db.execute(query, (before.timestamp(), most))]
+        self._db.executemany("DELETE FROM sessions WHERE id = ?", [(id,) for id in ids])
+        return ids
 
     def keypair(self) -> Keypair:
         """The first key, a superadmin's; made on first use."""

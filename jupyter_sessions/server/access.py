@@ -10,13 +10,18 @@ import hmac
 import os
 import secrets
 from pathlib import Path
+from typing import cast
 from urllib.parse import quote
 
 import msgspec
 from jupyter_server.serverapp import ServerApp
 
 from jupyter_sessions.wire.access import SCHEME, VARIABLE, Access
+from jupyter_sessions.wire.identity import Identity, identify
 from jupyter_sessions.wire.places import write_private
+
+_EVERYWHERE = ("", "0.0.0.0", "::", "*")  # noqa: S104
+_PREFIX = "jupyter_sessions-server-"
 
 
 class ScopedToken:
@@ -32,17 +37,23 @@ class ScopedToken:
 
     def publish(self, app: ServerApp) -> Path:
         """Write the file, and name it to the kernels that the server starts from now on."""
-        path = Path(app.runtime_dir) / f"jupyter_sessions-server-{os.getpid()}.json"
+        _sweep(Path(app.runtime_dir))
+        path = Path(app.runtime_dir) / f"{_PREFIX}{os.getpid()}.json"
         write_private(path, msgspec.json.encode(self._access(app)))
         os.environ[VARIABLE] = str(path)
         return path
 
     def _access(self, app: ServerApp) -> Access:
-        scheme = "https" if app.certfile else "http"
-        host = app.ip if app.ip not in ("", "0.0.0.0", "::", "*") else "127.0.0.1"
+        host = "127.0.0.1" if app.ip in _EVERYWHERE else app.ip
         host = f"[{host}]" if ":" in host else host
-        url = f"{scheme}://{'localhost' if app.sock else f'{host}:{app.port}'}{quote(app.base_url)}"
-        return Access(url=url, token=self._value, pid=os.getpid(), socket=app.sock or "", ca_file=app.client_ca or app.certfile)
+        where = "localhost" if app.sock else f"{host}:{app.port}"
+        return Access(
+            url=f"{'https' if app.certfile else 'http'}://{where}{quote(app.base_url, safe='/%')}",
+            token=self._value,
+            server=cast("Identity", identify(os.getpid())),
+            socket=app.sock or "",
+            ca_file=app.certfile or "",
+        )
 
 
 def withdraw(path: Path) -> None:
@@ -50,3 +61,14 @@ def withdraw(path: Path) -> None:
     path.unlink(missing_ok=True)
     if os.environ.get(VARIABLE) == str(path):
         del os.environ[VARIABLE]
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what servers left behind that were killed."""
+    for path in folder.glob(f"{_PREFIX}*.json"):
+        try:
+            left = not msgspec.json.decode(path.read_bytes(), type=Access).server.alive()
+        except (OSError, msgspec.DecodeError):
+            continue
+        if left:
+            path.unlink(missing_ok=True)

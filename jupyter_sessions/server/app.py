@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
+from jupyter_events import EventLogger
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 
-from jupyter_sessions._version import __version__
-from jupyter_sessions.config import CONFIG_NAME, JupyterSessions, load
+from jupyter_sessions import __version__
+from jupyter_sessions.config import JupyterSessions, load
 from jupyter_sessions.server import handlers, proxy
 from jupyter_sessions.server.access import ScopedToken, withdraw
 from jupyter_sessions.server.base import SERVICE, TOKEN
+from jupyter_sessions.server.streams import STREAMS
 from jupyter_sessions.service import Batch, Service
 
 SCHEMA_ID = "https://schema.jupyter.org/jupyter_sessions/session/v1"
@@ -25,26 +28,33 @@ class SessionsExtension(ExtensionApp):
 
     name = "jupyter_sessions"
     version = __version__
-    config_file_name = CONFIG_NAME
     classes = [JupyterSessions]
     service: Service
     _token: ScopedToken
+    _server: ServerApp
+    _events: EventLogger
     _access_file: Path | None = None
+
+    def load_config_file(self, *args: Any, **options: Any) -> None:
+        """Nothing: `config.load` reads the files. Read here they would be logged, keypairs and all."""
 
     def initialize_settings(self) -> None:
         """Make the service and the scoped token."""
+        self._server = cast("ServerApp", self.serverapp)
+        self._events = cast("EventLogger", self._server.event_logger)
         self._token = ScopedToken()
-        self.service = Service(load(self), self.serverapp.kernel_spec_manager)
+        self.service = Service(load(self), self._server.kernel_spec_manager, self._server.root_dir)
         self.settings[SERVICE] = self.service
         self.settings[TOKEN] = self._token
-        self.serverapp.event_logger.register_event_schema(_SCHEMA_FILE)
+        self.settings[STREAMS] = set[asyncio.Task[None]]()
+        self._events.register_event_schema(_SCHEMA_FILE)
         self.service.feed.listen(self._push)
 
     def initialize_handlers(self) -> None:
         """Make our routes known."""
-        base_url = self.serverapp.base_url
-        for rules in (handlers.handlers(base_url), proxy.handlers(base_url)):
-            self.serverapp.web_app.add_handlers(".*$", rules)
+        base_url = self._server.base_url
+        for rules in (handlers.handlers(base_url), proxy.handlers(base_url), handlers.unknown(base_url)):
+            self._server.web_app.add_handlers(".*$", rules)  # type: ignore[no-untyped-call]
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Once the port is known: tell kernels of it, and begin to watch the backends."""
@@ -55,10 +65,10 @@ class SessionsExtension(ExtensionApp):
         """Let go of everything; sessions run on."""
         if self._access_file is not None:
             withdraw(self._access_file)
+        for stream in self.settings[STREAMS]:
+            stream.cancel()
         await self.service.close()
 
     def _push(self, batch: Batch) -> None:
         data: dict[str, Any] = msgspec.to_builtins(batch)
-        self.serverapp.event_logger.emit(schema_id=SCHEMA_ID, data=data)
-
-
+        self._events.emit(schema_id=SCHEMA_ID, data=data)

@@ -10,13 +10,22 @@ from jupyter_server.auth.identity import User
 from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError
 
-from jupyter_sessions.errors import InvalidRequest, SessionError
+from jupyter_sessions.errors import SessionError
+from jupyter_sessions.server import reading
 from jupyter_sessions.server.access import ScopedToken
 from jupyter_sessions.service import Service
 
 SERVICE = "jupyter_sessions_service"
 TOKEN = "jupyter_sessions_token"  # noqa: S105
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
+
+_REFUSALS = {
+    401: ("You are not logged in to the Jupyter server.", "Log in, or send the server's token."),
+    403: ("The Jupyter server does not allow you this.", "Log in, or ask who runs it."),
+    404: ("There is nothing at this address.", "Compare it with the documentation."),
+    405: ("This address does not know that method.", "Compare it with the documentation."),
+}
+_FAILURE = ("Something failed in the Jupyter server.", "Its log says more.")
 
 
 class BaseHandler(APIHandler):
@@ -28,18 +37,18 @@ class BaseHandler(APIHandler):
     @property
     def service(self) -> Service:
         """All backends."""
-        return cast(Service, self.settings[SERVICE])
+        return cast("Service", self.settings[SERVICE])
 
-    async def prepare(self) -> None:
+    async def prepare(self) -> None:  # type: ignore[override]
         """Authenticate: by the scoped token if one is shown, else as Jupyter does."""
         token: ScopedToken = self.settings[TOKEN]
-        if token.matches(self.request.headers.get("Authorization", "")):
-            if not self.check_host():
-                raise HTTPError(403)
-            self._scoped = True
-            self.current_user = User(username="jupyter_sessions", name="A kernel of this server")
+        if not token.matches(self.request.headers.get("Authorization", "")):
+            await super().prepare()
             return
-        await super().prepare()
+        if not self.check_host():
+            raise HTTPError(403)
+        self._scoped = True
+        self.current_user = User(username="jupyter_sessions", name="A kernel of this server")
 
     def check_xsrf_cookie(self) -> None:
         """Needless with the scoped token, which no other site can know; else as Jupyter does."""
@@ -49,44 +58,42 @@ class BaseHandler(APIHandler):
     def answer(self, body: object, status: int = 200) -> None:
         """Finish with JSON."""
         self.set_status(status)
-        self.set_header("Content-Type", "application/json")
         self.finish(msgspec.json.encode(body))
 
     def read(self, kind: type[T]) -> T:
         """The request's JSON body. Errors: InvalidRequest naming the field."""
-        try:
-            return msgspec.json.decode(self.request.body or b"{}", type=kind)
-        except msgspec.ValidationError as error:
-            text, _, path = str(error).partition(" - at `$.")
-            field = path.rstrip("`").partition(".")[0] or text.rpartition("field `")[2].rstrip("`")
-            raise InvalidRequest(f"{text}.", hint=_HINT, field=field if "`" in str(error) else "") from None
-        except msgspec.DecodeError as error:
-            raise InvalidRequest(f"The request is no JSON: {error}.", hint=_HINT) from None
+        return reading.read(self.request.body, kind)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Every error as `{message, reason, hint?, field?}`; nothing of the inside is shown."""
         error = kwargs.get("exc_info", (None, None, None))[1]
-        self.set_header("Content-Type", "application/json")
         if isinstance(error, SessionError):
             self.set_status(error.status)
-            body = error.to_wire()
-        else:
-            said = (error.log_message or error.reason) if isinstance(error, HTTPError) else None
-            body = {"message": said or _phrase(status_code), "reason": _phrase(status_code)}
-        self.finish(msgspec.json.encode(body))
+            self.finish(msgspec.json.encode(error.to_wire()))
+            return
+        message, hint = _REFUSALS.get(status_code, _FAILURE)
+        if isinstance(error, HTTPError) and status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            message = error.get_message() or message
+        self.finish(msgspec.json.encode({"message": message, "reason": _reason(status_code), "hint": hint}))
 
     def log_exception(self, *args: Any) -> None:
         """What a person did wrong is no fault to log with a traceback."""
-        if isinstance(args[1], SessionError) and args[1].status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        if isinstance(args[1], SessionError) and args[1].status != HTTPStatus.INTERNAL_SERVER_ERROR:
             return
         super().log_exception(*args)
 
 
-_HINT = "Correct the request."
+class UnknownHandler(BaseHandler):
+    """All that is below our address and is nothing else."""
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Say that there is nothing, to whoever may know."""
+        await super().prepare()
+        raise HTTPError(404 if self.current_user else 403)
 
 
-def _phrase(status: int) -> str:
+def _reason(status: int) -> str:
     try:
-        return HTTPStatus(status).phrase
+        return HTTPStatus(status).phrase.title().replace(" ", "")
     except ValueError:
-        return "Unknown error"
+        return "Error"

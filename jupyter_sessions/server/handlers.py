@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+import re
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from jupyter_server.auth.decorator import authorized
 from tornado import web
-from tornado.iostream import StreamClosedError
 
-from jupyter_sessions.backends.base import Output
-from jupyter_sessions.errors import InvalidRequest, NotSupported, SessionError
+from jupyter_sessions import __version__
+from jupyter_sessions.errors import InvalidRequest, NotSupported
 from jupyter_sessions.model import SessionSpec
-from jupyter_sessions.server.base import BaseHandler
-from jupyter_sessions.service import Batch
-from jupyter_sessions.wire import sse
-
-KEEP_ALIVE_SECONDS = 8.0
+from jupyter_sessions.server.base import BaseHandler, UnknownHandler
+from jupyter_sessions.server.reading import chosen, flag, whole_number
+from jupyter_sessions.server.streams import EventsHandler, ExecuteHandler
+from jupyter_sessions.service.feed import Change
+from jupyter_sessions.service.order import NEWEST, check_fields
+from jupyter_sessions.wire.access import PROTOCOL
 
 
 class Patch(msgspec.Struct, forbid_unknown_fields=True):
@@ -28,18 +28,21 @@ class Patch(msgspec.Struct, forbid_unknown_fields=True):
     name: str | None = None
 
 
-class Cell(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of an execute request."""
-
-    code: str
-    stdin: bool = False
-
-
 class Input(msgspec.Struct, forbid_unknown_fields=True):
     """The body of an answer to an input request."""
 
     run: str
     text: str
+
+
+class AboutHandler(BaseHandler):
+    """What this is."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Say the versions of package and protocol."""
+        self.answer({"version": __version__, "protocol": PROTOCOL})
 
 
 class SessionsHandler(BaseHandler):
@@ -50,26 +53,38 @@ class SessionsHandler(BaseHandler):
     async def get(self) -> None:
         """List them, or with `since` and `epoch` what has changed."""
         feed = self.service.feed
-        since, epoch = self.get_query_argument("since", ""), self.get_query_argument("epoch", "")
-        changes = feed.since(epoch, _number("since", since)) if since and epoch else None
         head = {"epoch": feed.epoch, "rev": feed.rev}
+        changes = self._changes()
         if changes is not None:
             self.answer(head | {"changes": changes, "errors": feed.errors})
             return
+        limit, fields = self._argument("limit"), _names(self._argument("fields"))
         listing = await self.service.list(
-            status=self.get_query_argument("status", "live"),
-            backend=self.get_query_argument("backend", None),
-            limit=_number("limit", limit) if (limit := self.get_query_argument("limit", "")) else None,
-            offset=_number("offset", self.get_query_argument("offset", "0")),
+            status=self._argument("status") or "live",
+            backend=self._argument("backend") or None,
+            limit=whole_number("limit", limit) if limit else None,
+            offset=whole_number("offset", self._argument("offset") or "0"),
+            order=self._argument("order") or NEWEST,
         )
-        self.answer(head | {"sessions": listing.sessions, "errors": listing.errors})
+        rows = [chosen(row, fields) for row in listing.sessions] if fields else listing.sessions
+        self.answer(head | {"sessions": rows, "errors": listing.errors})
+
+    def _changes(self) -> list[Change] | None:
+        since, epoch = self._argument("since"), self._argument("epoch")
+        if not since or not epoch:
+            return None
+        return self.service.feed.since(epoch, whole_number("since", since))
+
+    def _argument(self, name: str) -> str:
+        return self.get_query_argument(name, "") or ""
 
     @web.authenticated
     @authorized
     async def post(self) -> None:
         """Ask for one: 202 with its row and place at once."""
         row = await self.service.create(self.read(SessionSpec))
-        self.set_header("Location", f"{self.base_url}jupyter-sessions/sessions/{row.backend}/{row.id}")
+        place = f"sessions/{quote(row.backend, safe='')}/{quote(row.id, safe='')}"
+        self.set_header("Location", f"{self.base_url}jupyter-sessions/{place}")
         self.answer(row, 202)
 
 
@@ -92,15 +107,16 @@ class SessionHandler(BaseHandler):
         elif asked.action == "restart" and asked.name is None:
             self.answer(await self.service.restart(backend, id))
         elif asked.action == "renew":
-            raise NotSupported(f"The backend '{backend}' cannot renew sessions.", field="action")
+            self.service.backend(backend)
+            raise NotSupported(f"action: the backend '{backend}' cannot renew sessions.", field="action")
         else:
-            raise InvalidRequest("Say what to do.", hint='Give {"action": "restart"} or {"name": …}.', field="action")
+            raise InvalidRequest("action: say what to do.", hint='Give {"action": "restart"} or {"name": …}.', field="action")
 
     @web.authenticated
     @authorized
     async def delete(self, backend: str, id: str) -> None:
         """End it: 202 while it ends, 200 if it was cancelled before it began."""
-        flags = {name: self.get_query_argument(name, "false") == "true" for name in ("forced", "recursive")}
+        flags = {name: flag(name, self.get_query_argument(name, "")) for name in ("forced", "recursive")}
         row = await self.service.destroy(backend, id, **flags)
         self.answer(row, 202 if row.live else 200)
 
@@ -157,83 +173,16 @@ class InputHandler(BaseHandler):
         self.finish()
 
 
-class StreamHandler(BaseHandler):
-    """A handler that answers with server-sent events."""
-
-    async def begin(self) -> None:
-        """Send the head of the answer."""
-        self.set_header("Content-Type", "text/event-stream")
-        self.set_header("Cache-Control", "no-cache")
-        self.set_header("X-Accel-Buffering", "no")
-        await self.flush()
-
-    async def send(self, name: str, data: object) -> None:
-        """Send one event."""
-        self.write(sse.frame(name, data))
-        await self.flush()
+def _names(text: str) -> list[str]:
+    """A comma list of fields; backend and id are always among them."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    check_fields(names, "fields")
+    return ["backend", "id", *names] if names else []
 
 
-class ExecuteHandler(StreamHandler):
-    """Runs code in a session."""
-
-    @web.authenticated
-    @authorized
-    async def post(self, backend: str, id: str) -> None:
-        """Run it; every message as an `output` event, an error after the first as an `error` event."""
-        cell = self.read(Cell)
-        outputs = self.service.execute(backend, id, cell.code, stdin=cell.stdin)
-        first = await anext(aiter(outputs))
-        await self.begin()
-        try:
-            await self.send("output", first)
-            await self._follow(outputs)
-        except StreamClosedError:
-            return
-        except SessionError as error:
-            await self.send("error", error.to_wire())
-        await self.send(sse.CLOSE, {})
-
-    async def _follow(self, outputs: AsyncIterator[Output]) -> None:
-        async for output in outputs:
-            await self.send("output", output)
-
-
-class EventsHandler(StreamHandler):
-    """Changes of sessions, for clients that are no browser."""
-
-    @web.authenticated
-    @authorized
-    async def get(self) -> None:
-        """Follow: `hello` with epoch and revision, then every batch."""
-        queue: asyncio.Queue[Batch] = asyncio.Queue()
-        stop = self.service.feed.listen(queue.put_nowait)
-        try:
-            await self.begin()
-            feed = self.service.feed
-            await self.send("hello", {"epoch": feed.epoch, "rev": feed.rev})
-            while True:
-                await self._next(queue)
-        except StreamClosedError:
-            return
-        finally:
-            stop()
-
-    async def _next(self, queue: asyncio.Queue[Batch]) -> None:
-        try:
-            await self.send("sessions", await asyncio.wait_for(queue.get(), KEEP_ALIVE_SECONDS))
-        except TimeoutError:
-            self.write(sse.KEEP_ALIVE)
-            await self.flush()
-
-
-def _number(field: str, text: str) -> int:
-    if not text.isdecimal():
-        raise InvalidRequest(f"{field}: '{text}' is no number.", hint="Give a whole number.", field=field)
-    return int(text)
-
-
-_ONE = r"(?P<backend>[\w.-]+)/(?P<id>[\w-]+)"
+_ONE = r"(?P<backend>[^/]+)/(?P<id>[^/]+)"
 ROUTES: list[tuple[str, type[BaseHandler]]] = [
+    (r"", AboutHandler),
     (r"/sessions", SessionsHandler),
     (rf"/sessions/{_ONE}", SessionHandler),
     (rf"/sessions/{_ONE}/logs", LogsHandler),
@@ -247,5 +196,10 @@ ROUTES: list[tuple[str, type[BaseHandler]]] = [
 
 def handlers(base_url: str) -> list[Any]:
     """Our routes for a server's application."""
-    prefix = base_url.rstrip("/") + "/jupyter-sessions"
+    prefix = re.escape(base_url.rstrip("/")) + "/jupyter-sessions"
     return [(prefix + pattern, handler) for pattern, handler in ROUTES]
+
+
+def unknown(base_url: str) -> list[Any]:
+    """What answers where neither we nor the proxy have a route; to be added last."""
+    return [(re.escape(base_url.rstrip("/")) + r"/jupyter-sessions(?:/.*)?", UnknownHandler)]

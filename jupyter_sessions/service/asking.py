@@ -46,8 +46,8 @@ def translated(backend: Backend, error: Exception, seconds: float = 0) -> Sessio
     """An exception that came out of a backend as an error of ours."""
     if isinstance(error, SessionError):
         return error
-    hint = "Try again."
     if isinstance(error, TimeoutError) and seconds:
+        hint = "It may still do what was asked: look at the list before you try again."
         return BackendTimeout(f"{backend.title} did not answer within {seconds:.0f} s.", hint=hint)
     if isinstance(error, OSError):
         return BackendUnavailable(f"{backend.title} cannot be used: {error}.", hint="Repair that and try again.")

@@ -40,7 +40,7 @@ async def find(where: Lists, ref: str) -> SessionInfo:
     for status in ("live", "dead"):
         listing = await where.list(status=status)
         failures |= listing.errors
-        matches = [row for row in listing.sessions if ref in (row.ref, row.name, row.id)]
+        matches = [row for row in listing.sessions if ref in (row.ref, row.name, row.id, f"{row.backend}/{row.id}")]
         if len(matches) > 1 and status == "live":
             hint = "Say which: " + ", ".join(f"{row.ref} ({row.id})" for row in matches) + "."
             raise Ambiguous(f"Several sessions are called '{ref}'.", hint=hint, field="session")

@@ -41,13 +41,14 @@ def make_backends(config: JupyterSessions, kernel_spec_manager: Any = None) -> d
         if config.enabled_backends and name not in config.enabled_backends:
             continue
         kind = str(options.get("type", name))
+        if kind not in types:
+            log.warning("The backend '%s' is skipped: there is no type '%s', only %s", name, kind, ", ".join(types))
+            continue
         rest = {key: value for key, value in options.items() if key != "type"}
         try:
             made[name] = types[kind](name, **((local | rest) if kind == LOCAL else rest))
-        except KeyError:
-            log.warning("The backend '%s' is skipped: there is no type '%s', only %s", name, kind, ", ".join(types))
         except Exception as error:
-            log.warning("The backend '%s' is skipped: %s", name, error)
+            log.warning("The backend '%s' is skipped, it cannot be made: %s", name, error)
     return made
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import msgspec
 
 from jupyter_sessions.backends.base import Backend, Output, Query
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.errors import BackendTimeout, InvalidRequest, SessionError
+from jupyter_sessions.errors import InvalidRequest, SessionError, SessionNotFound
 from jupyter_sessions.model import (
     Amount,
     Endpoint,
@@ -23,13 +24,19 @@ from jupyter_sessions.model import (
     in_group,
     parse_slots,
 )
+from jupyter_sessions.service.asking import (
+    ACT_SECONDS,
+    GET_SECONDS,
+    LOOK_SECONDS,
+    RESTART_SECONDS,
+    ask,
+    follow,
+    translated,
+)
 from jupyter_sessions.service.feed import Feed
 from jupyter_sessions.service.finding import Listing, find
+from jupyter_sessions.service.order import NEWEST, ordering
 from jupyter_sessions.service.registry import make_backends, pick
-
-PATIENCE_SECONDS = 15.0
-
-T = TypeVar("T")
 
 
 class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +48,7 @@ class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: list[str]
     health: dict[str, Any]
     name_rule: NameRule
+    is_default: bool = False
     capacity: dict[str, Amount] = {}
     images: list[Image] = []
     default_resources: dict[str, str] = {}
@@ -52,8 +60,10 @@ class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
 class Service:
     """Everything one can do with sessions, on whichever backend they are."""
 
-    def __init__(self, config: JupyterSessions, kernel_spec_manager: Any = None) -> None:
+    def __init__(self, config: JupyterSessions, kernel_spec_manager: Any = None, folder: str = "") -> None:
+        """`folder` is where working folders are relative to; empty for the process's own."""
         self.config = config
+        self.folder = folder
         self.backends = make_backends(config, kernel_spec_manager)
         self.feed = Feed()
 
@@ -73,37 +83,47 @@ class Service:
     # Looking.
 
     async def list(
-        self, *, status: str = "live", backend: str | None = None, limit: int | None = None, offset: int = 0
+        self,
+        *,
+        status: str = "live",
+        backend: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        order: str = NEWEST,
     ) -> Listing:
-        """Sessions of one backend or all, most recently changed first. Errors: InvalidRequest, UnknownBackend."""
+        """Sessions of one backend or all, in `order` (see `ordering`), most recently changed first.
+
+        Errors: InvalidRequest, UnknownBackend. What fails in a backend is in the listing's errors.
+        """
         in_group("PENDING", status)
+        sort = ordering(order)
         names = [self.backend(backend).name] if backend else [*self.backends]
         most = None if limit is None else limit + offset
-        query = Query(status=status, limit=most)
+        query = Query(status=status, limit=most if order == NEWEST else None)
         results = await asyncio.gather(*(self._list_one(self.backends[name], query) for name in names))
-        rows: builtins.list[SessionInfo] = []
-        errors: dict[str, str] = {}
-        for name, result in zip(names, results, strict=True):
-            if isinstance(result, SessionError):
-                errors[name] = str(result)
-            else:
-                rows += result
-        rows.sort(key=lambda row: row.status_changed.timestamp() if row.status_changed else 0, reverse=True)
-        return Listing(rows[offset:most], errors)
+        rows = [row for result in results if not isinstance(result, str) for row in result]
+        errors = {name: said for name, said in zip(names, results, strict=True) if isinstance(said, str)}
+        return Listing(sort(rows)[offset:most], errors)
 
-    async def _list_one(self, backend: Backend, query: Query) -> builtins.list[SessionInfo] | SessionError:
+    async def _list_one(self, backend: Backend, query: Query) -> builtins.list[SessionInfo] | str:
+        """Rows, or what went wrong. Who is known to be down is not waited for."""
         if query.status == "live" and backend.name in self.feed.synced:
             return self.feed.rows(backend.name)
+        if self.feed.running and backend.name in self.feed.errors:
+            self.feed.nudge(backend.name)
+            return self.feed.errors[backend.name]
+        seconds = LOOK_SECONDS if self.feed.running else GET_SECONDS  # Here what comes late is pushed.
         try:
-            return await _patiently(backend, backend.list(query))
+            return await ask(backend, backend.list(query), seconds)
         except SessionError as error:
-            return error
+            if self.feed.running and backend.name not in self.feed.synced:
+                self.feed.errors[backend.name] = str(error)
+            return str(error)
 
     async def get(self, backend: str, id: str) -> SessionInfo:
         """One session by its full id. Errors: SessionNotFound, UnknownBackend."""
-        row = await self.backend(backend).get(id)
-        self._note(row)
-        return row
+        place = self.backend(backend)
+        return self._noted(await ask(place, place.get(id), GET_SECONDS))
 
     async def find(self, ref: str) -> SessionInfo:
         """A session by "backend/NAME", id or name; see `finding.find`."""
@@ -118,11 +138,12 @@ class Service:
         health: dict[str, Any] = {"ok": True, "message": None}
         parts: dict[str, Any] = {}
         try:
-            parts["images"] = await _patiently(backend, backend.images()) if "images" in can else []
-            parts["capacity"] = await _patiently(backend, backend.capacity()) if "capacity" in can else {}
-            parts["default_resources"] = await _patiently(backend, backend.default_resources({}))
-        except SessionError as error:
-            health = {"ok": False, "message": str(error)}
+            async with asyncio.timeout(GET_SECONDS):
+                parts["images"] = await backend.images() if "images" in can else []
+                parts["capacity"] = await backend.capacity() if "capacity" in can else {}
+                parts["default_resources"] = await backend.default_resources({})
+        except Exception as error:
+            health = {"ok": False, "message": str(translated(backend, error, GET_SECONDS))}
         return BackendInfo(
             name=backend.name,
             title=backend.title,
@@ -130,6 +151,7 @@ class Service:
             capabilities=can,
             health=health,
             name_rule=backend.name_rule,
+            is_default=backend.name == self.config.default_backend,
             **parts,
         )
 
@@ -140,15 +162,12 @@ class Service:
         spec = self._with_preset(spec)
         backend = self.backend(spec.backend)
         spec.backend = backend.name
+        if self.folder:
+            spec.cwd = os.path.join(self.folder, os.path.expanduser(spec.cwd or ""))  # noqa: ASYNC240
         if spec.name is None:
             spec.name = f"{(spec.image or 'session').split('/')[-1].split(':')[0]}-{secrets.token_hex(3)}"
         backend.name_rule.check(spec.name)
-        asked = {name: value for name, value in spec.resources.items() if value not in (None, "")}
-        parse_slots(asked)
-        spec.resources = {**(await backend.default_resources(asked)), **asked}
-        row = await backend.create(spec)
-        self._note(row)
-        return row
+        return self._noted(await ask(backend, _create(backend, spec), ACT_SECONDS))
 
     def _with_preset(self, spec: SessionSpec) -> SessionSpec:
         if spec.preset is None:
@@ -166,16 +185,24 @@ class Service:
         return msgspec.convert({k: v for k, v in merged.items() if k != "preset"}, SessionSpec)
 
     async def destroy(self, backend: str, id: str, *, forced: bool = False, recursive: bool = False) -> SessionInfo:
-        """End or cancel a session; its row as it is then."""
-        return self._noted(await self.backend(backend).destroy(id, forced=forced, recursive=recursive))
+        """End or cancel a session; its row as it is then, also if it has ended before."""
+        place = self.backend(backend)
+        try:
+            row = await ask(place, place.destroy(id, forced=forced, recursive=recursive), ACT_SECONDS)
+        except SessionNotFound:
+            row = await self.get(backend, id)
+        return self._noted(row)
 
     async def restart(self, backend: str, id: str) -> SessionInfo:
         """Restart a session."""
-        return self._noted(await self.backend(backend).restart(id))
+        place = self.backend(backend)
+        return self._noted(await ask(place, place.restart(id), RESTART_SECONDS))
 
     async def rename(self, backend: str, id: str, name: str) -> SessionInfo:
         """Call a session otherwise."""
-        return self._noted(await self.backend(backend).rename(id, name))
+        place = self.backend(backend)
+        place.name_rule.check(name)
+        return self._noted(await ask(place, place.rename(id, name), ACT_SECONDS))
 
     async def wait(self, backend: str, id: str, until: Callable[[SessionInfo], bool]) -> AsyncIterator[SessionInfo]:
         """The session's rows as they change, the last of them one that `until` holds for."""
@@ -201,40 +228,42 @@ class Service:
 
     def execute(self, backend: str, id: str, code: str, *, stdin: bool = False) -> AsyncIterator[Output]:
         """Run code in a session; see `Backend.execute`."""
-        return self.backend(backend).execute(id, code, stdin=stdin)
+        place = self.backend(backend)
+        return follow(place, place.execute(id, code, stdin=stdin))
 
     async def interrupt(self, backend: str, id: str) -> None:
         """Interrupt what runs in a session."""
-        await self.backend(backend).interrupt(id)
+        place = self.backend(backend)
+        await ask(place, place.interrupt(id), GET_SECONDS)
 
     async def input(self, backend: str, id: str, run: str, text: str) -> None:
         """Answer a run that asked for input."""
-        await self.backend(backend).input(id, run, text)
+        place = self.backend(backend)
+        await ask(place, place.input(id, run, text), GET_SECONDS)
 
     async def logs(self, backend: str, id: str) -> str:
         """What a session printed."""
-        return await self.backend(backend).logs(id)
+        place = self.backend(backend)
+        return await ask(place, place.logs(id), GET_SECONDS)
 
     async def open_service(self, backend: str, id: str, name: str, base_url: str) -> Endpoint:
         """Where a service port listens; started if need be."""
-        return await self.backend(backend).open_service(id, name, base_url)
+        place = self.backend(backend)
+        return await ask(place, place.open_service(id, name, base_url), ACT_SECONDS)
 
     async def service_log(self, backend: str, id: str, name: str) -> str:
         """The end of what a service printed."""
-        return await self.backend(backend).service_log(id, name)
+        place = self.backend(backend)
+        return await ask(place, place.service_log(id, name), GET_SECONDS)
 
     def _noted(self, row: SessionInfo) -> SessionInfo:
-        self._note(row)
-        return row
-
-    def _note(self, row: SessionInfo) -> None:
         if self.feed.running:
             self.feed.put(row)
+        return row
 
 
-async def _patiently(backend: Backend, work: Awaitable[T]) -> T:
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            return await work
-    except TimeoutError:
-        raise BackendTimeout(f"{backend.title} did not answer within {PATIENCE_SECONDS:.0f} s.") from None
+async def _create(backend: Backend, spec: SessionSpec) -> SessionInfo:
+    asked = {name: value for name, value in spec.resources.items() if value not in (None, "")}
+    parse_slots(asked)
+    spec.resources = {**(await backend.default_resources(asked)), **asked}
+    return await backend.create(spec)

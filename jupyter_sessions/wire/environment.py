@@ -116,15 +116,16 @@ class Specs:
         )
 
     def _find(self, image: str) -> tuple[str, Spec]:
-        if "/" in image and os.access(os.path.expanduser(image), os.X_OK):
-            return image, _Interpreter(os.path.abspath(os.path.expanduser(image)))
+        path = os.path.abspath(os.path.expanduser(image))
+        if "/" in image and os.path.isfile(path) and os.access(path, os.X_OK):
+            return path, _Interpreter(path)
         for name, spec in self._found.items():
             if image == name or image in self._aliases(name, spec):
                 return name, spec
         known = sorted({alias for name, spec in self._found.items() for alias in (name, *self._aliases(name, spec))})
         nearest = difflib.get_close_matches(image, known, n=1, cutoff=0.3)
         hint = f"The nearest is '{nearest[0]}'. " if nearest else ""
-        hint += f"There are: {', '.join(sorted(self._found)) or 'none'}." 
+        hint += f"There are: {', '.join(sorted(self._found)) or 'none'}."
         raise UnknownImage(f"image: there is no environment '{image}' here.", hint=hint, field="image")
 
     def _aliases(self, name: str, spec: Spec) -> list[str]:

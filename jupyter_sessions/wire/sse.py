@@ -6,13 +6,17 @@ name of the last event.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 KEEP_ALIVE = b": keep-alive\n\n"
+KEEP_ALIVE_SECONDS = 8.0
 CLOSE = "server_close"
+
+T = TypeVar("T")
 
 
 class ServerEvent(msgspec.Struct, frozen=True):
@@ -46,3 +50,27 @@ async def parse(lines: AsyncIterator[str]) -> AsyncIterator[ServerEvent]:
             if name == CLOSE:
                 return
             name, data = "message", []
+
+
+class Patient(Generic[T]):
+    """Items of a source, waited for in pieces: no item is lost when one does not come in time."""
+
+    def __init__(self, source: AsyncIterator[T]) -> None:
+        self._source = source
+        self._coming: asyncio.Future[T] | None = None
+
+    async def next(self, seconds: float) -> T | None:
+        """The next item, None if there is none within that time. Errors: StopAsyncIteration at the end."""
+        if self._coming is None:
+            self._coming = asyncio.ensure_future(anext(self._source))
+        done, _ = await asyncio.wait({self._coming}, timeout=seconds)
+        if not done:
+            return None
+        coming, self._coming = self._coming, None
+        return coming.result()
+
+    async def close(self) -> None:
+        """Want no more."""
+        if self._coming is not None:
+            self._coming.cancel()
+            await asyncio.wait({self._coming})

@@ -11,6 +11,12 @@ def open_panel(page: Page) -> None:
     page.get_by_role("button", name="New session").first.wait_for()
 
 
+def new_notebook(page: Page) -> None:
+    """Open a notebook from the launcher, and wait until its kernel is there."""
+    page.locator(".jp-LauncherCard[data-category=Notebook]").first.click()
+    page.get_by_text("(ipykernel) | Idle").wait_for()
+
+
 def row(page: Page, name: str) -> Locator:
     """A session's row in the panel."""
     return page.locator(f"[data-session-name='{name}']").first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import open_panel, row, run_cell
+from tests.browser.steps import new_notebook, open_panel, row, run_cell
 
 PICTURE = """%%session from-magic
 import base64, time
@@ -18,7 +18,7 @@ display(Image(base64.b64decode(pixel), format="png"))
 
 def test_create_ps_run_and_rm(page: Page) -> None:
     open_panel(page)
-    page.locator(".jp-LauncherCard[data-category=Notebook]").first.click()
+    new_notebook(page)
     run_cell(page, "%load_ext jupyter_sessions", output=False)
     made = run_cell(page, "%session create python --cpu 1 --mem 512m --name from-magic")
     expect(made).to_contain_text("from-magic is RUNNING: python3 · 1 CPU · 512 MiB")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import open_panel, row, run_cell
+from tests.browser.steps import new_notebook, open_panel, row, run_cell
 
 
 def test_a_session_from_the_form_to_its_end(page: Page) -> None:
@@ -26,7 +26,7 @@ def test_a_session_from_the_form_to_its_end(page: Page) -> None:
     inner = opened.value
     inner.get_by_role("tab", name="Launcher").wait_for(timeout=60_000)
     assert "/jupyter-sessions/services/local/" in inner.url
-    inner.locator(".jp-LauncherCard[data-category=Notebook]").first.click()
+    new_notebook(inner)
     shown = run_cell(inner, "import os; print(os.environ['BACKENDAI_SESSION_NAME'], 6 * 7)")
     expect(shown).to_have_text("from-form 42")
     inner.close()

@@ -25,8 +25,11 @@ from jupyter_sessions.model import (
     parse_statuses,
 )
 from jupyter_sessions.wire.signing import Keypair
+from jupyter_sessions.wire.sse import Patient, ServerEvent
 
 PAGE = 100
+_EVENT_SECONDS = 3600.0
+_BURST_SECONDS = 0.02
 _LIST = """query($limit: Int!, $offset: Int!, $status: String) {
   compute_session_list(limit: $limit, offset: $offset, status: $status) { items { %s } total_count }
 }"""
@@ -71,7 +74,7 @@ class BackendAI(Backend):
         wanted = query.limit
         while True:
             size = self.page_size if wanted is None else min(self.page_size, wanted - len(rows))
-            variables = {"limit": size, "offset": query.offset + len(rows), "status": _statuses(query.status)}
+            variables: dict[str, object] = {"limit": size, "offset": query.offset + len(rows), "status": _statuses(query.status)}
             data = await client.query(_LIST % (convert.LIST_FIELDS + self.more_fields), variables)
             page = data["compute_session_list"]
             rows += [convert.session_of(item, self.name) for item in page["items"]]
@@ -160,11 +163,21 @@ class BackendAI(Backend):
         """Rows as their events come; first all that live."""
         client = await self.client()
         async with client.events({"sessionName": "*", "scope": "*"}) as events:
-            yield await self.list(Query())
-            async for event in events:
-                id = _session_id(event.data)
-                if id:
-                    yield [await self.get(id)]
+            live = {row.id: row for row in await self.list(Query())}
+            yield [*live.values()]
+            async for uids in _bursts(events):
+                rows = [row for uid in uids if (row := await self._after_event(uid, live.get(uid)))]
+                live |= {row.id: row for row in rows}
+                for row in rows:
+                    if not row.live:
+                        live.pop(row.id)
+                yield rows
+
+    async def _after_event(self, uid: str, known: SessionInfo | None) -> SessionInfo | None:
+        try:
+            return await self.get(uid)
+        except SessionNotFound:
+            return await self.after_end(known) if known else None
 
     async def close(self) -> None:
         """Close connections."""
@@ -198,8 +211,29 @@ def _reply(result: dict[str, Any]) -> dict[str, Any]:
     return {"status": "error", "ename": "CellFailed", "evalue": why, "traceback": [why]}
 
 
-def _session_id(data: str) -> str:
+async def _bursts(events: AsyncIterator[ServerEvent]) -> AsyncIterator[builtins.list[str]]:
+    """The ids of sessions with events; those that come together are given together, each once."""
+    coming = Patient(events)
+    ended = False
     try:
-        return str(msgspec.json.decode(data).get("sessionId") or "")
+        while not ended:
+            uids = dict[str, None]()
+            wait = _EVENT_SECONDS
+            try:
+                while (event := await coming.next(wait)) is not None:
+                    uids |= dict.fromkeys(_session_ids(event.data))
+                    wait = _BURST_SECONDS
+            except StopAsyncIteration:
+                ended = True
+            if uids:
+                yield [*uids]
+    finally:
+        await coming.close()
+
+
+def _session_ids(data: str) -> builtins.list[str]:
+    try:
+        uid = msgspec.json.decode(data).get("sessionId")
     except (msgspec.DecodeError, AttributeError):
-        return ""
+        return []
+    return [str(uid)] if uid else []

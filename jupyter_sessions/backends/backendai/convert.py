@@ -12,15 +12,34 @@ from typing import Any
 
 import msgspec
 
+from jupyter_sessions.errors import NotSupported
 from jupyter_sessions.model import Amount, Container, Service, SessionInfo, SessionSpec, format_slots
 
 _TEXTS = (
-    "status_data status_history result architecture registry main_kernel_id tag startup_command cluster_mode "
-    "domain_name group_name group_id user_id user_email access_key"
-).split()
-_LOCAL = "cwd environ limits survives exit_code age cpu_credit_used".split()
+    "status_data",
+    "status_history",
+    "result",
+    "architecture",
+    "registry",
+    "main_kernel_id",
+    "tag",
+    "startup_command",
+    "cluster_mode",
+    "domain_name",
+    "group_name",
+    "group_id",
+    "user_id",
+    "user_email",
+    "access_key",
+)
+_LOCAL = ("cwd", "environ", "limits", "survives", "exit_code", "age", "cpu_credit_used")
 _CONTAINER = (
     "id role hostname cluster_role cluster_hostname status status_info container_id agent occupied_slots live_stat last_stat"
+)
+_UNSENT = (
+    ("replicas", "several sessions in one request", 1),
+    ("idle_timeout", "an idle timeout", 0),
+    ("time_limit", "a time limit", 0),
 )
 LIST_FIELDS = (
     "id name type image tag status status_info status_changed created_at terminated_at result "
@@ -35,7 +54,13 @@ INFO_FIELDS = (
 
 
 def create_body(spec: SessionSpec, launch: object = None) -> dict[str, Any]:
-    """The body of a create request, in the spelling that managers from 23.09 on understand."""
+    """The body of a create request, in the spelling that managers from 23.09 on understand.
+
+    Errors: NotSupported for what cannot be asked of a manager.
+    """
+    for field, words, default in _UNSENT:
+        if getattr(spec, field) not in (None, default):
+            raise NotSupported(f"{field}: {spec.backend} does not take {words}.", hint="Leave it out.", field=field)
     config: dict[str, Any] = {
         "environ": spec.environ,
         "resources": {key: str(value) for key, value in spec.resources.items() if value is not None},
@@ -81,17 +106,17 @@ def session_of(item: dict[str, Any], backend: str) -> SessionInfo:
     for name in ("status_data", "status_history"):
         if name in more:
             more[name] = _json(more[name]) or {}
-    id = str(item["id"])
+    uid = str(item["id"])
     return SessionInfo(
         backend=backend,
-        id=id,
+        id=uid,
         name=str(item.get("name") or ""),
         image=str(item.get("image") or ""),
         type=str(item.get("type") or "interactive").lower(),
         status=str(item.get("status") or ""),
         status_info=str(item.get("status_info") or ""),
         resources=requested,
-        services=_services(item, backend, id),
+        services=_services(item, backend, uid),
         created_at=_time(item.get("created_at")),
         status_changed=_time(item.get("status_changed")),
         scheduled_at=_time(item.get("scheduled_at")),

@@ -70,7 +70,7 @@ class ManagerClient:
     async def query(self, text: str, variables: dict[str, object]) -> dict[str, Any]:
         """The data of a GraphQL query. Errors: as `request`; InvalidRequest for what the query did wrong."""
         answer = await self.request("POST", "/admin/gql", json={"query": text, "variables": variables})
-        if not isinstance(answer, dict) or "data" not in answer and "errors" not in answer:
+        if not isinstance(answer, dict) or not answer.keys() & {"data", "errors"}:
             raise errors.BadAnswer(f"{self._who} answered a query with something that is no answer.")
         if problems := answer.get("errors"):
             raise errors.InvalidRequest("; ".join(str(problem.get("message")) for problem in problems))

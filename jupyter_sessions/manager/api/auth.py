@@ -31,7 +31,10 @@ _OPEN = frozenset({"/"})
 async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuses what is not signed by a key of this manager."""
     if request.path not in _OPEN:
-        request[ACCESS_KEY] = _verify(request, request.app[STORE])
+        try:
+            request[ACCESS_KEY] = _verify(request, request.app[STORE])
+        except UnicodeError:
+            raise BadAuthParams("The request's headers hold bytes that are no text.") from None
     return await handler(request)
 
 
@@ -59,7 +62,8 @@ def _verify(request: web.Request, store: Store) -> str:
             version=candidate,
             version_header=version_header,
         )
-        if hmac.compare_digest(signable.signature(secret, claim.algorithm), claim.signature):
+        expected = signable.signature(secret, claim.algorithm)
+        if hmac.compare_digest(expected.encode(), claim.signature.encode()):
             return claim.access_key
     raise Unauthorized("Signature mismatch")
 

@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from jupyter_sessions.errors import InvalidRequest
-from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, find
+from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, find, read_object
 from jupyter_sessions.manager.kernel import KernelLink, Message, Run
 
 HOLD_SECONDS = 2.0
@@ -138,7 +138,7 @@ async def start_service(request: web.Request) -> web.Response:
     """
     body = await body_of(request)
     name = str(body.get("app") or body.get("service") or "")
-    arguments = msgspec.json.decode(body.get("arguments") or "{}")
+    arguments = read_object(str(body.get("arguments") or ""), "arguments")
     guardian = request.app[SESSIONS].guardian(find(request))
     socket = await guardian.start_service(name, str(arguments.get("base_url") or "/"))
     return answer({"token": "", "wsproxy_addr": f"unix://{socket}"})

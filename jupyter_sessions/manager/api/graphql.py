@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 from graphql import GraphQLError, GraphQLResolveInfo, GraphQLSchema, build_schema, graphql_sync
 
+from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api.auth import ACCESS_KEY
 from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, container_id, service_ports
 from jupyter_sessions.manager.record import Record
@@ -33,16 +34,23 @@ class Context(msgspec.Struct, frozen=True):
 async def graphql(request: web.Request) -> web.Response:
     """Answer a query with ``{"data", "errors"?}``, always with status 200."""
     body = await body_of(request)
+    variables = body.get("variables") or {}
+    if not isinstance(variables, dict):
+        raise InvalidRequest("variables: this must be an object.", field="variables")
     context = Context(request.app[SESSIONS], request[ACCESS_KEY])
-    result = graphql_sync(
-        schema(),
-        str(body.get("query", "")),
-        root_value=None,
-        context_value=context,
-        variable_values=body.get("variables") or {},
-        operation_name=body.get("operation_name") or body.get("operationName"),
-        field_resolver=_resolve,
-    )
+    name = body.get("operation_name") or body.get("operationName")
+    try:
+        result = graphql_sync(
+            schema(),
+            str(body.get("query", "")),
+            root_value=None,
+            context_value=context,
+            variable_values=variables,
+            operation_name=None if name is None else str(name),
+            field_resolver=_resolve,
+        )
+    except RecursionError:
+        raise InvalidRequest("query: this is nested too deeply.", field="query") from None
     return answer(result.formatted)
 
 
@@ -52,7 +60,7 @@ def schema() -> GraphQLSchema:
     return build_schema(Path(__file__).with_name("schema.graphql").read_text())
 
 
-def _resolve(source: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+def _resolve(source: Any, info: GraphQLResolveInfo[Any], **args: Any) -> Any:
     if isinstance(source, Record):
         return _FIELDS[info.parent_type.name][info.field_name](source)
     if source is None:

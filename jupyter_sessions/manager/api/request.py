@@ -5,6 +5,7 @@ Source: seed 000, and the create handlers of managers 23.09 to 26.8 for aliases 
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -96,7 +97,7 @@ def read_create(body: object) -> CreateRequest:
     chosen = _choose(body, _ALIASES) | _choose(config, _CONFIG)
     if "cluster_size" not in chosen:
         chosen |= _choose(config, {"cluster_size": ("clusterSize", "cluster_size")})
-    chosen["environ"] = {str(k): str(v) for k, v in _object(chosen, "environ").items()}
+    chosen["environ"] = _environ(chosen.get("environ", {}))
     try:
         request = msgspec.convert(chosen, CreateRequest, strict=False)
     except msgspec.ValidationError as error:
@@ -110,11 +111,17 @@ def _choose(source: dict[str, Any], aliases: dict[str, tuple[str, ...]]) -> dict
     return {name: values[0] for name, values in found.items() if values}
 
 
-def _object(chosen: dict[str, Any], field: str) -> dict[str, Any]:
-    value = chosen.get(field, {})
-    if not isinstance(value, dict):
-        raise InvalidRequest(f"{field}: this must be an object.", field=field)
-    return value
+def _environ(given: object) -> dict[str, str]:
+    """Environment variables as text; numbers are taken, too. Errors: InvalidRequest."""
+    if not isinstance(given, dict):
+        raise InvalidRequest("environ: this must be an object.", field="environ")
+    for name, value in given.items():
+        if not name or "=" in name or "\0" in name:
+            hint = "A name is not empty and holds no '='."
+            raise InvalidRequest(f"environ: {name!r} cannot be the name of a variable.", hint=hint, field="environ")
+        if isinstance(value, bool) or not isinstance(value, str | int | float) or "\0" in str(value):
+            raise InvalidRequest(f"environ: the value of {name} is no text.", field="environ")
+    return {name: str(value) for name, value in given.items()}
 
 
 def _invalid(error: msgspec.ValidationError) -> InvalidRequest:
@@ -124,6 +131,10 @@ def _invalid(error: msgspec.ValidationError) -> InvalidRequest:
 
 
 def _refuse(request: CreateRequest) -> None:
+    if not 0 <= request.max_wait_seconds < math.inf:
+        raise InvalidRequest("maxWaitSeconds: this must be 0 or more.", hint="0 waits for ever.", field="maxWaitSeconds")
+    if request.launch is not None:
+        _check_launch(request.launch)
     if request.type != "interactive":
         raise NotSupported(f"type: this machine does not run {request.type} sessions.", hint="Use interactive.", field="type")
     if request.cluster_size != 1:
@@ -135,3 +146,10 @@ def _refuse(request: CreateRequest) -> None:
         if getattr(request, field) != "default":
             value = getattr(request, field)
             raise InvalidRequest(f"{field}: there is no {field} '{value}'.", hint="There is: default.", field=field)
+
+
+def _check_launch(launch: Launch) -> None:
+    _environ(launch.env)
+    texts = [launch.cwd, *launch.argv, *(part for command in launch.services.values() for part in command)]
+    if not all(launch.argv[:1]) or not launch.argv or any("\0" in text for text in texts):
+        raise InvalidRequest("launch: this cannot be started.", field="launch")

@@ -194,10 +194,18 @@ def answer(body: object, status: int = 200) -> web.Response:
     return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")
 
 
-async def body_of(request: web.Request) -> Any:
-    """The JSON body of a request; {} if there is none. Errors: InvalidRequest."""
-    data = await request.read()
+async def body_of(request: web.Request) -> dict[str, Any]:
+    """The JSON object in the body of a request; {} if there is none. Errors: InvalidRequest."""
+    return read_object(await request.read())
+
+
+def read_object(text: str | bytes, field: str = "") -> dict[str, Any]:
+    """The JSON object in a text, {} if it is empty. Errors: InvalidRequest."""
+    what = f"{field}: this" if field else "The request's body"
     try:
-        return msgspec.json.decode(data) if data else {}
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"The request's body is no JSON: {error}.") from None
+        found = msgspec.json.decode(text) if text else {}
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise InvalidRequest(f"{what} is no JSON: {error}.", field=field) from None
+    if not isinstance(found, dict):
+        raise InvalidRequest(f"{what} must be a JSON object.", field=field)
+    return found

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import NamedTuple
 
 import psutil
 
-LINUX = sys.platform == "linux"
+from jupyter_sessions.wire.identity import LINUX, stat_fields
+
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -37,15 +37,8 @@ def stat(pid: int) -> Stat | None:
 
 
 def _linux_stat(pid: int) -> Stat | None:
-    """Field numbers of proc(5) less 3: the name before them may hold blanks and brackets."""
-    try:
-        text = _read(f"/proc/{pid}/stat")
-    except OSError:
-        return None
-    state, *rest = text.rpartition(")")[2].split()
-    number = [int(field) for field in rest[:19]]
-    # A leader that ended before its other threads shows Z, too, and the process lives on.
-    if state in "XxZ" and number[16] <= 1:
+    number = stat_fields(pid)
+    if number is None:
         return None
     cpu, reaped = (number[10] + number[11]), (number[12] + number[13])
     return Stat(number[0], number[2], _ms(cpu), _ms(reaped), number[18])

@@ -150,6 +150,8 @@ class ServiceHandler(JupyterHandler):
         if status_code == 503:
             self.set_header("Retry-After", str(pages.RELOAD))
         if self.navigates:
+            if isinstance(refusal, NotListening):
+                self.set_status(202)  # On its way: no failure, for a browser to report as one.
             self.set_header("Content-Security-Policy", pages.POLICY)
             self.finish(pages.draw(refusal))
         else:

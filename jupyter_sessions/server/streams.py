@@ -1,0 +1,116 @@
+"""Answers as server-sent events: outputs of a cell, and changes of sessions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from jupyter_server.auth.decorator import authorized
+from tornado import web
+from tornado.iostream import StreamClosedError
+
+from jupyter_sessions.errors import SessionError
+from jupyter_sessions.server.base import BaseHandler
+from jupyter_sessions.service import Batch
+from jupyter_sessions.wire import sse
+
+STREAMS = "jupyter_sessions_streams"
+FIRST_SECONDS = 1.0
+MOST_BEHIND = 1000
+
+Event = tuple[str, object]
+
+
+class Cell(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of an execute request."""
+
+    code: str
+    stdin: bool = False
+
+
+class StreamHandler(BaseHandler):
+    """A handler that answers with server-sent events, until they end or nobody listens."""
+
+    _sending: asyncio.Task[None] | None = None
+
+    async def stream(self, events: sse.Patient[Event], first: Event | None = None) -> None:
+        """Send the head of the answer, and then every event as it comes."""
+        self.set_header("Content-Type", "text/event-stream")
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("X-Accel-Buffering", "no")
+        self._sending = asyncio.create_task(self._send_all(events, first))
+        streams: set[asyncio.Task[None]] = self.settings[STREAMS]
+        streams.add(self._sending)
+        await asyncio.wait({self._sending})
+        streams.discard(self._sending)
+        await events.close()
+        if not self._sending.cancelled():
+            self._sending.result()
+
+    async def _send_all(self, events: sse.Patient[Event], first: Event | None) -> None:
+        event = first
+        try:
+            while True:
+                self.write(sse.frame(*event) if event else sse.KEEP_ALIVE)
+                await self.flush()
+                event = await events.next(sse.KEEP_ALIVE_SECONDS)
+        except StopAsyncIteration:
+            self.write(sse.frame(sse.CLOSE, {}))
+        except SessionError as error:
+            self.write(sse.frame("error", error.to_wire()))
+            self.write(sse.frame(sse.CLOSE, {}))
+        except StreamClosedError:
+            return
+
+    def on_connection_close(self) -> None:
+        """Nobody listens any more."""
+        if self._sending is not None:
+            self._sending.cancel()
+        super().on_connection_close()
+
+    def finish(self, *args: Any, **kwargs: Any) -> asyncio.Future[None]:
+        """End the answer, whose head has been sent if it was a stream."""
+        if self._sending is not None:
+            kwargs["set_content_type"] = "text/event-stream"
+        return super().finish(*args, **kwargs)
+
+
+class ExecuteHandler(StreamHandler):
+    """Runs code in a session."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, backend: str, id: str) -> None:
+        """Run it; every message as an `output` event, an error after the beginning as an `error` event."""
+        cell = self.read(Cell)
+        events = sse.Patient(self._outputs(backend, id, cell))
+        first = await events.next(FIRST_SECONDS)
+        await self.stream(events, first)
+
+    async def _outputs(self, backend: str, id: str, cell: Cell) -> AsyncIterator[Event]:
+        async for output in self.service.execute(backend, id, cell.code, stdin=cell.stdin):
+            yield "output", output
+
+
+class EventsHandler(StreamHandler):
+    """Changes of sessions, for clients that are no browser."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Follow: `hello` with epoch and revision, then every batch."""
+        feed = self.service.feed
+        batches: asyncio.Queue[Batch] = asyncio.Queue()
+        stop = feed.listen(batches.put_nowait)
+        try:
+            await self.stream(sse.Patient(_changes(batches)), ("hello", {"epoch": feed.epoch, "rev": feed.rev}))
+        finally:
+            stop()
+
+
+async def _changes(batches: asyncio.Queue[Batch]) -> AsyncIterator[Event]:
+    """Batches, up to the moment when the listener is far behind: it must read the list again."""
+    while batches.qsize() < MOST_BEHIND:
+        yield "sessions", await batches.get()

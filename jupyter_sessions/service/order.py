@@ -1,0 +1,46 @@
+"""In which order sessions are listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.model import SessionInfo
+
+NEWEST = "-status_changed"
+
+
+def check_fields(names: list[str], parameter: str) -> None:
+    """Errors: InvalidRequest listing the fields of a session, for a name that is none."""
+    known = SessionInfo.__struct_fields__
+    for name in names:
+        if name not in known:
+            raise InvalidRequest(
+                f"{parameter}: a session has no field '{name}'.",
+                hint=f"There are: {', '.join(known)}.",
+                field=parameter,
+            )
+
+
+def ordering(order: str) -> Callable[[list[SessionInfo]], list[SessionInfo]]:
+    """A sort by a field of sessions, backwards with a "-" before its name; rows without it come last.
+
+    Ties are in the order of ids. Errors: InvalidRequest for an unknown field.
+    """
+    field = order.removeprefix("-")
+    check_fields([field], "order")
+
+    def sort(rows: list[SessionInfo]) -> list[SessionInfo]:
+        rows = sorted(rows, key=lambda row: row.id)
+        has = [row for row in rows if getattr(row, field) is not None]
+        has.sort(key=lambda row: _key(getattr(row, field)), reverse=order.startswith("-"))
+        return has + [row for row in rows if getattr(row, field) is None]
+
+    return sort
+
+
+def _key(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.casefold()
+    return str(value) if isinstance(value, dict | list) else value

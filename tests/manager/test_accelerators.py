@@ -1,0 +1,111 @@
+"""GPUs are handed out one to one, and come back whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from jupyter_sessions.errors import InvalidRequest, NotEnough
+from jupyter_sessions.model import SessionInfo
+from jupyter_sessions.service import Service
+from tests.manager.test_starting import configure
+from tests.manager.world import ask, ended, kernels, kill_manager, reach, run, says, until
+
+pytestmark = pytest.mark.asyncio
+
+ONE = {"cuda.device": 1}
+LOOK = "import os; print(os.environ.get('CUDA_VISIBLE_DEVICES'))"
+
+
+@pytest.fixture
+def _two_gpus(state: Path) -> None:
+    configure(state, gpus=["GPU-a", "GPU-b"])
+
+
+async def kill_kernel(service: Service, row: SessionInfo) -> None:
+    os.kill(int(await says(service, row, "import os; print(os.getpid())")), signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("_two_gpus")
+async def test_each_session_sees_its_own(service: Service) -> None:
+    one, two, none = await asyncio.gather(
+        run(service, "gpu-1", resources=ONE), run(service, "gpu-2", resources=ONE), run(service, "plain")
+    )
+    seen = [await says(service, row, LOOK) for row in (one, two, none)]
+    assert sorted(seen) == ["", "GPU-a", "GPU-b"]
+    assert {*seen[:2]} == {"GPU-a", "GPU-b"}
+    assert (await service.get("local", one.id)).extra == {"gpus": [seen[0]]}
+    capacity = await service.backend("local").capacity()
+    assert (capacity["cuda.device"].total, capacity["cuda.device"].free) == ("2", "0")
+
+    third = await ask(service, "gpu-3", resources=ONE)
+    fourth = await ask(service, "gpu-4", resources=ONE)
+    assert (third.status, third.status_info) == ("PENDING", "waiting for 1 GPU (0 free)")
+    assert (fourth.status, fourth.status_info) == ("PENDING", "waiting for 1 GPU (0 free), 2nd in the queue")
+    await kill_kernel(service, one)  # Its GPU is free again, and goes to the one that waits longest.
+    third = await reach(service, third, "RUNNING")
+    assert await says(service, third, LOOK) == seen[0]
+    fourth = await service.get("local", fourth.id)
+    assert (fourth.status, fourth.status_info) == ("PENDING", "waiting for 1 GPU (0 free)")
+    await service.destroy("local", two.id)
+    fourth = await reach(service, fourth, "RUNNING")
+    assert await says(service, fourth, LOOK) == seen[1]
+
+
+@pytest.mark.usefixtures("_two_gpus")
+async def test_free_again_when_both_manager_and_session_died(service: Service) -> None:
+    dies, lives = await asyncio.gather(
+        run(service, "dies", resources=ONE), run(service, "lives", resources=ONE)
+    )
+    held = await says(service, dies, LOOK)
+    kept = await says(service, lives, LOOK)
+    pid = int(await says(service, dies, "import os; print(os.getpid())"))
+    await kill_manager()
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: not kernels(dies))
+    both = await ask(service, "wants-both", resources={"cuda.device": 2})
+    again = await ask(service, "again", resources=ONE)
+    assert (both.status, again.status) == ("PENDING", "PENDING")
+    assert await says(service, lives, LOOK) == kept
+    await service.destroy("local", both.id)
+    again = await reach(service, again, "RUNNING")
+    assert await says(service, again, LOOK) == held
+    await ended(service, dies)
+
+
+@pytest.mark.usefixtures("_two_gpus")
+async def test_both_to_one_session_and_more_than_there_are(service: Service) -> None:
+    row = await run(service, "both", resources={"cuda.devices": 2})
+    assert await says(service, row, LOOK) == "GPU-a,GPU-b"
+    for amount, error in (("3", NotEnough), ("0.5", InvalidRequest)):
+        with pytest.raises(error):
+            await ask(service, "more", resources={"cuda.device": amount})
+    assert len((await service.list(status="all")).sessions) == 1
+
+
+async def test_the_most_that_sessions_may_have(state: Path, service: Service) -> None:
+    configure(
+        state,
+        gpus=["GPU-a", "GPU-b"],
+        max_resources={"cpu": 1, "mem": "1g", "cuda.device": 1, "tpu.device": 8},
+        max_sessions=1,
+    )
+    capacity = await service.backend("local").capacity()
+    assert {name: amount.total for name, amount in capacity.items()} == {"cpu": "1", "mem": "1g", "cuda.device": "1"}
+    for name, amount in {"cpu": 2, "mem": "2g", "cuda.device": 2}.items():
+        with pytest.raises(NotEnough, match="but this machine has 1"):
+            await ask(service, "more", resources={name: amount})
+    row = await run(service, "one-gpu", resources=ONE)
+    assert await says(service, row, LOOK) == "GPU-a"
+    second = await ask(service, "second")
+    assert second.status_info == "waiting for another session to end"
+
+
+async def test_none_for_sessions(state: Path, service: Service) -> None:
+    configure(state, gpus=["GPU-a"], max_resources={"cuda.device": 0})
+    with pytest.raises(NotEnough, match="1 GPU asked for, but this machine has none"):
+        await ask(service, "gpu-1", resources=ONE)

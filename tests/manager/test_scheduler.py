@@ -1,0 +1,173 @@
+"""Who starts, who waits and what for. Pure: nothing runs here."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_sessions.errors import InvalidRequest, NotEnough
+from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.scheduler import Capacity, Decision, decide
+from jupyter_sessions.model import GPU_SLOT
+from tests.manager.records import make_record
+
+GIB = 1024**3
+
+
+def machine(cpu: int = 4, mem: int = 8, gpus: int = 2, max_sessions: int = 0) -> Capacity:
+    names = [f"GPU-{number}" for number in range(gpus)]
+    slots = {"cpu": Decimal(cpu), "mem": Decimal(mem * GIB), GPU_SLOT: Decimal(gpus)}
+    return Capacity(slots, names, max_sessions)
+
+
+def running(name: str, gpus: list[str] | None = None, **slots: int | str) -> Record:
+    record = make_record(name, **slots, **({"cuda_device": len(gpus)} if gpus else {}))
+    record.move("PREPARING")
+    record.gpus = gpus or []
+    return record
+
+
+def started(decisions: list[Decision]) -> list[bool]:
+    return [decision.start for decision in decisions]
+
+
+def reasons(decisions: list[Decision]) -> list[str]:
+    return [decision.reason for decision in decisions]
+
+
+def test_what_fits_starts_in_order() -> None:
+    decisions = decide(machine(cpu=3), [make_record(f"run-{number}") for number in range(4)], [])
+    assert started(decisions) == [True, True, True, False]
+    assert decisions[3].reason == "waiting for 1 CPU (0 free)"
+
+
+def test_first_come_first_served_for_a_slot() -> None:
+    """A small one must not slip past a big one that waits for the same slot."""
+    decisions = decide(machine(), [make_record("big", cpu=4), make_record("small")], [running("old", cpu=2)])
+    assert started(decisions) == [False, False]
+    assert reasons(decisions) == ["waiting for 4 CPU (2 free)", "waiting for 1 CPU (2 free), 2nd in the queue"]
+
+
+def test_who_does_not_contend_may_overtake() -> None:
+    holding = [running("one", ["GPU-0"]), running("two", ["GPU-1"])]
+    pending = [make_record("gpu-a", cuda_device=1), make_record("plain"), make_record("gpu-b", cuda_device=1)]
+    decisions = decide(machine(), pending, holding)
+    assert started(decisions) == [False, True, False]
+    assert decisions[0].reason == "waiting for 1 GPU (0 free)"
+    assert decisions[2].reason == "waiting for 1 GPU (0 free), 2nd in the queue"
+
+
+def test_nobody_starves() -> None:
+    """Small ones that come for ever do not keep a big one from its turn."""
+    holding = [running(f"old-{number}") for number in range(4)]
+    big = make_record("big", cpu=4)
+    for round_ in range(4):
+        decisions = decide(machine(), [big, make_record(f"new-{round_}")], holding)
+        assert not any(started(decisions))
+        holding.pop()
+    assert started(decide(machine(), [big, make_record("last")], holding)) == [True, False]
+
+
+def test_all_that_it_lacks_is_said() -> None:
+    decisions = decide(machine(mem=2), [make_record("big", cpu=2, mem=2 * GIB)], [running("old", cpu=3)])
+    assert decisions[0].reason == "waiting for 2 CPU (1 free) and 2 GiB (1.5 GiB free)"
+
+
+def test_ordinals() -> None:
+    pending = [make_record(f"wait-{number}", cpu=4) for number in range(23)]
+    found = [reason.rpartition(", ")[2] for reason in reasons(decide(machine(), pending, [running("old")]))]
+    assert found[1:4] == ["2nd in the queue", "3rd in the queue", "4th in the queue"]
+    assert (found[10], found[20], found[21]) == ("11th in the queue", "21st in the queue", "22nd in the queue")
+
+
+def test_a_most_number_of_sessions() -> None:
+    pending = [make_record(f"run-{number}") for number in range(3)]
+    decisions = decide(machine(max_sessions=2), pending, [running("old")])
+    assert started(decisions) == [True, False, False]
+    assert decisions[1].reason == "waiting for another session to end"
+    assert decisions[2].reason == "waiting for another session to end, 2nd in the queue"
+
+
+def test_no_session_more_than_there_may_be_when_the_limit_was_lowered() -> None:
+    holding = [running("one"), running("two")]
+    assert started(decide(machine(max_sessions=1), [make_record("new")], holding)) == [False]
+
+
+def test_gpus_go_to_one_session_each() -> None:
+    pending = [make_record(f"gpu-{number}", cuda_device=1) for number in range(2)]
+    assert [d.gpus for d in decide(machine(), pending, [])] == [["GPU-0"], ["GPU-1"]]
+    assert decide(machine(), pending, [running("old", ["GPU-0"])])[0].gpus == ["GPU-1"]
+
+
+def test_a_machine_that_became_smaller_does_not_stop_the_queue() -> None:
+    decisions = decide(machine(cpu=2), [make_record("big", cpu=8), make_record("small")], [])
+    assert started(decisions) == [False, True]
+    assert decisions[0].reason == "waiting for 8 CPU (this machine has 2)"
+
+
+@pytest.mark.parametrize(
+    ("slots", "error", "says"),
+    [
+        ({"cpu": 5}, NotEnough, "5 CPU asked for, but this machine has 4 CPU."),
+        ({"mem": 9 * GIB}, NotEnough, "9 GiB asked for, but this machine has 8 GiB."),
+        ({"cuda_device": 3}, NotEnough, "3 GPU asked for, but this machine has 2 GPU."),
+        ({"cuda_device": "0.5"}, InvalidRequest, "a part of a GPU cannot be had here"),
+        ({"mem": 1024**2}, InvalidRequest, "Ask for at least 64 MiB."),
+        ({"cpu": "0.001"}, InvalidRequest, "Ask for at least 0.01 CPU."),
+        ({"tpu_device": 1}, InvalidRequest, "'tpu.device' is no resource of this machine. There are: cpu, "),
+    ],
+)
+def test_what_can_never_be_had_is_refused(
+    slots: dict[str, int | str], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error) as caught:
+        machine().check(make_record("big", **slots).slots)
+    assert says in str(caught.value)
+
+
+def test_a_gpu_where_there_is_none() -> None:
+    with pytest.raises(NotEnough, match="1 GPU asked for, but this machine has none. Available at most: 4 CPU, 8 GiB"):
+        machine(gpus=0).check(make_record("gpu", cuda_device=1).slots)
+
+
+ASKED = st.fixed_dictionaries(
+    {"cpu": st.sampled_from(["0.25", "1", "2", "5"]), "mem": st.integers(1, 12), "gpu": st.integers(0, 3)}
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    asked=st.lists(ASKED, max_size=12),
+    ends=st.lists(st.integers(0, 11), max_size=12),
+    max_sessions=st.integers(0, 4),
+)
+def test_never_over_capacity_and_no_gpu_twice(
+    asked: list[dict[str, int | str]], ends: list[int], max_sessions: int
+) -> None:
+    """Sessions come, and end in any order; whatever can ever run, in the end has run."""
+    capacity = machine(max_sessions=max_sessions)
+    pending = [
+        make_record(f"run-{n}", cpu=one["cpu"], mem=int(one["mem"]) * GIB, cuda_device=one["gpu"])
+        for n, one in enumerate(asked)
+    ]
+    holding: list[Record] = []
+    for end in [*ends, *[0] * len(pending)]:
+        for decision in decide(capacity, list(pending), list(holding)):
+            assert decision.start != bool(decision.reason)
+            if decision.start:
+                record = next(record for record in pending if record.id == decision.id)
+                assert len(decision.gpus) == record.slots[GPU_SLOT]
+                record.gpus = decision.gpus
+                pending.remove(record)
+                holding.append(record)
+        for name, total in capacity.slots.items():
+            assert sum(record.slots[name] for record in holding) <= total
+        gpus = [gpu for record in holding for gpu in record.gpus]
+        assert len(gpus) == len(set(gpus))
+        assert not max_sessions or len(holding) <= max_sessions
+        if holding:
+            holding.pop(end % len(holding))
+    assert all(any(r.slots[name] > total for name, total in capacity.slots.items()) for r in pending)

@@ -1,0 +1,184 @@
+"""What tests of the whole manager do: make sessions, run code in them, kill, wait, look at processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import psutil
+
+from jupyter_sessions.backends import local
+from jupyter_sessions.manager.runtime.limits import cgroup
+from jupyter_sessions.model import SessionInfo, SessionSpec
+from jupyter_sessions.service import Service
+from jupyter_sessions.wire.places import Contact
+from jupyter_sessions.wire.signing import headers_for
+
+SMALL = {"cpu": "0.5", "mem": "256m"}
+V5, V8 = "v5.20191215", "v8.20240915"
+
+
+async def until(true: Callable[[], Any], seconds: float = 30) -> Any:
+    """Poll until something holds, and give it; it may be awaitable."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = true()
+        if isinstance(found, Awaitable):
+            found = await found
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"not so within {seconds} s"
+        await asyncio.sleep(0.02)
+
+
+async def ask(service: Service, name: str, **fields: Any) -> SessionInfo:
+    """Ask for a small session."""
+    fields["resources"] = SMALL | fields.get("resources", {})
+    return await service.create(SessionSpec(name=name, **fields))
+
+
+async def reach(service: Service, row: SessionInfo, *statuses: str, seconds: float = 60) -> SessionInfo:
+    """The row, as soon as it is in one of these statuses."""
+    deadline = time.monotonic() + seconds
+    last = await service.get("local", row.id)
+    while last.status not in statuses and last.live and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
+        last = await service.get("local", row.id)
+    assert last.status in statuses, f"{last.name} is {last.status}: {last.status_info}"
+    return last
+
+
+async def run(service: Service, name: str, **fields: Any) -> SessionInfo:
+    """A small session that is running."""
+    return await reach(service, await ask(service, name, **fields), "RUNNING")
+
+
+async def says(service: Service, row: SessionInfo, code: str) -> str:
+    """What code prints in a session."""
+    outputs = [output async for output in service.execute("local", row.id, code)]
+    assert outputs[-1].content["status"] == "ok", outputs[-1].content
+    return "".join(output.content["text"] for output in outputs if output.kind == "stream").strip()
+
+
+async def running(service: Service, name: str) -> str:
+    """The id of a small session that is running."""
+    return (await run(service, name)).id
+
+
+async def statuses(service: Service) -> str:
+    """The live sessions in one line."""
+    return ", ".join(f"{row.name} {row.status}" for row in (await service.list()).sessions)
+
+
+async def output(service: Service, session_id: str, code: str) -> str:
+    """What code prints in a session."""
+    return await says(service, await service.get("local", session_id), code)
+
+
+async def ended(service: Service, row: SessionInfo, seconds: float = 30) -> SessionInfo:
+    """The row of a session once it has ended."""
+    return await reach(service, row, "TERMINATED", "CANCELLED", seconds=seconds)
+
+
+def contact() -> Contact:
+    """How to reach the manager, which must be running."""
+    found = local.find()
+    assert found is not None, "no manager is running"
+    return found
+
+
+async def kill_manager(signum: int = signal.SIGKILL) -> None:
+    """End the manager, and wait until it is gone."""
+    identity = contact().identity
+    os.kill(identity.pid, signum)
+    await until(lambda: not identity.alive())
+
+
+def managers(state: Path) -> list[int]:
+    """The managers of a state folder that are running, by pid."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if "jupyter_sessions.manager" in process.cmdline()[-1:]:
+                environ = process.environ()
+                if environ.get("JUPYTER_SESSIONS_STATE") == str(state):
+                    found.append(process.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+def processes(row: SessionInfo) -> list[int]:
+    """The processes whose command line names a file of a session: kernels, and the parents of all."""
+    return _named(lambda part: f"/{row.id}/" in part)
+
+
+def kernels(row: SessionInfo) -> list[int]:
+    """The kernels of a session; there should be one."""
+    return _named(lambda part: part.endswith(f"/{row.id}/kernel.json"))
+
+
+def _named(is_it: Callable[[str], bool]) -> list[int]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and any(is_it(part) for part in process.cmdline()):
+                found.append(process.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+def groups(row: SessionInfo) -> list[Path]:
+    """The control groups of a session."""
+    tops = {place.top for place in cgroup.own().values()}
+    return [folder for top in tops for folder in top.rglob(f"*{row.id}") if folder.is_dir()]
+
+
+async def nothing_left(row: SessionInfo) -> None:
+    """Wait until no process, control group or socket of a session is there."""
+    await until(lambda: not processes(row))
+    await until(lambda: not groups(row))
+
+
+class Rest:
+    """Speaks to the manager's loopback port as the vendors' clients do."""
+
+    def __init__(self, version: str = V5) -> None:
+        self.contact = contact()
+        self.version = version
+        self.http = httpx.AsyncClient(base_url=self.contact.url, timeout=60, trust_env=False)
+
+    async def __aenter__(self) -> Rest:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.http.aclose()
+
+    def request(self, method: str, target: str, body: object = None) -> httpx.Request:
+        """A signed request."""
+        content = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
+        request = self.http.build_request(
+            method, target, content=content, headers={"Content-Type": "application/json"}
+        )
+        headers = headers_for(
+            self.contact.keypair,
+            method=method,
+            target=request.url.raw_path.decode(),
+            host=request.headers["Host"],
+            content_type="application/json",
+            version=self.version,
+        )
+        request.headers.update(headers)
+        return request
+
+    async def send(self, method: str, target: str, body: object = None) -> httpx.Response:
+        """The answer to a signed request."""
+        return await self.http.send(self.request(method, target, body))

@@ -1,0 +1,170 @@
+"""A Jupyter server with the extension, and one real manager behind all these tests.
+
+* `rest`: asks the server, by default with the server's own token.
+* `extension`: the extension in the server.
+* `machine`: the state folder of the manager, which outlives single tests; their sessions do not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from pytest_jupyter.jupyter_server import *  # noqa: F403
+
+from jupyter_sessions.config import JupyterSessions
+from jupyter_sessions.service import Service
+from jupyter_sessions.wire import sse
+from jupyter_sessions.wire.places import STATE_VARIABLE, place
+from tests.conftest import end_everything
+
+if TYPE_CHECKING:
+    from jupyter_server.serverapp import ServerApp
+
+    from jupyter_sessions.server.app import SessionsExtension
+
+SMALL = {"cpu": 1, "mem": "256m"}
+
+
+class Rest:
+    """The extension's REST API, as a program sees it."""
+
+    def __init__(self, client: httpx.AsyncClient, base_url: str) -> None:
+        self.client = client
+        self.base_url = base_url
+
+    async def ask(self, method: str, path: str, body: Any = None, **options: Any) -> httpx.Response:
+        """One request below our base path; a leading slash in `path` is below the server's."""
+        where = self.base_url + (path[1:] if path.startswith("/") else f"jupyter-sessions/{path}")
+        if body is not None:
+            options["json"] = body
+        return await self.client.request(method, where, **options)
+
+    async def json(self, method: str, path: str, body: Any = None, *, status: int = 200, **options: Any) -> Any:
+        """The JSON of an answer of that status."""
+        response = await self.ask(method, path, body, **options)
+        assert response.status_code == status, response.text
+        assert response.headers["Content-Type"] == "application/json"
+        return response.json() if response.content else None
+
+    async def refused(self, method: str, path: str, body: Any = None, **options: Any) -> tuple[int, dict[str, Any]]:
+        """Status and body of an answer that must be an error of ours: one sentence and what to do."""
+        response = await self.ask(method, path, body, **options)
+        said = response.json()
+        assert {"message", "reason"} <= said.keys() <= {"message", "reason", "hint", "field", "data"}, said
+        assert said["message"].endswith((".", "!", "?")) and "Traceback" not in response.text, said
+        return response.status_code, said
+
+    async def create(self, name: str, **spec: Any) -> dict[str, Any]:
+        """A new session's row."""
+        asked = {"name": name, "image": "python", "resources": SMALL, **spec}
+        return dict(await self.json("POST", "sessions", asked, status=202))
+
+    async def running(self, name: str, **spec: Any) -> dict[str, Any]:
+        """A session that runs."""
+        return await self.until(await self.create(name, **spec), "RUNNING")
+
+    async def until(self, row: dict[str, Any], status: str) -> dict[str, Any]:
+        """Its row, once it has that status."""
+        deadline = time.monotonic() + 30
+        while row["status"] != status:
+            assert time.monotonic() < deadline, row
+            assert row["status"] != "ERROR", row
+            await asyncio.sleep(0.03)
+            row = await self.json("GET", f"sessions/{row['backend']}/{row['id']}")
+        return row
+
+    @asynccontextmanager
+    async def stream(self, method: str, path: str, body: Any = None) -> AsyncIterator[AsyncIterator[sse.ServerEvent]]:
+        """Server-sent events as they come."""
+        where = f"{self.base_url}jupyter-sessions/{path}"
+        async with self.client.stream(method, where, json=body, timeout=20) as response:
+            assert response.status_code == 200, await response.aread()
+            assert response.headers["Content-Type"] == "text/event-stream"
+            yield sse.parse(response.aiter_lines())
+
+    async def run(self, row: dict[str, Any], code: str, **options: Any) -> list[dict[str, Any]]:
+        """All outputs of code, the reply last."""
+        path = f"sessions/{row['backend']}/{row['id']}/execute"
+        async with self.stream("POST", path, {"code": code, **options}) as events:
+            return [event.json() async for event in events if event.name == "output"]
+
+
+@pytest.fixture(scope="session")
+def manager_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The state folder of the manager that all tests here share."""
+    folder = tmp_path_factory.mktemp("machine")
+    yield folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(STATE_VARIABLE, str(folder))
+        asyncio.run(end_everything())
+        shutil.rmtree(place().run_folder(), ignore_errors=True)
+
+
+@pytest.fixture
+def machine(manager_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The state folder; sessions are ended afterwards, the manager stays."""
+    monkeypatch.setenv(STATE_VARIABLE, str(manager_folder))
+    monkeypatch.delenv("JUPYTER_SESSIONS_SERVER", raising=False)
+    yield manager_folder
+    asyncio.run(_end_sessions())
+
+
+async def _end_sessions() -> None:
+    if not place().live_file.exists():
+        return
+    service = Service(JupyterSessions())
+    rows = (await service.list(backend="local")).sessions
+    for row in rows:
+        await service.destroy("local", row.id, forced=True)
+    deadline = time.monotonic() + 20
+    while (await service.list(backend="local")).sessions and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
+    await service.close()
+
+
+@pytest.fixture
+def jupyter_sessions_config() -> dict[str, Any]:
+    """Configuration of the extension; override it."""
+    return {}
+
+
+@pytest.fixture
+def jp_server_config(machine: Path, jupyter_sessions_config: dict[str, Any]) -> dict[str, Any]:
+    """The extension, and nothing else that a test does not need."""
+    return {
+        "ServerApp": {"jpserver_extensions": {"jupyter_sessions": True}},
+        "IdentityProvider": {"token": "the-servers-own-token"},
+        "JupyterSessions": jupyter_sessions_config,
+    }
+
+
+@pytest.fixture
+def extension(jp_serverapp: ServerApp, http_server: object, jp_asyncio_loop: asyncio.AbstractEventLoop) -> SessionsExtension:
+    """The extension, started as the server does it."""
+    jp_asyncio_loop.run_until_complete(jp_serverapp.extension_manager.start_all_extensions())
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_sessions"]
+    return app
+
+
+@pytest.fixture
+def rest(
+    extension: SessionsExtension, jp_serverapp: ServerApp, http_server_port: Any, jp_asyncio_loop: asyncio.AbstractEventLoop
+) -> Iterator[Rest]:
+    """The REST API, with the server's own token."""
+    base_url = f"http://127.0.0.1:{http_server_port[1]}{jp_serverapp.base_url}"
+    headers = {"Authorization": f"token {jp_serverapp.identity_provider.token}"}
+
+    async def make() -> httpx.AsyncClient:
+        return httpx.AsyncClient(headers=headers, timeout=30, trust_env=False)
+
+    client = jp_asyncio_loop.run_until_complete(make())
+    yield Rest(client, base_url)
+    jp_asyncio_loop.run_until_complete(client.aclose())

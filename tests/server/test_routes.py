@@ -1,0 +1,118 @@
+"""Every route, as it should be used."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from jupyter_sessions import __version__
+
+if TYPE_CHECKING:
+    from conftest import Rest
+
+
+async def test_about(rest: Rest) -> None:
+    assert await rest.json("GET", "/jupyter-sessions") == {"version": __version__, "protocol": 1}
+
+
+async def test_a_session_is_a_row_at_once_and_is_seen_to_its_end(rest: Rest) -> None:
+    asked = {"name": "demo", "image": "python", "resources": {"cpu": 1, "mem": "512m"}, "environ": {"PET": "cat"}}
+    started = time.monotonic()
+    response = await rest.ask("POST", "sessions", asked)
+    assert (response.status_code, time.monotonic() - started < 10) == (202, True)
+    row = response.json()
+    assert row["status"] in ("PENDING", "PREPARING") and row["name"] == "demo"
+    assert response.headers["Location"] == f"/a%40b/jupyter-sessions/sessions/local/{row['id']}"
+    assert [listed["id"] for listed in (await rest.json("GET", "sessions"))["sessions"]] == [row["id"]]
+    row = await rest.until(row, "RUNNING")
+    assert (row["image"], row["resources"]) == ("python3", {"cpu": "1", "mem": "512m"})
+    ending = await rest.json("DELETE", f"sessions/local/{row['id']}", status=202)
+    assert ending["status"] == "TERMINATING"
+    ended = await rest.until(ending, "TERMINATED")
+    assert (ended["status_info"], ended["environ"]) == ("user-requested", {"PET": "cat"})
+    assert (await rest.json("GET", "sessions"))["sessions"] == []
+    again = await rest.json("DELETE", f"sessions/local/{row['id']}")
+    assert again["status"] == "TERMINATED"
+
+
+async def test_without_a_name_it_gets_one_and_a_part_of_the_machine(rest: Rest) -> None:
+    row = await rest.json("POST", "sessions", {"image": "python"}, status=202)
+    assert row["name"].startswith("python-") and {"cpu", "mem"} <= row["resources"].keys()
+
+
+async def test_one_that_waits_is_cancelled(rest: Rest) -> None:
+    (local,) = (await rest.json("GET", "backends"))["backends"]
+    all_cpus = {"cpu": local["capacity"]["cpu"]["total"], "mem": "128m"}
+    await rest.create("first", resources=all_cpus)
+    second = await rest.create("second", resources=all_cpus)
+    assert second["status"] == "PENDING" and "waiting for" in second["status_info"]
+    cancelled = await rest.json("DELETE", f"sessions/local/{second['id']}")
+    assert cancelled["status"] == "CANCELLED"
+
+
+async def test_lists_are_filtered_paged_ordered_and_cut(rest: Rest) -> None:
+    names = ["one-a", "two-b", "three-c"]
+    rows = [await rest.create(name, resources={"cpu": "0.1", "mem": "128m"}) for name in names]
+
+    async def listed(query: str) -> list[Any]:
+        return [row["name"] for row in (await rest.json("GET", f"sessions?{query}"))["sessions"]]
+
+    assert await listed("order=name") == ["one-a", "three-c", "two-b"]
+    assert await listed("order=-name&limit=1") == ["two-b"]
+    assert await listed("order=created_at&offset=1&limit=1") == ["two-b"]
+    assert await listed("limit=0") == []
+    assert sorted(await listed("backend=local")) == sorted(names)
+    await rest.json("DELETE", f"sessions/local/{rows[0]['id']}?forced=true", status=202)
+    await rest.until(rows[0], "TERMINATED")
+    assert await listed("order=name") == ["three-c", "two-b"]
+    assert "one-a" in await listed("status=dead")
+    assert set(names) <= set(await listed("status=all"))
+    assert "one-a" in await listed("status=terminated,cancelled")
+    (cut,) = (await rest.json("GET", "sessions?fields=name,tag&order=name&limit=1"))["sessions"]
+    assert cut == {"backend": "local", "id": rows[2]["id"], "name": "three-c"}
+
+
+async def test_a_live_name_with_the_same_image_comes_back(rest: Rest) -> None:
+    first = await rest.create("demo")
+    assert "reused" not in first
+    second = await rest.create("demo")
+    assert (second["id"], second["reused"]) == (first["id"], True)
+
+
+async def test_restart_keeps_all_but_memory_and_rename_keeps_all_but_the_name(rest: Rest) -> None:
+    row = await rest.running("demo")
+    await rest.run(row, "x = 1")
+    path = f"sessions/local/{row['id']}"
+    assert (await rest.json("PATCH", path, {"action": "restart"}))["status"] == "RUNNING"
+    *_, reply = await rest.run(row, "x")
+    assert reply["content"]["ename"] == "NameError"
+    assert (await rest.json("PATCH", path, {"name": "other"}))["name"] == "other"
+    listed = (await rest.json("GET", "sessions"))["sessions"]
+    assert [(row["id"], row["name"]) for row in listed] == [(row["id"], "other")]
+
+
+async def test_backends_tell_what_they_can_and_have(rest: Rest) -> None:
+    answer = await rest.json("GET", "backends")
+    (local,) = answer["backends"]
+    assert answer["default_backend"] == "local" and local["is_default"]
+    assert (local["title"], local["health"]) == ("This machine", {"ok": True, "message": None})
+    assert {"cpu", "mem"} <= local["capacity"].keys() and local["default_resources"].keys() == {"cpu", "mem"}
+    assert "python3" in [image["name"] for image in local["images"]]
+    assert {"restart", "rename", "logs", "execute", "interrupt", "input"} <= set(local["capabilities"])
+    assert local["name_rule"]["message"].startswith("Use 4 to 64")
+
+
+async def test_logs_hold_what_was_printed(rest: Rest) -> None:
+    row = await rest.running("demo")
+    await rest.run(row, "print('as printed')")
+    assert "as printed" in (await rest.json("GET", f"sessions/local/{row['id']}/logs"))["logs"]
+
+
+async def test_working_folders_are_relative_to_the_servers(rest: Rest, jp_root_dir: Any) -> None:
+    (jp_root_dir / "sub").mkdir()
+    at_root = await rest.running("root")
+    below = await rest.running("below", cwd="sub")
+    assert at_root["cwd"] == str(jp_root_dir)
+    assert below["cwd"] == str(jp_root_dir / "sub")
+    first, *_ = await rest.run(below, "import os; print(os.getcwd())")
+    assert first["content"]["text"] == f"{jp_root_dir / 'sub'}\n"

@@ -1,0 +1,169 @@
+"""Where the manager keeps things, and whom those who ask believe."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from jupyter_sessions.errors import SessionError
+from jupyter_sessions.wire.identity import here, identify
+from jupyter_sessions.wire.places import (
+    STATE_VARIABLE,
+    Contact,
+    Place,
+    is_local,
+    place,
+    private_folder,
+    write_private,
+)
+from jupyter_sessions.wire.signing import Keypair
+
+
+def contact(pid: int | None = None, **other: object) -> Contact:
+    identity = identify(pid or os.getpid())
+    assert identity is not None
+    return Contact(
+        identity=msgspec.structs.replace(identity, **other),
+        socket="/tmp/none",
+        url="http://127.0.0.1:1",
+        keypair=Keypair("AKIATEST", "secret"),
+        version="0",
+    )
+
+
+@pytest.fixture
+def where(tmp_path: Path) -> Place:
+    return Place(private_folder(tmp_path / "state"), here())
+
+
+def test_a_manager_that_lives_is_believed(where: Place) -> None:
+    assert where.contact() is None
+    where.write_contact(contact())
+    assert where.contact() == contact()
+    assert stat.S_IMODE(where.contact_file.stat().st_mode) == 0o600
+    assert where.contact_file.name == f"jupyter_sessions-{here().hostname}.json"
+
+
+@pytest.mark.parametrize(
+    "other", [{"start_time": 1}, {"boot_id": "another"}, {"pid_ns": 1}], ids=["reused pid", "reboot", "container"]
+)
+def test_another_process_of_that_pid_is_not(where: Place, other: dict[str, int | str]) -> None:
+    where.write_contact(contact(**other))
+    assert where.contact() is None
+
+
+def test_a_dead_one_is_not(where: Place) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        where.write_contact(contact(child.pid))
+        assert where.contact() is not None
+        child.kill()
+    assert where.contact() is None
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"identity": 1}', b"\xff"])
+def test_nonsense_is_not(where: Place, text: bytes) -> None:
+    write_private(where.contact_file, text)
+    assert where.contact() is None
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_a_file_of_somebody_else_is_not(where: Place) -> None:
+    where.write_contact(contact())
+    os.chown(where.contact_file, 65534, 65534)
+    assert where.contact() is None
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    os.chown(private_folder(tmp_path / "trap"), 65534, 65534)
+    with pytest.raises(SessionError, match="not this user's own"):
+        private_folder(tmp_path / "trap")
+
+
+def test_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "trap").symlink_to(tmp_path / "target")
+    with pytest.raises(SessionError, match="not this user's own"):
+        private_folder(tmp_path / "trap")
+
+
+def test_a_folder_that_others_may_enter_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir(mode=0o755)
+    assert stat.S_IMODE(private_folder(tmp_path / "open").stat().st_mode) == 0o700
+
+
+def test_homes_are_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(STATE_VARIABLE, raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    found = []
+    for name in ("one", "two"):
+        monkeypatch.setenv("HOME", str(tmp_path / name))
+        found.append(place())
+        assert found[-1].folder == tmp_path / name / ".local/state/jupyter_sessions" / here().hostname
+        assert stat.S_IMODE(found[-1].folder.stat().st_mode) == 0o700
+    folders = [where.run_folder() for where in found]
+    assert folders[0] != folders[1]
+    for folder in folders:
+        assert len(str(folder)) < 40, "sockets in it would have too long a path"
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        folder.rmdir()
+
+
+def test_containers_of_one_home_are_apart(where: Place) -> None:
+    other = Place(where.folder, msgspec.structs.replace(here(), pid_ns=1))
+    assert len({where.folder, where.secondary.folder, other.secondary.folder}) == 3
+    folders = [where.run_folder(), other.run_folder()]
+    assert folders[0] != folders[1]
+    for folder in folders:
+        folder.rmdir()
+
+
+MOUNTS = r"""
+22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+30 22 0:40 / /home rw,relatime shared:1 - nfs4 server:/home rw
+31 30 0:41 / /home/local rw,relatime - xfs /dev/vdb rw
+32 22 0:42 / /data\040disk rw - fuse.sshfs user@host:/ rw
+33 22 0:43 / /daten/übung rw - lustre server:/ rw
+34 22 0:44 / /merged rw - fuse.fuse-overlayfs fuse-overlayfs rw
+35 22 0:45 / /bucket rw - fuse.gcsfuse bucket rw
+36 22 0:46 / /over rw - ext4 /dev/vdc rw
+37 36 0:47 / /over rw - cifs //server/share rw
+""".strip()
+
+
+@pytest.mark.parametrize(
+    ("path", "local"),
+    [
+        ("/var/tmp/x", True),
+        ("/home/somebody", False),
+        ("/home/local/somebody", True),
+        ("/homestead", True),
+        ("/data disk/state", False),
+        ("/daten/übung/state", False),
+        ("/merged/root", True),
+        ("/bucket/state", False),
+        ("/over/state", False),
+    ],
+)
+def test_network_file_systems_are_told_from_disks(path: str, local: bool) -> None:
+    assert is_local(Path(path), MOUNTS) is local
+
+
+def test_a_link_to_a_network_file_system(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/home")
+    assert not is_local(tmp_path / "link" / "me", MOUNTS)
+
+
+def test_readers_see_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    write_private(tmp_path / "file", b"old")
+    with (tmp_path / "file").open("rb") as reader:
+        write_private(tmp_path / "file", b"new")
+        assert reader.read() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"new"
