@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from jupyter_core.paths import jupyter_config_path
 from traitlets import Bool, Dict, Float, Int, List, TraitError, Unicode, validate
 from traitlets.config import Config, Configurable
@@ -20,7 +21,7 @@ from traitlets.config.loader import (
 )
 
 from jupyter_sessions.errors import SessionError
-from jupyter_sessions.model import parse_slots
+from jupyter_sessions.model import SessionSpec, parse_slots
 
 CONFIG_NAME = "jupyter_sessions_config"
 _LOADERS: tuple[tuple[str, type[FileConfigLoader]], ...] = (
@@ -68,6 +69,22 @@ class JupyterSessions(Configurable):
             parse_slots(proposal["value"])
         except SessionError as error:
             raise TraitError(f"JupyterSessions.{proposal['trait'].name}: {error}") from error
+        return dict(proposal["value"])
+
+    @validate("presets")
+    def _presets_are_specs(self, proposal: Any) -> dict[str, Any]:
+        for name, preset in proposal["value"].items():
+            try:
+                parse_slots(msgspec.convert(preset, SessionSpec).resources)
+            except (SessionError, msgspec.ValidationError) as error:
+                raise TraitError(f"JupyterSessions.presets: '{name}' is no session's spec: {error}") from error
+        return dict(proposal["value"])
+
+    @validate("backends")
+    def _backends_are_options(self, proposal: Any) -> dict[str, Any]:
+        for name, options in proposal["value"].items():
+            if not isinstance(options, dict):
+                raise TraitError(f"JupyterSessions.backends: '{name}' must be a dict of options with a 'type'.")
         return dict(proposal["value"])
 
 

@@ -2,6 +2,8 @@
 
 * `state`: a state folder of its own, so that nothing touches the user's manager or sessions.
 * `service`: all backends in this process, on that state folder; ends its sessions and manager.
+* `machine`: a state folder whose manager is shared by tests and outlives them; their sessions do not.
+* `toys`: backends of a third party, found as entry points.
 """
 
 from __future__ import annotations
@@ -56,6 +58,48 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield folder
     asyncio.run(end_everything())
     shutil.rmtree(place().run_folder(), ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def manager_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The state folder of the manager that all tests here share."""
+    folder = tmp_path_factory.mktemp("machine")
+    yield folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(STATE_VARIABLE, str(folder))
+        asyncio.run(end_everything())
+        shutil.rmtree(place().run_folder(), ignore_errors=True)
+
+
+@pytest.fixture
+def machine(manager_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The state folder; sessions are ended afterwards, the manager stays."""
+    monkeypatch.setenv(STATE_VARIABLE, str(manager_folder))
+    monkeypatch.delenv("JUPYTER_SESSIONS_SERVER", raising=False)
+    yield manager_folder
+    asyncio.run(_end_sessions())
+
+
+async def _end_sessions() -> None:
+    if not place().live_file.exists():
+        return
+    service = Service(JupyterSessions())
+    rows = (await service.list(backend="local")).sessions
+    for row in rows:
+        await service.destroy("local", row.id, forced=True)
+    deadline = time.monotonic() + 20
+    while (await service.list(backend="local")).sessions and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
+    await service.close()
+
+
+@pytest.fixture
+def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A distribution of third-party backends, good and broken, in a folder on the path."""
+    folder = tmp_path / "site"
+    shutil.copytree(Path(__file__).parent / "resources" / "toys", folder)
+    monkeypatch.syspath_prepend(folder)
+    return folder
 
 
 @pytest_asyncio.fixture

@@ -44,7 +44,7 @@ def parse(words: str | Sequence[str], *, prog: str = "%session") -> argparse.Nam
         raise _unknown_verb(words[0], known, prog)
     if "-h" in words or "--help" in words:
         raise Help(known[words[0]].format_help())
-    return parser.parse_args(words)
+    return known[words[0]].parse_intermixed_args(words[1:])
 
 
 def _unknown_verb(word: str, known: Iterable[str], prog: str) -> InvalidRequest:

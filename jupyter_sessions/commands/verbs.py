@@ -52,11 +52,10 @@ async def create(api: Api, asked: Namespace, say: Say) -> Result:
         tag=asked.tag,
     )
     row = await api.create(spec)
-    if row.reused:
-        say(f"{describe(row)} (reused)")
-    elif asked.enqueue_only:
-        say(describe(row))
-    if not asked.enqueue_only and row.status not in USABLE:
+    waits = not asked.enqueue_only and row.status not in USABLE
+    if row.reused or not waits:
+        say(describe(row) + (" (reused)" if row.reused else ""))
+    if waits:
         await _wait_running(api, row, asked.max_wait, say)
     return Nothing()
 
@@ -217,7 +216,8 @@ def describe(row: SessionInfo) -> str:
     """A session in one line: "demo is RUNNING: python3 · 1 CPU · 512 MiB on this machine"."""
     why = f" ({row.status_info})" if row.status_info else ""
     where = "this machine" if row.backend == "local" else row.backend
-    return plain(f"{row.name} is {row.status}{why}: {row.image} · {resources(row)} on {where}")
+    what = " · ".join(filter(None, (row.image, resources(row))))
+    return plain(f"{row.name} is {row.status}{why}: {what} on {where}")
 
 
 def resources(row: SessionInfo) -> str:

@@ -24,7 +24,7 @@ from jupyter_sessions.manager.scheduler import Capacity
 from jupyter_sessions.manager.sessions import Sessions
 from jupyter_sessions.manager.store import Store
 from jupyter_sessions.model import GPU_SLOT, parse_slots
-from jupyter_sessions.wire.identity import here, identify
+from jupyter_sessions.wire.identity import here, own_identity
 from jupyter_sessions.wire.places import Contact, Place, place
 
 log = logging.getLogger("jupyter_sessions")
@@ -87,9 +87,7 @@ async def manage(where: Place, keep_fd: int) -> None:
     socket = run_folder / "manager.sock"
     socket.unlink(missing_ok=True)
     runner, url = await serve(app, str(socket))
-    identity = identify(os.getpid())
-    assert identity is not None
-    contact = Contact(identity=identity, socket=str(socket), url=url, keypair=store.keypair(), version=__version__)
+    contact = Contact(identity=own_identity(), socket=str(socket), url=url, keypair=store.keypair(), version=__version__)
     where.write_contact(contact)
     log.info("manager %s listens on %s and %s", __version__, socket, url)
     await _until_told(asyncio.create_task(until_idle(app, settings.manager_timeout)))
@@ -128,10 +126,10 @@ def _limits(settings: config.JupyterSessions, key: str, records: Path) -> limits
 
 
 def _mark(file: Path, live: bool) -> None:
-    if live:
-        file.touch()
-    else:
-        file.unlink(missing_ok=True)
+    try:
+        file.touch() if live else file.unlink(missing_ok=True)
+    except OSError as error:
+        log.error("%s: %s", file, error)
 
 
 async def _until_told(idle: asyncio.Task[None]) -> None:

@@ -123,4 +123,5 @@ async def until_idle(app: web.Application, seconds: float) -> None:
     """Return once nothing lives and nobody has spoken for that long."""
     sessions, activity = app[session.SESSIONS], app[ACTIVITY]
     while sessions.in_care or activity.idle_seconds() < seconds:
+        sessions.save()
         await asyncio.sleep(min(seconds, 5.0))

@@ -130,7 +130,7 @@ class Guardian:
 
     async def _attend(self, process: Process) -> None:
         """Be there until the main process is gone, with code running in it as soon as it is ready."""
-        assert self._cage is not None
+        assert self._cage is not None  # noqa: S101
         self._services = Services(self.record, self._cage, self._folder, self._connection.folder, self.environment)
         self.link = KernelLink(self._connection, self.logs.take)
         gone = asyncio.create_task(wait(process))
@@ -148,7 +148,7 @@ class Guardian:
             self.record.cpu_ms_before = self.cpu_ms()
 
     async def _become_ready(self) -> None:
-        assert self.link is not None
+        assert self.link is not None  # noqa: S101
         starting = self.record.status in ("PREPARING", "RESTARTING")
         try:
             # One taken over may be busy for hours before it answers.
@@ -257,7 +257,7 @@ class Guardian:
     async def start_service(self, name: str, base_url: str) -> Path:
         """The socket of a service, started if need be. Errors: NotRunning, NotFound, LaunchError."""
         self.running_link()
-        assert self._services is not None
+        assert self._services is not None  # noqa: S101
         socket = await self._services.start(name, base_url)
         self.record.num_queries += 1
         self._shop.keep(self.record)

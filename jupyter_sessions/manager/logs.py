@@ -37,7 +37,7 @@ class Logs:
         """Keep what the kernel's processes write themselves within bounds, too."""
         with suppress(OSError):
             if self.kernel.stat().st_size > OUTPUT_BYTES:
-                newest = tail(self.kernel)
+                newest = tail(self.kernel, OUTPUT_BYTES // 2)
                 os.truncate(self.kernel, 0)  # They append, so they go on at the new end.
                 with self.kernel.open("a", encoding="utf-8") as file:
                     file.write(newest)

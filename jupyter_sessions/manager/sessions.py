@@ -6,6 +6,7 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.runtime.launch import LaunchError, Process, exit_status, recover
 from jupyter_sessions.manager.runtime.limits import Limits
 from jupyter_sessions.manager.scheduler import Capacity, decide, used
-from jupyter_sessions.manager.store import Store
+from jupyter_sessions.manager.store import Store, StoreError
 from jupyter_sessions.model import NameRule
 from jupyter_sessions.wire.identity import Host
 
@@ -55,6 +56,7 @@ class Sessions:
         self._on_live = on_live
         self._live: dict[str, Record] = {}
         self._guardians: dict[str, Guardian] = {}
+        self._unsaved: dict[str, Record] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Condition()
         self._shop = Workshop(
@@ -62,7 +64,7 @@ class Sessions:
             run_folder=run_folder,
             state_folder=state_folder,
             keep_fds=keep_fds,
-            keep=store.save,
+            keep=self._note,
             changed=self._keep,
             tell=self._tell,
         )
@@ -109,7 +111,7 @@ class Sessions:
         """A session by its full id, live or ended, with its use of CPU as of now."""
         record = self._live.get(id)
         if record is None:
-            return self.store.get(id)
+            return self._unsaved.get(id) or self.store.get(id)
         if guardian := self._guardians.get(id):
             record.cpu_ms_before = guardian.cpu_ms()
         return record
@@ -137,6 +139,7 @@ class Sessions:
         if any(other.name == record.name for other in self._live.values()):
             raise InvalidRequest(f"A session '{record.name}' exists already.", field="name")
         record.stamp()
+        self.store.save(record)  # If it cannot be kept, it does not begin.
         Path(record.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._live[record.id] = record
         self._keep(record, "session_enqueued")
@@ -185,7 +188,7 @@ class Sessions:
         self._live = {record.id: record for record in self.store.live()}
         processes = {record.id: find_process(record) for record in self.live if record.holds_slots}
         lost = why_lost(last, now)
-        self._sweep({id for id, process in processes.items() if process and not lost})
+        self._sweep({one for one, process in processes.items() if process and not lost})
         for record in self.live:
             if record.id in processes:
                 self._adopt(record, processes[record.id], lost)
@@ -196,7 +199,7 @@ class Sessions:
     def _sweep(self, ids: set[str]) -> None:
         """Remove limits and sockets of all others."""
         self._shop.limits.sweep(ids)
-        kept = {socket_folder(id) for id in ids}
+        kept = {socket_folder(one) for one in ids}
         for folder in self._shop.run_folder.iterdir():
             if folder.is_dir() and folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -262,17 +265,32 @@ class Sessions:
         if not task.cancelled() and task.exception():
             log.error("task failed", exc_info=task.exception())
 
+    def _note(self, record: Record) -> None:
+        self._unsaved[record.id] = record
+        self.save()
+
     def _keep(self, record: Record, event: str) -> None:
-        self.store.save(record)
+        self._note(record)
         if not record.live:
             self._live.pop(record.id, None)
             self._forget_old()
         self._on_live(bool(self._live))
         self._tell(record, event)
 
+    def save(self) -> None:
+        """Keep what changed. What cannot be kept now, as the disk is full, is tried again later."""
+        for record in list(self._unsaved.values()):
+            try:
+                self.store.save(record)
+            except StoreError as error:
+                log.error("%s", error)
+                return
+            del self._unsaved[record.id]
+
     def _forget_old(self) -> None:
-        for id in self.store.prune(ENDED_MOST, datetime.now(UTC) - ENDED_FOR):
-            shutil.rmtree(folder_of(self.state_folder, id), ignore_errors=True)
+        with suppress(StoreError):
+            for one in self.store.prune(ENDED_MOST, datetime.now(UTC) - ENDED_FOR):
+                shutil.rmtree(folder_of(self.state_folder, one), ignore_errors=True)
 
     def _tell(self, record: Record, event: str) -> None:
         self.bus.publish(event, record)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from jupyter_sessions.errors import SessionError
+from jupyter_sessions.errors import LaunchFailed, SessionError
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.wire.identity import Host
 from jupyter_sessions.wire.signing import Keypair
@@ -35,12 +35,24 @@ CREATE TABLE keys (
 CREATE TABLE host (hostname TEXT, boot_id TEXT, pid_ns INTEGER);
 """
 
+_SOME = """ FROM sessions
+WHERE (?1 IS NULL OR status IN (SELECT value FROM json_each(?1))) AND (?2 IS NULL OR access_key = ?2)"""
+_COUNT = "SELECT count(*)" + _SOME
+_PAGE = "SELECT record" + _SOME + " ORDER BY changed DESC, id LIMIT ?3 OFFSET ?4"
+_OLD = """SELECT id FROM sessions WHERE status IN ('TERMINATED', 'CANCELLED') AND (changed < ?1 OR id IN
+(SELECT id FROM sessions WHERE status IN ('TERMINATED', 'CANCELLED') ORDER BY changed DESC, id LIMIT -1 OFFSET ?2))"""
+
+
+class StoreError(LaunchFailed):
+    """The store cannot be written."""
+
 
 class Store:
     """The manager's database. All calls are short and block; only the manager's thread makes them."""
 
     def __init__(self, path: Path) -> None:
         """Open or make the database. Errors: SessionError if a newer version wrote it."""
+        self._path = path
         self._db = sqlite3.connect(path, isolation_level=None)
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
@@ -59,7 +71,7 @@ class Store:
         self._db.close()
 
     def save(self, record: Record) -> None:
-        """Keep a session as it is now."""
+        """Keep a session as it is now. Errors: StoreError, for example if the disk is full."""
         row = (
             record.id,
             record.name,
@@ -68,7 +80,7 @@ class Store:
             record.changed.timestamp(),
             msgspec.json.encode(record),
         )
-        self._db.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?)", row)
+        self._write("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def get(self, id: str) -> Record | None:
         """A session by its id, live or ended."""
@@ -90,29 +102,25 @@ class Store:
         self, statuses: Iterable[str] | None, limit: int, offset: int, access_key: str | None = None
     ) -> tuple[list[Record], int]:
         """A page of sessions, most recently changed first, and how many there are in all."""
-        where, params = ["1"], list[object]()
-        if statuses is not None:
-            wanted = list(statuses)
-            where.append(f"status IN ({', '.join('?' * len(wanted))})")
-            params += wanted
-        if access_key is not None:
-            where.append("access_key = ?")
-            params.append(access_key)
-        condition = " AND ".join(where)
-        count = self._db.execute(f"SELECT count(*) FROM sessions WHERE {condition}", params).fetchone()[0]
-        query = f"SELECT record FROM sessions WHERE {condition} ORDER BY changed DESC, id LIMIT ? OFFSET ?"
-        return self._records(query, (*params, limit, offset)), count
+        wanted = None if statuses is None else msgspec.json.encode(list(statuses)).decode()
+        count = self._db.execute(_COUNT, (wanted, access_key)).fetchone()[0]
+        return self._records(_PAGE, (wanted, access_key, limit, offset)), count
 
     def prune(self, most: int, before: datetime) -> list[str]:
-        """Forget ended sessions beyond the `most` recent, and those that ended `before`. Gives their ids."""
-        ended = "status IN ('TERMINATED', 'CANCELLED')"
-        query = (
-            f"SELECT id FROM sessions WHERE {ended} AND (changed < ? OR id IN"
-            f" (SELECT id FROM sessions WHERE {ended} ORDER BY changed DESC, id LIMIT -1 OFFSET ?))"
-        )
-        ids = [str(row[0]) for row in self._db.execute(query, (before.timestamp(), most))]
-        self._db.executemany("DELETE FROM sessions WHERE id = ?", [(id,) for id in ids])
+        """Forget ended sessions beyond the `most` recent, and those that ended `before`. Gives their ids.
+
+        Errors: StoreError.
+        """
+        ids = [str(row[0]) for row in self._db.execute(_OLD, (before.timestamp(), most))]
+        for one in ids:
+            self._write("DELETE FROM sessions WHERE id = ?", (one,))
         return ids
+
+    def _write(self, query: str, params: tuple[object, ...]) -> None:
+        try:
+            self._db.execute(query, params)
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"Nothing can be kept in {self._path}: {error}.", hint="Make room there.") from error
 
     def keypair(self) -> Keypair:
         """The first key, a superadmin's; made on first use."""

@@ -6,14 +6,15 @@ import asyncio
 import builtins
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import msgspec
 
 from jupyter_sessions.backends.base import Backend, Output, Query
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.errors import InvalidRequest, SessionError, SessionNotFound
+from jupyter_sessions.errors import InvalidRequest, NotRunning, SessionError, SessionNotFound
 from jupyter_sessions.model import (
     Amount,
     Endpoint,
@@ -37,6 +38,8 @@ from jupyter_sessions.service.feed import Feed
 from jupyter_sessions.service.finding import Listing, find
 from jupyter_sessions.service.order import NEWEST, ordering
 from jupyter_sessions.service.registry import make_backends, pick
+
+T = TypeVar("T")
 
 
 class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,13 +199,13 @@ class Service:
     async def restart(self, backend: str, id: str) -> SessionInfo:
         """Restart a session."""
         place = self.backend(backend)
-        return self._noted(await ask(place, place.restart(id), RESTART_SECONDS))
+        return self._noted(await self._act(place, id, place.restart(id), RESTART_SECONDS))
 
     async def rename(self, backend: str, id: str, name: str) -> SessionInfo:
         """Call a session otherwise."""
         place = self.backend(backend)
         place.name_rule.check(name)
-        return self._noted(await ask(place, place.rename(id, name), ACT_SECONDS))
+        return self._noted(await self._act(place, id, place.rename(id, name), ACT_SECONDS))
 
     async def wait(self, backend: str, id: str, until: Callable[[SessionInfo], bool]) -> AsyncIterator[SessionInfo]:
         """The session's rows as they change, the last of them one that `until` holds for."""
@@ -226,20 +229,24 @@ class Service:
         finally:
             stop()
 
-    def execute(self, backend: str, id: str, code: str, *, stdin: bool = False) -> AsyncIterator[Output]:
+    async def execute(self, backend: str, id: str, code: str, *, stdin: bool = False) -> AsyncIterator[Output]:
         """Run code in a session; see `Backend.execute`."""
         place = self.backend(backend)
-        return follow(place, place.execute(id, code, stdin=stdin))
+        try:
+            async for output in follow(place, place.execute(id, code, stdin=stdin)):
+                yield output
+        except SessionNotFound as error:
+            raise await self._why_not_found(place, id, error) from error
 
     async def interrupt(self, backend: str, id: str) -> None:
         """Interrupt what runs in a session."""
         place = self.backend(backend)
-        await ask(place, place.interrupt(id), GET_SECONDS)
+        await self._act(place, id, place.interrupt(id), GET_SECONDS)
 
     async def input(self, backend: str, id: str, run: str, text: str) -> None:
         """Answer a run that asked for input."""
         place = self.backend(backend)
-        await ask(place, place.input(id, run, text), GET_SECONDS)
+        await self._act(place, id, place.input(id, run, text), GET_SECONDS)
 
     async def logs(self, backend: str, id: str) -> str:
         """What a session printed."""
@@ -249,12 +256,28 @@ class Service:
     async def open_service(self, backend: str, id: str, name: str, base_url: str) -> Endpoint:
         """Where a service port listens; started if need be."""
         place = self.backend(backend)
-        return await ask(place, place.open_service(id, name, base_url), ACT_SECONDS)
+        return await self._act(place, id, place.open_service(id, name, base_url), ACT_SECONDS)
 
     async def service_log(self, backend: str, id: str, name: str) -> str:
         """The end of what a service printed."""
         place = self.backend(backend)
         return await ask(place, place.service_log(id, name), GET_SECONDS)
+
+    async def _act(self, place: Backend, id: str, work: Awaitable[T], seconds: float) -> T:
+        """What a backend answers to something that is done to a live session."""
+        try:
+            return await ask(place, work, seconds)
+        except SessionNotFound as error:
+            raise await self._why_not_found(place, id, error) from error
+
+    async def _why_not_found(self, place: Backend, id: str, error: SessionNotFound) -> SessionError:
+        """Many backends know nothing of ended sessions when something is to be done to them."""
+        with suppress(SessionError):
+            row = await ask(place, place.get(id), GET_SECONDS)
+            if not row.live:
+                why = f" ({row.status_info})" if row.status_info else ""
+                return NotRunning(f"The session '{row.name}' has ended, {row.status}{why}.", hint="Create it anew.")
+        return error
 
     def _noted(self, row: SessionInfo) -> SessionInfo:
         if self.feed.running:

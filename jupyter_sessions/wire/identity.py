@@ -51,6 +51,11 @@ def identify(pid: int) -> Identity | None:
     return None if start_time is None else Identity(pid, start_time, _boot_id(), _pid_ns())
 
 
+def own_identity() -> Identity:
+    """The identity of this process."""
+    return Identity(os.getpid(), _start_time(os.getpid()) or 0, _boot_id(), _pid_ns())
+
+
 def stat_fields(pid: int) -> list[int] | None:
     """The numbers of /proc/PID/stat from the parent's pid on; None without a process, or for a zombie.
 

@@ -22,6 +22,7 @@ from jupyter_sessions.wire.signing import Keypair
 
 PROTOCOL = 1
 STATE_VARIABLE = "JUPYTER_SESSIONS_STATE"
+_SHORT, _ON_DISK = "/tmp", "/var/tmp"  # noqa: S108 - what is made in them is checked for its owner
 _NETWORKED = re.compile(
     r"nfs|cifs|smb|lustre|gpfs|beegfs|ceph|afs|9p|gluster|pvfs|orangefs|weka|panfs|davfs|ncp|fuse\.(?!fuse-overlayfs)"
 )
@@ -86,7 +87,7 @@ class Place:
         """A short private folder on this node for sockets, of this host, boot, container and state."""
         key = f"{self.host.hostname} {self.host.boot_id} {self.host.pid_ns} {self.folder}"
         digest = hashlib.sha256(key.encode()).hexdigest()[:8]
-        base = Path("/tmp") if os.access("/tmp", os.W_OK) else Path(tempfile.gettempdir())
+        base = Path(_SHORT) if os.access(_SHORT, os.W_OK) else Path(tempfile.gettempdir())
         return private_folder(base / f"jps-{os.getuid()}-{digest}")
 
 
@@ -96,7 +97,7 @@ def place() -> Place:
     if given := os.environ.get(STATE_VARIABLE):
         return Place(private_folder(Path(given)), host)
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    base = state / "jupyter_sessions" if is_local(state) else Path(f"/var/tmp/jupyter_sessions-{os.getuid()}")
+    base = state / "jupyter_sessions" if is_local(state) else Path(_ON_DISK) / f"jupyter_sessions-{os.getuid()}"
     return Place(private_folder(private_folder(base) / host.hostname), host)
 
 

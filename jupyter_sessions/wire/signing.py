@@ -98,9 +98,8 @@ def parse_authorization(value: str) -> Claim:
     scheme, _, rest = value.strip().partition(" ")
     if scheme not in SCHEMES:
         raise ValueError(f"Unknown authorization scheme '{scheme}'.")
-    params = dict(
-        (part[0].strip(), part[2].strip()) for part in (p.partition("=") for p in rest.split(","))
-    )
+    parts = (part.partition("=") for part in rest.split(","))
+    params = {name.strip(): value.strip() for name, _, value in parts}
     mac, _, algorithm = params.get("signMethod", "").partition("-")
     access_key, colon, signature = params.get("credential", "").partition(":")
     if mac.upper() != "HMAC" or not colon or not algorithm:

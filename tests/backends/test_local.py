@@ -11,8 +11,8 @@ pytestmark = pytest.mark.asyncio
 
 
 async def running(service: Service, row: SessionInfo) -> SessionInfo:
-    async for row in service.wait(row.backend, row.id, lambda row: row.status in ("RUNNING", "ERROR")):
-        continue
+    async for found in service.wait(row.backend, row.id, lambda row: row.status in ("RUNNING", "ERROR")):
+        row = found
     assert row.status == "RUNNING", row.status_info
     return row
 
@@ -26,6 +26,6 @@ async def test_a_session_from_start_to_end(service: Service) -> None:
     assert outputs[0].content == {"name": "stdout", "text": "42\n"}
     assert outputs[-1].content["status"] == "ok"
     assert (await service.destroy("local", row.id)).status == "TERMINATING"
-    async for row in service.wait("local", row.id, lambda row: not row.live):
-        continue
+    async for found in service.wait("local", row.id, lambda row: not row.live):
+        row = found
     assert (row.status, row.status_info) == ("TERMINATED", "user-requested")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pty
 import signal
@@ -201,10 +202,8 @@ async def test_ctrl_c_and_a_closed_terminal(service: Service, state: Path) -> No
 
 
 def _more(terminal: int, seen: bytearray) -> bytearray:
-    try:
+    with contextlib.suppress(OSError):
         seen += os.read(terminal, 4096)
-    except OSError:
-        pass
     return seen
 
 

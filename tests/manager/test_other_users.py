@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ import pytest_asyncio
 from jupyter_sessions.service import Service
 from jupyter_sessions.wire.places import STATE_VARIABLE, place
 from jupyter_sessions.wire.signing import Keypair, Signable
+from tests.conftest import end_everything
 from tests.manager.world import V5, Rest, contact, run
 
 pytestmark = pytest.mark.asyncio
@@ -33,6 +35,8 @@ def _open_state(state: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (folder / "state").mkdir(mode=0o755)
     monkeypatch.setenv(STATE_VARIABLE, str(folder / "state"))
     yield
+    asyncio.run(end_everything())
+    shutil.rmtree(place().run_folder(), ignore_errors=True)
     shutil.rmtree(folder)
 
 

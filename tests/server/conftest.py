@@ -1,14 +1,12 @@
-"""A Jupyter server with the extension, and one real manager behind all these tests.
+"""A Jupyter server with the extension, and the shared real manager (`machine`) behind it.
 
 * `rest`: asks the server, by default with the server's own token.
 * `extension`: the extension in the server.
-* `machine`: the state folder of the manager, which outlives single tests; their sessions do not.
 """
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -19,11 +17,7 @@ import httpx
 import pytest
 from pytest_jupyter.jupyter_server import *  # noqa: F403
 
-from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.service import Service
 from jupyter_sessions.wire import sse
-from jupyter_sessions.wire.places import STATE_VARIABLE, place
-from tests.conftest import end_everything
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -95,39 +89,6 @@ class Rest:
         path = f"sessions/{row['backend']}/{row['id']}/execute"
         async with self.stream("POST", path, {"code": code, **options}) as events:
             return [event.json() async for event in events if event.name == "output"]
-
-
-@pytest.fixture(scope="session")
-def manager_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The state folder of the manager that all tests here share."""
-    folder = tmp_path_factory.mktemp("machine")
-    yield folder
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(STATE_VARIABLE, str(folder))
-        asyncio.run(end_everything())
-        shutil.rmtree(place().run_folder(), ignore_errors=True)
-
-
-@pytest.fixture
-def machine(manager_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The state folder; sessions are ended afterwards, the manager stays."""
-    monkeypatch.setenv(STATE_VARIABLE, str(manager_folder))
-    monkeypatch.delenv("JUPYTER_SESSIONS_SERVER", raising=False)
-    yield manager_folder
-    asyncio.run(_end_sessions())
-
-
-async def _end_sessions() -> None:
-    if not place().live_file.exists():
-        return
-    service = Service(JupyterSessions())
-    rows = (await service.list(backend="local")).sessions
-    for row in rows:
-        await service.destroy("local", row.id, forced=True)
-    deadline = time.monotonic() + 20
-    while (await service.list(backend="local")).sessions and time.monotonic() < deadline:
-        await asyncio.sleep(0.02)
-    await service.close()
 
 
 @pytest.fixture

@@ -155,6 +155,18 @@ def unusable_state(tmp_path: Path) -> Iterator[None]:
         yield
 
 
+async def test_one_that_has_ended_says_so(rest: Rest) -> None:
+    row = await rest.create("demo")
+    path = f"sessions/local/{row['id']}"
+    await rest.json("DELETE", f"{path}?forced=true", status=202)
+    await rest.until(row, "TERMINATED")
+    asked = [("POST", "/execute", {"code": "1"}), ("POST", "/interrupt", None), ("PATCH", "", {"name": "other"})]
+    for method, where, body in asked:
+        status, said = await rest.refused(method, path + where, body)
+        assert (status, said["message"]) == (409, "The session 'demo' has ended, TERMINATED (user-requested).")
+    assert "logs" in await rest.json("GET", f"{path}/logs")
+
+
 async def test_a_state_folder_that_cannot_be_used_is_said(rest: Rest, unusable_state: None) -> None:
     status, said = await rest.refused("POST", "sessions", GOOD)
     assert status == 503 and "This machine cannot be used" in said["message"]

@@ -22,10 +22,8 @@ TINY = {"cpu": "0.01", "mem": "128m"}
 
 async def test_outputs_arrive_while_the_cell_runs(rest: Rest) -> None:
     row = await rest.running("demo")
-    seen = []
     async with rest.stream("POST", f"sessions/local/{row['id']}/execute", {"code": SLOWLY}) as events:
-        async for event in events:
-            seen.append((time.monotonic(), event.name, event.json()))
+        seen = [(time.monotonic(), event.name, event.json()) async for event in events]
     printed = [(moment, data["content"]["text"]) for moment, name, data in seen if data.get("kind") == "stream"]
     assert [text for _, text in printed] == ["0\n", "1\n", "2\n"]
     assert printed[1][0] - printed[0][0] > 0.3 and printed[2][0] - printed[1][0] > 0.3

@@ -1,0 +1,1 @@
+"""The manager's HTTP API, in the terms of Backend.AI."""

@@ -134,12 +134,14 @@ def _finish(folder: str, child: int) -> None:
     times = os.times()
     cpu_ms = int((times.children_user + times.children_system) * 1000)
     code = os.waitstatus_to_exitcode(status)
-    _write(folder, "exit.json", f'{{"pid":{child},"status":{code},"cpu_ms":{cpu_ms}}}')
-    try:  # noqa: SIM105
-        os.killpg(child, signal.SIGKILL)
-    except OSError:
-        pass
-    _bury()
+    try:
+        _write(folder, "exit.json", f'{{"pid":{child},"status":{code},"cpu_ms":{cpu_ms}}}')
+    finally:
+        try:  # noqa: SIM105
+            os.killpg(child, signal.SIGKILL)
+        except OSError:
+            pass
+        _bury()
 
 
 def _bury() -> None:

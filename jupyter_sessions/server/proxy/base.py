@@ -14,7 +14,7 @@ from jupyter_sessions.errors import SessionError
 
 from . import credentials, headers, pages, target
 from .contract import ROOT, SERVICES_KEY, Services
-from .origin import SAFE_METHODS, Caller, why_not_act, why_not_read
+from .origin import Caller, why_not_act, why_not_read
 from .refusal import NotListening, Refusal
 
 if TYPE_CHECKING:
@@ -156,8 +156,3 @@ class ServiceHandler(JupyterHandler):
             self.finish(pages.draw(refusal))
         else:
             self.finish(refusal.to_wire())
-
-
-def is_safe(method: str | None) -> bool:
-    """Whether a method, by its definition, changes nothing."""
-    return method in SAFE_METHODS

@@ -12,8 +12,9 @@ from jupyter_server.auth.utils import HTTP_METHOD_TO_AUTH_ACTION
 from tornado import web
 
 from . import headers, target
-from .base import ServiceHandler, is_safe
+from .base import ServiceHandler
 from .body import Body
+from .origin import SAFE_METHODS
 from .refusal import Refusal
 from .upstream import client, patiently, url
 
@@ -48,7 +49,7 @@ class HttpHandler(ServiceHandler):
         action = HTTP_METHOD_TO_AUTH_ACTION.get(method)
         if action is None:
             raise web.HTTPError(405)
-        if not await self.admit(action, safe=is_safe(method)):
+        if not await self.admit(action, safe=method in SAFE_METHODS):
             return
         if self._moved():
             return
@@ -99,6 +100,8 @@ class HttpHandler(ServiceHandler):
         except Exception as error:
             self._failure = error
             if self._answering:
+                unforeseen = not isinstance(error, aiohttp.ClientError)
+                self.log.warning("a service's answer broke off", exc_info=unforeseen)
                 # Closing is the only way left to say that the answer is not whole.
                 self._connection.close()
         finally:

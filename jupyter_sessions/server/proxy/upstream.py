@@ -19,6 +19,8 @@ T = TypeVar("T")
 _PAUSE = 0.1
 # Bytes of one header field; JupyterLab's and identity cookies exceed aiohttp's 8 KiB.
 _LONGEST_FIELD = 128 * 1024
+# Bytes read ahead of a slow client; larger pieces cost less than many small ones.
+_BUFFER = 256 * 1024
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
@@ -34,6 +36,7 @@ def client(endpoint: Endpoint) -> aiohttp.ClientSession:
         skip_auto_headers=_AUTOMATIC,
         auto_decompress=False,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
+        read_bufsize=_BUFFER,
         max_line_size=_LONGEST_FIELD,
         max_field_size=_LONGEST_FIELD,
         trace_configs=[_staying()],

@@ -52,9 +52,11 @@ async def test_strangers_who_navigate_are_sent_to_the_login_page(
 
 @pytest.mark.parametrize("allowed", [True, False])
 async def test_strangers_get_no_websocket(proxy: Proxy, services: FakeServices, allowed: bool) -> None:
-    with proxy.settings(allow_unauthenticated_access=allowed):
-        with pytest.raises(WSServerHandshakeError) as caught:
-            await proxy.client.ws_connect(proxy.url("socket"))
+    with (
+        proxy.settings(allow_unauthenticated_access=allowed),
+        pytest.raises(WSServerHandshakeError) as caught,
+    ):
+        await proxy.client.ws_connect(proxy.url("socket"))
     assert caught.value.status == 403
     assert services.opened == []
 
@@ -96,10 +98,9 @@ async def test_the_authorizer_decides(proxy: Proxy, services: FakeServices, meth
 async def test_the_authorizer_decides_about_websockets(proxy: Proxy, services: FakeServices) -> None:
     readers = Readers(parent=proxy.app, identity_provider=proxy.app.identity_provider)
     readers.asked = []
-    with proxy.settings(authorizer=readers):
-        with pytest.raises(WSServerHandshakeError) as caught:
-            async with proxy.connect():
-                pass
+    with proxy.settings(authorizer=readers), pytest.raises(WSServerHandshakeError) as caught:
+        async with proxy.connect():
+            pass
     assert caught.value.status == 403
     assert readers.asked == [("execute", "jupyter_sessions")]
     assert services.opened == []

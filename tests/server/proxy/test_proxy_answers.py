@@ -51,9 +51,9 @@ async def test_the_login_cookie_cannot_be_set_by_any_configured_name(browser: Br
     provider = browser.proxy.app.identity_provider
     name = next(name for name in browser.secrets if name.startswith("username"))
     assert await cookies(browser, f"{name}=evil", f"{name.upper()}=evil") == []
-    provider.cookie_name = "my-login"
+    provider.cookie_name = "My-Login"
     browser.secrets = {}
-    headers = {**browser.proxy.auth, "Cookie": "My-Login=evil; x=1"}
+    headers = {**browser.proxy.auth, "Cookie": "my-login=evil; x=1"}
     assert (await browser.fetch(headers=headers)).sent["cookie"] == "x=1"
 
 

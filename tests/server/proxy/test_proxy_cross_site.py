@@ -98,6 +98,18 @@ async def test_a_token_in_the_url_is_not_enough_to_act(proxy: Proxy) -> None:
         assert (await answer.json())["reason"] == "CrossSite"
 
 
+async def test_a_token_in_the_url_beside_a_wrong_one_is_not_enough(proxy: Proxy) -> None:
+    wrong = {"Authorization": "token wrong"}
+    url = proxy.url(f"echo?token={proxy.token}")
+    async with proxy.client.request("POST", url, headers=wrong) as answer:
+        assert answer.status == 403
+
+
+async def test_scripts_with_a_token_may_read_from_anywhere(proxy: Proxy) -> None:
+    elsewhere = {"Origin": EVIL, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
+    assert (await proxy.fetch(headers=elsewhere)).status == 200
+
+
 async def test_an_invalid_token_beside_cookies_is_not_enough(browser: Browser) -> None:
     answer = await browser.fetch("echo", "POST", headers={"Authorization": "token wrong"})
     assert answer.status == 403

@@ -90,9 +90,10 @@ async def test_the_inner_servers_cookies_stay_inside(
     browser: Browser, services: FakeServices, inner: None
 ) -> None:
     socket = services.endpoints["jupyter"].socket
-    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(socket)) as direct:
-        async with direct.get("http://x" + browser.proxy.prefix("jupyter") + "none") as answer:
-            assert "_xsrf=" in str(answer.headers.getall("Set-Cookie"))
+    url = "http://x" + browser.proxy.prefix("jupyter") + "none"
+    session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(socket))
+    async with session as direct, direct.get(url) as answer:
+        assert "_xsrf=" in str(answer.headers.getall("Set-Cookie"))
     answer = await browser.fetch("none", service="jupyter")
     assert answer.status == 404
     assert answer.headers.getall("Set-Cookie", []) == []

@@ -29,9 +29,9 @@ HUB = {
 async def everything_seen(socket: str) -> str:
     """All that ever reached the tiny service, as one text."""
     connector = aiohttp.UnixConnector(socket)
-    async with aiohttp.ClientSession(connector=connector) as session:
-        async with session.get("http://tiny/services/b/i/s/seen") as answer:
-            return "\n".join(await answer.json())
+    session = aiohttp.ClientSession(connector=connector)
+    async with session, session.get("http://tiny/services/b/i/s/seen") as answer:
+        return "\n".join(await answer.json())
 
 
 @pytest.fixture
@@ -94,13 +94,20 @@ async def test_repeated_cookie_fields(proxy: Proxy, browser: Browser) -> None:
     assert headers["Cookie"] == "a=1; b=2"
 
 
+@pytest.mark.parametrize("credential", ["Basic eDp5", "token x", "Bearer"])
+async def test_no_authorization_passes(browser: Browser, credential: str) -> None:
+    answer = await browser.fetch(headers={"Authorization": credential, "X-XSRFToken": "x"})
+    assert answer.status == 200
+    assert not {"authorization", "x-xsrftoken"} & set(answer.sent)
+
+
 async def test_no_cookie_is_no_field(browser: Browser) -> None:
     assert "cookie" not in (await browser.fetch()).sent
 
 
 async def test_the_rest_of_the_query_stays_byte_for_byte(browser: Browser) -> None:
     odd = "a=%2F+%20&&=&b&tokens=1&x_xsrf=2&c=%zz;d=e"
-    answer = await browser.fetch(f"echo?{odd}&token=nope")
+    answer = await browser.fetch(f"echo?{odd}&token=nope&tok%65n=no&%5Fxsrf=no")
     assert answer.json["target"].endswith(f"echo?{odd}")
 
 

@@ -143,9 +143,9 @@ async def test_redirects_of_a_handshake_are_not_followed(
     with pytest.raises(WSServerHandshakeError) as caught:
         await proxy.connect("redirect")
     assert caught.value.status == 502
-    async with aiohttp.ClientSession() as direct:
-        async with direct.get(f"{tiny_tcp.url}/services/b/i/s/seen") as answer:
-            assert "from=redirect" not in await answer.text()
+    seen = f"{tiny_tcp.url}/services/b/i/s/seen"
+    async with aiohttp.ClientSession() as direct, direct.get(seen) as answer:
+        assert "from=redirect" not in await answer.text()
 
 
 async def test_a_token_among_the_sub_protocols_stays_here(proxy: Proxy) -> None:

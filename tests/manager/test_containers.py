@@ -23,7 +23,6 @@ from jupyter_sessions.wire.identity import here
 from jupyter_sessions.wire.places import STATE_VARIABLE, Place, place
 from tests.conftest import end_everything
 from tests.manager.world import (
-    ask,
     contact,
     ended,
     groups,

@@ -1,0 +1,151 @@
+"""What every backend must do. To test one, subclass `BackendContract` and give the fixture `backend`.
+
+    class TestLab(BackendContract):
+        @pytest.fixture
+        def backend(self):
+            return Lab("lab", endpoint=…)
+
+Class attributes say what the backend offers; the tests end the sessions that they make.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import ClassVar
+
+import pytest
+import pytest_asyncio
+
+from jupyter_sessions.backends.base import OPTIONAL, Backend, Query
+from jupyter_sessions.errors import AlreadyExists, InvalidRequest, NotSupported, SessionNotFound
+from jupyter_sessions.model import SessionInfo, SessionSpec
+
+SECONDS = 30.0
+
+
+class BackendContract:
+    """The contract of `jupyter_sessions.backends.base.Backend` as tests."""
+
+    image: ClassVar[str] = "python3"
+    other_image: ClassVar[str] = "other"
+    resources: ClassVar[dict[str, str]] = {}
+    good_name: ClassVar[str] = "contract-test"
+    bad_names: ClassVar[tuple[str, ...]] = ("", "x" * 300)
+    unknown_id: ClassVar[str] = "00000000-0000-0000-0000-000000000000"
+
+    @pytest.fixture
+    def backend(self) -> Backend:
+        """The backend to test; override it."""
+        raise NotImplementedError
+
+    @pytest_asyncio.fixture
+    async def place(self, backend: Backend) -> AsyncIterator[Backend]:
+        """The backend; what a test leaves in it is ended."""
+        before = {row.id for row in await backend.list(Query())}
+        yield backend
+        for row in await backend.list(Query()):
+            if row.id not in before:
+                await backend.destroy(row.id, forced=True)
+        await backend.close()
+        await backend.close()
+
+    def spec(self, backend: Backend, name: str = "", **changes: object) -> SessionSpec:
+        """What to ask for."""
+        given = {"name": name or self.good_name, "image": self.image, "resources": dict(self.resources)}
+        return SessionSpec(backend=backend.name, **{**given, **changes})  # type: ignore[arg-type]
+
+    async def ended(self, backend: Backend, uid: str) -> SessionInfo | None:
+        """Its last row; None if the backend has forgotten it."""
+        async with asyncio.timeout(SECONDS):
+            while True:
+                try:
+                    row = await backend.get(uid)
+                except SessionNotFound:
+                    return None
+                if not row.live:
+                    return row
+                await asyncio.sleep(0.02)
+
+    @pytest.mark.asyncio
+    async def test_create_answers_with_the_row_at_once(self, place: Backend) -> None:
+        async with asyncio.timeout(10):
+            row = await place.create(self.spec(place))
+        assert (row.backend, row.name, row.live, row.reused) == (place.name, self.good_name, True, False)
+        assert row.id and row.image and row.created_at is not None and row.created_at.tzinfo is not None
+        assert (await place.get(row.id)).name == row.name
+        assert row.id in [listed.id for listed in await place.list(Query())]
+
+    @pytest.mark.asyncio
+    async def test_rows_that_were_given_away_do_not_change(self, place: Backend) -> None:
+        row = await place.create(self.spec(place))
+        first = await place.get(row.id)
+        await place.destroy(row.id, forced=True)
+        await self.ended(place, row.id)
+        assert first.live
+
+    @pytest.mark.asyncio
+    async def test_destroy_ends_it(self, place: Backend) -> None:
+        row = await place.create(self.spec(place))
+        after = await place.destroy(row.id, forced=True)
+        assert after.id == row.id and after.status in ("TERMINATING", "TERMINATED", "CANCELLED")
+        last = await self.ended(place, row.id)
+        assert last is None or last.status in ("TERMINATED", "CANCELLED")
+        assert row.id not in [listed.id for listed in await place.list(Query())]
+        if last is not None:
+            assert row.id in [listed.id for listed in await place.list(Query(status="dead"))]
+            assert row.id in [listed.id for listed in await place.list(Query(status="all"))]
+
+    @pytest.mark.asyncio
+    async def test_pages(self, place: Backend) -> None:
+        made = [await place.create(self.spec(place, f"{self.good_name}-{letter}")) for letter in "abc"]
+        whole = [row.id for row in await place.list(Query())]
+        assert {row.id for row in made} <= set(whole)
+        paged = [row.id for offset in range(len(whole)) for row in await place.list(Query(limit=1, offset=offset))]
+        assert sorted(paged) == sorted(whole)
+        assert await place.list(Query(limit=0)) == []
+
+    @pytest.mark.asyncio
+    async def test_an_unknown_id_is_not_found(self, place: Backend) -> None:
+        with pytest.raises(SessionNotFound):
+            await place.get(self.unknown_id)
+        with pytest.raises(SessionNotFound):
+            await place.destroy(self.unknown_id)
+
+    def test_the_name_rule(self, backend: Backend) -> None:
+        backend.name_rule.check(self.good_name)
+        for name in self.bad_names:
+            with pytest.raises(InvalidRequest) as caught:
+                backend.name_rule.check(name)
+            assert caught.value.field == "name" and caught.value.hint
+
+    @pytest.mark.asyncio
+    async def test_a_live_name_with_the_same_image_comes_back(self, place: Backend) -> None:
+        row = await place.create(self.spec(place))
+        again = await place.create(self.spec(place))
+        assert (again.id, again.reused) == (row.id, True)
+        for changes in ({"image": self.other_image}, {"reuse_if_exists": False}):
+            with pytest.raises(AlreadyExists):
+                await place.create(self.spec(place, **changes))
+        assert len([listed for listed in await place.list(Query()) if listed.name == row.name]) == 1
+
+    @pytest.mark.asyncio
+    async def test_watch_tells_all_that_lives_and_then_what_changes(self, place: Backend) -> None:
+        first = await place.create(self.spec(place, f"{self.good_name}-a"))
+        batches = aiter(place.watch())
+        async with asyncio.timeout(SECONDS):
+            assert first.id in [row.id for row in await anext(batches)]
+            second = await place.create(self.spec(place, f"{self.good_name}-b"))
+            while second.id not in [row.id for row in await anext(batches)]:
+                pass
+            await place.destroy(second.id, forced=True)
+            while not any(row.id == second.id and not row.live for row in await anext(batches)):
+                pass
+
+    @pytest.mark.asyncio
+    async def test_what_it_cannot_do_it_says(self, backend: Backend) -> None:
+        arguments = {"rename": ("x", "y"), "execute": ("x", "y"), "input": ("x", "y", "z")}
+        arguments |= {"open_service": ("x", "y", "/"), "service_log": ("x", "y"), "images": (), "capacity": ()}
+        for name in set(OPTIONAL) - set(backend.capabilities()):
+            with pytest.raises(NotSupported):
+                await getattr(backend, name)(*arguments.get(name, ("x",)))

@@ -1,0 +1,45 @@
+"""The contract, of the backends there are."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from jupyter_sessions.backends.base import Backend
+from jupyter_sessions.backends.local import Local
+from tests.backends.contract import BackendContract
+
+
+class TestLocal(BackendContract):
+    """This machine."""
+
+    other_image = sys.executable
+    resources = {"cpu": "0.1", "mem": "128m"}
+    bad_names = ("", "abc", "a b c", "-abc", "x" * 65)
+
+    @pytest.fixture
+    def backend(self, machine: Path) -> Backend:
+        """This machine."""
+        return Local("local")
+
+
+class TestToy(BackendContract):
+    """A third party's, with the four methods alone."""
+
+    bad_names = ("", "Upper", "x" * 21)
+    kind = "Toy"
+
+    @pytest.fixture
+    def backend(self, toys: Path) -> Backend:
+        """The toy."""
+        made: Backend = getattr(importlib.import_module("toy_sessions"), self.kind)("toybox")
+        return made
+
+
+class TestForgetful(TestToy):
+    """One that knows nothing of sessions that have ended."""
+
+    kind = "Forgetful"

@@ -1,0 +1,153 @@
+"""What a person may ask this machine for, what is refused and how, and what a session then is given."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_sessions.errors import AlreadyExists, InvalidRequest, NotEnough, SessionError, UnknownImage
+from jupyter_sessions.service import Service
+from tests.manager.world import ask, nothing_left, reach, run, says
+
+pytestmark = pytest.mark.asyncio
+
+REFUSED: list[tuple[dict[str, Any], type[SessionError], str]] = [
+    ({"image": "pyton3"}, UnknownImage, "image: there is no environment 'pyton3' here. The nearest is 'python3'."),
+    ({"image": "python:2.7"}, UnknownImage, "there is no environment 'python:2.7' here"),
+    ({"image": "/nowhere/bin/python"}, UnknownImage, "there is no environment '/nowhere/bin/python' here"),
+    ({"name": "abc"}, InvalidRequest, "name: 'abc' cannot be a session's name. Use 4 to 64"),
+    ({"name": "-abcd"}, InvalidRequest, "cannot be a session's name"),
+    ({"name": "with blank"}, InvalidRequest, "cannot be a session's name"),
+    ({"name": "übung"}, InvalidRequest, "cannot be a session's name"),
+    ({"name": "abcd\n"}, InvalidRequest, "cannot be a session's name"),
+    ({"name": "a" * 65}, InvalidRequest, "cannot be a session's name"),
+    ({"resources": {"cpu": 0}}, InvalidRequest, "cpu: '0' is not between 0 and a million."),
+    ({"resources": {"cpu": -1}}, InvalidRequest, "cpu: '-1' is not between"),
+    ({"resources": {"cpu": "many"}}, InvalidRequest, "cpu: 'many' is no number."),
+    ({"resources": {"cpu": float("nan")}}, InvalidRequest, "cpu: 'nan' is no number."),
+    ({"resources": {"cpu": float("inf")}}, InvalidRequest, "cpu: 'inf' is no number."),
+    ({"resources": {"cpu": "1e30"}}, InvalidRequest, "cpu: '1e30' is not between"),
+    ({"resources": {"cpu": "0.0001"}}, InvalidRequest, "cpu: this is too little to start."),
+    ({"resources": {"cpu": 100_000}}, NotEnough, "100000 CPU asked for, but this machine has"),
+    ({"resources": {"mem": 0}}, InvalidRequest, "mem: '0' must be more than nothing"),
+    ({"resources": {"mem": "-4g"}}, InvalidRequest, "mem: '-4g' is no amount of memory."),
+    ({"resources": {"mem": "lots"}}, InvalidRequest, "mem: 'lots' is no amount of memory."),
+    ({"resources": {"mem": "nan"}}, InvalidRequest, "mem: 'nan' is no amount of memory."),
+    ({"resources": {"mem": "0.3b"}}, InvalidRequest, "mem: '0.3b' is no whole number of bytes."),
+    ({"resources": {"mem": "9999999e"}}, InvalidRequest, "less than 8 EiB"),
+    ({"resources": {"mem": "512"}}, InvalidRequest, "mem: this is too little to start. Ask for at least 64 MiB."),
+    ({"resources": {"mem": "1p"}}, NotEnough, "1 PiB asked for, but this machine has"),
+    ({"resources": {"cuda.device": "1.5"}}, InvalidRequest, "a part of a GPU cannot be had here"),
+    ({"resources": {"cuda.device": 999}}, NotEnough, "999 GPU asked for, but this machine has"),
+    ({"resources": {"tpu.device": 1}}, InvalidRequest, "'tpu.device' is no resource of this machine."),
+    ({"resources": {"cuda.device": 1, "cuda.devices": 1}}, InvalidRequest, "'cuda.device' is given twice"),
+    ({"cwd": "/nowhere/at/all"}, InvalidRequest, "cwd: there is no folder /nowhere/at/all."),
+    ({"cwd": "/etc/hostname"}, InvalidRequest, "cwd: there is no folder /etc/hostname."),
+    ({"environ": {"A=B": "1"}}, InvalidRequest, "environ: 'A=B' cannot be the name of a variable."),
+    ({"environ": {"A\0B": "1"}}, InvalidRequest, "cannot be the name of a variable."),
+    ({"environ": {"": "1"}}, InvalidRequest, "environ: '' cannot be the name of a variable."),
+    ({"environ": {"A": "1\x002"}}, InvalidRequest, "environ: the value of A is no text."),
+    ({"architecture": "sparc"}, InvalidRequest, "architecture: this machine is"),
+    ({"group": "ours"}, InvalidRequest, "group: there is no group 'ours'."),
+    ({"domain": "ours"}, InvalidRequest, "domain: there is no domain 'ours'."),
+    ({"type": "interactiv"}, SessionError, "interactiv"),
+    ({"cluster_size": 0}, SessionError, "cluster_size"),
+]
+
+
+async def test_what_is_refused_is_named_and_nothing_is_made(service: Service) -> None:
+    for fields, error, says_ in REFUSED:
+        with pytest.raises(error) as caught:
+            await ask(service, **({"name": "refused"} | fields))
+        assert says_ in str(caught.value), fields
+        assert caught.value.status < 500 or error is SessionError
+    assert (await service.list(status="all")).sessions == []
+
+
+async def test_a_live_name(service: Service) -> None:
+    row = await run(service, "same-name")
+    again = await ask(service, "same-name", image="python")
+    assert (again.id, again.reused, row.reused) == (row.id, True, False)
+    for fields in ({"image": sys.executable}, {"reuse_if_exists": False}):
+        with pytest.raises(AlreadyExists) as caught:
+            await ask(service, "same-name", **fields)
+        assert "a session 'same-name' exists already with the image 'python3', RUNNING" in caught.value.message
+        assert caught.value.data == {"existingSessionId": row.id}
+    assert len((await service.list(status="all")).sessions) == 1
+
+
+async def test_one_that_cannot_start_says_why_and_leaves_nothing(service: Service, tmp_path: Path) -> None:
+    """The reason is in the log of the interpreter: it has no ipykernel."""
+    await asyncio.to_thread(venv.create, tmp_path / "bare", symlinks=True)
+    bare = str(tmp_path / "bare" / "bin" / "python")
+    broken = tmp_path / "broken"
+    broken.write_text("#!/nowhere/sh\n")
+    broken.chmod(0o755)
+    silent = tmp_path / "silent"
+    silent.write_text("#!/bin/sh\nexit 7\n")
+    silent.chmod(0o755)
+    for image, why in (
+        (bare, f"failed-to-start: the kernel ended before it was ready (exit status 1): {bare}: No module named "),
+        (str(broken), f"failed-to-start: {broken} cannot be started: the interpreter in its first line does not"),
+        (str(silent), "failed-to-start: the kernel ended before it was ready (exit status 7)"),
+    ):
+        row = await reach(service, await ask(service, "fails", image=image), "ERROR")
+        assert row.status_info.startswith(why)
+        await nothing_left(row)
+        capacity = await service.backend("local").capacity()
+        assert capacity["cpu"].free == capacity["cpu"].total
+        with pytest.raises(SessionError, match="is ERROR"):
+            await says(service, row, "1")
+        assert (await service.destroy("local", row.id)).status == "TERMINATED"
+
+
+async def test_what_a_session_is_given(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = {"JPY_API_TOKEN", "JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN", "BACKEND_SECRET_KEY", "SKAHA_TOKEN"}
+    for name in secrets:
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("MINE", "here")
+    monkeypatch.setenv("MKL_NUM_THREADS", "7")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.chdir(tmp_path)
+    before = os.umask(0o027)
+    try:
+        row = await run(service, "given", resources={"cpu": "2"}, environ={"OMP_NUM_THREADS": "1", "X": "ü\n'"})
+    finally:
+        os.umask(before)
+    environ = eval(await says(service, row, "import os; print(dict(os.environ))"))
+    assert not [name for name in environ if name in secrets or name.startswith("JUPYTER_SESSIONS_")]
+    assert (environ["MINE"], environ["X"], environ["BACKENDAI_SESSION_NAME"]) == ("here", "ü\n'", "given")
+    threads = {name: environ[f"{name}_NUM_THREADS"] for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "JULIA")}
+    assert threads == {"OMP": "1", "MKL": "7", "OPENBLAS": "2", "NUMEXPR": "2", "JULIA": "2"}
+    assert environ["CUDA_VISIBLE_DEVICES"] == ""
+    where = "import os, sys; print(os.getcwd(), sys.prefix, oct(os.umask(0)))"
+    assert await says(service, row, where) == f"{tmp_path} {sys.prefix} 0o27"
+
+
+async def test_a_folder_of_its_own(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "with blank").mkdir()
+    row = await run(service, "elsewhere", cwd=str(tmp_path / "with blank"))
+    assert row.cwd == str(tmp_path / "with blank")
+    assert await says(service, row, "import os; print(os.getcwd())") == row.cwd
+
+
+async def test_an_interpreter_by_its_path(service: Service, tmp_path: Path) -> None:
+    """A virtual environment that sees the packages of this one."""
+    await asyncio.to_thread(venv.create, tmp_path / "lab", symlinks=True)
+    python = tmp_path / "lab" / "bin" / "python"
+    ask_for = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    packages = Path(subprocess.check_output(ask_for, text=True).strip())
+    ours = [path for path in sys.path if path.endswith("site-packages")]
+    (packages / "ours.pth").write_text("\n".join(ours))
+    row = await run(service, "in-a-venv", image=str(python))
+    assert row.image == str(python)
+    assert await says(service, row, "import sys; print(sys.prefix)") == str(tmp_path / "lab")

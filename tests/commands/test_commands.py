@@ -1,0 +1,239 @@
+"""What one types, and what one reads: grammar, verbs, tables, completion. On toys; nothing is started."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from msgspec import structs
+
+from jupyter_sessions.commands import Nothing, Result, Table, Text, parse, perform
+from jupyter_sessions.commands.completion import complete, session_names
+from jupyter_sessions.commands.grammar import Help
+from jupyter_sessions.config import JupyterSessions
+from jupyter_sessions.errors import InvalidRequest, LaunchFailed, SessionError, SessionNotFound
+from jupyter_sessions.model import SessionInfo, SessionSpec
+from jupyter_sessions.service import Service
+
+NASTY = "<script>alert(1)</script>\x1b[31m\x07\nred"
+
+Run = Callable[[str], Awaitable[tuple[Result, list[str]]]]
+
+
+@pytest_asyncio.fixture
+async def toy(toys: Path) -> Any:
+    """The toy backend, the only and default one."""
+    config = JupyterSessions(backends={"toy": {"type": "toy"}}, enabled_backends=["toy"], default_backend="toy")
+    return Service(config)
+
+
+@pytest.fixture
+def run(toy: Service) -> Run:
+    """Does what is typed; the result and what was said."""
+
+    async def typed(line: str) -> tuple[Result, list[str]]:
+        said: list[str] = []
+        return await perform(toy, parse(line), said.append), said
+
+    return typed
+
+
+# Grammar.
+
+
+def test_create_as_people_type_it() -> None:
+    asked = parse("create python --cpu 1 --mem 512m --name demo -e 'A=1 2' -r cuda.device=1")
+    assert (asked.verb, asked.image, asked.cpu, asked.mem, asked.name) == ("create", "python", "1", "512m", "demo")
+    assert parse("create --name demo python --cpu 2").image == parse("create --cpu 2 python").image == "python"
+    assert (asked.env, asked.resource) == (["A=1 2"], ["cuda.device=1"])
+    assert parse("start python").verb == "create" and parse("kill x y").sessions == ["x", "y"]
+    assert (parse("ps").status, parse("ps -a").status, parse("ps --dead").status) == ("live", "all", "dead")
+
+
+@pytest.mark.parametrize("line", ["", "-h", "help", "create --help", "ps -h"])
+def test_help_is_no_error(line: str) -> None:
+    with pytest.raises(Help) as caught:
+        parse(line)
+    assert "usage: %session" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("crate python", "there is no 'crate'. Did you mean 'create'?"),
+        ("xyz", "There are: create, start, ps"),
+        ("create python --colour red", "unrecognized arguments: --colour red. usage: %session create"),
+        ("create 'python", "No closing quotation. Close the quotation."),
+        ("info", "the following arguments are required: session"),
+        ("create --max-wait soon", "invalid float value: 'soon'"),
+        ("ps --all --dead", "not allowed with"),
+    ],
+)
+def test_what_is_typed_wrongly_is_said_in_one_sentence(line: str, said: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse(line)
+    assert said in str(caught.value) and "Traceback" not in str(caught.value)
+
+
+# Verbs.
+
+
+@pytest.mark.asyncio
+async def test_from_create_to_rm(run: Run, toy: Service) -> None:
+    result, said = await run("create toyland --name mine --tag note")
+    assert isinstance(result, Nothing) and said == ["mine is RUNNING: toyland on toy"]
+    _, said = await run("create toyland --name mine")
+    assert said[-1].endswith("(reused)")
+    table, _ = await run("ps")
+    assert isinstance(table, Table) and table.rows[0][:3] == ["mine", "RUNNING", "toyland"]
+    assert (await run("ps --name-only"))[0].text() == "mine"
+    info, _ = await run("info mine")
+    assert ["tag", "note"] in info.rows  # type: ignore[attr-defined]
+    assert '"tag": "note"' in (await run("info mine --json"))[0].text()
+    assert '"name": "mine"' in (await run("ps --json"))[0].text()
+    assert (await run("rm mine"))[1] == ["mine is TERMINATED."]
+    assert (await run("rm mine"))[1] == ["mine has ended before, TERMINATED."]
+    table, _ = await run("ps")
+    assert "There are no sessions" in table.text()
+    assert "mine" in (await run("ps --all"))[0].text()
+
+
+@pytest.mark.asyncio
+async def test_rm_ends_what_it_can_and_says_what_it_cannot(run: Run, toy: Service) -> None:
+    await toy.create(SessionSpec(name="mine"))
+    with pytest.raises(SessionNotFound, match="no session 'other'"):
+        await run("rm other mine")
+    assert not (await toy.list()).sessions
+    with pytest.raises(InvalidRequest, match=r"'one'.*'two'"):
+        await run("rm one two")
+
+
+@pytest.mark.asyncio
+async def test_options_are_checked_before_anything_is_made(run: Run, toy: Service) -> None:
+    for line, said in [
+        ("create toy --cpu 0", "cpu: '0' is not between"),
+        ("create toy --mem lots", "mem: 'lots' is no amount of memory"),
+        ("create toy -e PET", "--env: 'PET' is no NAME=VALUE"),
+        ("create toy --gpu 1 -r cuda.device=1", "'cuda.device' is given twice"),
+        ("create toy --name UPPER", "cannot be a session's name"),
+        ("ps --format name,colour", "there is no field 'colour'"),
+        ("ps --status bogus", "'BOGUS' is no session status"),
+        ("ps --backend nowhere", "there is no backend 'nowhere'"),
+        ("restart x", "There is no session 'x'"),
+    ]:
+        with pytest.raises(SessionError) as caught:
+            await run(line)
+        assert said in str(caught.value), line
+    assert not (await toy.list(status="all")).sessions
+
+
+class Waiting(Service):
+    """The toys, where sessions wait for a while."""
+
+    steps: list[tuple[str, str]]
+
+    async def get(self, backend: str, id: str) -> SessionInfo:
+        """The next of the steps, the last for ever."""
+        status, info = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
+        return structs.replace(await super().get(backend, id), status=status, status_info=info)
+
+    async def create(self, spec: SessionSpec) -> SessionInfo:
+        """One that waits."""
+        return structs.replace(await super().create(spec), status="PENDING", status_info="waiting for 1 GPU (0 free)")
+
+
+@pytest.fixture
+def waiting(toys: Path) -> Waiting:
+    """Backends whose sessions wait."""
+    made = Waiting(JupyterSessions(backends={"toy": {"type": "toy"}}, enabled_backends=["toy"], default_backend="toy"))
+    made.steps = [("PENDING", "waiting for 1 GPU (0 free)"), ("PENDING", "waiting for 1 GPU (0 free), 2nd in the queue")]
+    return made
+
+
+@pytest.mark.asyncio
+async def test_create_says_why_it_waits_each_reason_once(waiting: Waiting) -> None:
+    said: list[str] = []
+    waiting.steps = [*waiting.steps * 2, ("PREPARING", ""), ("RUNNING", "")]
+    await perform(waiting, parse("create toyland --name mine"), said.append)
+    assert said[0].startswith("mine is PENDING (waiting for 1 GPU (0 free)): toyland")
+    assert "2nd in the queue" in said[1] and said[-1].startswith("mine is RUNNING")
+
+
+@pytest.mark.asyncio
+async def test_a_wait_that_is_over_or_broken_off_leaves_it_queued(waiting: Waiting) -> None:
+    said: list[str] = []
+    await perform(waiting, parse("create toyland --name mine --max-wait 0.1"), said.append)
+    assert said[-1] == "mine stays in the queue, PENDING; `%session rm mine` cancels it."
+    said.clear()
+    task = asyncio.create_task(perform(waiting, parse("create toyland --name more"), said.append))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert said[-1] == "more stays in the queue, PENDING; `%session rm more` cancels it."
+
+
+@pytest.mark.asyncio
+async def test_a_session_that_fails_to_start_is_an_error_with_its_reason(waiting: Waiting) -> None:
+    waiting.steps = [("PREPARING", ""), ("ERROR", "failed-to-start: no such program")]
+    with pytest.raises(LaunchFailed, match="'mine' is ERROR: failed-to-start: no such program"):
+        await perform(waiting, parse("create toyland --name mine"), print)
+
+
+# Tables.
+
+
+@pytest.mark.asyncio
+async def test_what_others_wrote_is_inert_in_every_table(run: Run, toy: Service) -> None:
+    row = await toy.create(SessionSpec(name="mine", tag=NASTY))
+    backend: Any = toy.backends["toy"]
+    backend.rows[row.id] = structs.replace(backend.rows[row.id], status_info=NASTY, image=NASTY)
+    for line in ("ps", "ps --format name,tag,status_info", "info mine"):
+        bundle = (await run(line))[0]._repr_mimebundle_()
+        assert "<script>" not in bundle["text/html"] and "&lt;script&gt;" in bundle["text/html"]
+        assert "\x1b" not in bundle["text/plain"] and "\x07" not in bundle["text/plain"]
+    _, said = await run("rm mine")
+    assert "\x1b" not in "".join(said)
+
+
+def test_narrow_terminals_lose_columns_but_no_letters() -> None:
+    table = Table(["Name", "Status", "Why"], [["a-rather-long-name", "RUNNING", "x" * 40]])
+    assert "x" * 40 in table.text(100)
+    narrow = table.text(30)
+    assert "a-rather-long-name" in narrow and "xxx" not in narrow and "Why" not in narrow
+    assert "a-rather-long-name" in table.text(5)
+
+
+def test_notes_say_what_failed() -> None:
+    bundle = Table(["Name"], [], empty="None.", notes=["far: <b>down</b>"])._repr_mimebundle_()
+    assert "&lt;b&gt;" in bundle["text/html"] and bundle["text/plain"] == "None.\nfar: <b>down</b>"
+    assert Text("a\nb").text() == repr(Text("a\nb")) == "a\nb"
+
+
+# Completion.
+
+
+@pytest.mark.asyncio
+async def test_completion(toy: Service) -> None:
+    await toy.create(SessionSpec(name="mine"))
+    await toy.create(SessionSpec(name="more"))
+
+    async def offered(line: str) -> list[str]:
+        *before, word = line.split(" ")
+        return await complete(toy, before, word)
+
+    assert await offered("re") == ["restart", "rename"]
+    assert {"create", "ps", "rm"} <= set(await offered(""))
+    assert await offered("create --na") == ["--name"]
+    assert "--backend" in await offered("ps --")
+    assert await offered("ps --backend ") == ["toy"]
+    assert await offered("ps --status term") == []
+    assert await offered("ps --status TERMINATI") == ["TERMINATING"]
+    for line in ("info m", "rm m", "rm mine m", "rename m", "logs --help m"):
+        assert await offered(line) == ["mine", "more"], line
+    assert await offered("info mine m") == await offered("rename mine m") == await offered("nonsense m") == []
+    assert await session_names(toy, "mo") == ["more"]

@@ -1,0 +1,84 @@
+"""Backends of a third party: a good one with the four methods, and bad ones."""
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from msgspec import structs
+
+from jupyter_sessions.backends.base import Backend
+from jupyter_sessions.errors import AlreadyExists, SessionNotFound
+from jupyter_sessions.model import NameRule, SessionInfo, in_group
+
+
+class Toy(Backend):
+    """Sessions that are nothing but rows."""
+
+    type = "toy"
+    name_rule = NameRule(r"[a-z-]{1,20}", "Use 1 to 20 lower-case letters or '-'.")
+    poll_seconds = 0.05
+
+    def __init__(self, name, **options):
+        super().__init__(name, **options)
+        self.rows = {}
+
+    async def list(self, query):
+        rows = [structs.replace(row) for row in reversed(self.rows.values()) if in_group(row.status, query.status)]
+        return rows[query.offset :][: query.limit]
+
+    async def get(self, id):
+        if id not in self.rows:
+            raise SessionNotFound(f"There is no session '{id}' on {self.title}.", field="session")
+        return structs.replace(self.rows[id])
+
+    async def create(self, spec):
+        for row in self.rows.values():
+            if row.live and row.name == spec.name:
+                if spec.reuse_if_exists and row.image == spec.image:
+                    return structs.replace(row, reused=True)
+                raise AlreadyExists(f"name: a session '{row.name}' exists already.", field="name")
+        row = SessionInfo(
+            backend=self.name, id=f"{self.name}.{uuid4()}", name=spec.name, image=spec.image or "toy", type=spec.type,
+            status="RUNNING", status_info="", resources={}, services=[], tag=spec.tag,
+            created_at=datetime.now(UTC), status_changed=datetime.now(UTC),
+        )  # fmt: skip
+        self.rows[row.id] = row
+        return structs.replace(row)
+
+    async def destroy(self, id, *, forced=False, recursive=False):
+        row = await self.get(id)
+        self.rows[id] = structs.replace(row, status="TERMINATED", status_changed=datetime.now(UTC))
+        return await self.get(id)
+
+
+class Forgetful(Toy):
+    """Knows nothing of sessions that have ended."""
+
+    async def destroy(self, id, *, forced=False, recursive=False):
+        row = await super().destroy(id)
+        del self.rows[id]
+        return row
+
+
+class Hanging(Toy):
+    """Never answers."""
+
+    async def list(self, query):
+        await asyncio.sleep(3600)
+
+
+class Raising(Toy):
+    """Has a bug."""
+
+    async def list(self, query):
+        raise ValueError("the toy is broken")
+
+
+class Unmakeable(Toy):
+    """Cannot be made."""
+
+    def __init__(self, name, **options):
+        raise KeyError("no such option")
+
+
+NUMBER = 7

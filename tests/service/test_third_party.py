@@ -1,0 +1,145 @@
+"""Backends of others: good ones are as our own, bad ones are named and do no harm."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_sessions.config import JupyterSessions
+from jupyter_sessions.errors import BackendTimeout, BadAnswer, InvalidRequest, NotSupported, SessionNotFound
+from jupyter_sessions.model import SessionSpec
+from jupyter_sessions.service import Batch, Service
+from jupyter_sessions.service import service as service_module
+from jupyter_sessions.service.registry import find_types
+
+pytestmark = pytest.mark.asyncio
+
+
+def made(*names: str, **more: Any) -> Service:
+    """A service with toys of these types, called as their types, and nothing else."""
+    backends = {name: {"type": name} for name in names} | more
+    return Service(JupyterSessions(backends=backends, enabled_backends=[*backends], default_backend=names[0]))
+
+
+async def test_broken_entry_points_are_warned_of_and_skipped(toys: Path, caplog: pytest.LogCaptureFixture) -> None:
+    types = find_types()
+    assert {"local", "backendai", "toy", "hanging"} <= types.keys()
+    assert not {"absent", "number", "unimportable"} & types.keys()
+    for name in ("absent", "number", "unimportable"):
+        assert f"The session backend '{name}' is skipped" in caplog.text
+    service = made("toy", "unmakeable", nothing={"type": "no-such-type"})
+    assert [*service.backends] == ["toy"]
+    assert "'unmakeable' is skipped, it cannot be made" in caplog.text
+    assert "'nothing' is skipped: there is no type 'no-such-type'" in caplog.text
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+async def test_four_methods_are_enough(toys: Path) -> None:
+    service = made("toy")
+    row = await service.create(SessionSpec(name="mine", tag="a note"))
+    assert (row.backend, row.name, row.status) == ("toy", "mine", "RUNNING")
+    assert [found.id for found in (await service.list()).sessions] == [row.id]
+    assert (await service.find("toy/mine")).id == (await service.find(row.id)).id == row.id
+    (described,) = await service.describe()
+    assert (described.capabilities, described.health["ok"], described.capacity) == ([], True, {})
+    for work in (service.restart("toy", row.id), service.logs("toy", row.id), service.interrupt("toy", row.id)):
+        with pytest.raises(NotSupported, match="The backend 'toy' cannot"):
+            await work
+    with pytest.raises(InvalidRequest, match="lower-case"):
+        await service.create(SessionSpec(name="UPPER"))
+    assert (await service.destroy("toy", row.id)).status == "TERMINATED"
+
+
+async def test_one_that_hangs_or_raises_breaks_no_list(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_module, "GET_SECONDS", 0.3)
+    service = made("toy", "hanging", "raising")
+    row = await service.create(SessionSpec(name="mine"))
+    begun = time.monotonic()
+    listing = await service.list()
+    assert time.monotonic() - begun < 1
+    assert [found.id for found in listing.sessions] == [row.id]
+    assert "hanging did not answer within" in listing.errors["hanging"]
+    assert "'raising' failed: ValueError: the toy is broken" in listing.errors["raising"]
+    with pytest.raises(SessionNotFound, match="hanging: hanging did not answer"):
+        await service.find("other")
+
+
+async def test_a_server_waits_for_one_that_hangs_once(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_module, "LOOK_SECONDS", 0.3)
+    service = made("toy", "hanging", "raising")
+    service.feed.start(service.backends.values())
+    try:
+        await service.list()
+        begun = time.monotonic()
+        for _ in range(20):
+            listing = await service.list()
+        assert time.monotonic() - begun < 0.1 and listing.errors.keys() == {"hanging", "raising"}
+        monkeypatch.setattr(type(service.backends["raising"]), "list", type(service.backends["toy"]).list)
+        async with asyncio.timeout(5):
+            while "raising" in (await service.list()).errors:
+                await asyncio.sleep(0.05)
+    finally:
+        await service.close()
+
+
+async def test_other_failures_are_sentences_too(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(self: object, id: str) -> None:
+        raise RuntimeError("a bug")
+
+    async def slow(self: object, id: str) -> None:
+        await asyncio.sleep(3600)
+
+    service = made("toy")
+    monkeypatch.setattr(type(service.backends["toy"]), "get", broken)
+    with pytest.raises(BadAnswer, match="The backend 'toy' failed: RuntimeError: a bug"):
+        await service.get("toy", "x")
+    monkeypatch.setattr(type(service.backends["toy"]), "get", slow)
+    monkeypatch.setattr(service_module, "GET_SECONDS", 0.1)
+    with pytest.raises(BackendTimeout):
+        await service.get("toy", "x")
+
+
+@pytest.mark.parametrize("kind", ["toy", "forgetful"])
+async def test_its_changes_are_told(toys: Path, kind: str) -> None:
+    service = made(kind)
+    batches: list[Batch] = []
+    service.feed.listen(batches.append)
+    service.feed.start(service.backends.values())
+    try:
+        row = await service.backends[kind].create(SessionSpec(name="mine"))
+        async with asyncio.timeout(5):
+            while not batches:
+                await asyncio.sleep(0.02)
+            await service.backends[kind].destroy(row.id)
+            while service.feed.rows(kind) or len(batches) < 2:
+                await asyncio.sleep(0.02)
+        statuses = [change["session"]["status"] for batch in batches for change in batch.changes]
+        assert statuses == ["RUNNING", "TERMINATED"]
+    finally:
+        await service.close()
+
+
+async def test_an_answer_that_comes_late_brings_nothing_back(toys: Path) -> None:
+    service = made("toy")
+    service.feed.start(service.backends.values())
+    try:
+        row = await service.create(SessionSpec(name="mine"))
+        await service.destroy("toy", row.id)
+        service.feed.put(row)
+        assert service.feed.rows("toy") == []
+    finally:
+        await service.close()
+
+
+async def test_a_name_on_two_backends_must_be_said_in_full(toys: Path) -> None:
+    service = made("toy", second={"type": "toy"})
+    for backend in ("toy", "second"):
+        await service.create(SessionSpec(name="mine", backend=backend))
+    with pytest.raises(Exception, match=r"Several sessions are called 'mine'.*toy/mine.*second/mine|second/mine.*toy/mine"):
+        await service.find("mine")
+    assert (await service.find("second/mine")).backend == "second"

@@ -1,0 +1,247 @@
+"""The magics in a real kernel: of a Jupyter server, whose extension they ask, and without any."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from jupyter_sessions.config import JupyterSessions
+from jupyter_sessions.service import Service
+from tests import processes
+from tests.processes import Ran, Shell
+
+MAKE = "%session create python --cpu 1 --mem 512m --name demo"
+SMALL = "%session create python --cpu 0.5 --mem 256m --name demo"
+
+
+@pytest.fixture(scope="module", params=["of a server", "alone"])
+def kernel(request: pytest.FixtureRequest, manager_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A kernel, the same for all tests."""
+    folder = tmp_path_factory.mktemp("kernel")
+    if request.param == "alone":
+        with processes.kernel(manager_folder, folder) as shell:
+            yield shell
+    else:
+        with processes.server(manager_folder, folder) as server, server.shell() as shell:
+            yield shell
+
+
+@pytest.fixture
+def shell(kernel: Shell, machine: Path) -> Shell:
+    """A kernel with the magics, and no session."""
+    kernel.run("%load_ext jupyter_sessions")
+    return kernel
+
+
+@pytest.fixture
+def demo(shell: Shell) -> Shell:
+    """A kernel with the magics, and a session `demo`."""
+    made = shell.run(SMALL)
+    assert "demo is RUNNING" in made.text, (made.text, made.error)
+    return shell
+
+
+def plain(ran: Ran) -> str:
+    """The error without colours."""
+    import re
+
+    return re.sub(r"\x1b\[[0-9;]*m", "", ran.error)
+
+
+def test_create_ps_info_rm(shell: Shell) -> None:
+    made = shell.run(MAKE)
+    assert made.text == "demo is RUNNING: python3 · 1 CPU · 512 MiB on this machine\n", made.error
+    listed = shell.run("%session ps")
+    assert "<td style='text-align:left'>demo</td>" in listed.html and "1 CPU · 512 MiB" in listed.html
+    assert "demo" in listed.text and "RUNNING" in listed.text
+    info = shell.run("%session info demo")
+    assert "512m" in info.html and "cwd" in info.text
+    assert shell.run(MAKE).text.endswith("(reused)\n")
+    assert shell.run("%session rm demo").text == "demo is TERMINATED.\n"
+    assert "There are no sessions." in shell.run("%session ps").html
+    assert "usage: %session" in shell.run("%session --help").text
+
+
+def test_the_session_works_in_the_notebooks_folder(demo: Shell) -> None:
+    here = demo.run("import os; print(os.getcwd())").text
+    assert demo.run("%%session demo\nimport os; print(os.getcwd())").text == here
+
+
+def test_text_streams_as_it_is_printed(demo: Shell) -> None:
+    code = "import sys, time\nfor i in range(3):\n    print(i)\n    time.sleep(0.4)\nprint('oh', file=sys.stderr)"
+    ran = demo.run(f"%%session demo\n{code}")
+    printed = [(moment, content) for moment, kind, content in ran.messages if kind == "stream"]
+    assert [content["text"] for _, content in printed] == ["0\n", "1\n", "2\n", "oh\n"]
+    assert [content["name"] for _, content in printed] == ["stdout"] * 3 + ["stderr"]
+    assert printed[1][0] - printed[0][0] > 0.3 and printed[2][0] - printed[1][0] > 0.3
+
+
+RICH = """%%session demo
+import base64
+from IPython.display import HTML, Image, clear_output, display
+pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+display(Image(base64.b64decode(pixel)), metadata={"a": 1})
+display(HTML("<b>bold</b>"))
+handle = display("first", display_id=True)
+handle.update("second")
+clear_output(wait=True)
+6 * 7
+"""
+
+
+def test_rich_output(demo: Shell) -> None:
+    ran = demo.run(RICH)
+    image, html, first, last = ran.of("display_data")
+    assert image["data"]["image/png"].startswith("iVBORw0KGgo")
+    assert html["data"]["text/html"] == "<b>bold</b>"
+    (second,) = ran.of("update_display_data")
+    assert second["transient"]["display_id"] == first["transient"]["display_id"]
+    assert (first["data"]["text/plain"], second["data"]["text/plain"]) == ("'first'", "'second'")
+    assert ran.of("clear_output") == [{"wait": True}] and last["data"]["text/plain"] == "42"
+
+
+def test_a_figure(demo: Shell) -> None:
+    pytest.importorskip("matplotlib")
+    ran = demo.run("%%session demo\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()")
+    figures = [shown["data"] for shown in ran.of("display_data") if "image/png" in shown["data"]]
+    assert len(figures) == 1 and len(figures[0]["image/png"]) > 1000, ran.error
+
+
+def test_questions_are_asked_here(demo: Shell) -> None:
+    code = "from getpass import getpass\nname = input('name? ')\nsecret = getpass('word? ')\nprint(name, len(secret))"
+    ran = demo.run(f"%%session demo\n{code}", answers=("Ada", "sesame"))
+    assert [(asked["prompt"], asked["password"]) for asked in ran.of("input_request")] == [("name? ", False), ("word? ", True)]
+    assert "Ada 6\n" in ran.text
+
+
+def test_an_error_there_is_an_error_here_with_the_traceback_from_there(demo: Shell) -> None:
+    ran = demo.run("%%session demo\ndef f():\n    return 1 / 0\nf()")
+    assert (ran.reply["status"], ran.reply["ename"]) == ("error", "RemoteError")
+    assert "ZeroDivisionError" in plain(ran) and "return 1 / 0" in plain(ran)
+    assert "jupyter_sessions" not in plain(ran) and "magics" not in plain(ran)
+    assert demo.run("%%session demo\nprint(f.__name__)").text == "f\n"
+
+
+def test_an_interrupt_reaches_the_run_there_and_nothing_else(demo: Shell) -> None:
+    demo.run("%%session demo\nx = 1")
+    code = "print('begun', flush=True)\nimport time\nwhile True:\n    time.sleep(0.01)"
+    ran = demo.run(f"%%session demo\n{code}", on_text={"begun": demo.interrupt})
+    assert ran.reply["ename"] == "RemoteInterrupt" and "KeyboardInterrupt" in plain(ran)
+    assert "time.sleep(0.01)" in plain(ran) and "jupyter_sessions" not in plain(ran)
+    assert demo.run("%%session demo\nprint(x)").text == "1\n"
+
+
+def test_an_interrupted_question(demo: Shell) -> None:
+    ran = demo.run("%%session demo\ninput('name? ')", answers=(demo.interrupt,))
+    assert ran.reply["ename"] == "RemoteInterrupt" and "Interrupted by user" in plain(ran)
+    assert demo.run("%%session demo\nprint(1)").text == "1\n"
+
+
+def test_a_run_may_survive_an_interrupt(demo: Shell) -> None:
+    code = "print('begun', flush=True)\nimport time\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('survived')"
+    ran = demo.run(f"%%session demo\n{code}", on_text={"begun": demo.interrupt})
+    assert "survived" in ran.text and ran.reply["status"] == "ok"
+
+
+def test_a_second_interrupt_lets_go(demo: Shell) -> None:
+    code = "import time\nprint('begun', flush=True)\nwhile True:\n    try:\n        time.sleep(60)\n    except KeyboardInterrupt:\n        print('no', flush=True)"
+    ran = demo.run(f"%%session demo\n{code}", on_text={"begun": demo.interrupt, "no\n": demo.interrupt})
+    assert ran.reply["ename"] == "KeyboardInterrupt"
+    assert "RUNNING" in demo.run("%session ps").text
+
+
+def test_a_session_that_ends_meanwhile(demo: Shell) -> None:
+    async def end() -> None:
+        service = Service(JupyterSessions())
+        row = await service.find("demo")
+        await service.destroy("local", row.id, forced=True)
+        await service.close()
+
+    ender = threading.Thread(target=lambda: asyncio.run(end()))
+    ran = demo.run("%%session demo\nprint('begun', flush=True)\nimport time; time.sleep(60)", on_text={"begun": ender.start})
+    ender.join()
+    assert ran.reply["status"] == "error" and "user-requested" in plain(ran)
+    again = demo.run("%%session demo\n1")
+    assert plain(again).startswith("NotRunning: ") and "TERMINATED" in plain(again)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("%session info nothing", "SessionNotFound: There is no session 'nothing'."),
+        ("%session crate", "InvalidRequest: %session: there is no 'crate'. Did you mean 'create'?"),
+        ("%session create no-such-image", "UnknownImage: image: there is no environment 'no-such-image' here."),
+        ("%session create python --name 'a b'", "InvalidRequest: name: 'a b' cannot be a session's name."),
+        ("%session create python --mem 0", "InvalidRequest: mem: '0' must be more than nothing"),
+        ("%session create python --backend nowhere", "UnknownBackend: backend: there is no backend 'nowhere'."),
+        ("%%session nothing\n1", "SessionNotFound: There is no session 'nothing'."),
+        ("%%session\n1", "InvalidRequest: %%session needs the name of a session."),
+    ],
+)
+def test_mistakes_are_said_in_one_sentence(shell: Shell, line: str, said: str) -> None:
+    ran = shell.run(line)
+    assert plain(ran).startswith(said) and "\n" not in plain(ran)
+    assert ran.reply["ename"] == said.partition(":")[0]
+
+
+def test_gpus_that_are_not_there(shell: Shell) -> None:
+    begun = time.monotonic()
+    ran = shell.run("%session create python --gpu 512")
+    assert plain(ran).startswith("NotEnough: 512 GPU asked for, but this machine has ")
+    assert "Available at most: " in plain(ran) and "CPU" in plain(ran) and time.monotonic() - begun < 10
+
+
+def test_who_waits_is_told_why_and_may_go(shell: Shell) -> None:
+    async def cpus() -> str:
+        service = Service(JupyterSessions())
+        (info,) = await service.describe()
+        await service.close()
+        return info.capacity["cpu"].total
+
+    everything = asyncio.run(cpus())
+    assert "RUNNING" in shell.run(f"%session create python --cpu {everything} --mem 256m --name first").text
+    waits = shell.run("%session create python --cpu 1 --mem 256m --name demo", on_text={"waiting for": shell.interrupt})
+    assert "demo is PENDING (waiting for 1 CPU (0 free))" in waits.text
+    assert "demo stays in the queue, PENDING; `%session rm demo` cancels it." in waits.text
+    assert waits.reply["ename"] == "KeyboardInterrupt"
+    assert "PENDING" in shell.run("%session ps").text
+    assert shell.run("%session rm demo").text == "demo is CANCELLED.\n"
+
+
+def test_outputs_stay_with_their_cell(demo: Shell) -> None:
+    for word in ("one", "two"):
+        ran = demo.run(f"%%session demo\nprint('{word}')")
+        assert ran.text == f"{word}\n"
+        assert "demo is RUNNING" in demo.run(SMALL).text
+
+
+def test_tab_completes_verbs_options_and_names(demo: Shell) -> None:
+    assert demo.complete("%session re")[:2] == ["restart", "rename"]
+    assert "--name" in demo.complete("%session create --na")
+    assert "demo" in demo.complete("%session info de")
+    assert "demo" in demo.complete("%session rm ")
+    assert "demo" in demo.complete("%%session de")
+    assert "python3" in demo.complete("%session create pyth")
+
+
+def test_tables_are_inert(demo: Shell) -> None:
+    demo.run("%session create python --cpu 0.1 --mem 128m --name other --tag '<script>alert(1)</script>'")
+    ran = demo.run("%session ps --format name,tag")
+    assert "&lt;script&gt;" in ran.html and "<script>" not in ran.html
+
+
+def test_a_failed_cell_stops_a_notebook(machine: Path, tmp_path: Path) -> None:
+    cells = ["%load_ext jupyter_sessions", SMALL, "%%session demo\n1 / 0", "print('after')"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    client = NotebookClient(notebook, kernel_name="python3", timeout=60, resources={"metadata": {"path": str(tmp_path)}})
+    with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
+        client.execute(env=processes.environment(machine, tmp_path))
+    assert [bool(cell["outputs"]) for cell in notebook.cells] == [False, True, True, False]
