@@ -20,7 +20,7 @@ from jupyter_sessions.commands import Nothing, Result, Text, parse, perform
 from jupyter_sessions.commands.completion import complete, session_names
 from jupyter_sessions.commands.grammar import Help
 from jupyter_sessions.commands.result import plain
-from jupyter_sessions.errors import CellFailed, InvalidRequest, SessionError
+from jupyter_sessions.errors import BackendUnavailable, CellFailed, InvalidRequest, SessionError
 from jupyter_sessions.model import SessionInfo
 
 _USAGE = "`%session create python --name demo` makes one; then begin the cell with `%%session demo`."
@@ -128,6 +128,9 @@ class SessionMagics(Magics):
                 raise RemoteError(output.content)
 
     async def _find(self, ref: str) -> tuple[Api, SessionInfo]:
+        if self._api is not None:
+            with suppress(BackendUnavailable):  # Then the server has gone. Asking first would cost every cell.
+                return self._api, await self._api.find(ref)
         api = await self._connected()
         return api, await api.find(ref)
 

@@ -30,7 +30,7 @@ def environment(state: Path, folder: Path, **more: str) -> dict[str, str]:
         (folder / name.lower()).mkdir(parents=True, exist_ok=True, mode=0o700)
     base = {key: value for key, value in os.environ.items() if key != VARIABLE}
     folders = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in names}
-    return base | folders | {STATE_VARIABLE: str(state), "JUPYTER_NO_CONFIG": "1"} | more
+    return base | folders | {STATE_VARIABLE: str(state)} | more
 
 
 @dataclass
@@ -48,12 +48,15 @@ class Server:
         """The file that the extension writes for kernels."""
         return self.folder / "runtime" / f"jupyter_sessions-server-{self.process.pid}.json"
 
+    @property
+    def own(self) -> dict[str, str]:
+        """The header with the server's own token."""
+        return {"Authorization": f"token {TOKEN}"}
+
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """JSON of an answer of the server; `path` is below its root."""
-        headers = {"Authorization": f"token {TOKEN}"}
-        response = httpx.request(
-            method, self.info["url"] + path, json=body, headers=headers, timeout=60, trust_env=False
-        )
+        url = self.info["url"] + path
+        response = httpx.request(method, url, json=body, headers=self.own, timeout=60, trust_env=False)
         assert response.is_success, response.text
         return response.json() if response.content else None
 
@@ -70,9 +73,8 @@ class Server:
 
     def run(self, row: dict[str, Any], code: str) -> str:
         """What code prints in a session."""
-        headers = {"Authorization": f"token {TOKEN}"}
         url = f"{self.info['url']}jupyter-sessions/sessions/{row['backend']}/{row['id']}/execute"
-        text = httpx.post(url, json={"code": code}, headers=headers, timeout=60, trust_env=False).text
+        text = httpx.post(url, json={"code": code}, headers=self.own, timeout=60, trust_env=False).text
         outputs = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {\"kind")]
         return "".join(output["content"].get("text", "") for output in outputs)
 
@@ -102,11 +104,7 @@ def server(
     (folder / "root").mkdir(parents=True, exist_ok=True)
     given = environment(state, folder, **(env or {}))
     log = folder / "server.log"
-    command = [python, "-m", "jupyter_server", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"]
-    command += ["--ServerApp.port=0", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder / 'root'}"]
-    command += ["--ServerApp.jpserver_extensions=jupyter_sessions=True", *options]
-    with log.open("ab") as out:
-        process = subprocess.Popen(command, env=given, cwd=folder, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+    process = start_server(given, folder, log, *options, python=python)
     made = Server(process, folder, log, given, {})
     try:
         until(made.access_file.exists, log.read_text, process)
@@ -115,6 +113,22 @@ def server(
     finally:
         if process.poll() is None:
             made.stop()
+
+
+def start_server(
+    env: dict[str, str], folder: Path, log: Path, *options: str, python: str = sys.executable
+) -> subprocess.Popen[bytes]:
+    """The process of a Jupyter server with our extension and no other."""
+    usual = {"ServerApp.ip": "127.0.0.1", "ServerApp.port": "0", "IdentityProvider.token": TOKEN}
+    if any(option.startswith("--ServerApp.sock=") for option in options):
+        usual = {"IdentityProvider.token": TOKEN}
+    given = "".join(options)
+    command = [python, "-m", "jupyter_server", "--no-browser", "--allow-root", f"--ServerApp.root_dir={folder / 'root'}"]
+    command += [f"--{name}={value}" for name, value in usual.items() if f"--{name}=" not in given]
+    command += [f"--ServerApp.jpserver_extensions={name}=False" for name in ("jupyterlab", "jupyter_lsp", "notebook_shim")]
+    command += ["--ServerApp.jpserver_extensions=jupyter_sessions=True", *options]
+    with log.open("ab") as out:
+        return subprocess.Popen(command, env=env, cwd=folder, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
 
 
 def until(true: Callable[[], bool], why: Callable[[], object], process: subprocess.Popen[bytes] | None = None) -> None:

@@ -13,6 +13,6 @@ def test_the_package_imports_nothing_heavy() -> None:
 
 
 def test_the_magics_import_no_server() -> None:
-    heavy = ["jupyter_server", "aiohttp", "graphql", "jupyter_client", "rich", "jupyter_sessions.manager"]
+    heavy = ["jupyter_server", "aiohttp", "graphql", "jupyter_client", "jupyter_sessions.manager"]
     code = f"import sys, jupyter_sessions.magics; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

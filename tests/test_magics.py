@@ -233,7 +233,7 @@ def test_tab_completes_verbs_options_and_names(demo: Shell) -> None:
 
 
 def test_tables_are_inert(demo: Shell) -> None:
-    demo.run("%session create python --cpu 0.1 --mem 128m --name other --tag '<script>alert(1)</script>'")
+    demo.run("%session create python --cpu 0.5 --mem 256m --name other --tag '<script>alert(1)</script>'")
     ran = demo.run("%session ps --format name,tag")
     assert "&lt;script&gt;" in ran.html and "<script>" not in ran.html
 

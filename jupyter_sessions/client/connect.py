@@ -13,13 +13,10 @@ from pathlib import Path
 
 import msgspec
 from jupyter_core.paths import jupyter_runtime_dir
-from traitlets import TraitError
 
 from jupyter_sessions.client.api import Api
 from jupyter_sessions.client.remote import RemoteService
-from jupyter_sessions.config import load
-from jupyter_sessions.errors import InvalidRequest
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import Service, configuration
 from jupyter_sessions.wire.access import VARIABLE, Access
 
 
@@ -33,11 +30,7 @@ async def connect() -> Api:
         if await remote.alive():
             return remote
         await remote.close()
-    try:
-        return Service(load())
-    except Exception as error:
-        said = f"{type(error).__name__}: {error}" if not isinstance(error, TraitError) else str(error)
-        raise InvalidRequest(f"The configuration cannot be used: {said}", hint="Correct it.") from error
+    return Service(configuration())
 
 
 def _candidates() -> Iterator[Access]:

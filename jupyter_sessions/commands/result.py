@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from html import escape
 
 import msgspec
@@ -16,10 +17,10 @@ class Result:
         return ""
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return {"text/plain": self.text()}
+        return {"text/plain": repr(self)}
 
     def __repr__(self) -> str:
-        return self.text()
+        return self.text(shutil.get_terminal_size((100, 24)).columns)
 
 
 class Nothing(Result):
@@ -93,11 +94,11 @@ class Table(Result):
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         notes = "".join(f"<p>{escape(note)}</p>" for note in self._notes)
         if not self.rows:
-            return {"text/plain": self.text(), "text/html": f"<p>{escape(self._empty)}</p>{notes}"}
+            return {"text/plain": repr(self), "text/html": f"<p>{escape(self._empty)}</p>{notes}"}
         head = "".join(f"<th style='text-align:left'>{escape(name)}</th>" for name in self.head)
         rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in self.rows)
         html = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{notes}"
-        return {"text/plain": self.text(), "text/html": html}
+        return {"text/plain": repr(self), "text/html": html}
 
 
 def _cell(text: str) -> str:

@@ -146,7 +146,8 @@ async def ps(api: Api, asked: Namespace, say: Say) -> Result:
 
 async def info(api: Api, asked: Namespace, say: Say) -> Result:
     """Show one session."""
-    row = await api.find(asked.session)
+    found = await api.find(asked.session)
+    row = await api.get(found.backend, found.id)
     if asked.json:
         return Json(row)
     shown = [field for field in row.__struct_fields__ if getattr(row, field) not in (None, "", [], {})]

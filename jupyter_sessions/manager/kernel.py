@@ -58,7 +58,7 @@ class Connection(msgspec.Struct, frozen=True):
         return os.path.exists(f"{self.stem}-{_CHANNELS['shell']}")
 
     def key(self) -> bytes:
-        """The key that signs messages; empty if a kernel that ended took the file with it."""
+        """The key that signs messages; empty if the file is gone, as its kernel then is."""
         try:
             return str(msgspec.json.decode(self.file.read_bytes())["key"]).encode()
         except FileNotFoundError:

@@ -12,12 +12,13 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 
 from jupyter_sessions import __version__
-from jupyter_sessions.config import JupyterSessions, load
+from jupyter_sessions.config import JupyterSessions
+from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.server import handlers, proxy
 from jupyter_sessions.server.access import ScopedToken, withdraw
 from jupyter_sessions.server.base import SERVICE, TOKEN
 from jupyter_sessions.server.streams import STREAMS
-from jupyter_sessions.service import Batch, Service
+from jupyter_sessions.service import Batch, Service, configuration
 
 SCHEMA_ID = "https://schema.jupyter.org/jupyter_sessions/session/v1"
 _SCHEMA_FILE = Path(__file__).parent / "events" / "session" / "v1.yaml"
@@ -29,7 +30,7 @@ class SessionsExtension(ExtensionApp):
     name = "jupyter_sessions"
     version = __version__
     classes = [JupyterSessions]
-    service: Service
+    service: Service | None = None
     _token: ScopedToken
     _server: ServerApp
     _events: EventLogger
@@ -39,15 +40,21 @@ class SessionsExtension(ExtensionApp):
         """Nothing: `config.load` reads the files. Read here they would be logged, keypairs and all."""
 
     def initialize_settings(self) -> None:
-        """Make the service and the scoped token."""
+        """Make the service and the scoped token. Without a usable configuration every route says what is wrong."""
         self._server = cast("ServerApp", self.serverapp)
         self._events = cast("EventLogger", self._server.event_logger)
         self._token = ScopedToken()
-        self.service = Service(load(self), self._server.kernel_spec_manager, self._server.root_dir)
-        self.settings[SERVICE] = self.service
         self.settings[TOKEN] = self._token
         self.settings[STREAMS] = set[asyncio.Task[None]]()
         self._events.register_event_schema(_SCHEMA_FILE)
+        try:
+            settings = configuration(self)
+        except InvalidRequest as error:
+            self.log.error("jupyter_sessions: %s", error)
+            self.settings[SERVICE] = error
+            return
+        self.service = Service(settings, self._server.kernel_spec_manager, self._server.root_dir)
+        self.settings[SERVICE] = self.service
         self.service.feed.listen(self._push)
 
     def initialize_handlers(self) -> None:
@@ -59,15 +66,17 @@ class SessionsExtension(ExtensionApp):
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Once the port is known: tell kernels of it, and begin to watch the backends."""
         self._access_file = self._token.publish(serverapp)
-        self.service.feed.start(self.service.backends.values())
+        if self.service is not None:
+            self.service.feed.start(self.service.backends.values())
 
     async def stop_extension(self) -> None:
         """Let go of everything; sessions run on."""
         if self._access_file is not None:
             withdraw(self._access_file)
-        for stream in self.settings[STREAMS]:
+        for stream in self.settings.get(STREAMS, ()):
             stream.cancel()
-        await self.service.close()
+        if self.service is not None:
+            await self.service.close()
 
     def _push(self, batch: Batch) -> None:
         data: dict[str, Any] = msgspec.to_builtins(batch)

@@ -36,8 +36,11 @@ class BaseHandler(APIHandler):
 
     @property
     def service(self) -> Service:
-        """All backends."""
-        return cast("Service", self.settings[SERVICE])
+        """All backends. Errors: InvalidRequest if the configuration cannot be used."""
+        made = self.settings[SERVICE]
+        if isinstance(made, SessionError):
+            raise made
+        return cast("Service", made)
 
     async def prepare(self) -> None:  # type: ignore[override]
         """Authenticate: by the scoped token if one is shown, else as Jupyter does."""

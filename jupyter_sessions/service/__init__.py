@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jupyter_sessions.service.feed import Batch, Feed
 from jupyter_sessions.service.finding import Listing, find
+from jupyter_sessions.service.registry import configuration
 from jupyter_sessions.service.service import BackendInfo, Service
 
-__all__ = ["BackendInfo", "Batch", "Feed", "Listing", "Service", "find"]
+__all__ = ["BackendInfo", "Batch", "Feed", "Listing", "Service", "configuration", "find"]

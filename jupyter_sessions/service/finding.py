@@ -26,26 +26,23 @@ class Lists(Protocol):
         """Sessions, most recently changed first."""
         ...
 
-    async def get(self, backend: str, id: str) -> SessionInfo:
-        """One of them."""
-        ...
-
 
 async def find(where: Lists, ref: str) -> SessionInfo:
-    """A session by "backend/NAME", id or name: a live one, else the one that ended last.
+    """The listed row of a session by "backend/NAME", id or name: of a live one, else of the one that ended last.
 
     Errors: SessionNotFound; Ambiguous, listing the matches.
     """
     failures: dict[str, str] = {}
-    for status in ("live", "dead"):
+    for status in ("live", "all"):  # The first is quick, for a server knows it; the second is asked for anew.
         listing = await where.list(status=status)
         failures |= listing.errors
         matches = [row for row in listing.sessions if ref in (row.ref, row.name, row.id, f"{row.backend}/{row.id}")]
-        if len(matches) > 1 and status == "live":
-            hint = "Say which: " + ", ".join(f"{row.ref} ({row.id})" for row in matches) + "."
+        live = [row for row in matches if row.live]
+        if len(live) > 1:
+            hint = "Say which: " + ", ".join(f"{row.ref} ({row.id})" for row in live) + "."
             raise Ambiguous(f"Several sessions are called '{ref}'.", hint=hint, field="session")
         if matches:
-            return await where.get(matches[0].backend, matches[0].id)
+            return (live or matches)[0]
     unheard = " ".join(f"{backend}: {why}" for backend, why in failures.items())
     hint = unheard or "`%session ps` lists those that live, `%session ps --all` the ended ones, too."
     raise SessionNotFound(f"There is no session '{ref}'.", hint=hint, field="session")

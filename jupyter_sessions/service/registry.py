@@ -6,14 +6,26 @@ import logging
 from importlib.metadata import entry_points
 from typing import Any
 
+from traitlets import TraitError
+from traitlets.config import Configurable
+
 from jupyter_sessions.backends.base import Backend
-from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.errors import UnknownBackend
+from jupyter_sessions.config import JupyterSessions, load
+from jupyter_sessions.errors import InvalidRequest, UnknownBackend
 
 log = logging.getLogger("jupyter_sessions")
 
 GROUP = "jupyter_sessions.backends"
 LOCAL = "local"
+
+
+def configuration(parent: Configurable | None = None) -> JupyterSessions:
+    """What `config.load` reads. Errors: InvalidRequest, in one sentence, for one that cannot be used."""
+    try:
+        return load(parent)
+    except Exception as error:  # A configuration file is a program.
+        said = str(error) if isinstance(error, TraitError) else f"{type(error).__name__}: {error}"
+        raise InvalidRequest(f"The configuration cannot be used: {said}", hint="Correct it.") from error
 
 
 def find_types() -> dict[str, type[Backend]]:

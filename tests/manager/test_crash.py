@@ -17,6 +17,7 @@ import pytest
 from jupyter_sessions.backends import local
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service import Service
+from tests.manager.test_starting import configure
 from tests.manager.world import (
     ask,
     contact,
@@ -50,18 +51,25 @@ async def kill_kernel(service: Service, row: SessionInfo) -> None:
 
 
 async def test_a_manager_that_is_killed(service: Service, state: Path) -> None:
-    rows = await asyncio.gather(*(run(service, f"lives-{number}") for number in range(2)))
-    killed, exits = await asyncio.gather(run(service, "is-killed"), run(service, "exits"))
+    configure(state, max_resources={"cpu": 2})
+    less = {"cpu": "0.4"}
+    rows = await asyncio.gather(*(run(service, f"lives-{number}", resources=less) for number in range(2)))
+    killed, exits = await asyncio.gather(
+        run(service, "is-killed", resources=less), run(service, "exits", resources=less)
+    )
+    leaves = await run(service, "leaves", resources={"cpu": "0.1"})
     waiting = await ask(service, "waiting", resources={"cpu": "2"})
-    assert (waiting.status, waiting.status_info) == ("PENDING", "waiting for 2 CPU (0 free)")
+    assert (waiting.status, waiting.status_info) == ("PENDING", "waiting for 2 CPU (0.3 free)")
     for number, row in enumerate(rows):
         await says(service, row, f"kept = {number}")
     pid = await kernel_pid(service, killed)
-    leaves = "import os, threading; threading.Timer(0.5, lambda: os._exit(3)).start()"
-    await says(service, exits, leaves)
+    await says(service, exits, "import os, threading; threading.Timer(0.5, lambda: os._exit(3)).start()")
+    politely = asyncio.create_task(says(service, leaves, "import time; time.sleep(0.5); exit()"))
+    await asyncio.sleep(0.1)
     await kill_manager()
+    await asyncio.gather(politely, return_exceptions=True)
     os.kill(pid, signal.SIGKILL)
-    await until(lambda: not kernels(exits) and not kernels(killed))
+    await until(lambda: not kernels(exits) and not kernels(killed) and not kernels(leaves))
 
     for number, row in enumerate(rows):
         again = await service.get("local", row.id)
@@ -70,6 +78,8 @@ async def test_a_manager_that_is_killed(service: Service, state: Path) -> None:
     killed, exits = await ended(service, killed), await ended(service, exits)
     assert (killed.exit_code, killed.status_info) == (-9, "self-terminated: killed by SIGKILL")
     assert (exits.exit_code, exits.status_info) == (3, "self-terminated: exit status 3")
+    leaves = await ended(service, leaves)
+    assert (leaves.exit_code, leaves.status_info) == (0, "self-terminated: exit status 0")
     assert (await service.get("local", waiting.id)).status == "PENDING"
     assert len(managers(state)) == 1
     for row in rows:
@@ -92,11 +102,9 @@ async def test_killed_while_a_session_starts(service: Service) -> None:
 
 async def test_killed_while_a_session_ends(service: Service) -> None:
     row = await run(service, "stubborn")
-    await says(service, row, "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)")
-    busy = asyncio.create_task(says(service, row, "import time; time.sleep(60)"))
+    os.kill(await kernel_pid(service, row), signal.SIGSTOP)  # It cannot even hear that it should end.
     assert (await service.destroy("local", row.id)).status == "TERMINATING"
     await kill_manager()
-    await asyncio.gather(busy, return_exceptions=True)
     row = await ended(service, row)
     assert row.status_info == "user-requested"
     await nothing_left(row)

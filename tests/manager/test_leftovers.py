@@ -182,8 +182,6 @@ async def test_a_full_disk(_small_disk: Path, service: Service) -> None:
     await service.destroy("local", row.id)
     assert (await ended(service, row)).status_info == "user-requested"
     (_small_disk / "filler").unlink()
-    again = await run(service, "again")
-    assert await says(service, again, "print(6 * 7)") == "42"
 
     def kept() -> str:
         store = Store(_small_disk / "sessions.db")
@@ -192,3 +190,5 @@ async def test_a_full_disk(_small_disk: Path, service: Service) -> None:
         return record.status if record else ""
 
     await until(lambda: kept() == "TERMINATED")
+    again = await run(service, "again")
+    assert await says(service, again, "print(6 * 7)") == "42"

@@ -21,7 +21,7 @@ from jupyter_sessions.backends.local import Local
 from jupyter_sessions.errors import BackendUnavailable
 from jupyter_sessions.service import Service
 from jupyter_sessions.wire.places import Contact, place
-from tests.manager.world import ask, contact, ended, kill_manager, managers, reach, run, says, until
+from tests.manager.world import Rest, ask, contact, ended, kill_manager, managers, reach, run, says, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -125,14 +125,24 @@ async def test_used_while_it_ends(state: Path) -> None:
 
 
 async def test_started_while_another_one_ends(state: Path, service: Service) -> None:
+    """It takes its time, as somebody still waits for an answer."""
+    configure(state, max_resources={"cpu": 2})
     row = await run(service, "lives-on")
-    for _ in range(2):
-        identity = contact().identity
+    identity = contact().identity
+    async with Rest() as rest:
+        body = {"name": "waits", "image": "python", "config": {"resources": {"cpu": "2"}}}
+        waits = asyncio.create_task(rest.send("POST", "/session", body))
+        await until(lambda: _is_listed(service, "waits"))
         os.kill(identity.pid, signal.SIGTERM)
         await until(lambda: not place().contact_file.exists())
         found = await asyncio.to_thread(local.start)
-        assert found.identity != identity
-        assert (await service.get("local", row.id)).status == "RUNNING"
+        await asyncio.gather(waits, return_exceptions=True)
+    assert found.identity != identity
+    assert (await service.get("local", row.id)).status == "RUNNING"
+
+
+async def _is_listed(service: Service, name: str) -> bool:
+    return any(row.name == name for row in (await service.list()).sessions)
 
 
 async def test_a_stale_contact_is_not_believed(state: Path, service: Service) -> None:
