@@ -63,7 +63,9 @@ class Local(BackendAI):
         Errors: NotSupported on Windows; BackendUnavailable with the reason why it did not start.
         """
         if sys.platform == "win32":
-            raise NotSupported("Sessions on this machine need Linux or macOS.", hint="Use WSL, or a remote backend.")
+            raise NotSupported(
+                "Sessions on this machine need Linux or macOS.", hint="Use WSL, or a remote backend."
+            )
         async with self._starting:
             contact = find()
             if contact is None:
@@ -110,15 +112,22 @@ class Local(BackendAI):
         With k of n GPUs, at least k/n of both.
         """
         there = {name: Decimal(amount) for name, amount in (await self._totals()).items()}
-        share = min(Decimal(1), parse_slots(asked).get(GPU_SLOT, Decimal(0)) / max(there[GPU_SLOT], Decimal(1)))
+        share = min(
+            Decimal(1), parse_slots(asked).get(GPU_SLOT, Decimal(0)) / max(there[GPU_SLOT], Decimal(1))
+        )
         cpus = max(min(Decimal(_DEFAULT_CPUS), there["cpu"]), there["cpu"] * share)
         memory = there["mem"] * max(Decimal("0.25"), share) // _MEMORY_STEP * _MEMORY_STEP
         chosen = {"cpu": cpus, "mem": memory} | parse_slots(self.options.get("default_resources") or {})
-        return format_slots({name: amount for name, amount in chosen.items() if name not in parse_slots(asked)})
+        return format_slots(
+            {name: amount for name, amount in chosen.items() if name not in parse_slots(asked)}
+        )
 
     async def _totals(self) -> dict[str, Decimal]:
         capacity = await self.capacity()
-        return {name: next(iter(parse_slots({name: amount.total}).values()), Decimal(0)) for name, amount in capacity.items()}
+        return {
+            name: next(iter(parse_slots({name: amount.total}).values()), Decimal(0))
+            for name, amount in capacity.items()
+        }
 
     async def open_service(self, id: str, name: str, base_url: str) -> Endpoint:
         """The unix socket of a service, started if need be."""
@@ -128,7 +137,9 @@ class Local(BackendAI):
 
     async def service_log(self, id: str, name: str) -> str:
         """The end of what a service printed."""
-        answer = await (await self.client()).request("GET", f"/session/{id}/service-log", params={"app": name})
+        answer = await (await self.client()).request(
+            "GET", f"/session/{id}/service-log", params={"app": name}
+        )
         return str(answer["result"]["logs"])
 
     async def watch(self) -> AsyncIterator[builtins.list[SessionInfo]]:

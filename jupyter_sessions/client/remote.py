@@ -13,7 +13,8 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from jupyter_sessions import __version__, errors
+from jupyter_sessions import errors
+from jupyter_sessions._version import __version__
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import BackendInfo, Listing, find

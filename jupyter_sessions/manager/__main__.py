@@ -87,7 +87,9 @@ async def manage(where: Place, keep_fd: int) -> None:
     socket = run_folder / "manager.sock"
     socket.unlink(missing_ok=True)
     runner, url = await serve(app, str(socket))
-    contact = Contact(identity=own_identity(), socket=str(socket), url=url, keypair=store.keypair(), version=__version__)
+    contact = Contact(
+        identity=own_identity(), socket=str(socket), url=url, keypair=store.keypair(), version=__version__
+    )
     where.write_contact(contact)
     log.info("manager %s listens on %s and %s", __version__, socket, url)
     await _until_told(asyncio.create_task(until_idle(app, settings.manager_timeout)))

@@ -49,7 +49,9 @@ class Bus:
 
     def publish(self, name: str, record: Record) -> None:
         """Tell everybody. A listener that is far behind is cut off: its queue ends with None."""
-        event = SessionEvent(name, record.id, record.name, record.access_key, record.status_info, record.exit_code)
+        event = SessionEvent(
+            name, record.id, record.name, record.access_key, record.status_info, record.exit_code
+        )
         for queue in list(self._queues):
             if queue.qsize() >= _QUEUE:
                 self._queues.discard(queue)

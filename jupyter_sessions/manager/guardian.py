@@ -60,7 +60,9 @@ class Guardian:
         self.record = record
         self._shop = shop
         self._folder = Path(record.folder)
-        self._connection = Connection(shop.run_folder / socket_folder(record.id), self._folder / "kernel.json")
+        self._connection = Connection(
+            shop.run_folder / socket_folder(record.id), self._folder / "kernel.json"
+        )
         self.logs = Logs(self._folder)
         self.link: KernelLink | None = None
         self._cage: Cage | None = None
@@ -131,7 +133,9 @@ class Guardian:
     async def _attend(self, process: Process) -> None:
         """Be there until the main process is gone, with code running in it as soon as it is ready."""
         assert self._cage is not None  # noqa: S101
-        self._services = Services(self.record, self._cage, self._folder, self._connection.folder, self.environment)
+        self._services = Services(
+            self.record, self._cage, self._folder, self._connection.folder, self.environment
+        )
         self.link = KernelLink(self._connection, self.logs.take)
         gone = asyncio.create_task(wait(process))
         ready = asyncio.create_task(self._become_ready())
@@ -250,7 +254,8 @@ class Guardian:
         if self.link is None or not self.record.usable:
             info = f" ({self.record.status_info})" if self.record.status_info else ""
             raise NotRunning(
-                f"The session '{self.record.name}' is {self.record.status}{info}.", hint="Wait until it is RUNNING."
+                f"The session '{self.record.name}' is {self.record.status}{info}.",
+                hint="Wait until it is RUNNING.",
             )
         return self.link
 
@@ -287,13 +292,24 @@ class Guardian:
         record = self.record
         default = threads.thread_env(record.slots["cpu"])
         given = record.launch.env | record.environ
-        cluster = {"SIZE": "1", "HOSTS": "main1", "ROLE": "main", "IDX": "1", "HOST": "main1", "LOCAL_RANK": "0"}
+        cluster = {
+            "SIZE": "1",
+            "HOSTS": "main1",
+            "ROLE": "main",
+            "IDX": "1",
+            "HOST": "main1",
+            "LOCAL_RANK": "0",
+        }
         return (
             default
             | given
             | gpus.visible(record.gpus)
             | {f"BACKENDAI_CLUSTER_{key}": value for key, value in cluster.items()}
-            | {"BACKENDAI_SESSION_ID": record.id, "BACKENDAI_SESSION_NAME": record.name, "BACKENDAI_KERNEL_ID": record.id}
+            | {
+                "BACKENDAI_SESSION_ID": record.id,
+                "BACKENDAI_SESSION_NAME": record.name,
+                "BACKENDAI_KERNEL_ID": record.id,
+            }
         )
 
     # How.

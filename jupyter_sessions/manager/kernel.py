@@ -161,7 +161,9 @@ class KernelLink:
         try:
             return self._runs[id]
         except KeyError:
-            raise NotRunning(f"There is no run '{id}' in this session.", hint="Start a new one.", field="runId") from None
+            raise NotRunning(
+                f"There is no run '{id}' in this session.", hint="Start a new one.", field="runId"
+            ) from None
 
     def forget(self, run: Run) -> None:
         """Let go of a run that has been read to its end."""

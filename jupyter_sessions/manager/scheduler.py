@@ -34,9 +34,13 @@ class Capacity(msgspec.Struct, frozen=True):
         for name, amount in slots.items():
             if name != GPU_SLOT and name not in self.slots:
                 known = ", ".join(sorted({*self.slots, GPU_SLOT}))
-                raise InvalidRequest(f"'{name}' is no resource of this machine.", hint=f"There are: {known}.", field=name)
+                raise InvalidRequest(
+                    f"'{name}' is no resource of this machine.", hint=f"There are: {known}.", field=name
+                )
             if name == GPU_SLOT and amount != amount.to_integral_value():
-                raise InvalidRequest(f"{name}: a part of a GPU cannot be had here.", hint="Ask for whole ones.", field=name)
+                raise InvalidRequest(
+                    f"{name}: a part of a GPU cannot be had here.", hint="Ask for whole ones.", field=name
+                )
             self._check_amount(name, amount)
 
     def _check_amount(self, name: str, amount: Decimal) -> None:
@@ -44,8 +48,12 @@ class Capacity(msgspec.Struct, frozen=True):
         if amount > total:
             asked, there = slot_label(name, amount), slot_label(name, total)
             if not total:
-                raise NotEnough(f"{asked} asked for, but this machine has none.", hint=self._offer(), field=name)
-            raise NotEnough(f"{asked} asked for, but this machine has {there}.", hint=self._offer(), field=name)
+                raise NotEnough(
+                    f"{asked} asked for, but this machine has none.", hint=self._offer(), field=name
+                )
+            raise NotEnough(
+                f"{asked} asked for, but this machine has {there}.", hint=self._offer(), field=name
+            )
         least = _LEAST.get(name, Decimal(0))
         if amount < least:
             hint = f"Ask for at least {slot_label(name, least)}."
@@ -96,7 +104,9 @@ class _Queue:
 
     def decide(self, record: Record) -> Decision:
         """Start it or let it wait."""
-        never = {name: amount for name, amount in record.slots.items() if amount > self.total.get(name, Decimal(0))}
+        never = {
+            name: amount for name, amount in record.slots.items() if amount > self.total.get(name, Decimal(0))
+        }
         if never:  # The machine has become smaller; others need not wait for that.
             return Decision(record.id, False, reason=self._never(never))
         blocked = self._short(record) or self.ahead.keys() & record.slots.keys()

@@ -23,7 +23,12 @@ class Services:
     """
 
     def __init__(
-        self, record: Record, cage: Cage, files: Path, sockets: Path, environment: Callable[[], dict[str, str]]
+        self,
+        record: Record,
+        cage: Cage,
+        files: Path,
+        sockets: Path,
+        environment: Callable[[], dict[str, str]],
     ) -> None:
         self._record = record
         self._cage = cage

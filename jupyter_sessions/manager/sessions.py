@@ -91,10 +91,14 @@ class Sessions:
             return record
         matches = [record for record in self._live.values() if record.name == ref]
         if not matches:
-            raise SessionNotFound(f"There is no session '{ref}'.", hint="Sessions that run are in the list.", field="session")
+            raise SessionNotFound(
+                f"There is no session '{ref}'.", hint="Sessions that run are in the list.", field="session"
+            )
         if len(matches) > 1:
             ids = ", ".join(record.id for record in matches)
-            raise Ambiguous(f"Several sessions are called '{ref}'.", hint=f"Use an id: {ids}.", field="session")
+            raise Ambiguous(
+                f"Several sessions are called '{ref}'.", hint=f"Use an id: {ids}.", field="session"
+            )
         return matches[0]
 
     def find_any(self, ref: str) -> Record:
@@ -177,7 +181,9 @@ class Sessions:
         """Call a session otherwise. Errors: InvalidRequest for a bad or taken name."""
         NAME_RULE.check(name)
         if any(other.name == name and other is not record for other in self._live.values()):
-            raise InvalidRequest(f"A session '{name}' exists already.", hint="Choose another name.", field="name")
+            raise InvalidRequest(
+                f"A session '{name}' exists already.", hint="Choose another name.", field="name"
+            )
         record.name = name
         self._keep(record, "session_renamed")
 

@@ -120,7 +120,9 @@ class Store:
         try:
             self._db.execute(query, params)
         except sqlite3.OperationalError as error:
-            raise StoreError(f"Nothing can be kept in {self._path}: {error}.", hint="Make room there.") from error
+            raise StoreError(
+                f"Nothing can be kept in {self._path}: {error}.", hint="Make room there."
+            ) from error
 
     def keypair(self) -> Keypair:
         """The first key, a superadmin's; made on first use."""

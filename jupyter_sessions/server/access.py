@@ -10,14 +10,13 @@ import hmac
 import os
 import secrets
 from pathlib import Path
-from typing import cast
 from urllib.parse import quote
 
 import msgspec
 from jupyter_server.serverapp import ServerApp
 
 from jupyter_sessions.wire.access import SCHEME, VARIABLE, Access
-from jupyter_sessions.wire.identity import Identity, identify
+from jupyter_sessions.wire.identity import own_identity
 from jupyter_sessions.wire.places import write_private
 
 _EVERYWHERE = ("", "0.0.0.0", "::", "*")  # noqa: S104
@@ -50,7 +49,7 @@ class ScopedToken:
         return Access(
             url=f"{'https' if app.certfile else 'http'}://{where}{quote(app.base_url, safe='/%')}",
             token=self._value,
-            server=cast("Identity", identify(os.getpid())),
+            server=own_identity(),
             socket=app.sock or "",
             ca_file=app.certfile or "",
         )

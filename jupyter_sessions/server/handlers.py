@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -10,7 +11,7 @@ import msgspec
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from jupyter_sessions import __version__
+from jupyter_sessions._version import __version__
 from jupyter_sessions.errors import InvalidRequest, NotSupported
 from jupyter_sessions.model import SessionSpec
 from jupyter_sessions.server.base import BaseHandler, UnknownHandler
@@ -81,8 +82,10 @@ class SessionsHandler(BaseHandler):
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        """Ask for one: 202 with its row and place at once."""
-        row = await self.service.create(self.read(SessionSpec))
+        """Ask for one: 202 with its row and place at once. A relative folder is below the server's root."""
+        spec = self.read(SessionSpec)
+        spec.cwd = str(Path(self.settings["server_root_dir"]).expanduser() / (spec.cwd or ""))
+        row = await self.service.create(spec)
         place = f"sessions/{quote(row.backend, safe='')}/{quote(row.id, safe='')}"
         self.set_header("Location", f"{self.base_url}jupyter-sessions/{place}")
         self.answer(row, 202)

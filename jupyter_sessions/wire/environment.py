@@ -90,18 +90,24 @@ class Specs:
     def images(self) -> list[Image]:
         """What can be asked for, by name."""
         return [
-            Image(name=name, title=spec.display_name, language=spec.language, aliases=self._aliases(name, spec))
+            Image(
+                name=name, title=spec.display_name, language=spec.language, aliases=self._aliases(name, spec)
+            )
             for name, spec in sorted(self._found.items())
         ]
 
-    def resolve(self, image: str, *, cwd: str | None = None, environ: Mapping[str, str] | None = None) -> tuple[str, Launch]:
+    def resolve(
+        self, image: str, *, cwd: str | None = None, environ: Mapping[str, str] | None = None
+    ) -> tuple[str, Launch]:
         """The canonical name of an environment and how to start it.
 
         Errors: UnknownImage naming the nearest; InvalidRequest for a folder that does not exist.
         """
         folder = os.path.abspath(os.path.expanduser(cwd or os.getcwd()))
         if not os.path.isdir(folder):
-            raise InvalidRequest(f"cwd: there is no folder {folder}.", hint="Name an existing one.", field="cwd")
+            raise InvalidRequest(
+                f"cwd: there is no folder {folder}.", hint="Name an existing one.", field="cwd"
+            )
         name, spec = self._find(image)
         argv = [sys.executable if _is_this_python(spec.argv[0]) else spec.argv[0], *spec.argv[1:]]
         return name, Launch(
@@ -122,7 +128,9 @@ class Specs:
         for name, spec in self._found.items():
             if image == name or image in self._aliases(name, spec):
                 return name, spec
-        known = sorted({alias for name, spec in self._found.items() for alias in (name, *self._aliases(name, spec))})
+        known = sorted(
+            {alias for name, spec in self._found.items() for alias in (name, *self._aliases(name, spec))}
+        )
         nearest = difflib.get_close_matches(image, known, n=1, cutoff=0.3)
         hint = f"The nearest is '{nearest[0]}'. " if nearest else ""
         hint += f"There are: {', '.join(sorted(self._found)) or 'none'}."

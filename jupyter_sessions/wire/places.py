@@ -97,7 +97,9 @@ def place() -> Place:
     if given := os.environ.get(STATE_VARIABLE):
         return Place(private_folder(Path(given)), host)
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    base = state / "jupyter_sessions" if is_local(state) else Path(_ON_DISK) / f"jupyter_sessions-{os.getuid()}"
+    base = (
+        state / "jupyter_sessions" if is_local(state) else Path(_ON_DISK) / f"jupyter_sessions-{os.getuid()}"
+    )
     return Place(private_folder(private_folder(base) / host.hostname), host)
 
 

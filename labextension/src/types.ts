@@ -96,6 +96,8 @@ export interface ISessionSpec {
   backend?: string;
   name?: string;
   image?: string;
+  /** Relative to the root of the file browser. */
+  cwd?: string;
   resources: Resources;
   reuse_if_exists: boolean;
 }

@@ -19,7 +19,11 @@ from tests.manager.world import ask, nothing_left, reach, run, says
 pytestmark = pytest.mark.asyncio
 
 REFUSED: list[tuple[dict[str, Any], type[SessionError], str]] = [
-    ({"image": "pyton3"}, UnknownImage, "image: there is no environment 'pyton3' here. The nearest is 'python3'."),
+    (
+        {"image": "pyton3"},
+        UnknownImage,
+        "image: there is no environment 'pyton3' here. The nearest is 'python3'.",
+    ),
     ({"image": "python:2.7"}, UnknownImage, "there is no environment 'python:2.7' here"),
     ({"image": "/nowhere/bin/python"}, UnknownImage, "there is no environment '/nowhere/bin/python' here"),
     ({"name": "abc"}, InvalidRequest, "name: 'abc' cannot be a session's name. Use 4 to 64"),
@@ -42,7 +46,11 @@ REFUSED: list[tuple[dict[str, Any], type[SessionError], str]] = [
     ({"resources": {"mem": "nan"}}, InvalidRequest, "mem: 'nan' is no amount of memory."),
     ({"resources": {"mem": "0.3b"}}, InvalidRequest, "mem: '0.3b' is no whole number of bytes."),
     ({"resources": {"mem": "9999999e"}}, InvalidRequest, "less than 8 EiB"),
-    ({"resources": {"mem": "512"}}, InvalidRequest, "mem: this is too little to start. Ask for at least 64 MiB."),
+    (
+        {"resources": {"mem": "512"}},
+        InvalidRequest,
+        "mem: this is too little to start. Ask for at least 64 MiB.",
+    ),
     ({"resources": {"mem": "1p"}}, NotEnough, "1 PiB asked for, but this machine has"),
     ({"resources": {"cuda.device": "1.5"}}, InvalidRequest, "a part of a GPU cannot be had here"),
     ({"resources": {"cuda.device": 999}}, NotEnough, "999 GPU asked for, but this machine has"),
@@ -78,7 +86,9 @@ async def test_a_live_name(service: Service) -> None:
     for fields in ({"image": sys.executable}, {"reuse_if_exists": False}):
         with pytest.raises(AlreadyExists) as caught:
             await ask(service, "same-name", **fields)
-        assert "a session 'same-name' exists already with the image 'python3', RUNNING" in caught.value.message
+        assert (
+            "a session 'same-name' exists already with the image 'python3', RUNNING" in caught.value.message
+        )
         assert caught.value.data == {"existingSessionId": row.id}
     assert len((await service.list(status="all")).sessions) == 1
 
@@ -94,8 +104,14 @@ async def test_one_that_cannot_start_says_why_and_leaves_nothing(service: Servic
     silent.write_text("#!/bin/sh\nexit 7\n")
     silent.chmod(0o755)
     for image, why in (
-        (bare, f"failed-to-start: the kernel ended before it was ready (exit status 1): {bare}: No module named "),
-        (str(broken), f"failed-to-start: {broken} cannot be started: the interpreter in its first line does not"),
+        (
+            bare,
+            f"failed-to-start: the kernel ended before it was ready (exit status 1): {bare}: No module named ",
+        ),
+        (
+            str(broken),
+            f"failed-to-start: {broken} cannot be started: the interpreter in its first line does not",
+        ),
         (str(silent), "failed-to-start: the kernel ended before it was ready (exit status 7)"),
     ):
         row = await reach(service, await ask(service, "fails", image=image), "ERROR")
@@ -120,13 +136,17 @@ async def test_what_a_session_is_given(
     monkeypatch.chdir(tmp_path)
     before = os.umask(0o027)
     try:
-        row = await run(service, "given", resources={"cpu": "2"}, environ={"OMP_NUM_THREADS": "1", "X": "ü\n'"})
+        row = await run(
+            service, "given", resources={"cpu": "2"}, environ={"OMP_NUM_THREADS": "1", "X": "ü\n'"}
+        )
     finally:
         os.umask(before)
     environ = eval(await says(service, row, "import os; print(dict(os.environ))"))
     assert not [name for name in environ if name in secrets or name.startswith("JUPYTER_SESSIONS_")]
     assert (environ["MINE"], environ["X"], environ["BACKENDAI_SESSION_NAME"]) == ("here", "ü\n'", "given")
-    threads = {name: environ[f"{name}_NUM_THREADS"] for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "JULIA")}
+    threads = {
+        name: environ[f"{name}_NUM_THREADS"] for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "JULIA")
+    }
     assert threads == {"OMP": "1", "MKL": "7", "OPENBLAS": "2", "NUMEXPR": "2", "JULIA": "2"}
     assert environ["CUDA_VISIBLE_DEVICES"] == ""
     where = "import os, sys; print(os.getcwd(), sys.prefix, oct(os.umask(0)))"

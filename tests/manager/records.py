@@ -13,4 +13,6 @@ def make_record(name: str = "demo", **slots: int | str) -> Record:
     amounts = {"cpu": Decimal(1), "mem": Decimal(512 * 1024**2)}
     amounts |= {key.replace("_", "."): Decimal(value) for key, value in slots.items()}
     launch = Launch(argv=["python3", "-f", "{connection_file}"], env={}, cwd="/tmp")
-    return Record(name=name, image="python3", access_key="AKIATEST", slots=amounts, launch=launch, folder="/tmp/none")
+    return Record(
+        name=name, image="python3", access_key="AKIATEST", slots=amounts, launch=launch, folder="/tmp/none"
+    )

@@ -95,7 +95,11 @@ async def test_the_most_that_sessions_may_have(state: Path, service: Service) ->
         max_sessions=1,
     )
     capacity = await service.backend("local").capacity()
-    assert {name: amount.total for name, amount in capacity.items()} == {"cpu": "1", "mem": "1g", "cuda.device": "1"}
+    assert {name: amount.total for name, amount in capacity.items()} == {
+        "cpu": "1",
+        "mem": "1g",
+        "cuda.device": "1",
+    }
     for name, amount in {"cpu": 2, "mem": "2g", "cuda.device": 2}.items():
         with pytest.raises(NotEnough, match="but this machine has 1"):
             await ask(service, "more", resources={name: amount})

@@ -202,7 +202,9 @@ async def test_two_containers_of_one_home(service: Service, container: Container
     assert await says(service, outer, "print(6 * 7)") == "42"
 
 
-async def test_two_homes(state: Path, tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_two_homes(
+    state: Path, tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mine = await run(service, "mine")
     here_ = contact()
     with monkeypatch.context() as patch:

@@ -36,9 +36,7 @@ pytestmark = pytest.mark.asyncio
 
 START = "from jupyter_sessions.backends import local; local.start(); print('started', flush=True); input()"
 IMPATIENT = (
-    "from jupyter_sessions.manager import __main__, guardian\n"
-    "guardian.READY_SECONDS = 0.5\n"
-    "__main__.main()"
+    "from jupyter_sessions.manager import __main__, guardian\nguardian.READY_SECONDS = 0.5\n__main__.main()"
 )
 
 
@@ -236,11 +234,17 @@ async def test_restart(service: Service) -> None:
     before = await service.get("local", row.id)
     again = await service.restart("local", row.id)
     assert (again.id, again.name, again.status) == (row.id, row.name, "RUNNING")
-    assert (again.resources, again.started_at, again.created_at) == (row.resources, row.started_at, row.created_at)
+    assert (again.resources, again.started_at, again.created_at) == (
+        row.resources,
+        row.started_at,
+        row.created_at,
+    )
     assert (again.age or 0) > (before.age or 0)
     assert (again.cpu_credit_used or 0) >= (before.cpu_credit_used or 0) > 0
     assert (again.num_queries or 0) >= (before.num_queries or 0)
-    assert await says(service, row, "import os; print('gone' in globals(), os.environ['GIVEN'])") == "False yes"
+    assert (
+        await says(service, row, "import os; print('gone' in globals(), os.environ['GIVEN'])") == "False yes"
+    )
     await kill_manager()
     last = await service.get("local", row.id)
     assert (last.cpu_credit_used or 0) >= (again.cpu_credit_used or 0)

@@ -24,14 +24,55 @@ Send = Callable[..., httpx.Response]
 
 CALM = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TEXT = st.text(max_size=30) | st.sampled_from(
-    ["", "0", "-1", "nan", "inf", "1e400", "1e-400", "9" * 40, "4g", "0.5", "a\0b", "A=B", "../..", "python3", "²"]
+    [
+        "",
+        "0",
+        "-1",
+        "nan",
+        "inf",
+        "1e400",
+        "1e-400",
+        "9" * 40,
+        "4g",
+        "0.5",
+        "a\0b",
+        "A=B",
+        "../..",
+        "python3",
+        "²",
+    ]
 )
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
-FIELDS = ["name", "session_name", "clientSessionToken", "image", "lang", "type", "sessionType", "architecture", "group", "domain", "cluster_size", "clusterSize", "clusterMode", "tag", "enqueueOnly", "maxWaitSeconds", "reuseIfExists", "startsAt", "startupCommand", "bootstrapScript", "dependencies", "callbackUrl", "owner_access_key", "config"]
+FIELDS = [
+    "name",
+    "session_name",
+    "clientSessionToken",
+    "image",
+    "lang",
+    "type",
+    "sessionType",
+    "architecture",
+    "group",
+    "domain",
+    "cluster_size",
+    "clusterSize",
+    "clusterMode",
+    "tag",
+    "enqueueOnly",
+    "maxWaitSeconds",
+    "reuseIfExists",
+    "startsAt",
+    "startupCommand",
+    "bootstrapScript",
+    "dependencies",
+    "callbackUrl",
+    "owner_access_key",
+    "config",
+]
 CONFIG_FIELDS = ["environ", "resources", "resource_opts", "mounts", "preopen_ports", "launch", "clusterSize"]
 LAUNCH_FIELDS = ["argv", "env", "cwd", "display_name", "language", "interrupt_mode", "services", "umask"]
 SLOTS = ["cpu", "mem", "cuda.device", "cuda.devices", "shmem", "tpu", ""]
@@ -117,7 +158,10 @@ def test_bodies_that_are_no_object(send: Send, state: Path) -> None:
     ]
 
     @settings(CALM, max_examples=100)
-    @given(route=st.sampled_from(routes), content=st.binary(max_size=40) | ANY.map(lambda x: json.dumps(x).encode()))
+    @given(
+        route=st.sampled_from(routes),
+        content=st.binary(max_size=40) | ANY.map(lambda x: json.dumps(x).encode()),
+    )
     def post(route: tuple[str, str], content: bytes) -> None:
         before = rows(state)
         answer = send(*route, content)
@@ -145,7 +189,9 @@ def test_paths_and_queries(send: Send, state: Path) -> None:
     def request(method: str, ref: str, action: str, key: str, value: str) -> None:
         if method == "DELETE" and ref == "holder":
             return
-        url = httpx.URL("http://localhost/").join(f"/session/{_quoted(ref)}{action}").copy_add_param(key, value)
+        url = (
+            httpx.URL("http://localhost/").join(f"/session/{_quoted(ref)}{action}").copy_add_param(key, value)
+        )
         answer = send(method, url.raw_path.decode())
         assert answer.status_code < 500, (answer.text, url)
 

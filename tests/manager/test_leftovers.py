@@ -101,7 +101,9 @@ async def test_services_are_ended_with_their_session(state: Path, service: Servi
 
     def serving() -> list[int]:
         found = [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"]]
-        return [process.pid for process in found if any(f"/{row.id}/" in p for p in process.info["cmdline"][-12:])]
+        return [
+            process.pid for process in found if any(f"/{row.id}/" in p for p in process.info["cmdline"][-12:])
+        ]
 
     await until(lambda: len(serving()) >= 2)
     await kill_manager()

@@ -101,7 +101,10 @@ async def test_as_seed_000_says(rest: Rest, service: Service) -> None:
 
 async def test_the_version_decides_codes_and_bodies(rest: Rest, service: Service) -> None:
     async with Rest(V8) as new:
-        for client, name, reuse, destroy, too_much in ((rest, "old-one", 200, 204, 406), (new, "new-one", 201, 200, 412)):
+        for client, name, reuse, destroy, too_much in (
+            (rest, "old-one", 200, 204, 406),
+            (new, "new-one", 201, 200, 412),
+        ):
             made = await client.send("POST", "/session", spec(name))
             assert made.status_code == 201
             assert (await client.send("POST", "/session", spec(name))).status_code == reuse
@@ -119,7 +122,9 @@ async def test_the_version_decides_codes_and_bodies(rest: Rest, service: Service
 async def test_reuse(rest: Rest) -> None:
     first = (await rest.send("POST", "/session", spec("same-name"))).json()
     for other in ({"reuseIfExists": False}, {"lang": "python3", "reuseIfExists": False}):
-        body = problem(await rest.send("POST", "/session", spec("same-name", **other)), 400, "session-already-exists")
+        body = problem(
+            await rest.send("POST", "/session", spec("same-name", **other)), 400, "session-already-exists"
+        )
         assert body["data"]["existingSessionId"] == first["sessId"]
     problem(await rest.send("POST", "/session", spec("same-name", lang="pythn3")), 400, "invalid-api-params")
 
@@ -127,7 +132,9 @@ async def test_reuse(rest: Rest) -> None:
 async def test_waiting(state: Path, rest: Rest, service: Service) -> None:
     """A full queue: create answers TIMEOUT and leaves the session in it; DELETE cancels."""
     total = (await service.backend("local").capacity())["cpu"].total
-    holder = await rest.send("POST", "/session", spec("holder", config={"resources": {"cpu": total, "mem": "256m"}}))
+    holder = await rest.send(
+        "POST", "/session", spec("holder", config={"resources": {"cpu": total, "mem": "256m"}})
+    )
     began = time.monotonic()
     late = await rest.send("POST", "/session", spec("too-late", enqueueOnly=False, maxWaitSeconds=1))
     assert 0.9 < time.monotonic() - began < 5
@@ -136,7 +143,11 @@ async def test_waiting(state: Path, rest: Rest, service: Service) -> None:
     assert (info["status"], info["occupiedSlots"], info["containerId"]) == ("PENDING", "{}", None)
     assert info["statusInfo"] == "waiting for 0.5 CPU (0 free)"
     problem(await rest.send("PATCH", "/session/too-late"), 400, "invalid-api-params")
-    problem(await rest.send("POST", "/session/too-late", {"mode": "query", "code": "1"}), 400, "invalid-api-params")
+    problem(
+        await rest.send("POST", "/session/too-late", {"mode": "query", "code": "1"}),
+        400,
+        "invalid-api-params",
+    )
     assert (await rest.send("DELETE", "/session/too-late")).status_code == 204
     assert (await rest.send("GET", "/session/too-late")).json()["status"] == "CANCELLED"
 
@@ -159,7 +170,12 @@ async def test_events(rest: Rest, service: Service) -> None:
         async with Listener(rest, f"/events/session?sessionId={made['sessId']}") as one:
             assert await one.line() == ": keep-alive"
             await rest.send("DELETE", "/session/evented")
-            assert await one.names() == ["session_terminating", "kernel_terminated", "session_terminated", "server_close"]
+            assert await one.names() == [
+                "session_terminating",
+                "kernel_terminated",
+                "session_terminated",
+                "server_close",
+            ]
         names = await everything.names("session_terminated")
         assert names == [
             "session_enqueued",
@@ -245,7 +261,9 @@ async def test_lists_come_in_pages(state: Path, service: Service) -> None:
         )
         assert await page(0, 0) == ([], 6)
         too_many = {"limit": 10**6, "offset": 0}
-        errors = (await rest.send("POST", "/admin/gql", {"query": LIST, "variables": too_many})).json()["errors"]
+        errors = (await rest.send("POST", "/admin/gql", {"query": LIST, "variables": too_many})).json()[
+            "errors"
+        ]
         assert "limit must be between 0 and 1000" in errors[0]["message"]
 
 

@@ -48,7 +48,10 @@ def test_first_come_first_served_for_a_slot() -> None:
     """A small one must not slip past a big one that waits for the same slot."""
     decisions = decide(machine(), [make_record("big", cpu=4), make_record("small")], [running("old", cpu=2)])
     assert started(decisions) == [False, False]
-    assert reasons(decisions) == ["waiting for 4 CPU (2 free)", "waiting for 1 CPU (2 free), 2nd in the queue"]
+    assert reasons(decisions) == [
+        "waiting for 4 CPU (2 free)",
+        "waiting for 1 CPU (2 free), 2nd in the queue",
+    ]
 
 
 def test_who_does_not_contend_may_overtake() -> None:
@@ -80,7 +83,11 @@ def test_ordinals() -> None:
     pending = [make_record(f"wait-{number}", cpu=4) for number in range(23)]
     found = [reason.rpartition(", ")[2] for reason in reasons(decide(machine(), pending, [running("old")]))]
     assert found[1:4] == ["2nd in the queue", "3rd in the queue", "4th in the queue"]
-    assert (found[10], found[20], found[21]) == ("11th in the queue", "21st in the queue", "22nd in the queue")
+    assert (found[10], found[20], found[21]) == (
+        "11th in the queue",
+        "21st in the queue",
+        "22nd in the queue",
+    )
 
 
 def test_a_most_number_of_sessions() -> None:

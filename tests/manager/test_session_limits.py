@@ -48,7 +48,9 @@ async def test_over_its_memory_it_is_ended_and_nobody_else(means: str, service: 
     await asyncio.gather(fill(service, one, FILL), fill(service, below, FILL_BELOW))
     for row in (one, below):
         row = await ended(service, row)
-        assert row.status_info == "out of memory: it used more than its 512 MiB; ask for more memory next time"
+        assert (
+            row.status_info == "out of memory: it used more than its 512 MiB; ask for more memory next time"
+        )
         await nothing_left(row)
     assert await says(service, sibling, "print(x + 1)") == "42"
     assert means == "cgroups" or row.limits == {"cpu": "CPU affinity", "mem": "watchdog"}

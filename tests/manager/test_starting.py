@@ -71,7 +71,9 @@ async def test_managers_that_race_without_their_starters(state: Path) -> None:
 
 async def test_a_starter_that_is_killed(state: Path) -> None:
     """Its manager comes up all the same, or the next one does."""
-    with subprocess.Popen([sys.executable, "-c", RACE], stdin=subprocess.PIPE, start_new_session=True) as starter:
+    with subprocess.Popen(
+        [sys.executable, "-c", RACE], stdin=subprocess.PIPE, start_new_session=True
+    ) as starter:
         assert starter.stdin is not None
         starter.stdin.write(b"\n")
         starter.stdin.flush()

@@ -51,7 +51,9 @@ def specs() -> Specs:
     )
 
 
-@pytest.mark.parametrize("image", ["python3", "python", f"python:{sys.version_info[0]}.{sys.version_info[1]}"])
+@pytest.mark.parametrize(
+    "image", ["python3", "python", f"python:{sys.version_info[0]}.{sys.version_info[1]}"]
+)
 def test_aliases_of_this_python(specs: Specs, image: str) -> None:
     name, launch = specs.resolve(image)
     assert name == "python3"

@@ -51,7 +51,9 @@ def test_a_manager_that_lives_is_believed(where: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [{"start_time": 1}, {"boot_id": "another"}, {"pid_ns": 1}], ids=["reused pid", "reboot", "container"]
+    "other",
+    [{"start_time": 1}, {"boot_id": "another"}, {"pid_ns": 1}],
+    ids=["reused pid", "reboot", "container"],
 )
 def test_another_process_of_that_pid_is_not(where: Place, other: dict[str, int | str]) -> None:
     where.write_contact(contact(**other))

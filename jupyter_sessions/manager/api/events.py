@@ -17,7 +17,9 @@ KEEP_ALIVE_SECONDS = 8.0
 async def session_events(request: web.Request) -> web.StreamResponse:
     """Stream the events of one session, or with ``*`` of all; ends with the manager or the session."""
     sessions = request.app[SESSIONS]
-    ref = request.query.get("sessionId") or request.query.get("sessionName") or request.query.get("name") or "*"
+    ref = (
+        request.query.get("sessionId") or request.query.get("sessionName") or request.query.get("name") or "*"
+    )
     record = None if ref == "*" else sessions.find_any(ref)
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
     with suppress(ConnectionError), sessions.bus.listen() as queue:

@@ -39,7 +39,9 @@ async def execute(request: web.Request) -> web.Response:
     options = asked.options or {}
     run = _run(link, asked, options)
     if asked.mode == "input" and options.get("messages"):
-        return answer({"result": {"runId": run.id, "status": "continued", "console": []}})  # Another call reads.
+        return answer(
+            {"result": {"runId": run.id, "status": "continued", "console": []}}
+        )  # Another call reads.
     messages = await _gather(run)
     if run.finished and run.messages.empty():
         link.forget(run)
@@ -116,7 +118,9 @@ def _plain(kind: str, content: dict[str, Any]) -> list[list[Any]]:
         return [["stderr", "\n".join(content["traceback"]) + "\n"]]
     if kind == "input_request":
         return [["stdout", content["prompt"]]] if content["prompt"] else []
-    data = content.get("data", {}) if kind in ("display_data", "execute_result", "update_display_data") else {}
+    data = (
+        content.get("data", {}) if kind in ("display_data", "execute_result", "update_display_data") else {}
+    )
     for mime, value in data.items():
         if mime.startswith("image/"):
             return [["media", [mime, value]]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from jupyter_sessions.manager.api.auth import ACCESS_KEY
 from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, container_id, service_ports
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.sessions import Sessions
+from jupyter_sessions.manager.survival import survives
 from jupyter_sessions.model import STATUSES
 from jupyter_sessions.wire.environment import Specs
 
@@ -102,7 +102,13 @@ def _keypair(context: Context) -> dict[str, Any]:
 
 def _images(context: Context, **_: Any) -> list[dict[str, Any]]:
     return [
-        {"name": image.name, "humanized_name": image.title, "tag": "", "registry": "local", "aliases": image.aliases}
+        {
+            "name": image.name,
+            "humanized_name": image.title,
+            "tag": "",
+            "registry": "local",
+            "aliases": image.aliases,
+        }
         for image in Specs.here().images()
     ]
 
@@ -141,11 +147,6 @@ def _local(record: Record) -> str:
             "gpus": record.gpus,
         }
     )
-
-
-def survives() -> dict[str, bool]:
-    """What a session on this machine outlives. A detached process outlives a logout, but no reboot."""
-    return {"server_restart": True, "logout": sys.platform != "win32", "reboot": False}
 
 
 def _same(name: str) -> Callable[[Record], Any]:

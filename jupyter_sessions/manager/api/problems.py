@@ -55,12 +55,21 @@ def problem(error: SessionError, *, legacy: bool = False) -> web.Response:
     if isinstance(error, errors.NotEnough) and legacy:
         status = 406
     data = error.data or ({error.field: error.message} if error.field else None)
-    return _answer(status, kind, title, msg=str(error), data=data, **{k: v for k, v in error.to_wire().items() if k != "data"})
+    return _answer(
+        status,
+        kind,
+        title,
+        msg=str(error),
+        data=data,
+        **{k: v for k, v in error.to_wire().items() if k != "data"},
+    )
 
 
 def _answer(status: int, kind: str, title: str, **members: Any) -> web.Response:
     body = {"type": _PREFIX + kind, "title": title} | {key: value for key, value in members.items() if value}
-    return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/problem+json")
+    return web.Response(
+        status=status, body=msgspec.json.encode(body), content_type="application/problem+json"
+    )
 
 
 @web.middleware

@@ -107,7 +107,9 @@ def read_create(body: object) -> CreateRequest:
 
 
 def _choose(source: dict[str, Any], aliases: dict[str, tuple[str, ...]]) -> dict[str, Any]:
-    found = {name: [source[key] for key in keys if source.get(key) is not None] for name, keys in aliases.items()}
+    found = {
+        name: [source[key] for key in keys if source.get(key) is not None] for name, keys in aliases.items()
+    }
     return {name: values[0] for name, values in found.items() if values}
 
 
@@ -118,7 +120,9 @@ def _environ(given: object) -> dict[str, str]:
     for name, value in given.items():
         if not name or "=" in name or "\0" in name:
             hint = "A name is not empty and holds no '='."
-            raise InvalidRequest(f"environ: {name!r} cannot be the name of a variable.", hint=hint, field="environ")
+            raise InvalidRequest(
+                f"environ: {name!r} cannot be the name of a variable.", hint=hint, field="environ"
+            )
         if isinstance(value, bool) or not isinstance(value, str | int | float) or "\0" in str(value):
             raise InvalidRequest(f"environ: the value of {name} is no text.", field="environ")
     return {name: str(value) for name, value in given.items()}
@@ -132,20 +136,30 @@ def _invalid(error: msgspec.ValidationError) -> InvalidRequest:
 
 def _refuse(request: CreateRequest) -> None:
     if not 0 <= request.max_wait_seconds < math.inf:
-        raise InvalidRequest("maxWaitSeconds: this must be 0 or more.", hint="0 waits for ever.", field="maxWaitSeconds")
+        raise InvalidRequest(
+            "maxWaitSeconds: this must be 0 or more.", hint="0 waits for ever.", field="maxWaitSeconds"
+        )
     if request.launch is not None:
         _check_launch(request.launch)
     if request.type != "interactive":
-        raise NotSupported(f"type: this machine does not run {request.type} sessions.", hint="Use interactive.", field="type")
+        raise NotSupported(
+            f"type: this machine does not run {request.type} sessions.", hint="Use interactive.", field="type"
+        )
     if request.cluster_size != 1:
-        raise NotSupported("cluster_size: this machine runs sessions of one member.", hint="Use 1.", field="cluster_size")
+        raise NotSupported(
+            "cluster_size: this machine runs sessions of one member.", hint="Use 1.", field="cluster_size"
+        )
     for field, words in _LATER.items():
         if getattr(request, field):
-            raise NotSupported(f"{field}: this machine does not do {words}.", hint="Leave it out.", field=field)
+            raise NotSupported(
+                f"{field}: this machine does not do {words}.", hint="Leave it out.", field=field
+            )
     for field in ("group", "domain"):
         if getattr(request, field) != "default":
             value = getattr(request, field)
-            raise InvalidRequest(f"{field}: there is no {field} '{value}'.", hint="There is: default.", field=field)
+            raise InvalidRequest(
+                f"{field}: there is no {field} '{value}'.", hint="There is: default.", field=field
+            )
 
 
 def _check_launch(launch: Launch) -> None:

@@ -1,5 +1,6 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Clipboard, InputDialog, Notification } from '@jupyterlab/apputils';
+import type { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { copyIcon, launchIcon, refreshIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
@@ -18,6 +19,7 @@ export interface ICommandEnv {
   readonly model: ISessionsModel;
   readonly trans: TranslationBundle;
   readonly targets: Targets;
+  readonly browser: IDefaultFileBrowser | null;
 }
 
 type Commands = Record<string, CommandRegistry.ICommandOptions>;
@@ -105,9 +107,11 @@ function refresh(env: ICommandEnv): CommandRegistry.ICommandOptions {
 export function addCommands(
   app: JupyterFrontEnd,
   model: ISessionsModel,
-  trans: TranslationBundle
+  trans: TranslationBundle,
+  browser: IDefaultFileBrowser | null
 ): string[] {
-  const env = { app, model, trans, targets: new Targets(model, app) };
+  const targets = new Targets(model, app);
+  const env = { app, model, trans, targets, browser };
   const commands: Commands = {
     ...lifecycleCommands(env),
     [CommandIDs.openService]: openService(env),

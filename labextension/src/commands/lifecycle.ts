@@ -6,6 +6,7 @@ import {
 } from '@jupyterlab/apputils';
 import { addIcon, closeIcon, refreshIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { sessionsIcon } from '../icons';
 import { asApiError } from '../request';
@@ -60,6 +61,15 @@ function reasonForNone({ model, trans }: ICommandEnv): string {
   return [message, hint].filter(Boolean).join(' ');
 }
 
+/** The launcher's folder, else the file browser's. */
+function folderOf(
+  { cwd }: ReadonlyPartialJSONObject,
+  env: ICommandEnv
+): string {
+  const path = typeof cwd === 'string' ? cwd : (env.browser?.model.path ?? '');
+  return env.app.serviceManager.contents.localPath(path);
+}
+
 function create(env: ICommandEnv): Command {
   const { app, model, trans } = env;
   return {
@@ -67,7 +77,7 @@ function create(env: ICommandEnv): Command {
       args.isLauncher ? trans.__('Compute session') : trans.__('New session'),
     caption: trans.__('Start a new compute session'),
     icon: args => (args.isLauncher ? sessionsIcon : addIcon),
-    execute: async () => {
+    execute: async args => {
       const loading = model.loadBackends();
       if (model.backends.length === 0) {
         await loading;
@@ -78,7 +88,7 @@ function create(env: ICommandEnv): Command {
           reasonForNone(env)
         );
       }
-      const session = await askForSession(model, trans);
+      const session = await askForSession(model, trans, folderOf(args, env));
       if (session) {
         app.shell.activateById(PANEL_ID);
       }

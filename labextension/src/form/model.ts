@@ -18,11 +18,12 @@ function fieldName(field: string): string {
   return field.replace(/^resources\./, '');
 }
 
-/** The "New session" form; has no DOM. */
+/** The "New session" form; has no DOM. Sessions begin in the folder `cwd`. */
 export class FormModel {
   constructor(
     private readonly _creator: ICreator,
-    private readonly _trans: TranslationBundle
+    private readonly _trans: TranslationBundle,
+    private readonly _cwd = ''
   ) {
     const { backends, defaultBackend } = _creator;
     this._last = backends.find(b => b.name === defaultBackend) ?? backends[0];
@@ -103,7 +104,7 @@ export class FormModel {
     }
     this._setBusy(true);
     try {
-      return await this._creator.create(specOf(this._values));
+      return await this._creator.create(specOf(this._values, this._cwd));
     } catch (error) {
       this._blame(asApiError(error));
       return null;

@@ -64,12 +64,13 @@ function resourcesOf(values: IFormValues): Resources {
 }
 
 /** What is asked of the server: always a new session. */
-export function specOf(values: IFormValues): ISessionSpec {
+export function specOf(values: IFormValues, cwd = ''): ISessionSpec {
   const name = values.name.trim();
   return {
     backend: values.backend,
     image: values.image.trim(),
     ...(name ? { name } : {}),
+    ...(cwd ? { cwd } : {}),
     resources: resourcesOf(values),
     reuse_if_exists: false
   };

@@ -3,6 +3,7 @@ import type {
   JupyterFrontEndPlugin
 } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
+import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { ILauncher } from '@jupyterlab/launcher';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
@@ -15,17 +16,18 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
   description: 'Adds the commands for compute sessions.',
   autoStart: true,
   requires: [ISessionsModel],
-  optional: [ICommandPalette, ILauncher, ITranslator],
+  optional: [ICommandPalette, ILauncher, ITranslator, IDefaultFileBrowser],
   activate: (
     app: JupyterFrontEnd,
     model: ISessionsModel,
     palette: ICommandPalette | null,
     launcher: ILauncher | null,
-    translator: ITranslator | null
+    translator: ITranslator | null,
+    browser: IDefaultFileBrowser | null
   ): void => {
     const trans = (translator ?? nullTranslator).load('jupyter_sessions');
     const category = trans.__('Compute sessions');
-    for (const command of addCommands(app, model, trans)) {
+    for (const command of addCommands(app, model, trans, browser)) {
       palette?.addItem({ command, category });
     }
     launcher?.add({

@@ -63,12 +63,13 @@ class NewSessionDialog extends Dialog<ISession | null> {
   private readonly _formBody: FormBody;
 }
 
-/** Ask for a new session; null when the person thought better of it. */
+/** Ask for a new session in a folder; null when the person thought better of it. */
 export async function askForSession(
   creator: ICreator,
-  trans: TranslationBundle
+  trans: TranslationBundle,
+  cwd: string
 ): Promise<ISession | null> {
-  const form = new FormModel(creator, trans);
+  const form = new FormModel(creator, trans, cwd);
   const result = await new NewSessionDialog(form, trans).launch();
   return result.value;
 }

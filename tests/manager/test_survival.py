@@ -1,0 +1,22 @@
+"""Whether a session outlives a logout depends on who runs the manager."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from pathlib import Path
+
+from jupyter_sessions.manager.survival import outlives_logout
+
+SCOPE = f"0::/user.slice/user-1.slice/user@{os.getuid()}.service/app.slice/run-r1.scope\n"
+
+
+def test_of_the_users_systemd_only_if_it_lingers(tmp_path: Path) -> None:
+    assert not outlives_logout(SCOPE, tmp_path)
+    (tmp_path / getpass.getuser()).touch()
+    assert outlives_logout(SCOPE, tmp_path)
+
+
+def test_of_anybody_else_always(tmp_path: Path) -> None:
+    assert outlives_logout("0::/user.slice/user-1.slice/session-3.scope\n", tmp_path)
+    assert outlives_logout("", tmp_path)
