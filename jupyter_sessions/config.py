@@ -42,14 +42,18 @@ class JupyterSessions(Configurable):
         Unicode(), help="Names of the backends to offer; all that are known if empty."
     ).tag(config=True)
     default_backend = Unicode("local", help="The backend of a session that names none.").tag(config=True)
-    presets = Dict(help="Saved specs by name, for example {'big': {'resources': {'cpu': 8}}}.").tag(config=True)
+    presets = Dict(help="Saved specs by name, for example {'big': {'resources': {'cpu': 8}}}.").tag(
+        config=True
+    )
     default_resources = Dict(
         help="What a session gets that asks for nothing, for example {'cpu': '2', 'mem': '4g'}."
     ).tag(config=True)
     max_resources = Dict(
         help="The most that this machine gives all local sessions together, for example {'mem': '16g'}."
     ).tag(config=True)
-    max_sessions = Int(0, help="How many local sessions may run at once; 0 for as many as fit.").tag(config=True)
+    max_sessions = Int(0, help="How many local sessions may run at once; 0 for as many as fit.").tag(
+        config=True
+    )
     gpus = List(
         Unicode(),
         help="GPU slots by hand, for a machine whose devices are not found or to offer some of them; "
@@ -59,9 +63,9 @@ class JupyterSessions(Configurable):
         900,
         help="Seconds without a live session and without a request after which the local manager ends.",
     ).tag(config=True)
-    cgroups = Bool(True, help="Whether the local manager may use cgroups to hold sessions to their limits.").tag(
-        config=True
-    )
+    cgroups = Bool(
+        True, help="Whether the local manager may use cgroups to hold sessions to their limits."
+    ).tag(config=True)
 
     @validate("default_resources", "max_resources")
     def _resources_are_readable(self, proposal: Any) -> dict[str, Any]:
@@ -77,14 +81,18 @@ class JupyterSessions(Configurable):
             try:
                 parse_slots(msgspec.convert(preset, SessionSpec).resources)
             except (SessionError, msgspec.ValidationError) as error:
-                raise TraitError(f"JupyterSessions.presets: '{name}' is no session's spec: {error}") from error
+                raise TraitError(
+                    f"JupyterSessions.presets: '{name}' is no session's spec: {error}"
+                ) from error
         return dict(proposal["value"])
 
     @validate("backends")
     def _backends_are_options(self, proposal: Any) -> dict[str, Any]:
         for name, options in proposal["value"].items():
             if not isinstance(options, dict):
-                raise TraitError(f"JupyterSessions.backends: '{name}' must be a dict of options with a 'type'.")
+                raise TraitError(
+                    f"JupyterSessions.backends: '{name}' must be a dict of options with a 'type'."
+                )
         return dict(proposal["value"])
 
 

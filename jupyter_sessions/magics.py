@@ -129,7 +129,9 @@ class SessionMagics(Magics):
 
     async def _find(self, ref: str) -> tuple[Api, SessionInfo]:
         if self._api is not None:
-            with suppress(BackendUnavailable):  # Then the server has gone. Asking first would cost every cell.
+            with suppress(
+                BackendUnavailable
+            ):  # Then the server has gone. Asking first would cost every cell.
                 return self._api, await self._api.find(ref)
         api = await self._connected()
         return api, await api.find(ref)

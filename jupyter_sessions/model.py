@@ -77,7 +77,9 @@ def parse_size(value: object, *, field: str = "mem", unit: str = "b") -> int:
     if amount != amount.to_integral_value():
         raise InvalidRequest(f"{field}: '{value}' is no whole number of bytes.", hint=hint, field=field)
     if not 0 < amount < 2**63:
-        raise InvalidRequest(f"{field}: '{value}' must be more than nothing and less than 8 EiB.", hint=hint, field=field)
+        raise InvalidRequest(
+            f"{field}: '{value}' must be more than nothing and less than 8 EiB.", hint=hint, field=field
+        )
     return int(amount)
 
 
@@ -331,7 +333,9 @@ class NameRule(msgspec.Struct, frozen=True):
     def check(self, name: str) -> None:
         """Errors: InvalidRequest for a name that breaks the rule."""
         if not re.fullmatch(self.pattern, name, re.ASCII):
-            raise InvalidRequest(f"name: '{name}' cannot be a session's name.", hint=self.message, field="name")
+            raise InvalidRequest(
+                f"name: '{name}' cannot be a session's name.", hint=self.message, field="name"
+            )
 
 
 class Endpoint(msgspec.Struct, frozen=True):

@@ -75,7 +75,7 @@ class Server:
         """What code prints in a session."""
         url = f"{self.info['url']}jupyter-sessions/sessions/{row['backend']}/{row['id']}/execute"
         text = httpx.post(url, json={"code": code}, headers=self.own, timeout=60, trust_env=False).text
-        outputs = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {\"kind")]
+        outputs = [json.loads(line[6:]) for line in text.splitlines() if line.startswith('data: {"kind')]
         return "".join(output["content"].get("text", "") for output in outputs)
 
     def stop(self) -> None:
@@ -98,7 +98,11 @@ class Server:
 
 @contextmanager
 def server(
-    state: Path, folder: Path, *options: str, python: str = sys.executable, env: Mapping[str, str] | None = None
+    state: Path,
+    folder: Path,
+    *options: str,
+    python: str = sys.executable,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """A Jupyter server; `folder` gets its Jupyter folders, its root folder and its log."""
     (folder / "root").mkdir(parents=True, exist_ok=True)
@@ -123,15 +127,29 @@ def start_server(
     if any(option.startswith("--ServerApp.sock=") for option in options):
         usual = {"IdentityProvider.token": TOKEN}
     given = "".join(options)
-    command = [python, "-m", "jupyter_server", "--no-browser", "--allow-root", f"--ServerApp.root_dir={folder / 'root'}"]
+    command = [
+        python,
+        "-m",
+        "jupyter_server",
+        "--no-browser",
+        "--allow-root",
+        f"--ServerApp.root_dir={folder / 'root'}",
+    ]
     command += [f"--{name}={value}" for name, value in usual.items() if f"--{name}=" not in given]
-    command += [f"--ServerApp.jpserver_extensions={name}=False" for name in ("jupyterlab", "jupyter_lsp", "notebook_shim")]
+    command += [
+        f"--ServerApp.jpserver_extensions={name}=False"
+        for name in ("jupyterlab", "jupyter_lsp", "notebook_shim")
+    ]
     command += ["--ServerApp.jpserver_extensions=jupyter_sessions=True", *options]
     with log.open("ab") as out:
-        return subprocess.Popen(command, env=env, cwd=folder, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+        return subprocess.Popen(
+            command, env=env, cwd=folder, stdout=out, stderr=out, stdin=subprocess.DEVNULL
+        )
 
 
-def until(true: Callable[[], bool], why: Callable[[], object], process: subprocess.Popen[bytes] | None = None) -> None:
+def until(
+    true: Callable[[], bool], why: Callable[[], object], process: subprocess.Popen[bytes] | None = None
+) -> None:
     """Wait until something holds; fail, saying why, if it takes too long or the process ends."""
     deadline = time.monotonic() + 60
     while not true():
@@ -160,7 +178,10 @@ class Ran:
     @property
     def text(self) -> str:
         """All that was printed, and the plain text of what was shown."""
-        parts = [content.get("text") or content.get("data", {}).get("text/plain", "") for _, _, content in self.messages]
+        parts = [
+            content.get("text") or content.get("data", {}).get("text/plain", "")
+            for _, _, content in self.messages
+        ]
         return "".join(parts)
 
     @property
@@ -205,7 +226,9 @@ class Shell:
             answer = left.pop(0)
             answer() if callable(answer) else self.client.input(answer)
 
-        reply = self.client.execute_interactive(code, allow_stdin=True, output_hook=hear, stdin_hook=ask, timeout=60)
+        reply = self.client.execute_interactive(
+            code, allow_stdin=True, output_hook=hear, stdin_hook=ask, timeout=60
+        )
         ran.reply = reply["content"]
         return ran
 

@@ -23,7 +23,9 @@ SMALL = "%session create python --cpu 0.5 --mem 256m --name demo"
 
 
 @pytest.fixture(scope="module", params=["of a server", "alone"])
-def kernel(request: pytest.FixtureRequest, manager_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def kernel(
+    request: pytest.FixtureRequest, manager_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shell]:
     """A kernel, the same for all tests."""
     folder = tmp_path_factory.mktemp("kernel")
     if request.param == "alone":
@@ -118,7 +120,10 @@ def test_a_figure(demo: Shell) -> None:
 def test_questions_are_asked_here(demo: Shell) -> None:
     code = "from getpass import getpass\nname = input('name? ')\nsecret = getpass('word? ')\nprint(name, len(secret))"
     ran = demo.run(f"%%session demo\n{code}", answers=("Ada", "sesame"))
-    assert [(asked["prompt"], asked["password"]) for asked in ran.of("input_request")] == [("name? ", False), ("word? ", True)]
+    assert [(asked["prompt"], asked["password"]) for asked in ran.of("input_request")] == [
+        ("name? ", False),
+        ("word? ", True),
+    ]
     assert "Ada 6\n" in ran.text
 
 
@@ -166,7 +171,10 @@ def test_a_session_that_ends_meanwhile(demo: Shell) -> None:
         await service.close()
 
     ender = threading.Thread(target=lambda: asyncio.run(end()))
-    ran = demo.run("%%session demo\nprint('begun', flush=True)\nimport time; time.sleep(60)", on_text={"begun": ender.start})
+    ran = demo.run(
+        "%%session demo\nprint('begun', flush=True)\nimport time; time.sleep(60)",
+        on_text={"begun": ender.start},
+    )
     ender.join()
     assert ran.reply["status"] == "error" and "user-requested" in plain(ran)
     again = demo.run("%%session demo\n1")
@@ -178,10 +186,16 @@ def test_a_session_that_ends_meanwhile(demo: Shell) -> None:
     [
         ("%session info nothing", "SessionNotFound: There is no session 'nothing'."),
         ("%session crate", "InvalidRequest: %session: there is no 'crate'. Did you mean 'create'?"),
-        ("%session create no-such-image", "UnknownImage: image: there is no environment 'no-such-image' here."),
+        (
+            "%session create no-such-image",
+            "UnknownImage: image: there is no environment 'no-such-image' here.",
+        ),
         ("%session create python --name 'a b'", "InvalidRequest: name: 'a b' cannot be a session's name."),
         ("%session create python --mem 0", "InvalidRequest: mem: '0' must be more than nothing"),
-        ("%session create python --backend nowhere", "UnknownBackend: backend: there is no backend 'nowhere'."),
+        (
+            "%session create python --backend nowhere",
+            "UnknownBackend: backend: there is no backend 'nowhere'.",
+        ),
         ("%%session nothing\n1", "SessionNotFound: There is no session 'nothing'."),
         ("%%session\n1", "InvalidRequest: %%session needs the name of a session."),
     ],
@@ -208,7 +222,9 @@ def test_who_waits_is_told_why_and_may_go(shell: Shell) -> None:
 
     everything = asyncio.run(cpus())
     assert "RUNNING" in shell.run(f"%session create python --cpu {everything} --mem 256m --name first").text
-    waits = shell.run("%session create python --cpu 1 --mem 256m --name demo", on_text={"waiting for": shell.interrupt})
+    waits = shell.run(
+        "%session create python --cpu 1 --mem 256m --name demo", on_text={"waiting for": shell.interrupt}
+    )
     assert "demo is PENDING (waiting for 1 CPU (0 free))" in waits.text
     assert "demo stays in the queue, PENDING; `%session rm demo` cancels it." in waits.text
     assert waits.reply["ename"] == "KeyboardInterrupt"
@@ -241,7 +257,9 @@ def test_tables_are_inert(demo: Shell) -> None:
 def test_a_failed_cell_stops_a_notebook(machine: Path, tmp_path: Path) -> None:
     cells = ["%load_ext jupyter_sessions", SMALL, "%%session demo\n1 / 0", "print('after')"]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    client = NotebookClient(notebook, kernel_name="python3", timeout=60, resources={"metadata": {"path": str(tmp_path)}})
+    client = NotebookClient(
+        notebook, kernel_name="python3", timeout=60, resources={"metadata": {"path": str(tmp_path)}}
+    )
     with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
         client.execute(env=processes.environment(machine, tmp_path))
     assert [bool(cell["outputs"]) for cell in notebook.cells] == [False, True, True, False]

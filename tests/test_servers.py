@@ -32,7 +32,9 @@ def test_sessions_outlive_the_server(machine: Path, tmp_path: Path) -> None:
         first.run(row, "x = 41")
         file = first.access_file
         assert file.stat().st_mode & 0o777 == 0o600
-        with httpx.stream("GET", f"{first.info['url']}jupyter-sessions/events", headers=first.own, trust_env=False) as events:
+        with httpx.stream(
+            "GET", f"{first.info['url']}jupyter-sessions/events", headers=first.own, trust_env=False
+        ) as events:
             begun = time.monotonic()
             first.stop()
             with suppress(httpx.TransportError):
@@ -85,13 +87,20 @@ def second_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     find = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = subprocess.run([python, "-c", find], check=True, capture_output=True, text=True).stdout.strip()
     # An editable install is found through .pth files, which only a site folder has.
-    (Path(packages) / "first.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
+    (Path(packages) / "first.pth").write_text(
+        f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
+    )
     return python
 
 
-def test_two_environments_share_a_manager_and_keep_their_own(machine: Path, tmp_path: Path, second_python: Path) -> None:
+def test_two_environments_share_a_manager_and_keep_their_own(
+    machine: Path, tmp_path: Path, second_python: Path
+) -> None:
     look = "import os, sys; print(sys.prefix, os.getcwd())"
-    with server(machine, tmp_path / "a") as first, server(machine, tmp_path / "b", python=str(second_python)) as second:
+    with (
+        server(machine, tmp_path / "a") as first,
+        server(machine, tmp_path / "b", python=str(second_python)) as second,
+    ):
         one, two = first.running("one-py"), second.running("two-py")
         for asked in (first, second):
             listed = asked.ask("GET", "jupyter-sessions/sessions")["sessions"]
@@ -111,12 +120,25 @@ def alive(made: Server) -> bool:
 def certificate(tmp_path: Path) -> Iterator[list[str]]:
     """Options for a self-signed certificate of another name."""
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    command = [need("openssl", "it makes certificates"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    subprocess.run([*command, "-subj", "/CN=hub.example", "-keyout", key, "-out", cert], check=True, capture_output=True)
+    command = [
+        need("openssl", "it makes certificates"),
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    subprocess.run(
+        [*command, "-subj", "/CN=hub.example", "-keyout", key, "-out", cert], check=True, capture_output=True
+    )
     yield [f"--ServerApp.certfile={cert}", f"--ServerApp.keyfile={key}"]
 
 
-def test_over_tls_with_a_certificate_of_its_own(machine: Path, tmp_path: Path, certificate: list[str]) -> None:
+def test_over_tls_with_a_certificate_of_its_own(
+    machine: Path, tmp_path: Path, certificate: list[str]
+) -> None:
     with server(machine, tmp_path, *certificate) as made:
         assert read_access(made).url.startswith("https://127.0.0.1:")
         assert alive(made)
@@ -124,7 +146,9 @@ def test_over_tls_with_a_certificate_of_its_own(machine: Path, tmp_path: Path, c
 
 def test_over_a_unix_socket(machine: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("s")
-    with server(machine, folder, f"--ServerApp.sock={folder}/j.sock", "--ServerApp.base_url=/user/ada/") as made:
+    with server(
+        machine, folder, f"--ServerApp.sock={folder}/j.sock", "--ServerApp.base_url=/user/ada/"
+    ) as made:
         access = read_access(made)
         assert (access.socket, access.url) == (f"{folder}/j.sock", "http://localhost/user/ada/")
         assert alive(made)
@@ -133,7 +157,10 @@ def test_over_a_unix_socket(machine: Path, tmp_path_factory: pytest.TempPathFact
 def test_a_password_needs_no_word_from_kernels(machine: Path, tmp_path: Path) -> None:
     from jupyter_server.auth.security import passwd
 
-    options = [f"--PasswordIdentityProvider.hashed_password={passwd('sesame', 'sha1')}", "--IdentityProvider.token="]
+    options = [
+        f"--PasswordIdentityProvider.hashed_password={passwd('sesame', 'sha1')}",
+        "--IdentityProvider.token=",
+    ]
     with server(machine, tmp_path, *options) as made:
         assert alive(made)
         access = read_access(made)
@@ -145,7 +172,9 @@ def test_a_password_needs_no_word_from_kernels(machine: Path, tmp_path: Path) ->
 def test_a_configuration_that_cannot_be_used_is_said_by_all(machine: Path, tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.mkdir()
-    (config / "jupyter_sessions_config.json").write_text(json.dumps({"JupyterSessions": {"max_sessions": "many"}}))
+    (config / "jupyter_sessions_config.json").write_text(
+        json.dumps({"JupyterSessions": {"max_sessions": "many"}})
+    )
     said = "The configuration cannot be used: The 'max_sessions' trait of a JupyterSessions instance expected an int"
     with server(machine, tmp_path) as made:
         answer = httpx.get(f"{made.info['url']}jupyter-sessions/sessions", headers=made.own, trust_env=False)
@@ -160,7 +189,10 @@ def test_settings_of_files_and_of_the_server_reach_the_extension(machine: Path, 
     config = tmp_path / "config"
     config.mkdir()
     presets = {"small": {"image": "python", "resources": {"cpu": "0.2", "mem": "200m"}}}
-    settings = {"presets": presets, "backends": {"far": {"type": "backendai", "secret_key": "the-secret-of-far"}}}
+    settings = {
+        "presets": presets,
+        "backends": {"far": {"type": "backendai", "secret_key": "the-secret-of-far"}},
+    }
     (config / "jupyter_sessions_config.json").write_text(json.dumps({"JupyterSessions": settings}))
     with server(machine, tmp_path, "--JupyterSessions.default_backend=far", "--debug") as made:
         answer = made.ask("GET", "jupyter-sessions/backends")
@@ -174,6 +206,11 @@ def test_settings_of_files_and_of_the_server_reach_the_extension(machine: Path, 
             shell.run("%load_ext jupyter_sessions")
             said = shell.run(f"import os; print(os.environ['{VARIABLE}'])").text
             assert said == f"{made.access_file}\n"
-            assert shell.run("%%session demo\nimport os; print([k for k in os.environ if 'JUPYTER_S' in k])").text == "[]\n"
+            assert (
+                shell.run(
+                    "%%session demo\nimport os; print([k for k in os.environ if 'JUPYTER_S' in k])"
+                ).text
+                == "[]\n"
+            )
             assert "far" in shell.run("%session ps").text
     assert VARIABLE not in os.environ

@@ -1,0 +1,1 @@
+"""Where sessions run: `base` is the contract, each module beside it a kind of backend."""

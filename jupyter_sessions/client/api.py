@@ -54,9 +54,7 @@ class Api(Protocol):
         """What a session printed."""
         ...
 
-    def wait(
-        self, backend: str, id: str, until: Callable[[SessionInfo], bool]
-    ) -> AsyncIterator[SessionInfo]:
+    def wait(self, backend: str, id: str, until: Callable[[SessionInfo], bool]) -> AsyncIterator[SessionInfo]:
         """Its rows as they change, up to one that `until` holds for."""
         ...
 

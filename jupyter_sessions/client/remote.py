@@ -123,7 +123,9 @@ class RemoteService:
             finally:
                 await coming.close()
 
-    async def execute(self, backend: str, id: str, code: str, *, stdin: bool = False) -> AsyncIterator[Output]:
+    async def execute(
+        self, backend: str, id: str, code: str, *, stdin: bool = False
+    ) -> AsyncIterator[Output]:
         """Run code in a session."""
         body = {"code": code, "stdin": stdin}
         async with self._stream("POST", f"{_path(backend, id)}/execute", body=body) as events:
@@ -134,7 +136,9 @@ class RemoteService:
                     raise errors.from_wire(event.json(), 500)
                 elif event.name == sse.CLOSE:
                     return
-        raise errors.BackendUnavailable("The Jupyter server broke off the answer.", hint="Is it still running?")
+        raise errors.BackendUnavailable(
+            "The Jupyter server broke off the answer.", hint="Is it still running?"
+        )
 
     async def interrupt(self, backend: str, id: str) -> None:
         """Interrupt what runs."""
@@ -149,13 +153,21 @@ class RemoteService:
         await self._http.aclose()
 
     async def _ask(
-        self, kind: type[T], method: str, path: str, *, body: object = None, params: dict[str, str] | None = None
+        self,
+        kind: type[T],
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        params: dict[str, str] | None = None,
     ) -> T:
         response = await self._send(method, path, body=body, params=params)
         try:
             return msgspec.json.decode(response.content, type=kind)
         except msgspec.MsgspecError as error:
-            raise errors.BadAnswer(f"The Jupyter server gave an answer that cannot be read: {error}.") from None
+            raise errors.BadAnswer(
+                f"The Jupyter server gave an answer that cannot be read: {error}."
+            ) from None
 
     async def _send(
         self, method: str, path: str, *, body: object = None, params: dict[str, str] | None = None
@@ -168,7 +180,9 @@ class RemoteService:
         return _checked(response)
 
     @asynccontextmanager
-    async def _stream(self, method: str, path: str, body: object = None) -> AsyncIterator[AsyncIterator[sse.ServerEvent]]:
+    async def _stream(
+        self, method: str, path: str, body: object = None
+    ) -> AsyncIterator[AsyncIterator[sse.ServerEvent]]:
         request = self._http.build_request(method, path, content=_encoded(body), timeout=STREAM_TIMEOUT)
         try:
             response = await self._http.send(request, stream=True)
@@ -225,4 +239,6 @@ def _checked(response: httpx.Response) -> httpx.Response:
 
 def _lost(error: httpx.TransportError) -> errors.SessionError:
     why = str(error) or type(error).__name__
-    return errors.BackendUnavailable(f"The Jupyter server cannot be reached: {why}.", hint="Is it still running?")
+    return errors.BackendUnavailable(
+        f"The Jupyter server cannot be reached: {why}.", hint="Is it still running?"
+    )

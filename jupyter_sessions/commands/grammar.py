@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from jupyter_sessions.errors import InvalidRequest, SessionError
 
 
-class Help(SessionError):  # noqa: N818 - no error
+class Help(SessionError):
     """Not an error: the help that was asked for."""
 
 
@@ -67,7 +67,9 @@ def _grammar(prog: str) -> tuple[argparse.ArgumentParser, dict[str, argparse.Arg
 
 
 def _create(parsers: Any) -> None:
-    verb = parsers.add_parser("create", aliases=["start"], help="create a session", description="Create a session.")
+    verb = parsers.add_parser(
+        "create", aliases=["start"], help="create a session", description="Create a session."
+    )
     verb.set_defaults(verb="create")
     verb.add_argument("image", nargs="?", help="environment or image, for example python")
     verb.add_argument("--image", dest="image_option", metavar="IMAGE", help="the same as an option")
@@ -76,22 +78,32 @@ def _create(parsers: Any) -> None:
     verb.add_argument("--cpu", "--cores", help="number of CPUs")
     verb.add_argument("--mem", "--ram", help="memory with a unit; a bare number is MiB")
     verb.add_argument("--gpu", help="number of GPUs")
-    verb.add_argument("-r", "--resource", action="append", default=[], metavar="SLOT=AMOUNT", help="any resource")
-    verb.add_argument("-e", "--env", action="append", default=[], metavar="NAME=VALUE", help="environment variable")
+    verb.add_argument(
+        "-r", "--resource", action="append", default=[], metavar="SLOT=AMOUNT", help="any resource"
+    )
+    verb.add_argument(
+        "-e", "--env", action="append", default=[], metavar="NAME=VALUE", help="environment variable"
+    )
     verb.add_argument("--cwd", help="working folder (default: this one)")
     verb.add_argument("--preset", help="a saved spec to begin with")
     verb.add_argument("--tag", help="a note of your own")
     verb.add_argument("--no-reuse", action="store_true", help="refuse if a session of that name lives")
     verb.add_argument("--enqueue-only", action="store_true", help="do not wait until it runs")
-    verb.add_argument("--max-wait", type=float, default=0, metavar="SECONDS", help="wait no longer (0: for ever)")
+    verb.add_argument(
+        "--max-wait", type=float, default=0, metavar="SECONDS", help="wait no longer (0: for ever)"
+    )
 
 
 def _ps(parsers: Any) -> None:
     verb = parsers.add_parser("ps", aliases=["list"], help="list sessions", description="List sessions.")
     verb.set_defaults(verb="ps")
     which = verb.add_mutually_exclusive_group()
-    which.add_argument("-a", "--all", action="store_const", dest="status", const="all", help="live and ended ones")
-    which.add_argument("--running", action="store_const", dest="status", const="running", help="those that run")
+    which.add_argument(
+        "-a", "--all", action="store_const", dest="status", const="all", help="live and ended ones"
+    )
+    which.add_argument(
+        "--running", action="store_const", dest="status", const="running", help="those that run"
+    )
     which.add_argument("--dead", action="store_const", dest="status", const="dead", help="those that ended")
     which.add_argument("-s", "--status", help="those of these statuses")
     verb.set_defaults(status="live")
@@ -102,7 +114,9 @@ def _ps(parsers: Any) -> None:
 
 
 def _info(parsers: Any) -> None:
-    verb = parsers.add_parser("info", help="show one session", description="Show all there is to know of a session.")
+    verb = parsers.add_parser(
+        "info", help="show one session", description="Show all there is to know of a session."
+    )
     verb.set_defaults(verb="info")
     verb.add_argument("session", help="name, id or backend/name")
     verb.add_argument("--json", action="store_true", help="as JSON")
@@ -118,7 +132,9 @@ def _rm(parsers: Any) -> None:
 
 
 def _restart(parsers: Any) -> None:
-    verb = parsers.add_parser("restart", help="restart a session", description="Restart a session's processes.")
+    verb = parsers.add_parser(
+        "restart", help="restart a session", description="Restart a session's processes."
+    )
     verb.set_defaults(verb="restart")
     verb.add_argument("session", help="name, id or backend/name")
 

@@ -74,7 +74,9 @@ async def _wait_running(api: Api, row: SessionInfo, seconds: float, say: Say) ->
                     say(line)
                     told = line
     except (TimeoutError, asyncio.CancelledError) as stop:
-        say(f"{plain(row.name)} stays in the queue, {row.status}; `%session rm {plain(row.name)}` cancels it.")
+        say(
+            f"{plain(row.name)} stays in the queue, {row.status}; `%session rm {plain(row.name)}` cancels it."
+        )
         if isinstance(stop, asyncio.CancelledError):
             raise
         return
@@ -94,7 +96,9 @@ async def _resources(api: Api, asked: Namespace) -> dict[str, Any]:
     if asked.gpu not in (None, "0"):
         slot = await _gpu_slot(api, asked.backend)
         if slot in given:
-            raise InvalidRequest(f"--gpu: '{slot}' is given twice.", hint="Leave one of the two out.", field="gpu")
+            raise InvalidRequest(
+                f"--gpu: '{slot}' is given twice.", hint="Leave one of the two out.", field="gpu"
+            )
         given[slot] = asked.gpu
     return dict(format_slots(parse_slots(given, unit="m")))
 
@@ -141,7 +145,9 @@ async def ps(api: Api, asked: Namespace, say: Say) -> Result:
     head = [_TITLES.get(field, field.replace("_", " ").capitalize()) for field in fields]
     notes = [f"{backend}: {why}" for backend, why in listing.errors.items()]
     which = "" if asked.status == "live" else f" ({asked.status})"
-    return Table(head, rows, empty=f"There are no sessions{which}. `%session create python` makes one.", notes=notes)
+    return Table(
+        head, rows, empty=f"There are no sessions{which}. `%session create python` makes one.", notes=notes
+    )
 
 
 async def info(api: Api, asked: Namespace, say: Say) -> Result:
@@ -223,7 +229,9 @@ def describe(row: SessionInfo) -> str:
 
 def resources(row: SessionInfo) -> str:
     """What it was given, in words."""
-    return " · ".join(slot_label(name, Decimal(amount)) for name, amount in parse_slots(row.resources).items())
+    return " · ".join(
+        slot_label(name, Decimal(amount)) for name, amount in parse_slots(row.resources).items()
+    )
 
 
 def show(row: SessionInfo, field: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -83,9 +82,7 @@ class SessionsHandler(BaseHandler):
     @authorized
     async def post(self) -> None:
         """Ask for one: 202 with its row and place at once. A relative folder is below the server's root."""
-        spec = self.read(SessionSpec)
-        spec.cwd = str(Path(self.settings["server_root_dir"]).expanduser() / (spec.cwd or ""))
-        row = await self.service.create(spec)
+        row = await self.service.create(self.read(SessionSpec))
         place = f"sessions/{quote(row.backend, safe='')}/{quote(row.id, safe='')}"
         self.set_header("Location", f"{self.base_url}jupyter-sessions/{place}")
         self.answer(row, 202)
@@ -113,7 +110,9 @@ class SessionHandler(BaseHandler):
             self.service.backend(backend)
             raise NotSupported(f"action: the backend '{backend}' cannot renew sessions.", field="action")
         else:
-            raise InvalidRequest("action: say what to do.", hint='Give {"action": "restart"} or {"name": …}.', field="action")
+            raise InvalidRequest(
+                "action: say what to do.", hint='Give {"action": "restart"} or {"name": …}.', field="action"
+            )
 
     @web.authenticated
     @authorized

@@ -59,10 +59,14 @@ def _named(name: str, missing: bool, kind: type[msgspec.Struct]) -> InvalidReque
 def _expected(found: re.Match[str]) -> InvalidRequest:
     wanted = _words(found["wanted"])
     if not found["path"]:
-        return InvalidRequest(f"The request's body must be {wanted}, not {_words(found['got'])}.", hint=f"Send {wanted}.")
+        return InvalidRequest(
+            f"The request's body must be {wanted}, not {_words(found['got'])}.", hint=f"Send {wanted}."
+        )
     path = found["path"].replace("[...]", " (a value in it)")
     field = re.split(r"[.\[]", found["path"])[0]
-    return InvalidRequest(f"{path}: {_words(found['got'])} is not possible here.", hint=f"Give {wanted}.", field=field)
+    return InvalidRequest(
+        f"{path}: {_words(found['got'])} is not possible here.", hint=f"Give {wanted}.", field=field
+    )
 
 
 def _words(types: str) -> str:
@@ -72,7 +76,9 @@ def _words(types: str) -> str:
 def whole_number(field: str, text: str) -> int:
     """A query argument that is a number from 0 on. Errors: InvalidRequest."""
     if not re.fullmatch(r"[0-9]{1,15}", text):
-        raise InvalidRequest(f"{field}: '{text[:40]}' is no number from 0 on.", hint="Give a whole number.", field=field)
+        raise InvalidRequest(
+            f"{field}: '{text[:40]}' is no number from 0 on.", hint="Give a whole number.", field=field
+        )
     return int(text)
 
 
@@ -80,7 +86,9 @@ def flag(field: str, text: str) -> bool:
     """A query argument that is true or false. Errors: InvalidRequest."""
     values: dict[str, bool] = {"true": True, "1": True, "false": False, "0": False, "": False}
     if text.lower() not in values:
-        raise InvalidRequest(f"{field}: '{text[:40]}' is neither true nor false.", hint="Give true or false.", field=field)
+        raise InvalidRequest(
+            f"{field}: '{text[:40]}' is neither true nor false.", hint="Give true or false.", field=field
+        )
     return values[text.lower()]
 
 

@@ -105,7 +105,9 @@ class EventsHandler(StreamHandler):
         batches: asyncio.Queue[Batch] = asyncio.Queue()
         stop = feed.listen(batches.put_nowait)
         try:
-            await self.stream(sse.Patient(_changes(batches)), ("hello", {"epoch": feed.epoch, "rev": feed.rev}))
+            await self.stream(
+                sse.Patient(_changes(batches)), ("hello", {"epoch": feed.epoch, "rev": feed.rev})
+            )
         finally:
             stop()
 

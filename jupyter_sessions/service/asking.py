@@ -50,7 +50,9 @@ def translated(backend: Backend, error: Exception, seconds: float = 0) -> Sessio
         hint = "It may still do what was asked: look at the list before you try again."
         return BackendTimeout(f"{backend.title} did not answer within {seconds:.0f} s.", hint=hint)
     if isinstance(error, OSError):
-        return BackendUnavailable(f"{backend.title} cannot be used: {error}.", hint="Repair that and try again.")
+        return BackendUnavailable(
+            f"{backend.title} cannot be used: {error}.", hint="Repair that and try again."
+        )
     log.error("The backend '%s' failed", backend.name, exc_info=error)
     said = f"{type(error).__name__}: {error}".rstrip(": ")
     return BadAnswer(f"The backend '{backend.name}' failed: {said}.", hint="The log says more.")

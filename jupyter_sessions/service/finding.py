@@ -36,7 +36,9 @@ async def find(where: Lists, ref: str) -> SessionInfo:
     for status in ("live", "all"):  # The first is quick, for a server knows it; the second is asked for anew.
         listing = await where.list(status=status)
         failures |= listing.errors
-        matches = [row for row in listing.sessions if ref in (row.ref, row.name, row.id, f"{row.backend}/{row.id}")]
+        matches = [
+            row for row in listing.sessions if ref in (row.ref, row.name, row.id, f"{row.backend}/{row.id}")
+        ]
         live = [row for row in matches if row.live]
         if len(live) > 1:
             hint = "Say which: " + ", ".join(f"{row.ref} ({row.id})" for row in live) + "."

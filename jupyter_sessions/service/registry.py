@@ -54,7 +54,9 @@ def make_backends(config: JupyterSessions, kernel_spec_manager: Any = None) -> d
             continue
         kind = str(options.get("type", name))
         if kind not in types:
-            log.warning("The backend '%s' is skipped: there is no type '%s', only %s", name, kind, ", ".join(types))
+            log.warning(
+                "The backend '%s' is skipped: there is no type '%s', only %s", name, kind, ", ".join(types)
+            )
             continue
         rest = {key: value for key, value in options.items() if key != "type"}
         try:

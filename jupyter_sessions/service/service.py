@@ -187,7 +187,9 @@ class Service:
             merged[key] = {**presets[spec.preset].get(key, {}), **given.get(key, {})}
         return msgspec.convert({k: v for k, v in merged.items() if k != "preset"}, SessionSpec)
 
-    async def destroy(self, backend: str, id: str, *, forced: bool = False, recursive: bool = False) -> SessionInfo:
+    async def destroy(
+        self, backend: str, id: str, *, forced: bool = False, recursive: bool = False
+    ) -> SessionInfo:
         """End or cancel a session; its row as it is then, also if it has ended before."""
         place = self.backend(backend)
         try:
@@ -207,7 +209,9 @@ class Service:
         place.name_rule.check(name)
         return self._noted(await self._act(place, id, place.rename(id, name), ACT_SECONDS))
 
-    async def wait(self, backend: str, id: str, until: Callable[[SessionInfo], bool]) -> AsyncIterator[SessionInfo]:
+    async def wait(
+        self, backend: str, id: str, until: Callable[[SessionInfo], bool]
+    ) -> AsyncIterator[SessionInfo]:
         """The session's rows as they change, the last of them one that `until` holds for."""
         changed = asyncio.Event()
         stop = self.feed.listen(lambda batch: changed.set())
@@ -229,7 +233,9 @@ class Service:
         finally:
             stop()
 
-    async def execute(self, backend: str, id: str, code: str, *, stdin: bool = False) -> AsyncIterator[Output]:
+    async def execute(
+        self, backend: str, id: str, code: str, *, stdin: bool = False
+    ) -> AsyncIterator[Output]:
         """Run code in a session; see `Backend.execute`."""
         place = self.backend(backend)
         try:
@@ -276,7 +282,9 @@ class Service:
             row = await ask(place, place.get(id), GET_SECONDS)
             if not row.live:
                 why = f" ({row.status_info})" if row.status_info else ""
-                return NotRunning(f"The session '{row.name}' has ended, {row.status}{why}.", hint="Create it anew.")
+                return NotRunning(
+                    f"The session '{row.name}' has ended, {row.status}{why}.", hint="Create it anew."
+                )
         return error
 
     def _noted(self, row: SessionInfo) -> SessionInfo:

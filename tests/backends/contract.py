@@ -101,7 +101,9 @@ class BackendContract:
         made = [await place.create(self.spec(place, f"{self.good_name}-{letter}")) for letter in "abc"]
         whole = [row.id for row in await place.list(Query())]
         assert {row.id for row in made} <= set(whole)
-        paged = [row.id for offset in range(len(whole)) for row in await place.list(Query(limit=1, offset=offset))]
+        paged = [
+            row.id for offset in range(len(whole)) for row in await place.list(Query(limit=1, offset=offset))
+        ]
         assert sorted(paged) == sorted(whole)
         assert await place.list(Query(limit=0)) == []
 
@@ -145,7 +147,12 @@ class BackendContract:
     @pytest.mark.asyncio
     async def test_what_it_cannot_do_it_says(self, backend: Backend) -> None:
         arguments = {"rename": ("x", "y"), "execute": ("x", "y"), "input": ("x", "y", "z")}
-        arguments |= {"open_service": ("x", "y", "/"), "service_log": ("x", "y"), "images": (), "capacity": ()}
+        arguments |= {
+            "open_service": ("x", "y", "/"),
+            "service_log": ("x", "y"),
+            "images": (),
+            "capacity": (),
+        }
         for name in set(OPTIONAL) - set(backend.capabilities()):
             with pytest.raises(NotSupported):
                 await getattr(backend, name)(*arguments.get(name, ("x",)))

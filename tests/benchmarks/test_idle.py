@@ -30,7 +30,14 @@ def start(folder: Path, enabled: bool) -> tuple[subprocess.Popen[bytes], str]:
     port = free_port()
     command = [
         sys.executable,
-        *("-m", "jupyter_server", "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0"),
+        *(
+            "-m",
+            "jupyter_server",
+            "--no-browser",
+            "--allow-root",
+            f"--port={port}",
+            "--ServerApp.port_retries=0",
+        ),
         *("--IdentityProvider.token=benchmark", f"--ServerApp.root_dir={folder}"),
         f"--ServerApp.jpserver_extensions={{'jupyter_sessions': {enabled}}}",
     ]

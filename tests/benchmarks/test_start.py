@@ -37,13 +37,13 @@ async def by_session(service: Service, number: int) -> float:
     """Seconds to create a session and run a cell."""
     began = time.perf_counter()
     row = await service.create(SessionSpec(name=f"bench-{number}", image="python3"))
-    async for row in service.wait("local", row.id, lambda row: row.status in ("RUNNING", "ERROR")):
+    async for _ in service.wait("local", row.id, lambda row: row.status in ("RUNNING", "ERROR")):
         continue
     outputs = [output async for output in service.execute("local", row.id, "1 + 1")]
     took = time.perf_counter() - began
     assert outputs[-1].content["status"] == "ok"
     await service.destroy("local", row.id, forced=True)
-    async for row in service.wait("local", row.id, lambda row: not row.live):
+    async for _ in service.wait("local", row.id, lambda row: not row.live):
         continue
     return took
 
@@ -56,5 +56,7 @@ async def test_create_to_first_result(service: Service, report: Callable[[str], 
         plain.append(await by_jupyter_client())
         ours.append(await by_session(service, number))
     ratio = median(ours) / median(plain)
-    report(f"create to first result: {median(ours):.3f} s, jupyter_client {median(plain):.3f} s: {ratio:.2f}x")
+    report(
+        f"create to first result: {median(ours):.3f} s, jupyter_client {median(plain):.3f} s: {ratio:.2f}x"
+    )
     assert ratio <= MOST

@@ -27,7 +27,9 @@ Run = Callable[[str], Awaitable[tuple[Result, list[str]]]]
 @pytest_asyncio.fixture
 async def toy(toys: Path) -> Any:
     """The toy backend, the only and default one."""
-    config = JupyterSessions(backends={"toy": {"type": "toy"}}, enabled_backends=["toy"], default_backend="toy")
+    config = JupyterSessions(
+        backends={"toy": {"type": "toy"}}, enabled_backends=["toy"], default_backend="toy"
+    )
     return Service(config)
 
 
@@ -47,8 +49,16 @@ def run(toy: Service) -> Run:
 
 def test_create_as_people_type_it() -> None:
     asked = parse("create python --cpu 1 --mem 512m --name demo -e 'A=1 2' -r cuda.device=1")
-    assert (asked.verb, asked.image, asked.cpu, asked.mem, asked.name) == ("create", "python", "1", "512m", "demo")
-    assert parse("create --name demo python --cpu 2").image == parse("create --cpu 2 python").image == "python"
+    assert (asked.verb, asked.image, asked.cpu, asked.mem, asked.name) == (
+        "create",
+        "python",
+        "1",
+        "512m",
+        "demo",
+    )
+    assert (
+        parse("create --name demo python --cpu 2").image == parse("create --cpu 2 python").image == "python"
+    )
     assert (asked.env, asked.resource) == (["A=1 2"], ["cuda.device=1"])
     assert parse("start python").verb == "create" and parse("kill x y").sessions == ["x", "y"]
     assert (parse("ps").status, parse("ps -a").status, parse("ps --dead").status) == ("live", "all", "dead")
@@ -143,14 +153,21 @@ class Waiting(Service):
 
     async def create(self, spec: SessionSpec) -> SessionInfo:
         """One that waits."""
-        return structs.replace(await super().create(spec), status="PENDING", status_info="waiting for 1 GPU (0 free)")
+        return structs.replace(
+            await super().create(spec), status="PENDING", status_info="waiting for 1 GPU (0 free)"
+        )
 
 
 @pytest.fixture
 def waiting(toys: Path) -> Waiting:
     """Backends whose sessions wait."""
-    made = Waiting(JupyterSessions(backends={"toy": {"type": "toy"}}, enabled_backends=["toy"], default_backend="toy"))
-    made.steps = [("PENDING", "waiting for 1 GPU (0 free)"), ("PENDING", "waiting for 1 GPU (0 free), 2nd in the queue")]
+    made = Waiting(
+        JupyterSessions(backends={"toy": {"type": "toy"}}, enabled_backends=["toy"], default_backend="toy")
+    )
+    made.steps = [
+        ("PENDING", "waiting for 1 GPU (0 free)"),
+        ("PENDING", "waiting for 1 GPU (0 free), 2nd in the queue"),
+    ]
     return made
 
 

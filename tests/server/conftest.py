@@ -41,14 +41,18 @@ class Rest:
             options["json"] = body
         return await self.client.request(method, where, **options)
 
-    async def json(self, method: str, path: str, body: Any = None, *, status: int = 200, **options: Any) -> Any:
+    async def json(
+        self, method: str, path: str, body: Any = None, *, status: int = 200, **options: Any
+    ) -> Any:
         """The JSON of an answer of that status."""
         response = await self.ask(method, path, body, **options)
         assert response.status_code == status, response.text
         assert response.headers["Content-Type"] == "application/json"
         return response.json() if response.content else None
 
-    async def refused(self, method: str, path: str, body: Any = None, **options: Any) -> tuple[int, dict[str, Any]]:
+    async def refused(
+        self, method: str, path: str, body: Any = None, **options: Any
+    ) -> tuple[int, dict[str, Any]]:
         """Status and body of an answer that must be an error of ours: one sentence and what to do."""
         response = await self.ask(method, path, body, **options)
         said = response.json()
@@ -76,7 +80,9 @@ class Rest:
         return row
 
     @asynccontextmanager
-    async def stream(self, method: str, path: str, body: Any = None) -> AsyncIterator[AsyncIterator[sse.ServerEvent]]:
+    async def stream(
+        self, method: str, path: str, body: Any = None
+    ) -> AsyncIterator[AsyncIterator[sse.ServerEvent]]:
         """Server-sent events as they come."""
         where = f"{self.base_url}jupyter-sessions/{path}"
         async with self.client.stream(method, where, json=body, timeout=20) as response:
@@ -108,7 +114,9 @@ def jp_server_config(machine: Path, jupyter_sessions_config: dict[str, Any]) -> 
 
 
 @pytest.fixture
-def extension(jp_serverapp: ServerApp, http_server: object, jp_asyncio_loop: asyncio.AbstractEventLoop) -> SessionsExtension:
+def extension(
+    jp_serverapp: ServerApp, http_server: object, jp_asyncio_loop: asyncio.AbstractEventLoop
+) -> SessionsExtension:
     """The extension, started as the server does it."""
     jp_asyncio_loop.run_until_complete(jp_serverapp.extension_manager.start_all_extensions())
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_sessions"]
@@ -117,7 +125,10 @@ def extension(jp_serverapp: ServerApp, http_server: object, jp_asyncio_loop: asy
 
 @pytest.fixture
 def rest(
-    extension: SessionsExtension, jp_serverapp: ServerApp, http_server_port: Any, jp_asyncio_loop: asyncio.AbstractEventLoop
+    extension: SessionsExtension,
+    jp_serverapp: ServerApp,
+    http_server_port: Any,
+    jp_asyncio_loop: asyncio.AbstractEventLoop,
 ) -> Iterator[Rest]:
     """The REST API, with the server's own token."""
     base_url = f"http://127.0.0.1:{http_server_port[1]}{jp_serverapp.base_url}"

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 @pytest.fixture
 def jp_server_config(jp_server_config: dict[str, Any]) -> dict[str, Any]:
     """With JupyterLab and terminals, so that there are all routes that people have."""
-    jp_server_config["ServerApp"]["jpserver_extensions"] |= {"jupyterlab": True, "jupyter_server_terminals": True}
+    jp_server_config["ServerApp"]["jpserver_extensions"] |= {
+        "jupyterlab": True,
+        "jupyter_server_terminals": True,
+    }
     return jp_server_config
 
 
@@ -47,14 +50,18 @@ class Door:
         self._client = rest.client
         self._root = rest.base_url
 
-    async def knock(self, route: Route, method: str, headers: dict[str, str] | None = None, query: str = "") -> int:
+    async def knock(
+        self, route: Route, method: str, headers: dict[str, str] | None = None, query: str = ""
+    ) -> int:
         """The status; 401 for a redirect to the login page, 0 if there is no answer (a fault of JupyterLab's)."""
         path = route.path.removeprefix("/a%40b/")
         sent = {**(UPGRADE if route.socket else {}), **(headers or {})}
         if method in UNSAFE:
             sent |= {"Content-Type": "application/json", "Content-Length": "0"}
         timeout = httpx.Timeout(2).as_dict()
-        request = httpx.Request(method.upper(), f"{self._root}{path}{query}", headers=sent, extensions={"timeout": timeout})
+        request = httpx.Request(
+            method.upper(), f"{self._root}{path}{query}", headers=sent, extensions={"timeout": timeout}
+        )
         try:
             response = await self._client.send(request, stream=True)
         except httpx.TransportError:
@@ -84,7 +91,12 @@ def ours(app: ServerApp) -> list[tuple[Route, str]]:
     """All our routes with each of their methods but OPTIONS, which Jupyter answers to all, with headers alone."""
     found = [route for route in routes(app.web_app) if route.ours]
     assert len(found) >= 12
-    return [(route, method) for route in found for method in route.methods() if method != "options" or route.proxied]
+    return [
+        (route, method)
+        for route in found
+        for method in route.methods()
+        if method != "options" or route.proxied
+    ]
 
 
 async def test_nobody_comes_in_without_credentials(door: Door, jp_serverapp: ServerApp) -> None:
@@ -112,12 +124,18 @@ class Deny(Authorizer):
         return False
 
 
-async def test_what_an_authorizer_denies_is_denied(door: Door, jp_serverapp: ServerApp, scoped: dict[str, str]) -> None:
+async def test_what_an_authorizer_denies_is_denied(
+    door: Door, jp_serverapp: ServerApp, scoped: dict[str, str]
+) -> None:
     jp_serverapp.web_app.settings["authorizer"] = Deny(parent=jp_serverapp)
     own = {"Authorization": f"token {jp_serverapp.identity_provider.token}"}
     for credentials in (own, scoped):
-        answers = {(r.path, method): await door.knock(r, method, credentials) for r, method in ours(jp_serverapp)}
-        if credentials is own:  # The address of nothing is told to people who may know, and is all they learn.
+        answers = {
+            (r.path, method): await door.knock(r, method, credentials) for r, method in ours(jp_serverapp)
+        }
+        if (
+            credentials is own
+        ):  # The address of nothing is told to people who may know, and is all they learn.
             answers = {key: status for key, status in answers.items() if status not in (404, 405)}
         assert {key: status for key, status in answers.items() if status not in (401, 403)} == {}
 
@@ -130,10 +148,22 @@ async def test_the_scoped_token_opens_our_routes_but_no_services(
         assert (status in (401, 403)) == route.proxied, (route, method, status)
 
 
-async def test_the_scoped_token_opens_nothing_else(door: Door, jp_serverapp: ServerApp, scoped: dict[str, str]) -> None:
+async def test_the_scoped_token_opens_nothing_else(
+    door: Door, jp_serverapp: ServerApp, scoped: dict[str, str]
+) -> None:
     foreign = [route for route in routes(jp_serverapp.web_app) if not route.ours]
     paths = " ".join(route.path for route in foreign)
-    for part in ("contents", "kernels", "sessions", "terminals", "config", "events", "shutdown", "lab", "files"):
+    for part in (
+        "contents",
+        "kernels",
+        "sessions",
+        "terminals",
+        "config",
+        "events",
+        "shutdown",
+        "lab",
+        "files",
+    ):
         assert part in paths
     opened = {}
     for route in foreign:
@@ -152,20 +182,31 @@ async def test_the_scoped_token_is_good_in_its_own_scheme_only(
     for route, method in rest:
         assert await door.knock(route, method, query=f"?token={access.token}") in (401, 403)
         for scheme in ("token", "Bearer", "Basic", SCHEME.upper()):
-            assert await door.knock(route, method, {"Authorization": f"{scheme} {access.token}"}) in (401, 403)
+            assert await door.knock(route, method, {"Authorization": f"{scheme} {access.token}"}) in (
+                401,
+                403,
+            )
         assert await door.knock(route, method, {"Authorization": f"{SCHEME} {access.token}x"}) in (401, 403)
         assert await door.knock(route, method, scoped | {"Host": "evil.example"}) == 403
 
 
 async def test_the_file_is_private_and_goes_with_the_server(
-    rest: Rest, extension: SessionsExtension, access: Access, jp_runtime_dir: Any, monkeypatch: pytest.MonkeyPatch
+    rest: Rest,
+    extension: SessionsExtension,
+    access: Access,
+    jp_runtime_dir: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import os
 
     (file,) = jp_runtime_dir.glob("jupyter_sessions-server-*.json")
     assert file.stat().st_mode & 0o777 == 0o600
     assert os.environ[VARIABLE] == str(file)
-    assert access.url == rest.base_url.replace("127.0.0.1", "localhost") and access.server.alive() and len(access.token) >= 40
+    assert (
+        access.url == rest.base_url.replace("127.0.0.1", "localhost")
+        and access.server.alive()
+        and len(access.token) >= 40
+    )
     assert access.token not in repr(access)
     await extension.stop_extension()
     assert not file.exists() and VARIABLE not in os.environ

@@ -129,17 +129,28 @@ async def test_what_is_no_json_object_is_refused(rest: Rest, body: bytes) -> Non
 
 
 async def test_unknown_addresses_and_methods_are_json_too(rest: Rest) -> None:
-    for method, path, status in [("GET", "nothing", 404), ("GET", "sessions/local/a/b/c", 404), ("PUT", "sessions", 405)]:
+    for method, path, status in [
+        ("GET", "nothing", 404),
+        ("GET", "sessions/local/a/b/c", 404),
+        ("PUT", "sessions", 405),
+    ]:
         code, said = await rest.refused(method, path)
         assert code == status and said["reason"] in ("NotFound", "MethodNotAllowed")
 
 
 async def test_a_session_that_cannot_do_it_says_why(rest: Rest) -> None:
-    all_cpus = {"cpu": (await rest.json("GET", "backends"))["backends"][0]["capacity"]["cpu"]["total"], "mem": "128m"}
+    all_cpus = {
+        "cpu": (await rest.json("GET", "backends"))["backends"][0]["capacity"]["cpu"]["total"],
+        "mem": "128m",
+    }
     await rest.create("first", resources=all_cpus)
     waiting = await rest.create("second", resources=all_cpus)
     path = f"sessions/local/{waiting['id']}"
-    for method, where, body in [("POST", "/execute", {"code": "1"}), ("POST", "/interrupt", None), ("PATCH", "", {"action": "restart"})]:
+    for method, where, body in [
+        ("POST", "/execute", {"code": "1"}),
+        ("POST", "/interrupt", None),
+        ("PATCH", "", {"action": "restart"}),
+    ]:
         status, said = await rest.refused(method, path + where, body)
         assert (status, said["reason"]) == (409, "NotRunning") and "waiting for" in said["message"]
     status, said = await rest.refused("PATCH", path, {"name": "first"})
@@ -160,10 +171,17 @@ async def test_one_that_has_ended_says_so(rest: Rest) -> None:
     path = f"sessions/local/{row['id']}"
     await rest.json("DELETE", f"{path}?forced=true", status=202)
     await rest.until(row, "TERMINATED")
-    asked = [("POST", "/execute", {"code": "1"}), ("POST", "/interrupt", None), ("PATCH", "", {"name": "other"})]
+    asked = [
+        ("POST", "/execute", {"code": "1"}),
+        ("POST", "/interrupt", None),
+        ("PATCH", "", {"name": "other"}),
+    ]
     for method, where, body in asked:
         status, said = await rest.refused(method, path + where, body)
-        assert (status, said["message"]) == (409, "The session 'demo' has ended, TERMINATED (user-requested).")
+        assert (status, said["message"]) == (
+            409,
+            "The session 'demo' has ended, TERMINATED (user-requested).",
+        )
     assert "logs" in await rest.json("GET", f"{path}/logs")
 
 

@@ -164,7 +164,9 @@ async def test_files_that_cannot_be_trusted_are_passed_over(
     await api.close()
 
 
-async def test_another_protocol_is_said_with_the_remedy(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_another_protocol_is_said_with_the_remedy(
+    access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("jupyter_sessions.client.remote.PROTOCOL", 2)
     with pytest.raises(BadAnswer, match="Install the same version"):
         await connect()

@@ -16,7 +16,12 @@ async def test_about(rest: Rest) -> None:
 
 
 async def test_a_session_is_a_row_at_once_and_is_seen_to_its_end(rest: Rest) -> None:
-    asked = {"name": "demo", "image": "python", "resources": {"cpu": 1, "mem": "512m"}, "environ": {"PET": "cat"}}
+    asked = {
+        "name": "demo",
+        "image": "python",
+        "resources": {"cpu": 1, "mem": "512m"},
+        "environ": {"PET": "cat"},
+    }
     started = time.monotonic()
     response = await rest.ask("POST", "sessions", asked)
     assert (response.status_code, time.monotonic() - started < 10) == (202, True)

@@ -86,4 +86,6 @@ async def test_a_full_cycle_shows_no_secret(
         assert len(secret) > 20
         assert secret not in logged and secret not in "".join(seen)
         assert secret not in "".join(os.environ.values())
-    assert "environ-secret" not in logged and "environ-secret" not in "".join(text for text in seen if '"op"' in text)
+    assert "environ-secret" not in logged and "environ-secret" not in "".join(
+        text for text in seen if '"op"' in text
+    )

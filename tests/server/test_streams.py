@@ -24,7 +24,9 @@ async def test_outputs_arrive_while_the_cell_runs(rest: Rest) -> None:
     row = await rest.running("demo")
     async with rest.stream("POST", f"sessions/local/{row['id']}/execute", {"code": SLOWLY}) as events:
         seen = [(time.monotonic(), event.name, event.json()) async for event in events]
-    printed = [(moment, data["content"]["text"]) for moment, name, data in seen if data.get("kind") == "stream"]
+    printed = [
+        (moment, data["content"]["text"]) for moment, name, data in seen if data.get("kind") == "stream"
+    ]
     assert [text for _, text in printed] == ["0\n", "1\n", "2\n"]
     assert printed[1][0] - printed[0][0] > 0.3 and printed[2][0] - printed[1][0] > 0.3
     assert seen[-2][2]["kind"] == "reply" and seen[-2][2]["content"]["status"] == "ok"
@@ -55,7 +57,9 @@ async def test_input_is_asked_for_and_answered(rest: Rest) -> None:
     row = await rest.running("demo")
     path = f"sessions/local/{row['id']}"
     said = []
-    async with rest.stream("POST", f"{path}/execute", {"code": "print(input('name? '))", "stdin": True}) as events:
+    async with rest.stream(
+        "POST", f"{path}/execute", {"code": "print(input('name? '))", "stdin": True}
+    ) as events:
         async for event in events:
             output = event.json()
             said.append(output.get("content"))
@@ -148,12 +152,17 @@ class Subscriber:
 async def test_a_burst_is_pushed_in_few_batches_without_gaps(rest: Rest, jp_ws_fetch: Any) -> None:
     subscriber = Subscriber(await jp_ws_fetch("api", "events", "subscribe"))
     start = await rest.json("GET", "sessions")
-    all_cpus = {"cpu": (await rest.json("GET", "backends"))["backends"][0]["capacity"]["cpu"]["total"], "mem": "128m"}
+    all_cpus = {
+        "cpu": (await rest.json("GET", "backends"))["backends"][0]["capacity"]["cpu"]["total"],
+        "mem": "128m",
+    }
     secret = {"PASSWORD": "hunter-two"}
     first = await rest.create("first", resources=all_cpus, environ=secret)  # The others wait for it.
     await rest.until(first, "RUNNING")
     begun = time.monotonic()
-    rows = await asyncio.gather(*(rest.create(f"burst-{i}", resources=all_cpus, environ=secret) for i in range(50)))
+    rows = await asyncio.gather(
+        *(rest.create(f"burst-{i}", resources=all_cpus, environ=secret) for i in range(50))
+    )
     wanted = {row["id"] for row in rows}
     seen: dict[str, str] = {}
     while not wanted <= seen.keys():

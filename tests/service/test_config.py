@@ -77,8 +77,17 @@ async def test_files_that_cannot_be_read_are_said_too(folder: Path, python: str)
 
 @pytest.mark.asyncio
 async def test_presets_are_begun_with_and_can_be_changed(toys: Path) -> None:
-    presets = {"big": {"image": "python", "resources": {"cpu": 8, "mem": "1g"}, "environ": {"A": "1"}, "tag": "big one"}}
-    service = Service(JupyterSessions(presets=presets, backends={"toy": {"type": "toy"}}, default_backend="toy"))
+    presets = {
+        "big": {
+            "image": "python",
+            "resources": {"cpu": 8, "mem": "1g"},
+            "environ": {"A": "1"},
+            "tag": "big one",
+        }
+    }
+    service = Service(
+        JupyterSessions(presets=presets, backends={"toy": {"type": "toy"}}, default_backend="toy")
+    )
     spec = service._with_preset(SessionSpec(preset="big", resources={"cpu": 2}, environ={"B": "2"}))
     assert (spec.image, spec.tag, spec.preset) == ("python", "big one", None)
     assert (spec.resources, spec.environ) == ({"cpu": 2, "mem": "1g"}, {"A": "1", "B": "2"})

@@ -26,7 +26,9 @@ def made(*names: str, **more: Any) -> Service:
     return Service(JupyterSessions(backends=backends, enabled_backends=[*backends], default_backend=names[0]))
 
 
-async def test_broken_entry_points_are_warned_of_and_skipped(toys: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_broken_entry_points_are_warned_of_and_skipped(
+    toys: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     types = find_types()
     assert {"local", "backendai", "toy", "hanging"} <= types.keys()
     assert not {"absent", "number", "unimportable"} & types.keys()
@@ -47,7 +49,11 @@ async def test_four_methods_are_enough(toys: Path) -> None:
     assert (await service.find("toy/mine")).id == (await service.find(row.id)).id == row.id
     (described,) = await service.describe()
     assert (described.capabilities, described.health["ok"], described.capacity) == ([], True, {})
-    for work in (service.restart("toy", row.id), service.logs("toy", row.id), service.interrupt("toy", row.id)):
+    for work in (
+        service.restart("toy", row.id),
+        service.logs("toy", row.id),
+        service.interrupt("toy", row.id),
+    ):
         with pytest.raises(NotSupported, match="The backend 'toy' cannot"):
             await work
     with pytest.raises(InvalidRequest, match="lower-case"):
@@ -140,6 +146,8 @@ async def test_a_name_on_two_backends_must_be_said_in_full(toys: Path) -> None:
     service = made("toy", second={"type": "toy"})
     for backend in ("toy", "second"):
         await service.create(SessionSpec(name="mine", backend=backend))
-    with pytest.raises(Exception, match=r"Several sessions are called 'mine'.*toy/mine.*second/mine|second/mine.*toy/mine"):
+    with pytest.raises(
+        Exception, match=r"Several sessions are called 'mine'.*toy/mine.*second/mine|second/mine.*toy/mine"
+    ):
         await service.find("mine")
     assert (await service.find("second/mine")).backend == "second"

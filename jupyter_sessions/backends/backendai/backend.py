@@ -61,7 +61,8 @@ class BackendAI(Backend):
             missing = [key for key in ("endpoint", "access_key", "secret_key") if not self.options.get(key)]
             if missing:
                 raise InvalidRequest(
-                    f"The backend '{self.name}' lacks {', '.join(missing)}.", hint="Add them to its configuration."
+                    f"The backend '{self.name}' lacks {', '.join(missing)}.",
+                    hint="Add them to its configuration.",
                 )
             keypair = Keypair(str(self.options["access_key"]), str(self.options["secret_key"]))
             self._client = ManagerClient(str(self.options["endpoint"]), keypair, who=self.title)
@@ -74,7 +75,11 @@ class BackendAI(Backend):
         wanted = query.limit
         while True:
             size = self.page_size if wanted is None else min(self.page_size, wanted - len(rows))
-            variables: dict[str, object] = {"limit": size, "offset": query.offset + len(rows), "status": _statuses(query.status)}
+            variables: dict[str, object] = {
+                "limit": size,
+                "offset": query.offset + len(rows),
+                "status": _statuses(query.status),
+            }
             data = await client.query(_LIST % (convert.LIST_FIELDS + self.more_fields), variables)
             page = data["compute_session_list"]
             rows += [convert.session_of(item, self.name) for item in page["items"]]
@@ -127,12 +132,16 @@ class BackendAI(Backend):
     async def images(self) -> builtins.list[Image]:
         """The images of the manager."""
         found = (await (await self.client()).query(_IMAGES, {}))["images"] or []
-        names = {f"{item['registry']}/{item['name']}:{item['tag']}": item["humanized_name"] or "" for item in found}
+        names = {
+            f"{item['registry']}/{item['name']}:{item['tag']}": item["humanized_name"] or "" for item in found
+        }
         return [Image(name=name, title=title) for name, title in sorted(names.items())]
 
     async def capacity(self) -> dict[str, Amount]:
         """Totals, and what is free."""
-        answer = await (await self.client()).request("POST", "/resource/check-presets", json={"group": "default"})
+        answer = await (await self.client()).request(
+            "POST", "/resource/check-presets", json={"group": "default"}
+        )
         return convert.capacity_of(answer)
 
     async def execute(self, id: str, code: str, *, stdin: bool = False) -> AsyncIterator[Output]:

@@ -33,9 +33,7 @@ _TEXTS = (
     "access_key",
 )
 _LOCAL = ("cwd", "environ", "limits", "survives", "exit_code", "age", "cpu_credit_used")
-_CONTAINER = (
-    "id role hostname cluster_role cluster_hostname status status_info container_id agent occupied_slots live_stat last_stat"
-)
+_CONTAINER = "id role hostname cluster_role cluster_hostname status status_info container_id agent occupied_slots live_stat last_stat"
 _UNSENT = (
     ("replicas", "several sessions in one request", 1),
     ("idle_timeout", "an idle timeout", 0),
@@ -60,7 +58,9 @@ def create_body(spec: SessionSpec, launch: object = None) -> dict[str, Any]:
     """
     for field, words, default in _UNSENT:
         if getattr(spec, field) not in (None, default):
-            raise NotSupported(f"{field}: {spec.backend} does not take {words}.", hint="Leave it out.", field=field)
+            raise NotSupported(
+                f"{field}: {spec.backend} does not take {words}.", hint="Leave it out.", field=field
+            )
     config: dict[str, Any] = {
         "environ": spec.environ,
         "resources": {key: str(value) for key, value in spec.resources.items() if value is not None},

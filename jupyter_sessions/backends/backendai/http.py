@@ -50,7 +50,13 @@ class ManagerClient:
         await self._http.aclose()
 
     async def request(
-        self, method: str, path: str, *, json: object = None, params: dict[str, str] | None = None, wait: float = 0
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        params: dict[str, str] | None = None,
+        wait: float = 0,
     ) -> Any:
         """The JSON of the answer, None if it is empty. `wait`: seconds the manager may hold the request.
 
@@ -134,7 +140,9 @@ class _Translated:
             raise errors.BackendTimeout(f"{self._who} did not answer in time.", hint="Try again.") from error
         if isinstance(error, httpx.TransportError):
             why = str(error) or type(error).__name__
-            raise errors.BackendUnavailable(f"{self._who} cannot be reached: {why}.", hint="Try again.") from error
+            raise errors.BackendUnavailable(
+                f"{self._who} cannot be reached: {why}.", hint="Try again."
+            ) from error
 
 
 def error_of(status: int, body: object, who: str) -> SessionError:

@@ -7,6 +7,7 @@ console holds the kernel's messages as ``["jupyter", {"msg_type", "content"}]`` 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -67,20 +68,12 @@ def _run(link: KernelLink, asked: ExecuteRequest, options: dict[str, Any]) -> Ru
 async def _gather(run: Run) -> list[Message]:
     """What came since the last time: the first thing as soon as it is there, and its neighbours."""
     found: list[Message] = []
-    try:
-        async with asyncio.timeout(HOLD_SECONDS):
-            first = await run.messages.get()
-    except TimeoutError:
-        return found
-    if first is None:
-        return found
-    found.append(first)
-    if not run.finished:
-        await asyncio.sleep(GATHER_SECONDS)
-    while not run.messages.empty():
-        message = run.messages.get_nowait()
-        if message is not None:
-            found.append(message)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(HOLD_SECONDS) as hold:
+            while (message := await run.messages.get()) is not None:
+                if not found:
+                    hold.reschedule(asyncio.get_running_loop().time() + GATHER_SECONDS)
+                found.append(message)
     return found
 
 

@@ -41,7 +41,7 @@ _OTHER = (500, "internal-server-error", "Internal server error.")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class BadAuthParams(SessionError):  # noqa: N818
+class BadAuthParams(SessionError):
     """The authorization headers cannot be read."""
 
     status = 400

@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +91,15 @@ def test_status_is_of_this_process_and_no_earlier_one(start: Any) -> None:
     asyncio.run(scene())
 
 
-def _nothing_runs() -> bool:
-    children = psutil.Process().children(recursive=True)
-    return not any(identify(child.pid) for child in children)
+@pytest.fixture
+def nothing_new() -> Callable[[], bool]:
+    """Whether all that was started since has ended."""
+
+    def running() -> set[int]:
+        return {child.pid for child in psutil.Process().children(recursive=True) if identify(child.pid)}
+
+    before = running()
+    return lambda: running() <= before
 
 
 @pytest.mark.parametrize(
@@ -106,7 +113,9 @@ def _nothing_runs() -> bool:
         (["/bin/true", "a\0b"], "/", "/bin/true cannot be started: Invalid"),
     ],
 )
-def test_failure_is_a_sentence(argv: list[str], cwd: str, sentence: str, tmp_path: Path, until: Any) -> None:
+def test_failure_is_a_sentence(
+    argv: list[str], cwd: str, sentence: str, tmp_path: Path, until: Any, nothing_new: Any
+) -> None:
     script = tmp_path / "script"
     script.write_text("#!/no/such/interpreter\n")
     script.chmod(0o755)
@@ -114,7 +123,7 @@ def test_failure_is_a_sentence(argv: list[str], cwd: str, sentence: str, tmp_pat
     folder, log = tmp_path / "p", tmp_path / "log"
     with pytest.raises(LaunchError, match=sentence):
         asyncio.run(launch(argv, env={}, cwd=cwd, log=log, folder=folder))
-    until(_nothing_runs)
+    until(nothing_new)
 
 
 def test_a_fence_that_cannot_be_entered(start: Any) -> None:
@@ -178,7 +187,7 @@ def test_resource_limits_and_umask(start: Any, tmp_path: Path) -> None:
     assert (tmp_path / "p.log").read_text() == "(0, 4096) 23\n"
 
 
-def test_a_launch_given_up_leaves_nothing(tmp_path: Path, until: Any) -> None:
+def test_a_launch_given_up_leaves_nothing(tmp_path: Path, until: Any, nothing_new: Any) -> None:
     async def scene() -> None:
         log, folder = tmp_path / "log", tmp_path / "p"
         argv = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -189,7 +198,7 @@ def test_a_launch_given_up_leaves_nothing(tmp_path: Path, until: Any) -> None:
             await starting
 
     asyncio.run(scene())
-    until(_nothing_runs)
+    until(nothing_new)
     assert not (tmp_path / "p" / "spec.json").exists()
 
 

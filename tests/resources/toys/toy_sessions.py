@@ -23,7 +23,9 @@ class Toy(Backend):
         self.rows = {}
 
     async def list(self, query):
-        rows = [structs.replace(row) for row in reversed(self.rows.values()) if in_group(row.status, query.status)]
+        rows = [
+            structs.replace(row) for row in reversed(self.rows.values()) if in_group(row.status, query.status)
+        ]
         return rows[query.offset :][: query.limit]
 
     async def get(self, id):

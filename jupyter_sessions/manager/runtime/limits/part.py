@@ -22,7 +22,7 @@ class LimitsError(Exception):
     """Limits could not be set; the message is a sentence that names the file and the reason."""
 
 
-class CageGone(LimitsError):  # noqa: N818
+class CageGone(LimitsError):
     """There is no such cage any more, or never was."""
 
 
