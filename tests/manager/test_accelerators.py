@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_sessions.errors import InvalidRequest, NotEnough
+from jupyter_sessions.manager.runtime.gpus import discover
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service import Service
 from tests.manager.test_starting import configure
@@ -113,3 +114,23 @@ async def test_none_for_sessions(state: Path, service: Service) -> None:
     configure(state, gpus=["GPU-a"], max_resources={"cuda.device": 0})
     with pytest.raises(NotEnough, match="1 GPU asked for, but this machine has none"):
         await ask(service, "gpu-1", resources=ONE)
+
+
+COUNT = """
+import ctypes
+driver, count = ctypes.CDLL("libcuda.so.1"), ctypes.c_int(-1)
+driver.cuInit(0)
+driver.cuDeviceGetCount(ctypes.byref(count))
+print(count.value)
+"""
+
+
+async def test_a_real_one(service: Service) -> None:
+    found = discover(os.environ)
+    if not found:
+        pytest.skip("this machine has no NVIDIA GPU")
+    row = await run(service, "real-gpu", resources=ONE)
+    assert await says(service, row, LOOK) in {gpu.uuid for gpu in found}
+    assert await says(service, row, COUNT) == "1"
+    plain = await run(service, "plain")
+    assert await says(service, plain, COUNT) in ("0", "-1")
