@@ -106,11 +106,11 @@ describe('what is typed', () => {
 describe('a refusal', () => {
   it('stands at the field it names until that is changed', async () => {
     const creator = new FakeCreator();
-    creator.error = new ApiError('too much', 412, 'Ask less.', 'resources.mem');
+    creator.error = new ApiError('mem: too much.', 412, 'Ask less.', 'resources.mem');
     const form = open(creator);
     form.set('name', { name: 'demo' });
     assert.equal(await form.submit(), null);
-    assert.deepEqual(form.errors, { mem: 'too much Ask less.' });
+    assert.deepEqual(form.errors, { mem: 'Too much. Ask less.' });
     assert.equal(form.values.name, 'demo');
     form.set('mem', { memory: '1' });
     assert.deepEqual(form.errors, {});

@@ -18,6 +18,14 @@ function fieldName(field: string): string {
   return field.replace(/^resources\./, '');
 }
 
+/** A message without the name of the field beside which it stands. */
+function withoutField(message: string, field: string): string {
+  const rest = message.startsWith(`${field}: `)
+    ? message.slice(field.length + 2)
+    : message;
+  return rest.charAt(0).toUpperCase() + rest.slice(1);
+}
+
 /** The "New session" form; has no DOM. Sessions begin in the folder `cwd`. */
 export class FormModel {
   constructor(
@@ -116,7 +124,8 @@ export class FormModel {
   private _blame(error: ApiError): void {
     const field = error.field && fieldName(error.field);
     if (field && this.fields.includes(field)) {
-      const words = [error.message, error.hint].filter(Boolean);
+      const message = withoutField(error.message, field);
+      const words = [message, error.hint].filter(Boolean);
       this._served = { [field]: words.join(' ') };
     } else {
       this._refusal = error;
