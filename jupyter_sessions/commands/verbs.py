@@ -10,14 +10,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from jupyter_sessions.client import Api
 from jupyter_sessions.commands.result import Json, Nothing, Result, Table, Text, plain
 from jupyter_sessions.errors import InvalidRequest, LaunchFailed, SessionError, SessionNotFound
 from jupyter_sessions.model import (
     GPU_SLOT,
     USABLE,
+    Container,
+    Service,
     SessionInfo,
     SessionSpec,
     format_slots,
@@ -238,12 +238,28 @@ def show(row: SessionInfo, field: str) -> str:
     """A field of a session as text. Errors: InvalidRequest listing the fields."""
     if field == "resources":
         return resources(row)
-    value = getattr(row, _field(field))
-    if isinstance(value, datetime):
-        return value.astimezone().isoformat(" ", "seconds")
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return _words(getattr(row, _field(field)))
+
+
+def _words(value: object) -> str:
+    """A value for people; `--json` has it for programs."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return value.astimezone().isoformat(" ", "seconds")
+        case Service():
+            return value.name
+        case Container():
+            return f"{value.hostname} {value.status}"
+        case dict():
+            return ", ".join(f"{key}: {_words(part)}" for key, part in value.items())
+        case list():
+            return ", ".join(map(_words, value))
+        case _:
+            return str(value)
 
 
 def _field(given: str) -> str:

@@ -148,8 +148,16 @@ class Guardian:
             for task in (ready, guard, gone):
                 task.cancel()
             await asyncio.gather(ready, guard, return_exceptions=True)
-            self.link.close(self._why_ended or "The session's kernel has ended.")
+            self.link.close(self._why_gone())
             self.record.cpu_ms_before = self.cpu_ms()
+
+    def _why_gone(self) -> str:
+        """What to tell those whose code was running."""
+        if self._restarting:
+            return "The session was restarted."
+        if not self._why_ended:
+            self._notice_memory()
+        return f"The session has ended: {self._why_ended or 'its kernel exited'}."
 
     async def _become_ready(self) -> None:
         assert self.link is not None  # noqa: S101
@@ -183,8 +191,6 @@ class Guardian:
     def _end(self, status: int | None) -> None:
         record = self.record
         record.exit_code = status
-        if not self._why_ended:
-            self._notice_memory()
         if record.status == "PREPARING":
             self._fail(self._why_ended or self._early_end(status))
             return

@@ -33,9 +33,10 @@ def means(request: pytest.FixtureRequest, state: Path) -> str:
     return str(request.param)
 
 
-async def fill(service: Service, row: SessionInfo, code: str) -> None:
-    async for _ in service.execute("local", row.id, code):
-        pass
+async def fill(service: Service, row: SessionInfo, code: str) -> str:
+    """Run code; what went wrong with it."""
+    outputs = [output async for output in service.execute("local", row.id, code)]
+    return str(outputs[-1].content.get("evalue", ""))
 
 
 async def test_over_its_memory_it_is_ended_and_nobody_else(means: str, service: Service) -> None:
@@ -45,12 +46,12 @@ async def test_over_its_memory_it_is_ended_and_nobody_else(means: str, service: 
         run(service, "sibling"),
     )
     assert await says(service, sibling, "x = 41; print(x)") == "41"
-    await asyncio.gather(fill(service, one, FILL), fill(service, below, FILL_BELOW))
+    said, _ = await asyncio.gather(fill(service, one, FILL), fill(service, below, FILL_BELOW))
+    why = "out of memory: it used more than its 512 MiB; ask for more memory next time"
+    assert said == f"The session has ended: {why}."
     for row in (one, below):
         row = await ended(service, row)
-        assert (
-            row.status_info == "out of memory: it used more than its 512 MiB; ask for more memory next time"
-        )
+        assert row.status_info == why
         await nothing_left(row)
     assert await says(service, sibling, "print(x + 1)") == "42"
     assert means == "cgroups" or row.limits == {"cpu": "CPU affinity", "mem": "watchdog"}
