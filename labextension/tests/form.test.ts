@@ -106,7 +106,12 @@ describe('what is typed', () => {
 describe('a refusal', () => {
   it('stands at the field it names until that is changed', async () => {
     const creator = new FakeCreator();
-    creator.error = new ApiError('mem: too much.', 412, 'Ask less.', 'resources.mem');
+    creator.error = new ApiError(
+      'mem: too much.',
+      412,
+      'Ask less.',
+      'resources.mem'
+    );
     const form = open(creator);
     form.set('name', { name: 'demo' });
     assert.equal(await form.submit(), null);
