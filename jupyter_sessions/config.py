@@ -6,6 +6,7 @@ server that server's own configuration is laid over it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from traitlets.config.loader import (
 
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.model import SessionSpec, parse_slots
+
+log = logging.getLogger("jupyter_sessions")
 
 CONFIG_NAME = "jupyter_sessions_config"
 _LOADERS: tuple[tuple[str, type[FileConfigLoader]], ...] = (
@@ -108,9 +111,21 @@ def load_config(paths: Sequence[str] | None = None) -> Config:
     return config
 
 
+OF_MANAGER = ("max_resources", "max_sessions", "gpus", "cgroups", "manager_timeout")
+"""What the manager of this machine reads when it starts, from the files alone: all servers share it."""
+
+
 def load(parent: Configurable | None = None) -> JupyterSessions:
     """The configuration of this process; that of `parent` is laid over the files."""
     config = load_config()
+    of_files = config.JupyterSessions.copy()
     if parent is not None:
         config.merge(parent.config)
+    for name in OF_MANAGER:
+        if config.JupyterSessions.get(name) != of_files.get(name):
+            log.warning(
+                "JupyterSessions.%s is ignored here: put it into %s.py, which this machine's manager reads.",
+                name,
+                CONFIG_NAME,
+            )
     return JupyterSessions(config=config)

@@ -151,18 +151,18 @@ class BackendTimeout(SessionError):
     status = 504
 
 
-def _tree(base: type[SessionError]) -> dict[str, type[SessionError]]:
-    found = {base.__name__: base}
-    for child in base.__subclasses__():
-        found |= _tree(child)
-    return found
+_KINDS = {
+    kind.__name__: kind
+    for kind in globals().values()
+    if isinstance(kind, type) and issubclass(kind, SessionError)
+}
 
 
 def from_wire(body: object, status: int) -> SessionError:
     """The error that `SessionError.to_wire` wrote; a `SessionError` if the body is none of ours."""
     if not isinstance(body, dict) or "message" not in body:
-        return BadAnswer(f"The server answered {status} without saying why.")
-    kind = _tree(SessionError).get(str(body.get("reason")), SessionError)
+        return BadAnswer(f"The server answered {status} without saying why.", hint="Its log may say more.")
+    kind = _KINDS.get(str(body.get("reason")), SessionError)
     return kind(
         str(body["message"]),
         hint=str(body.get("hint") or ""),

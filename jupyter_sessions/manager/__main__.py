@@ -60,7 +60,8 @@ def _claim() -> tuple[Place, int] | None:
             log.info("another manager is running")
             return None
         if time.monotonic() > deadline:
-            raise BackendUnavailable(f"Another session manager holds {wanted.folder} and does not answer.")
+            hint = "End that process."
+            raise BackendUnavailable(f"Another manager holds {wanted.folder} and does not answer.", hint=hint)
         time.sleep(0.05)
     return claimed
 

@@ -164,8 +164,21 @@ def _is_this_python(program: str) -> bool:
 
 
 def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """An environment without what ties it to one Jupyter server, and without credentials of backends."""
-    return {key: value for key, value in environ.items() if not _SECRETS.fullmatch(key)}
+    """An environment without what ties it to one Jupyter server, and without credentials of backends.
+
+    What is no UTF-8, which JSON cannot carry, is left out as well.
+    """
+    return {
+        key: value for key, value in environ.items() if not _SECRETS.fullmatch(key) and _is_text(key + value)
+    }
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _umask() -> int | None:

@@ -81,7 +81,6 @@ export interface IBackend {
   health?: { ok: boolean; message?: string | null };
   capacity?: Record<string, ICapacity> | null;
   default_resources?: Resources;
-  max_resources?: Resources;
   images?: IImage[];
   name_rule?: INameRule | null;
 }

@@ -16,11 +16,12 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service import Service
 from jupyter_sessions.wire.places import STATE_VARIABLE, place
 from jupyter_sessions.wire.signing import Keypair, Signable
 from tests.conftest import end_everything
-from tests.manager.world import V5, Rest, contact, run
+from tests.manager.world import V5, Rest, contact, run, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -66,6 +67,12 @@ def as_nobody(attempts: dict[str, Callable[[], object]]) -> dict[str, str]:
     return dict(json.loads(text))
 
 
+async def open_jupyter(service: Service, row: SessionInfo) -> None:
+    """Open the session's Jupyter, and wait until it listens."""
+    endpoint = await service.open_service("local", row.id, "jupyter", "/there/")
+    await until(Path(str(endpoint.socket)).is_socket)
+
+
 def connect(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))
@@ -75,9 +82,10 @@ def connect(path: Path) -> None:
 @pytest.mark.usefixtures("_open_state")
 async def test_another_user_reaches_nothing(service: Service) -> None:
     row = await run(service, "private")
+    await open_jupyter(service, row)
     where, found = place(), contact()
     sockets = [path for path in Path(found.socket).parent.rglob("*") if path.is_socket()]
-    assert len(sockets) >= 6, "the manager's, and five of the kernel"
+    assert len(sockets) >= 7, "the manager's, a service's, and five of the kernel"
     files = [where.contact_file, where.folder / "sessions.db", where.folder / "manager.log"]
     files += [*(where.folder / "sessions" / row.id).iterdir()]
     paths = {str(path): lambda path=path: connect(path) for path in sockets}
@@ -94,6 +102,7 @@ async def test_another_user_reaches_nothing(service: Service) -> None:
 async def test_processes_tell_no_secret(service: Service) -> None:
     """Everybody may read command lines."""
     row = await run(service, "private")
+    await open_jupyter(service, row)
     keypair = contact().keypair
     key = json.loads((place().folder / "sessions" / row.id / "kernel.json").read_text())["key"]
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]

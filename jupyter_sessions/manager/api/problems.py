@@ -1,6 +1,6 @@
 """Errors as Backend.AI's managers say them: problem JSON with `type`, `title`, `msg` and `data`.
 
-Source: section 1.6 of the protocol as run against clients 23.9.10 to 26.9.6, which index `type`
+Source: clients 23.9.10 to 26.9.6, run against answers of managers 23.09 to 26.8; they index `type`
 and `title` without looking. `reason`, `hint` and `field` are members of ours besides.
 """
 

@@ -40,6 +40,7 @@ _CONFIG = {
     "resources": ("resources",),
     "resource_opts": ("resource_opts", "resourceOpts"),
     "mounts": ("mounts",),
+    "mount_map": ("mount_map", "mountMap"),
     "preopen_ports": ("preopen_ports", "preopenPorts"),
     "launch": ("launch",),
 }
@@ -50,6 +51,7 @@ _LATER = {
     "dependencies": "dependencies",
     "callback_url": "callbacks",
     "mounts": "mounted folders",
+    "mount_map": "mounted folders",
     "preopen_ports": "ports opened beforehand",
 }
 
@@ -79,6 +81,7 @@ class CreateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     resources: dict[str, Any] = {}
     resource_opts: dict[str, Any] = {}
     mounts: list[str] = []
+    mount_map: dict[str, str] = {}
     preopen_ports: list[int] = []
     launch: Launch | None = None
 
@@ -90,10 +93,10 @@ class CreateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 def read_create(body: object) -> CreateRequest:
     """Read a create request's body. Errors: InvalidRequest naming the field, NotSupported."""
     if not isinstance(body, dict):
-        raise InvalidRequest("The request must be a JSON object.")
+        raise InvalidRequest("The request must be a JSON object.", hint="Send {…}.")
     config = body.get("config") or {}
     if not isinstance(config, dict):
-        raise InvalidRequest("config: this must be an object.", field="config")
+        raise InvalidRequest("config: this must be an object.", hint="Send {…}.", field="config")
     chosen = _choose(body, _ALIASES) | _choose(config, _CONFIG)
     if "cluster_size" not in chosen:
         chosen |= _choose(config, {"cluster_size": ("clusterSize", "cluster_size")})
@@ -116,7 +119,7 @@ def _choose(source: dict[str, Any], aliases: dict[str, tuple[str, ...]]) -> dict
 def _environ(given: object) -> dict[str, str]:
     """Environment variables as text; numbers are taken, too. Errors: InvalidRequest."""
     if not isinstance(given, dict):
-        raise InvalidRequest("environ: this must be an object.", field="environ")
+        raise InvalidRequest("environ: this must be an object.", hint="Send {NAME: value}.", field="environ")
     for name, value in given.items():
         if not name or "=" in name or "\0" in name:
             hint = "A name is not empty and holds no '='."
@@ -124,14 +127,16 @@ def _environ(given: object) -> dict[str, str]:
                 f"environ: {name!r} cannot be the name of a variable.", hint=hint, field="environ"
             )
         if isinstance(value, bool) or not isinstance(value, str | int | float) or "\0" in str(value):
-            raise InvalidRequest(f"environ: the value of {name} is no text.", field="environ")
+            raise InvalidRequest(
+                f"environ: the value of {name} is no text.", hint="Put it in quotes.", field="environ"
+            )
     return {name: str(value) for name, value in given.items()}
 
 
 def _invalid(error: msgspec.ValidationError) -> InvalidRequest:
     text, _, path = str(error).partition(" - at `$.")
     field = path.rstrip("`") or text.rpartition("field `")[2].rstrip("`") or "request"
-    return InvalidRequest(f"{field}: {text[0].lower()}{text[1:]}.", field=field)
+    return InvalidRequest(f"{field}: {text[0].lower()}{text[1:]}.", hint="Correct this field.", field=field)
 
 
 def _refuse(request: CreateRequest) -> None:

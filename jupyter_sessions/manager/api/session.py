@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from jupyter_sessions.errors import AlreadyExists, InvalidRequest, SessionNotFound
+from jupyter_sessions.errors import AlreadyExists, Forbidden, InvalidRequest, SessionNotFound
 from jupyter_sessions.manager.api.auth import ACCESS_KEY
 from jupyter_sessions.manager.api.problems import is_legacy
 from jupyter_sessions.manager.api.request import CreateRequest, read_create
@@ -78,10 +78,19 @@ def _resolve(asked: CreateRequest) -> tuple[str, Any]:
 
 
 def _new(sessions: Sessions, asked: CreateRequest, access_key: str) -> Record:
+    if asked.owner_access_key not in (None, access_key):
+        hint = "Leave it out."
+        raise Forbidden(
+            "owner_access_key: this is not the key that asks.", hint=hint, field="owner_access_key"
+        )
     machine = platform.machine()
     wanted = asked.architecture or machine
     if _ARCHITECTURES.get(wanted, wanted) != machine:
-        raise InvalidRequest(f"architecture: this machine is {machine}, not {wanted}.", field="architecture")
+        raise InvalidRequest(
+            f"architecture: this machine is {machine}, not {wanted}.",
+            hint="Leave it out.",
+            field="architecture",
+        )
     slots = MINIMUM | asked.slots()
     sessions.capacity.check(slots)
     image, launch = _resolve(asked)

@@ -30,16 +30,14 @@ def detect(
     environ: Mapping[str, str],
     *,
     root: Path = Path("/"),
-    max_cpu: Decimal | None = None,
-    max_mem: int | None = None,
 ) -> Capacity:
     """The least of machine, control groups with their ancestors, allowed CPUs, environment, maxima.
 
     The environment is that of JupyterHub: CPU_LIMIT in cores, MEM_LIMIT in bytes (K, M, G, T too).
     """
     places = cgroup.own(root)
-    cpus = [_cpus(root), *_cpu_quotas(places), _cpu_limit(environ), max_cpu]
-    mems = [_memory(root), *_memory_limits(places), _mem_limit(environ), max_mem]
+    cpus = [_cpus(root), *_cpu_quotas(places), _cpu_limit(environ)]
+    mems = [_memory(root), *_memory_limits(places), _mem_limit(environ)]
     cpu = min(cpu for cpu in cpus if cpu is not None)
     return Capacity(_rounded(cpu), min(mem for mem in mems if mem is not None))
 

@@ -54,7 +54,7 @@ export class FormChecker {
 
   /** What there is of a slot, as the note below its field. */
   note(slot: string, asked: number): string {
-    const { most, free, byRule } = limitOf(this._backend, slot);
+    const { most, free } = limitOf(this._backend, slot);
     const capacity = this._backend.capacity?.[slot];
     if (free !== null && asked > free && (most === null || asked <= most)) {
       return this._trans.__(
@@ -62,7 +62,7 @@ export class FormChecker {
         spell(slot, free)
       );
     }
-    if (capacity?.free != null && !byRule) {
+    if (capacity?.free != null) {
       return this._trans.__('%1 free', formatShare(slot, capacity));
     }
     return most === null ? '' : this._trans.__('At most %1', spell(slot, most));
@@ -87,12 +87,9 @@ export class FormChecker {
     if (Number.isNaN(value) || value < 0) {
       return this._trans.__('Give a number.');
     }
-    const { most, byRule } = limitOf(this._backend, slot);
-    if (most === null || value <= most) {
-      return null;
-    }
-    return byRule
-      ? this._trans.__('A session can have %1 at most.', spell(slot, most))
+    const { most } = limitOf(this._backend, slot);
+    return most === null || value <= most
+      ? null
       : this._trans.__('%1 has %2.', titleOf(this._backend), spell(slot, most));
   }
 }

@@ -13,9 +13,6 @@ export interface ILimit {
 
   /** What the form starts with, as the backend spells it. */
   preset: string;
-
-  /** Whether a rule, not the backend's size, sets `most`. */
-  byRule: boolean;
 }
 
 function amount(slot: string, text: string | undefined): number | null {
@@ -29,15 +26,11 @@ function amount(slot: string, text: string | undefined): number | null {
 /** The limit of a slot on a backend. */
 export function limitOf(backend: IBackend, slot: string): ILimit {
   const capacity = backend.capacity?.[slot];
-  const total = amount(slot, capacity?.total);
-  const ruled = amount(slot, backend.max_resources?.[slot]);
-  const byRule = ruled !== null && (total === null || ruled < total);
   return {
     slot,
-    most: byRule ? ruled : total,
+    most: amount(slot, capacity?.total),
     free: amount(slot, capacity?.free),
-    preset: backend.default_resources?.[slot] ?? '',
-    byRule
+    preset: backend.default_resources?.[slot] ?? ''
   };
 }
 

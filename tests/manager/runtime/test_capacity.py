@@ -96,10 +96,6 @@ def test_the_environment(environ: dict[str, str], expected: Capacity, root: Path
     assert detect(environ, root=root) == expected
 
 
-def test_maxima(root: Path) -> None:
-    assert detect({}, root=root, max_cpu=Decimal(2), max_mem=GIB) == Capacity(Decimal(2), GIB)
-
-
 def test_this_machine() -> None:
     found = detect({})
     assert 0 < found.cpu <= (os.cpu_count() or 1)
