@@ -41,7 +41,6 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     status: str = "live"
     limit: int | None = None
     offset: int = 0
-    name: str | None = None
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,7 +167,7 @@ class Backend(ABC):
         return [name for name in OPTIONAL if getattr(cls, name) is not getattr(Backend, name)]
 
     def _cannot(self, what: str) -> NotSupported:
-        return NotSupported(f"The backend '{self.name}' cannot {what}.")
+        return NotSupported(f"The backend '{self.name}' cannot {what}.", hint="Use a backend that can.")
 
 
 OPTIONAL = (

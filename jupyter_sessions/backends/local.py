@@ -37,6 +37,14 @@ START_SECONDS = 30.0
 _LOOK_SECONDS = 1.0
 _DEFAULT_CPUS = 4
 _MEMORY_STEP = 128 * 1024**2
+_OF_OTHERS = {
+    "mount_map": "mounted folders",
+    "priority": "priorities",
+    "batch_timeout": "time limits of batch sessions",
+    "resource_group": "resource groups",
+    "owner_access_key": "sessions of other owners",
+    "cluster_mode": "clusters",
+}
 _SCOPE = ["systemd-run", "--user", "--scope", "--quiet", "--collect", "--property=Delegate=yes"]
 
 
@@ -48,7 +56,7 @@ class Local(BackendAI):
 
     type = "local"
     page_size = 1000
-    more_fields = " requested_slots local"
+    more_fields = " local"
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **{"title": "This machine", **options})
@@ -93,7 +101,8 @@ class Local(BackendAI):
         return await super().list(query)
 
     async def create(self, spec: SessionSpec) -> SessionInfo:
-        """Queue a session of an environment of the asking side."""
+        """Queue a session of an environment of the asking side. Errors: NotSupported for what only others do."""
+        _refuse(spec)
         specs = await self._specs()
         image, launch = specs.resolve(spec.image or "python3", cwd=spec.cwd)
         spec.image = image
@@ -152,6 +161,15 @@ class Local(BackendAI):
             await asyncio.sleep(_LOOK_SECONDS)
         async for rows in super().watch():
             yield rows
+
+
+def _refuse(spec: SessionSpec) -> None:
+    defaults = SessionSpec()
+    for field, words in _OF_OTHERS.items():
+        if getattr(spec, field) not in (None, getattr(defaults, field)):
+            raise NotSupported(
+                f"{field}: this machine does not do {words}.", hint="Leave it out.", field=field
+            )
 
 
 def find() -> Contact | None:

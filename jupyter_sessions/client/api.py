@@ -8,7 +8,7 @@ from typing import Protocol
 
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.model import SessionInfo, SessionSpec
-from jupyter_sessions.service import BackendInfo, Listing
+from jupyter_sessions.service import BackendInfo, Defaults, Listing
 
 
 class Api(Protocol):
@@ -28,8 +28,12 @@ class Api(Protocol):
         """A session by what people call it."""
         ...
 
-    async def describe(self) -> builtins.list[BackendInfo]:
-        """All backends."""
+    async def describe(self, backend: str | None = None) -> builtins.list[BackendInfo]:
+        """One backend or all."""
+        ...
+
+    async def defaults(self) -> Defaults:
+        """What fills in a spec."""
         ...
 
     async def create(self, spec: SessionSpec) -> SessionInfo:

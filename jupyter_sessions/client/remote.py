@@ -16,8 +16,9 @@ import msgspec
 from jupyter_sessions import errors
 from jupyter_sessions._version import __version__
 from jupyter_sessions.backends.base import Output
+from jupyter_sessions.backends.encoding import encoded
 from jupyter_sessions.model import SessionInfo, SessionSpec
-from jupyter_sessions.service import BackendInfo, Listing, find
+from jupyter_sessions.service import BackendInfo, Defaults, Listing, find
 from jupyter_sessions.wire import sse
 from jupyter_sessions.wire.access import PROTOCOL, SCHEME, Access
 
@@ -75,10 +76,15 @@ class RemoteService:
         """A session by what people call it."""
         return await find(self, ref)
 
-    async def describe(self) -> builtins.list[BackendInfo]:
-        """All backends."""
-        answer = await self._ask(dict[str, Any], "GET", "/backends")
+    async def describe(self, backend: str | None = None) -> builtins.list[BackendInfo]:
+        """One backend or all."""
+        params = {"backend": backend} if backend else None
+        answer = await self._ask(dict[str, Any], "GET", "/backends", params=params)
         return msgspec.convert(answer["backends"], builtins.list[BackendInfo])
+
+    async def defaults(self) -> Defaults:
+        """What fills in a spec."""
+        return await self._ask(Defaults, "GET", "/defaults")
 
     async def create(self, spec: SessionSpec) -> SessionInfo:
         """Ask for a session; its row at once."""
@@ -166,7 +172,8 @@ class RemoteService:
             return msgspec.json.decode(response.content, type=kind)
         except msgspec.MsgspecError as error:
             raise errors.BadAnswer(
-                f"The Jupyter server gave an answer that cannot be read: {error}."
+                f"The Jupyter server gave an answer that cannot be read: {error}.",
+                hint="Install the same version of jupyter_sessions here and there.",
             ) from None
 
     async def _send(
@@ -220,11 +227,13 @@ async def _mention(events: sse.Patient[sse.ServerEvent], id: str) -> None:
             if event is not None and f'"{id}"' in event.data:
                 return
     except StopAsyncIteration:
-        raise errors.BackendUnavailable("The Jupyter server has stopped.") from None
+        raise errors.BackendUnavailable(
+            "The Jupyter server has stopped.", hint="Start it again; sessions run on."
+        ) from None
 
 
 def _encoded(body: object) -> bytes | None:
-    return None if body is None else msgspec.json.encode(body)
+    return None if body is None else encoded(body)
 
 
 def _checked(response: httpx.Response) -> httpx.Response:

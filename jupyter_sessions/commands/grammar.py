@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import math
 import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
@@ -44,7 +45,14 @@ def parse(words: str | Sequence[str], *, prog: str = "%session") -> argparse.Nam
         raise _unknown_verb(words[0], known, prog)
     if "-h" in words or "--help" in words:
         raise Help(known[words[0]].format_help())
-    return known[words[0]].parse_intermixed_args(words[1:])
+    verb = known[words[0]]
+    verb.usage = _usage(verb)
+    return verb.parse_intermixed_args(words[1:])
+
+
+def _usage(verb: argparse.ArgumentParser) -> str:
+    """Its usage on one line, as a template: argparse fills it in once more, in which '%' has a meaning."""
+    return " ".join(verb.format_usage().split()).removeprefix("usage: ").replace("%", "%%")
 
 
 def _unknown_verb(word: str, known: Iterable[str], prog: str) -> InvalidRequest:
@@ -90,8 +98,18 @@ def _create(parsers: Any) -> None:
     verb.add_argument("--no-reuse", action="store_true", help="refuse if a session of that name lives")
     verb.add_argument("--enqueue-only", action="store_true", help="do not wait until it runs")
     verb.add_argument(
-        "--max-wait", type=float, default=0, metavar="SECONDS", help="wait no longer (0: for ever)"
+        "--max-wait", type=_seconds, default=0, metavar="SECONDS", help="wait no longer (0: for ever)"
     )
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds from 0 on")
+    return seconds
 
 
 def _ps(parsers: Any) -> None:

@@ -21,6 +21,7 @@ from jupyter_sessions.model import (
     SessionInfo,
     SessionSpec,
     format_slots,
+    parse_count,
     parse_slots,
     slot_label,
 )
@@ -30,6 +31,7 @@ Verb = Callable[[Api, Namespace, Say], Awaitable[Result]]
 COLUMNS = ("name", "status", "image", "resources", "status_info", "id")
 _TITLES = {"id": "Session ID", "status_info": "Status info", "created_at": "Created"}
 _ALIASES = {"session_id": "id", "occupying_slots": "occupied_slots"}
+_EVENTS = {"server_restart": "a restart of the server", "logout": "a logout", "reboot": "a reboot"}
 _GPU_ENDINGS = (".device", ".shares")
 
 
@@ -40,14 +42,15 @@ async def perform(api: Api, asked: Namespace, say: Say) -> Result:
 
 async def create(api: Api, asked: Namespace, say: Say) -> Result:
     """Create a session and wait until it runs, saying why it waits."""
+    preset = (await api.defaults()).presets.get(asked.preset, {}) if asked.preset else {}
     spec = SessionSpec(
         backend=asked.backend,
         name=asked.name,
-        image=asked.image or asked.image_option,
+        image=_image(asked),
         preset=asked.preset,
-        resources=await _resources(api, asked),
+        resources=await _resources(api, asked, asked.backend or preset.get("backend")),
         environ=_pairs(asked.env, "--env"),
-        cwd=_folder(asked.cwd),
+        cwd=None if preset.get("cwd") and not asked.cwd else _folder(asked.cwd),
         reuse_if_exists=not asked.no_reuse,
         tag=asked.tag,
     )
@@ -58,6 +61,13 @@ async def create(api: Api, asked: Namespace, say: Say) -> Result:
     if waits:
         await _wait_running(api, row, asked.max_wait, say)
     return Nothing()
+
+
+def _image(asked: Namespace) -> str | None:
+    if asked.image and asked.image_option and asked.image != asked.image_option:
+        raise _twice("image", "image")
+    image: str | None = asked.image or asked.image_option
+    return image
 
 
 def _folder(given: str | None) -> str:
@@ -90,24 +100,36 @@ def _settled(row: SessionInfo) -> bool:
     return row.status in USABLE or row.status == "ERROR" or not row.live
 
 
-async def _resources(api: Api, asked: Namespace) -> dict[str, Any]:
-    given: dict[str, Any] = {"cpu": asked.cpu, "mem": asked.mem}
-    given |= _pairs(asked.resource, "--resource")
+async def _resources(api: Api, asked: Namespace, backend: str | None) -> dict[str, Any]:
+    given = parse_slots(_pairs(asked.resource, "--resource"), unit="m")
+    options = [("cpu", "cpu", asked.cpu), ("mem", "mem", asked.mem)]
     if asked.gpu not in (None, "0"):
-        slot = await _gpu_slot(api, asked.backend)
-        if slot in given:
-            raise InvalidRequest(
-                f"--gpu: '{slot}' is given twice.", hint="Leave one of the two out.", field="gpu"
-            )
-        given[slot] = asked.gpu
-    return dict(format_slots(parse_slots(given, unit="m")))
+        _check_gpu(asked.gpu)
+        options.append(("gpu", await _gpu_slot(api, backend), asked.gpu))
+    for option, slot, amount in options:
+        if amount is not None and slot in given:
+            raise _twice(option, slot)
+        given |= parse_slots({slot: amount}, unit="m")
+    return dict(format_slots(given))
+
+
+def _twice(option: str, what: str) -> InvalidRequest:
+    hint = "Leave one of the two out."
+    return InvalidRequest(f"--{option}: '{what}' is given twice.", hint=hint, field=option)
+
+
+def _check_gpu(given: str) -> None:
+    try:
+        parse_count(given, field="gpu")
+    except InvalidRequest as error:
+        hint = "Give a number above 0, for example `--gpu 1`."
+        raise InvalidRequest(error.message, hint=hint, field="gpu") from None
 
 
 async def _gpu_slot(api: Api, backend: str | None) -> str:
-    """The one accelerator slot of the backend."""
-    offered = await api.describe()
-    info = next((info for info in offered if (info.name == backend if backend else info.is_default)), None)
-    slots = [name for name in (info.capacity if info else {}) if name.endswith(_GPU_ENDINGS)]
+    """The one accelerator slot of a backend, the default one if none is named."""
+    (info,) = await api.describe(backend or (await api.defaults()).backend)
+    slots = [name for name in info.capacity if name.endswith(_GPU_ENDINGS)]
     if GPU_SLOT in slots or not slots:
         return GPU_SLOT
     if len(slots) > 1:
@@ -122,7 +144,8 @@ def _pairs(texts: list[str], option: str) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not key or not equals:
-            raise InvalidRequest(f"{option}: '{text}' is no NAME=VALUE.", field=option.strip("-"))
+            hint = "Give a name, '=' and a value."
+            raise InvalidRequest(f"{option}: '{text}' is no NAME=VALUE.", hint=hint, field=option.strip("-"))
         pairs[key] = value
     return pairs
 
@@ -238,7 +261,17 @@ def show(row: SessionInfo, field: str) -> str:
     """A field of a session as text. Errors: InvalidRequest listing the fields."""
     if field == "resources":
         return resources(row)
+    if field == "survives":
+        return survival(row.survives)
     return _words(getattr(row, _field(field)))
+
+
+def survival(survives: dict[str, bool]) -> str:
+    """What a session outlives and what first it does not: "a restart of the server, not a reboot"."""
+    named = [(_EVENTS.get(event, event.replace("_", " ")), yes) for event, yes in survives.items()]
+    outlived = " and ".join(event for event, yes in named if yes)
+    ending = next((f"not {event}" for event, yes in named if not yes), "")
+    return ", ".join(filter(None, (outlived, ending)))
 
 
 def _words(value: object) -> str:

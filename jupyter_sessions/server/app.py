@@ -16,7 +16,7 @@ from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.server import handlers, proxy
 from jupyter_sessions.server.access import ScopedToken, withdraw
-from jupyter_sessions.server.base import SERVICE, TOKEN
+from jupyter_sessions.server.base import TOKEN
 from jupyter_sessions.server.streams import STREAMS
 from jupyter_sessions.service import Batch, Service, configuration
 
@@ -51,10 +51,10 @@ class SessionsExtension(ExtensionApp):
             settings = configuration(self)
         except InvalidRequest as error:
             self.log.error("jupyter_sessions: %s", error)
-            self.settings[SERVICE] = error
+            self.settings[proxy.SERVICES_KEY] = error
             return
         self.service = Service(settings, self._server.kernel_spec_manager, self._server.root_dir)
-        self.settings[SERVICE] = self.service
+        self.settings[proxy.SERVICES_KEY] = self.service
         self.service.feed.listen(self._push)
 
     def initialize_handlers(self) -> None:

@@ -13,9 +13,9 @@ from tornado.web import HTTPError
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.server import reading
 from jupyter_sessions.server.access import ScopedToken
+from jupyter_sessions.server.proxy import SERVICES_KEY
 from jupyter_sessions.service import Service
 
-SERVICE = "jupyter_sessions_service"
 TOKEN = "jupyter_sessions_token"  # noqa: S105
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -37,7 +37,7 @@ class BaseHandler(APIHandler):
     @property
     def service(self) -> Service:
         """All backends. Errors: InvalidRequest if the configuration cannot be used."""
-        made = self.settings[SERVICE]
+        made = self.settings[SERVICES_KEY]
         if isinstance(made, SessionError):
             raise made
         return cast("Service", made)

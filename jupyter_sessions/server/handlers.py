@@ -20,6 +20,8 @@ from jupyter_sessions.service.feed import Change
 from jupyter_sessions.service.order import NEWEST, check_fields
 from jupyter_sessions.wire.access import PROTOCOL
 
+_ACTIONS = 'Give {"action": "restart"} or {"name": …}.'
+
 
 class Patch(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a PATCH: an action, or a new name."""
@@ -108,11 +110,11 @@ class SessionHandler(BaseHandler):
             self.answer(await self.service.restart(backend, id))
         elif asked.action == "renew":
             self.service.backend(backend)
-            raise NotSupported(f"action: the backend '{backend}' cannot renew sessions.", field="action")
-        else:
-            raise InvalidRequest(
-                "action: say what to do.", hint='Give {"action": "restart"} or {"name": …}.', field="action"
+            raise NotSupported(
+                f"action: the backend '{backend}' cannot renew sessions.", hint=_ACTIONS, field="action"
             )
+        else:
+            raise InvalidRequest("action: say what to do.", hint=_ACTIONS, field="action")
 
     @web.authenticated
     @authorized
@@ -129,15 +131,25 @@ class BackendsHandler(BaseHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Describe them all."""
+        """Describe them all, or with `backend` one."""
         config = self.service.config
         self.answer(
             {
                 "default_backend": config.default_backend,
                 "presets": config.presets,
-                "backends": await self.service.describe(),
+                "backends": await self.service.describe(self.get_query_argument("backend", None)),
             }
         )
+
+
+class DefaultsHandler(BaseHandler):
+    """What fills in a spec."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """The default backend and the presets; no backend is asked."""
+        self.answer(await self.service.defaults())
 
 
 class LogsHandler(BaseHandler):
@@ -192,6 +204,7 @@ ROUTES: list[tuple[str, type[BaseHandler]]] = [
     (rf"/sessions/{_ONE}/interrupt", InterruptHandler),
     (rf"/sessions/{_ONE}/input", InputHandler),
     (r"/backends", BackendsHandler),
+    (r"/defaults", DefaultsHandler),
     (r"/events", EventsHandler),
 ]
 

@@ -20,8 +20,8 @@ RESTART_SECONDS = 180.0
 T = TypeVar("T")
 
 
-async def ask(backend: Backend, work: Awaitable[T], seconds: float) -> T:
-    """What a backend answers.
+async def ask(backend: Backend, work: Awaitable[T], seconds: float, *, acts: bool = False) -> T:
+    """What a backend answers; `acts` if that changes something, rather than only looks.
 
     Errors: its own; BackendTimeout after `seconds`; BackendUnavailable for an error of the operating
     system; BadAnswer for any other exception, which is logged.
@@ -30,7 +30,7 @@ async def ask(backend: Backend, work: Awaitable[T], seconds: float) -> T:
         async with asyncio.timeout(seconds):
             return await work
     except Exception as error:
-        raise translated(backend, error, seconds) from error
+        raise translated(backend, error, seconds, acts=acts) from error
 
 
 async def follow(backend: Backend, items: AsyncIterator[T]) -> AsyncIterator[T]:
@@ -42,12 +42,13 @@ async def follow(backend: Backend, items: AsyncIterator[T]) -> AsyncIterator[T]:
         raise translated(backend, error) from error
 
 
-def translated(backend: Backend, error: Exception, seconds: float = 0) -> SessionError:
+def translated(backend: Backend, error: Exception, seconds: float = 0, *, acts: bool = False) -> SessionError:
     """An exception that came out of a backend as an error of ours."""
     if isinstance(error, SessionError):
         return error
     if isinstance(error, TimeoutError) and seconds:
-        hint = "It may still do what was asked: look at the list before you try again."
+        late = "It may still do what was asked: look at the list before you try again."
+        hint = late if acts else "Try again."
         return BackendTimeout(f"{backend.title} did not answer within {seconds:.0f} s.", hint=hint)
     if isinstance(error, OSError):
         return BackendUnavailable(

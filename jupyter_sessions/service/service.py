@@ -60,6 +60,13 @@ class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
     folders: list[str] = []
 
 
+class Defaults(msgspec.Struct, frozen=True):
+    """What fills in a spec: the backend of one that names none, and saved specs by name."""
+
+    backend: str
+    presets: dict[str, dict[str, Any]]
+
+
 class Service:
     """Everything one can do with sessions, on whichever backend they are."""
 
@@ -112,12 +119,10 @@ class Service:
         """Rows, or what went wrong. Who is known to be down is not waited for."""
         if query.status == "live" and backend.name in self.feed.synced:
             return self.feed.rows(backend.name)
-        if self.feed.running and backend.name in self.feed.errors:
-            self.feed.nudge(backend.name)
-            return self.feed.errors[backend.name]
-        seconds = LOOK_SECONDS if self.feed.running else GET_SECONDS  # Here what comes late is pushed.
+        if problem := self._known_down(backend):
+            return problem
         try:
-            return await ask(backend, backend.list(query), seconds)
+            return await ask(backend, backend.list(query), self._patience)
         except SessionError as error:
             if self.feed.running and backend.name not in self.feed.synced:
                 self.feed.errors[backend.name] = str(error)
@@ -132,31 +137,52 @@ class Service:
         """A session by "backend/NAME", id or name; see `finding.find`."""
         return await find(self, ref)
 
-    async def describe(self) -> builtins.list[BackendInfo]:
-        """All backends, with what they can do and what is free."""
-        return [*await asyncio.gather(*(self._describe(backend) for backend in self.backends.values()))]
+    async def defaults(self) -> Defaults:
+        """What fills in a spec."""
+        return Defaults(self.config.default_backend, self.config.presets)
+
+    async def describe(self, backend: str | None = None) -> builtins.list[BackendInfo]:
+        """One backend or all, with what they can do and what is free. Errors: UnknownBackend."""
+        wanted = [self.backend(backend)] if backend else [*self.backends.values()]
+        return [*await asyncio.gather(*map(self._describe, wanted))]
 
     async def _describe(self, backend: Backend) -> BackendInfo:
-        can = backend.capabilities()
-        health: dict[str, Any] = {"ok": True, "message": None}
         parts: dict[str, Any] = {}
-        try:
-            async with asyncio.timeout(GET_SECONDS):
-                parts["images"] = await backend.images() if "images" in can else []
-                parts["capacity"] = await backend.capacity() if "capacity" in can else {}
-                parts["default_resources"] = await backend.default_resources({})
-        except Exception as error:
-            health = {"ok": False, "message": str(translated(backend, error, GET_SECONDS))}
+        problem = self._known_down(backend) or await self._look(backend, parts)
         return BackendInfo(
             name=backend.name,
             title=backend.title,
             type=backend.type,
-            capabilities=can,
-            health=health,
+            capabilities=backend.capabilities(),
+            health={"ok": problem is None, "message": problem},
             name_rule=backend.name_rule,
             is_default=backend.name == self.config.default_backend,
             **parts,
         )
+
+    async def _look(self, backend: Backend, parts: dict[str, Any]) -> str | None:
+        """Fill in what a backend says of itself; answers what went wrong."""
+        can, seconds = backend.capabilities(), self._patience
+        try:
+            async with asyncio.timeout(seconds):
+                parts["images"] = await backend.images() if "images" in can else []
+                parts["capacity"] = await backend.capacity() if "capacity" in can else {}
+                parts["default_resources"] = await backend.default_resources({})
+        except Exception as error:
+            return str(translated(backend, error, seconds))
+        return None
+
+    @property
+    def _patience(self) -> float:
+        """Seconds for a look at a backend that others must not wait for."""
+        return LOOK_SECONDS if self.feed.running else GET_SECONDS  # Here what comes late is pushed.
+
+    def _known_down(self, backend: Backend) -> str | None:
+        """What ails a backend that is not worth waiting for; it is tried again soon."""
+        if not self.feed.running or backend.name not in self.feed.errors:
+            return None
+        self.feed.nudge(backend.name)
+        return self.feed.errors[backend.name]
 
     # Doing.
 
@@ -170,7 +196,7 @@ class Service:
         if spec.name is None:
             spec.name = f"{(spec.image or 'session').split('/')[-1].split(':')[0]}-{secrets.token_hex(3)}"
         backend.name_rule.check(spec.name)
-        return self._noted(await ask(backend, _create(backend, spec), ACT_SECONDS))
+        return self._noted(await ask(backend, _create(backend, spec), ACT_SECONDS, acts=True))
 
     def _with_preset(self, spec: SessionSpec) -> SessionSpec:
         if spec.preset is None:
@@ -193,7 +219,8 @@ class Service:
         """End or cancel a session; its row as it is then, also if it has ended before."""
         place = self.backend(backend)
         try:
-            row = await ask(place, place.destroy(id, forced=forced, recursive=recursive), ACT_SECONDS)
+            work = place.destroy(id, forced=forced, recursive=recursive)
+            row = await ask(place, work, ACT_SECONDS, acts=True)
         except SessionNotFound:
             row = await self.get(backend, id)
         return self._noted(row)
@@ -272,7 +299,7 @@ class Service:
     async def _act(self, place: Backend, id: str, work: Awaitable[T], seconds: float) -> T:
         """What a backend answers to something that is done to a live session."""
         try:
-            return await ask(place, work, seconds)
+            return await ask(place, work, seconds, acts=True)
         except SessionNotFound as error:
             raise await self._why_not_found(place, id, error) from error
 

@@ -12,7 +12,14 @@ from typing import Any
 
 import pytest
 
-from jupyter_sessions.errors import AlreadyExists, InvalidRequest, NotEnough, SessionError, UnknownImage
+from jupyter_sessions.errors import (
+    AlreadyExists,
+    InvalidRequest,
+    NotEnough,
+    NotSupported,
+    SessionError,
+    UnknownImage,
+)
 from jupyter_sessions.service import Service
 from tests.manager.world import ask, nothing_left, reach, run, says
 
@@ -67,6 +74,19 @@ REFUSED: list[tuple[dict[str, Any], type[SessionError], str]] = [
     ({"domain": "ours"}, InvalidRequest, "domain: there is no domain 'ours'."),
     ({"type": "interactiv"}, SessionError, "interactiv"),
     ({"cluster_size": 0}, SessionError, "cluster_size"),
+    *(
+        ({field: value}, NotSupported, f"{field}: this machine does not do")
+        for field, value in {
+            "mount_map": {"a": "/b"},
+            "priority": 5,
+            "batch_timeout": "5m",
+            "resource_group": "gpus",
+            "owner_access_key": "AKIA",
+            "cluster_mode": "multi-node",
+        }.items()
+    ),
+    ({"environ": {"A": "\udce4"}}, InvalidRequest, "environ: this holds text that is not UTF-8."),
+    ({"environ": {"\udce4": "A"}}, InvalidRequest, "environ: this holds text that is not UTF-8."),
 ]
 
 
@@ -75,8 +95,16 @@ async def test_what_is_refused_is_named_and_nothing_is_made(service: Service) ->
         with pytest.raises(error) as caught:
             await ask(service, **({"name": "refused"} | fields))
         assert says_ in str(caught.value), fields
-        assert caught.value.status < 500 or error is SessionError
+        assert caught.value.status < 500 or error in (SessionError, NotSupported)
     assert (await service.list(status="all")).sessions == []
+
+
+async def test_a_folder_whose_name_is_no_text_is_refused(service: Service, tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/\xe4"
+    await asyncio.to_thread(os.mkdir, folder)
+    with pytest.raises(InvalidRequest, match="cwd: this holds text that is not UTF-8") as caught:
+        await ask(service, "refused", cwd=os.fsdecode(folder))
+    assert caught.value.field == "cwd"
 
 
 async def test_a_live_name(service: Service) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from msgspec import structs
 
 from jupyter_sessions.commands import Nothing, Result, Table, Text, parse, perform
 from jupyter_sessions.commands.completion import complete, session_names
-from jupyter_sessions.commands.grammar import Help
+from jupyter_sessions.commands.grammar import Help, verbs
+from jupyter_sessions.commands.verbs import survival
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest, LaunchFailed, SessionError, SessionNotFound
 from jupyter_sessions.model import SessionInfo, SessionSpec
@@ -21,6 +23,7 @@ from jupyter_sessions.service import Service
 
 NASTY = "<script>alert(1)</script>\x1b[31m\x07\nred"
 
+WAITS = ("soon", "-1", "nan", "inf")
 Run = Callable[[str], Awaitable[tuple[Result, list[str]]]]
 
 
@@ -79,7 +82,7 @@ def test_help_is_no_error(line: str) -> None:
         ("create python --colour red", "unrecognized arguments: --colour red. usage: %session create"),
         ("create 'python", "No closing quotation. Close the quotation."),
         ("info", "the following arguments are required: session"),
-        ("create --max-wait soon", "invalid float value: 'soon'"),
+        *((f"create --max-wait {wait}", f"'{wait}' is no number of seconds") for wait in WAITS),
         ("ps --all --dead", "not allowed with"),
     ],
 )
@@ -87,6 +90,22 @@ def test_what_is_typed_wrongly_is_said_in_one_sentence(line: str, said: str) -> 
     with pytest.raises(InvalidRequest) as caught:
         parse(line)
     assert said in str(caught.value) and "Traceback" not in str(caught.value)
+
+
+@pytest.mark.parametrize("verb", [*verbs()])
+def test_the_usage_is_said_on_one_readable_line(verb: str) -> None:
+    for rest in ("--nonsense", "", "a b c d --max-wait", "x --format --json"):
+        try:
+            parse(f"{verb} {rest}")
+        except InvalidRequest as error:
+            assert error.hint.startswith(f"usage: %session {verbs()[verb].prog.split()[-1]} [-h]")
+            assert not {"{", "?", "\n"} & set(str(error)) and "  " not in str(error)
+            words = {
+                action.metavar or action.dest
+                for action in verbs()[verb]._actions
+                if not action.option_strings
+            }
+            assert all(str(word) in error.hint for word in words)
 
 
 # Verbs.
@@ -128,7 +147,15 @@ async def test_options_are_checked_before_anything_is_made(run: Run, toy: Servic
         ("create toy --cpu 0", "cpu: '0' is not between"),
         ("create toy --mem lots", "mem: 'lots' is no amount of memory"),
         ("create toy -e PET", "--env: 'PET' is no NAME=VALUE"),
-        ("create toy --gpu 1 -r cuda.device=1", "'cuda.device' is given twice"),
+        ("create toy --gpu 1 -r cuda.device=1", "--gpu: 'cuda.device' is given twice"),
+        ("create toy --cpu 1 -r cpu=2", "--cpu: 'cpu' is given twice"),
+        ("create toy --mem 1g -r memory=2g", "--mem: 'mem' is given twice"),
+        ("create toy --image other", "--image: 'image' is given twice"),
+        (
+            "create toy --gpu -1",
+            "gpu: '-1' is not between 0 and a million. Give a number above 0, for example `--gpu 1`",
+        ),
+        ("create toy --gpu x", "gpu: 'x' is no number. Give a number above 0, for example `--gpu 1`"),
         ("create toy --name UPPER", "cannot be a session's name"),
         ("ps --format name,colour", "there is no field 'colour'"),
         ("ps --status bogus", "'BOGUS' is no session status"),
@@ -139,6 +166,46 @@ async def test_options_are_checked_before_anything_is_made(run: Run, toy: Servic
             await run(line)
         assert said in str(caught.value), line
     assert not (await toy.list(status="all")).sessions
+
+
+@pytest.mark.asyncio
+async def test_a_presets_folder_and_backend_are_used(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[SessionSpec] = []
+    presets = {"far": {"cwd": "/far", "backend": "toy"}, "near": {"tag": "x"}}
+    backends = {"toy": {"type": "toy"}, "hanging": {"type": "hanging"}}
+    service = Service(JupyterSessions(backends=backends, default_backend="hanging", presets=presets))
+
+    async def noted(spec: SessionSpec) -> SessionInfo:
+        asked.append(spec)
+        raise LaunchFailed("Enough.")
+
+    monkeypatch.setattr(service, "create", noted)
+    for line in ("--preset far", "--preset far --cwd /own", "--preset near", ""):
+        with pytest.raises(LaunchFailed):
+            await perform(service, parse(f"create toy {line}"), print)
+    assert [spec.cwd for spec in asked] == [None, "/own", os.getcwd(), os.getcwd()]
+
+
+@pytest.mark.asyncio
+async def test_gpu_asks_no_other_backend(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(JupyterSessions(backends={"toy": {"type": "toy"}, "hanging": {"type": "hanging"}}))
+    looked: list[str | None] = []
+    describe = service.describe
+
+    async def noted(backend: str | None = None) -> Any:
+        looked.append(backend)
+        return await describe(backend)
+
+    monkeypatch.setattr(service, "describe", noted)
+    await perform(service, parse("create toy --name mine --backend toy --gpu 1"), print)
+    assert looked == ["toy"]
+
+
+def test_what_a_session_survives_is_said_plainly() -> None:
+    given = {"server_restart": True, "logout": True, "reboot": False}
+    assert survival(given) == "a restart of the server and a logout, not a reboot"
+    assert survival(given | {"logout": False}) == "a restart of the server, not a logout"
+    assert survival(dict.fromkeys(given, False)) == "not a restart of the server"
 
 
 class Waiting(Service):

@@ -16,6 +16,7 @@ from jupyter_sessions.errors import (
     AlreadyExists,
     BackendUnavailable,
     BadAnswer,
+    InvalidRequest,
     NotSupported,
     SessionNotFound,
 )
@@ -82,7 +83,7 @@ async def test_a_session_through_the_client(remote: RemoteService) -> None:
 async def test_a_third_partys_backend_is_as_our_own(remote: RemoteService, rest: Rest) -> None:
     local, toy, raising = await remote.describe()
     assert (toy.name, toy.title, toy.capabilities, toy.is_default) == ("toy", "Toys", [], False)
-    assert local.is_default and raising.health["ok"]
+    assert local.is_default and "the toy is broken" in raising.health["message"]
     async with rest.stream("GET", "events") as events:
         row = await remote.create(SessionSpec(name="mine", backend="toy"))
         while "mine" not in (await anext(events)).data:
@@ -170,3 +171,14 @@ async def test_another_protocol_is_said_with_the_remedy(
     monkeypatch.setattr("jupyter_sessions.client.remote.PROTOCOL", 2)
     with pytest.raises(BadAnswer, match="Install the same version"):
         await connect()
+
+
+async def test_what_fills_in_a_spec(remote: RemoteService) -> None:
+    assert (await remote.defaults()).backend == "local"
+    assert [info.name for info in await remote.describe("toy")] == ["toy"]
+
+
+async def test_what_is_no_text_is_named(remote: RemoteService) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await remote.create(SessionSpec(cwd="/tmp/\udce4"))
+    assert caught.value.field == "cwd"

@@ -93,6 +93,42 @@ async def test_a_server_waits_for_one_that_hangs_once(toys: Path, monkeypatch: p
         await service.close()
 
 
+async def test_a_server_describes_one_that_is_down_at_once(
+    toys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(self: object, asked: object) -> None:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(service_module, "LOOK_SECONDS", 0.2)
+    service = made("toy", "hanging")
+    monkeypatch.setattr(type(service.backends["hanging"]), "default_resources", never)
+    service.feed.start(service.backends.values())
+    try:
+        _, late = await service.describe()
+        assert late.health == {"ok": False, "message": "hanging did not answer within 0 s. Try again."}
+        service.feed.errors["hanging"] = "It is down."
+        begun = time.monotonic()
+        (down,) = await service.describe("hanging")
+        assert time.monotonic() - begun < 0.1
+        assert (down.health, down.capabilities) == ({"ok": False, "message": "It is down."}, [])
+    finally:
+        await service.close()
+
+
+async def test_only_what_acts_may_have_been_done(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def slow(self: object, *args: object, **options: object) -> None:
+        await asyncio.sleep(3600)
+
+    service = made("toy")
+    for name, work in (("get", service.get("toy", "x")), ("destroy", service.destroy("toy", "x"))):
+        monkeypatch.setattr(type(service.backends["toy"]), name, slow)
+        monkeypatch.setattr(service_module, "GET_SECONDS", 0.1)
+        monkeypatch.setattr(service_module, "ACT_SECONDS", 0.1)
+        with pytest.raises(BackendTimeout) as caught:
+            await work
+        assert ("It may still do" in caught.value.hint) == (name == "destroy")
+
+
 async def test_other_failures_are_sentences_too(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(self: object, id: str) -> None:
         raise RuntimeError("a bug")

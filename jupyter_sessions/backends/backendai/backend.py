@@ -92,7 +92,8 @@ class BackendAI(Backend):
         data = await client.query(_INFO % (convert.INFO_FIELDS + self.more_fields), {"id": id})
         item = data.get("compute_session")
         if item is None:
-            raise SessionNotFound(f"There is no session '{id}' on {self.title}.", field="session")
+            hint = "List the sessions to see which there are."
+            raise SessionNotFound(f"There is no session '{id}' on {self.title}.", hint=hint, field="session")
         return convert.session_of(item, self.name)
 
     async def create(self, spec: SessionSpec) -> SessionInfo:

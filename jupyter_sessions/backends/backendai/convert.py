@@ -1,7 +1,7 @@
 """Between Backend.AI's words and ours.
 
-Source: seed 000 and 002; answers of managers 23.09 to 26.8, where amounts are text that holds JSON,
-memory is in bytes and enum names are upper-case.
+Source: the Backend.AI session API and monitoring API (GraphQL); answers of managers 23.09 to 26.8,
+where amounts are text that holds JSON, memory is in bytes and enum names are upper-case.
 """
 
 from __future__ import annotations

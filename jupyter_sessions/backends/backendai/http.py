@@ -13,12 +13,14 @@ import httpx
 import msgspec
 
 from jupyter_sessions import errors
+from jupyter_sessions.backends.encoding import encoded
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.wire import sse
 from jupyter_sessions.wire.signing import DEFAULT_CONTENT_TYPE, Keypair, headers_for
 
 VERSION = "v8.20240915"
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+_CHECK_ADDRESS = "Check that the address is that of a Backend.AI manager."
 _KINDS: dict[str, type[SessionError]] = {
     "invalid-api-params": errors.InvalidRequest,
     "generic-bad-request": errors.InvalidRequest,
@@ -60,9 +62,10 @@ class ManagerClient:
     ) -> Any:
         """The JSON of the answer, None if it is empty. `wait`: seconds the manager may hold the request.
 
-        Errors: BackendUnavailable, BackendTimeout, BadAnswer, or what the manager says.
+        Errors: BackendUnavailable, BackendTimeout, BadAnswer, InvalidRequest for what
+        is no Unicode text, or what the manager says.
         """
-        content = None if json is None else msgspec.json.encode(json)
+        content = None if json is None else encoded(json)
         kind = "text/plain" if content is None else "application/json"
         timeout = httpx.Timeout(TIMEOUT.read + wait if TIMEOUT.read else None, connect=TIMEOUT.connect)
         request = self._http.build_request(
@@ -77,9 +80,12 @@ class ManagerClient:
         """The data of a GraphQL query. Errors: as `request`; InvalidRequest for what the query did wrong."""
         answer = await self.request("POST", "/admin/gql", json={"query": text, "variables": variables})
         if not isinstance(answer, dict) or not answer.keys() & {"data", "errors"}:
-            raise errors.BadAnswer(f"{self._who} answered a query with something that is no answer.")
+            raise errors.BadAnswer(
+                f"{self._who} answered a query with something that is no answer.", hint=_CHECK_ADDRESS
+            )
         if problems := answer.get("errors"):
-            raise errors.InvalidRequest("; ".join(str(problem.get("message")) for problem in problems))
+            said = "; ".join(str(problem.get("message")) for problem in problems)
+            raise errors.InvalidRequest(said, hint="Correct it, or ask who runs the manager.")
         return dict(answer["data"])
 
     @asynccontextmanager
@@ -119,7 +125,7 @@ class ManagerClient:
         except msgspec.DecodeError:
             raise errors.BadAnswer(
                 f"{self._who} answered {response.status_code} with something that is no JSON.",
-                hint="Check that the address is that of a Backend.AI manager.",
+                hint=_CHECK_ADDRESS,
             ) from None
         if response.is_error or response.is_redirect:
             raise error_of(response.status_code, body, self._who)
@@ -148,7 +154,7 @@ class _Translated:
 def error_of(status: int, body: object, who: str) -> SessionError:
     """The error that a manager's answer says."""
     if not isinstance(body, dict):
-        return errors.BadAnswer(f"{who} answered {status} without saying why.")
+        return errors.BadAnswer(f"{who} answered {status} without saying why.", hint=_CHECK_ADDRESS)
     if body.get("reason") and body.get("message"):
         return errors.from_wire(body, status)
     kind = _KINDS.get(str(body.get("type", "")).rpartition("/")[2], SessionError)

@@ -32,8 +32,11 @@ class ServiceHandler(JupyterHandler):
 
     @property
     def services(self) -> Services:
-        """What starts services."""
-        return cast("Services", self.settings[SERVICES_KEY])
+        """What starts services. Errors: SessionError if the configuration cannot be used."""
+        made = self.settings[SERVICES_KEY]
+        if isinstance(made, SessionError):
+            raise made
+        return cast("Services", made)
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -92,13 +95,14 @@ class ServiceHandler(JupyterHandler):
             raise Refusal(403, reason, kind="CrossSite", hint="Open the service from Jupyter.")
         await self._authorize(action)
         if target.climbs(self.rest):
-            raise Refusal(400, "The path leaves the service.", kind="BadPath")
+            raise Refusal(400, "The path leaves the service.", kind="BadPath", hint="Leave out its '..'.")
         self.touch()
         return True
 
     def _send_to_login(self) -> bool:
         if not self.navigates:
-            raise Refusal(403, "You are not logged in to the Jupyter server.")
+            hint = "Log in, or send the server's token."
+            raise Refusal(403, "You are not logged in to the Jupyter server.", hint=hint)
         if not self._finished:
             web.authenticated(lambda _: None)(self)
         return False
@@ -106,7 +110,8 @@ class ServiceHandler(JupyterHandler):
     async def _authorize(self, action: str) -> None:
         allowed = self.authorizer.is_authorized(self, self.current_user, action, self.auth_resource)
         if not await ensure_async(allowed):
-            raise Refusal(403, f"You are not authorized to {action} services of sessions.")
+            said = f"You are not authorized to {action} services of sessions."
+            raise Refusal(403, said, hint="Ask who runs the server.")
 
     def _caller(self) -> Caller:
         sent = self.request.headers

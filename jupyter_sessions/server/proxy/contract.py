@@ -11,7 +11,7 @@ ROOT = "jupyter-sessions/services/"
 """Where services lie below the server's base URL."""
 
 SERVICES_KEY = "jupyter_sessions_service"
-"""Where in the server's settings the `Services` object lies."""
+"""Where in the server's settings the `Services` object lies, or the `SessionError` why there is none."""
 
 
 class Services(Protocol):

@@ -15,7 +15,7 @@ from . import headers, target
 from .base import ServiceHandler
 from .body import Body
 from .origin import SAFE_METHODS
-from .refusal import Refusal
+from .refusal import broken_off
 from .upstream import client, patiently, url
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class HttpHandler(ServiceHandler):
             return await self.not_listening()
         if isinstance(error, (aiohttp.ClientError, OSError)):
             self.log.warning("a service broke off: %s", type(error).__name__)
-            return Refusal(502, "The service broke off before it answered.", kind="BadAnswer")
+            return broken_off()
         return error
 
     @web.authenticated

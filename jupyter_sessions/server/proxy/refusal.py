@@ -40,6 +40,12 @@ class Refusal(web.HTTPError):
         return body | ({"hint": self.hint} if self.hint else {})
 
 
+def broken_off() -> Refusal:
+    """The refusal for a service that takes connections and then fails."""
+    said = "The service broke off before it answered."
+    return Refusal(502, said, kind="BadAnswer", hint="Try again, or restart the session.")
+
+
 class NotListening(Refusal):
     """The service has been started but does not accept connections yet; `log` is its log's end."""
 

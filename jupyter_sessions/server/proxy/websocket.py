@@ -10,7 +10,7 @@ from jupyter_server.auth.decorator import authorized, ws_authenticated
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from .base import ServiceHandler
-from .refusal import Refusal
+from .refusal import Refusal, broken_off
 from .upstream import client, patiently, url
 
 if TYPE_CHECKING:
@@ -73,9 +73,11 @@ class SocketHandler(WebSocketHandler, ServiceHandler):
             raise await self.not_listening() from error
         except aiohttp.WSServerHandshakeError as error:
             status = error.status if error.status >= 400 else 502
-            raise Refusal(status, "The service takes no WebSocket here.") from error
+            raise Refusal(
+                status, "The service takes no WebSocket here.", hint="Check the address."
+            ) from error
         except aiohttp.ClientError as error:
-            raise Refusal(502, "The service broke off before it answered.") from error
+            raise broken_off() from error
 
     def _offered(self) -> list[str]:
         """The client's sub-protocols, but for those that some clients make to carry a token."""
