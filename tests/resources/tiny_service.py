@@ -22,6 +22,7 @@ MIB = b"\x5a" * (1 << 20)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SEEN: list[str] = []
 GONE: list[str] = []
+NEXT = asyncio.Event()
 
 
 def facts(request: web.Request, body: bytes = b"") -> dict[str, object]:
@@ -50,18 +51,25 @@ async def gone(request: web.Request) -> web.StreamResponse:
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    """Server-sent events: one at once, one a while later, then silence until the client leaves."""
+    """Server-sent events: one at once, one when `next` is asked for, then silence until the client leaves."""
+    NEXT.clear()
     answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await answer.prepare(request)
     try:
         await answer.write(b"data: one\n\n")
-        await asyncio.sleep(0.3)
+        await NEXT.wait()
         await answer.write(b"data: two\n\n")
         await asyncio.sleep(60)
     except (asyncio.CancelledError, ConnectionError):
         GONE.append("events")
         raise
     return answer
+
+
+async def next_event(request: web.Request) -> web.StreamResponse:
+    """Lets `events` go on."""
+    NEXT.set()
+    return web.json_response(None)
 
 
 async def chunks(request: web.Request) -> web.StreamResponse:
@@ -235,6 +243,7 @@ WHAT: dict[str, Handler] = {
     "early": early,
     "echo": echo,
     "events": events,
+    "next": next_event,
     "gone": gone,
     "gzip": gzipped,
     "hangup": hang_up,

