@@ -59,6 +59,11 @@ class JupyterSessions(Configurable):
         900,
         help="Seconds without a live session and without a request after which the local manager ends.",
     ).tag(config=True)
+    owner_grace = Float(
+        20,
+        help="Seconds that a notebook's own session waits for the notebook's process when that has "
+        "ended without saying so.",
+    ).tag(config=True)
     cgroups = Bool(True, help="Whether the local manager may use cgroups to hold sessions to their limits.").tag(
         config=True
     )

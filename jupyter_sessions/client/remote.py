@@ -15,7 +15,7 @@ import msgspec
 
 from jupyter_sessions import __version__, errors
 from jupyter_sessions.backends.base import Output
-from jupyter_sessions.model import SessionInfo, SessionSpec
+from jupyter_sessions.model import KernelConnection, ProcessId, SessionInfo, SessionSpec
 from jupyter_sessions.service import BackendInfo, Listing, find
 from jupyter_sessions.wire import sse
 from jupyter_sessions.wire.access import PROTOCOL, SCHEME, Access
@@ -142,6 +142,10 @@ class RemoteService:
     async def input(self, backend: str, id: str, run: str, text: str) -> None:
         """Answer a run that asked for input."""
         await self._send("POST", f"{_path(backend, id)}/input", body={"run": run, "text": text})
+
+    async def connection(self, backend: str, id: str, owner: ProcessId | None = None) -> KernelConnection:
+        """How to reach a session's kernel; `owner` has the session from now on."""
+        return await self._ask(KernelConnection, "POST", f"{_path(backend, id)}/connection", body={"owner": owner})
 
     async def close(self) -> None:
         """Close connections."""
