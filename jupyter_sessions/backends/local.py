@@ -33,8 +33,8 @@ from jupyter_sessions.model import (
     parse_slots,
 )
 from jupyter_sessions.wire.environment import Specs, clean_environ
+from jupyter_sessions.wire.front import front_of
 from jupyter_sessions.wire.places import PROTOCOL, Contact, Place, place
-from jupyter_sessions.wire.relay import front_of
 
 START_SECONDS = 30.0
 _LOOK_SECONDS = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from argparse import Namespace
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -26,16 +26,10 @@ from jupyter_sessions.model import (
 )
 
 Say = Callable[[str], None]
-Verb = Callable[[Api, Namespace, Say], Awaitable[Result]]
 COLUMNS = ("name", "status", "image", "resources", "status_info", "id")
 _TITLES = {"id": "Session ID", "status_info": "Status info", "created_at": "Created"}
 _ALIASES = {"session_id": "id", "occupying_slots": "occupied_slots"}
 _GPU_ENDINGS = (".device", ".shares")
-
-
-async def perform(api: Api, asked: Namespace, say: Say) -> Result:
-    """Do what was asked. Errors: SessionError."""
-    return await VERBS[asked.verb](api, asked, say)
 
 
 async def create(api: Api, asked: Namespace, say: Say) -> Result:
@@ -45,7 +39,7 @@ async def create(api: Api, asked: Namespace, say: Say) -> Result:
         name=asked.name,
         image=asked.image or asked.image_option,
         preset=asked.preset,
-        resources=await _resources(api, asked),
+        resources=await resources_of(api, asked),
         environ=_pairs(asked.env, "--env"),
         cwd=_folder(asked.cwd),
         reuse_if_exists=not asked.no_reuse,
@@ -74,7 +68,9 @@ async def _wait_running(api: Api, row: SessionInfo, seconds: float, say: Say) ->
                     say(line)
                     told = line
     except (TimeoutError, asyncio.CancelledError) as stop:
-        say(f"{plain(row.name)} stays in the queue, {row.status}; `%session rm {plain(row.name)}` cancels it.")
+        say(
+            f"{plain(row.name)} stays in the queue, {row.status}; `%session rm {plain(row.name)}` cancels it."
+        )
         if isinstance(stop, asyncio.CancelledError):
             raise
         return
@@ -88,13 +84,16 @@ def _settled(row: SessionInfo) -> bool:
     return row.status in USABLE or row.status == "ERROR" or not row.live
 
 
-async def _resources(api: Api, asked: Namespace) -> dict[str, Any]:
+async def resources_of(api: Api, asked: Namespace) -> dict[str, Any]:
+    """The amounts asked for by slot. Errors: InvalidRequest."""
     given: dict[str, Any] = {"cpu": asked.cpu, "mem": asked.mem}
     given |= _pairs(asked.resource, "--resource")
     if asked.gpu not in (None, "0"):
         slot = await _gpu_slot(api, asked.backend)
         if slot in given:
-            raise InvalidRequest(f"--gpu: '{slot}' is given twice.", hint="Leave one of the two out.", field="gpu")
+            raise InvalidRequest(
+                f"--gpu: '{slot}' is given twice.", hint="Leave one of the two out.", field="gpu"
+            )
         given[slot] = asked.gpu
     return dict(format_slots(parse_slots(given, unit="m")))
 
@@ -141,7 +140,9 @@ async def ps(api: Api, asked: Namespace, say: Say) -> Result:
     head = [_TITLES.get(field, field.replace("_", " ").capitalize()) for field in fields]
     notes = [f"{backend}: {why}" for backend, why in listing.errors.items()]
     which = "" if asked.status == "live" else f" ({asked.status})"
-    return Table(head, rows, empty=f"There are no sessions{which}. `%session create python` makes one.", notes=notes)
+    return Table(
+        head, rows, empty=f"There are no sessions{which}. `%session create python` makes one.", notes=notes
+    )
 
 
 async def info(api: Api, asked: Namespace, say: Say) -> Result:
@@ -202,17 +203,6 @@ async def logs(api: Api, asked: Namespace, say: Say) -> Result:
     return Text(await api.logs(row.backend, row.id))
 
 
-VERBS: dict[str, Verb] = {
-    "create": create,
-    "ps": ps,
-    "info": info,
-    "rm": rm,
-    "restart": restart,
-    "rename": rename,
-    "logs": logs,
-}
-
-
 def describe(row: SessionInfo) -> str:
     """A session in one line: "demo is RUNNING: python3 · 1 CPU · 512 MiB on this machine"."""
     why = f" ({row.status_info})" if row.status_info else ""
@@ -223,7 +213,9 @@ def describe(row: SessionInfo) -> str:
 
 def resources(row: SessionInfo) -> str:
     """What it was given, in words."""
-    return " · ".join(slot_label(name, Decimal(amount)) for name, amount in parse_slots(row.resources).items())
+    return " · ".join(
+        slot_label(name, Decimal(amount)) for name, amount in parse_slots(row.resources).items()
+    )
 
 
 def show(row: SessionInfo, field: str) -> str:

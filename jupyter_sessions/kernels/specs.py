@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_core.paths import jupyter_data_dir
 
 from jupyter_sessions.errors import AlreadyExists, InvalidRequest, NotFound
@@ -34,6 +33,12 @@ class Kernel(msgspec.Struct, frozen=True, kw_only=True):
     session: str = ""
 
 
+class _Spec(msgspec.Struct):
+    display_name: str = ""
+    language: str = ""
+    metadata: dict[str, Any] = {}
+
+
 def add(kernel: Kernel) -> Path:
     """Install it for this user; the folder of its kernelspec.
 
@@ -55,11 +60,10 @@ def add(kernel: Kernel) -> Path:
 def listed() -> list[Kernel]:
     """Those of this environment and user, by name."""
     found = []
-    manager = KernelSpecManager()
-    for name in sorted(_installed()):
+    for name, folder in sorted(_installed().items()):
         try:
-            spec = manager.get_kernel_spec(name)
-        except (NoSuchKernel, OSError, ValueError):
+            spec = msgspec.json.decode((Path(folder) / "kernel.json").read_bytes(), type=_Spec)
+        except (OSError, msgspec.MsgspecError):
             continue
         provisioner = spec.metadata.get("kernel_provisioner") or {}
         if provisioner.get("provisioner_name") == PROVISIONER:
@@ -74,7 +78,7 @@ def remove(name: str) -> None:
     if name not in known:
         hint = f"There are: {', '.join(known) or 'none'}."
         raise NotFound(f"There is no kernel '{name}' on a session.", hint=hint, field="name")
-    shutil.rmtree(KernelSpecManager().find_kernel_specs()[name])
+    shutil.rmtree(_installed()[name])
 
 
 def title(image: str, resources: dict[str, str]) -> str:
@@ -86,6 +90,9 @@ def title(image: str, resources: dict[str, str]) -> str:
 
 
 def _installed() -> dict[str, str]:
+    """The folders of all kernelspecs by name."""
+    from jupyter_client.kernelspec import KernelSpecManager  # It is heavy, and magics want this module, too.
+
     return dict(KernelSpecManager().find_kernel_specs())
 
 

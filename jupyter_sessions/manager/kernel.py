@@ -15,8 +15,8 @@ import zmq.asyncio
 from jupyter_client.session import Session
 
 from jupyter_sessions.errors import NotRunning
+from jupyter_sessions.wire.front import CHANNELS
 from jupyter_sessions.wire.places import private_folder, write_private
-from jupyter_sessions.wire.relay import CHANNELS
 
 _OPEN_SECONDS = 0.005
 _SUBSCRIBE_SECONDS = 0.1

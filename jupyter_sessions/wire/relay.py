@@ -21,13 +21,10 @@ import msgspec
 import zmq
 from jupyter_client.session import Session
 
-from jupyter_sessions.model import KernelConnection
+from jupyter_sessions.wire.front import CHANNELS, OWNER_CONTROL
 
 log = logging.getLogger("jupyter_sessions")
 
-CHANNELS = {"shell": 1, "iopub": 2, "stdin": 3, "control": 4, "hb": 5}
-OWNER_CONTROL = 6
-"""A second front of control, for who owns the session: what is asked there ends it."""
 MOST_WAITING = 10_000
 """Messages on iopub kept for a front end that does not read; those beyond are lost to it."""
 _LINGER_MS = 200
@@ -67,20 +64,6 @@ class ZmqBackEnd(msgspec.Struct, frozen=True):
             made.identity = identity
         made.connect(f"ipc://{self.stem}-{CHANNELS[channel]}")
         return made
-
-
-def front_of(stem: str, key: str, *, owner: bool) -> KernelConnection:
-    """The connection that front ends are given; the owner's has a control port of its own."""
-    return KernelConnection(
-        transport="ipc",
-        ip=stem,
-        key=key,
-        shell_port=CHANNELS["shell"],
-        iopub_port=CHANNELS["iopub"],
-        stdin_port=CHANNELS["stdin"],
-        control_port=OWNER_CONTROL if owner else CHANNELS["control"],
-        hb_port=CHANNELS["hb"],
-    )
 
 
 class Relay:

@@ -137,7 +137,7 @@ async def start_service(request: web.Request) -> web.Response:
     """POST /session/{ref}/start-service: where a service listens; ours listen on unix sockets.
 
     `arguments` is JSON text; its "base_url" is the path under which the service's pages appear. The app
-    "kernel" is ours: where notebooks connect (`relay.front_of`), with the key as token; its "owner" is
+    "kernel" is ours: where notebooks connect (`front.front_of`), with the key as token; its "owner" is
     the process that has the session from now on.
     """
     body = await body_of(request)
