@@ -139,7 +139,7 @@ async def test_what_a_notebook_outlives(service: Service, state: Path, tmp_path:
 @both
 async def test_out_of_memory(service: Service, state: Path, tmp_path: Path, kind: str) -> None:
     await begin(service, state, kind)
-    with server(state, tmp_path) as made, notebook(made, kind) as (uid, shell):
+    with server(state, tmp_path) as made, notebook(made, kind) as (_, shell):
         row = await the_session(service, kind)
         shell.client.execute("y = b'1' * 2**30; import time; time.sleep(60)")
         assert "out of memory" in (await ended(service, row)).status_info
