@@ -66,6 +66,11 @@ class JupyterSessions(Configurable):
         900,
         help="Seconds without a live session and without a request after which the local manager ends.",
     ).tag(config=True)
+    owner_grace = Float(
+        20,
+        help="Seconds that a notebook's own session waits for the notebook's process when that has "
+        "ended without saying so.",
+    ).tag(config=True)
     cgroups = Bool(
         True, help="Whether the local manager may use cgroups to hold sessions to their limits."
     ).tag(config=True)
@@ -111,7 +116,7 @@ def load_config(paths: Sequence[str] | None = None) -> Config:
     return config
 
 
-OF_MANAGER = ("max_resources", "max_sessions", "gpus", "cgroups", "manager_timeout")
+OF_MANAGER = ("max_resources", "max_sessions", "gpus", "cgroups", "manager_timeout", "owner_grace")
 """What the manager of this machine reads when it starts, from the files alone: all servers share it."""
 
 

@@ -159,11 +159,21 @@ def slot_label(name: str, amount: Decimal) -> str:
 # --- what is asked for ---------------------------------------------------------------------------
 
 
+class ProcessId(msgspec.Struct, frozen=True):
+    """One process for all time. `start_time` is in clock ticks since boot (ms since 1970 off Linux)."""
+
+    pid: int
+    start_time: int
+    boot_id: str
+    pid_ns: int
+
+
 class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a session is asked to be; what is left out is the backend's to fill in.
 
     Times are ISO 8601 or relative ("5m"), waits in seconds, `idle_timeout` and `time_limit` in
     seconds with 0 for none. Field meanings: seed 000, "Creating Session", and seed 004, `create`.
+    A session with an `owner` ends some time after that process has.
     """
 
     backend: str | None = None
@@ -199,6 +209,7 @@ class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     replicas: int = 1
     idle_timeout: float | None = None
     time_limit: float | None = None
+    owner: ProcessId | None = None
 
 
 # --- what it is ----------------------------------------------------------------------------------
@@ -288,6 +299,7 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
     ends_why: str | None = None
     survives: dict[str, bool] = {}
     limits: dict[str, str] = {}
+    restarts: int = 0
     reused: bool = False
     extra: dict[str, Any] = {}
 
@@ -343,3 +355,24 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     socket: str | None = None
     url: str | None = None
+
+
+class KernelConnection(msgspec.Struct, frozen=True, kw_only=True):
+    """How to reach a session's kernel; holds a secret, the key that signs messages.
+
+    Source: "Making kernels for Jupyter", connection files. With ipc, `ip` and the ports are the paths
+    of sockets: "IP-PORT".
+    """
+
+    transport: str
+    ip: str
+    key: str
+    shell_port: int
+    iopub_port: int
+    stdin_port: int
+    control_port: int
+    hb_port: int
+    signature_scheme: str = "hmac-sha256"
+
+    def __repr__(self) -> str:
+        return f"KernelConnection({self.transport}://{self.ip})"

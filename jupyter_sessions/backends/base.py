@@ -30,7 +30,16 @@ import msgspec
 from msgspec import structs
 
 from jupyter_sessions.errors import NotSupported, SessionNotFound
-from jupyter_sessions.model import Amount, Endpoint, Image, NameRule, SessionInfo, SessionSpec
+from jupyter_sessions.model import (
+    Amount,
+    Endpoint,
+    Image,
+    KernelConnection,
+    NameRule,
+    ProcessId,
+    SessionInfo,
+    SessionSpec,
+)
 
 ANY_NAME = NameRule(r"(?s).{1,255}", "Use 1 to 255 characters.")
 
@@ -133,6 +142,14 @@ class Backend(ABC):
         """The end of what a service printed."""
         raise self._cannot("show a service's log")
 
+    async def connection(self, id: str, owner: ProcessId | None = None) -> KernelConnection:
+        """How to reach the kernel of a running session, at addresses that stay over its restarts.
+
+        From then on the kernel is started anew when it ends by itself. A given `owner` has the session
+        from now on: it ends with a shutdown request on the owner's control port, and with that process.
+        """
+        raise self._cannot("connect notebooks")
+
     # What comes with them.
 
     async def watch(self) -> AsyncIterator[builtins.list[SessionInfo]]:
@@ -181,4 +198,5 @@ OPTIONAL = (
     "input",
     "open_service",
     "service_log",
+    "connection",
 )

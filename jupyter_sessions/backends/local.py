@@ -25,12 +25,15 @@ from jupyter_sessions.model import (
     GPU_SLOT,
     Endpoint,
     Image,
+    KernelConnection,
+    ProcessId,
     SessionInfo,
     SessionSpec,
     format_slots,
     parse_slots,
 )
 from jupyter_sessions.wire.environment import Specs, clean_environ
+from jupyter_sessions.wire.front import front_of
 from jupyter_sessions.wire.places import PROTOCOL, Contact, Place, place
 
 START_SECONDS = 30.0
@@ -150,6 +153,13 @@ class Local(BackendAI):
             "GET", f"/session/{id}/service-log", params={"app": name}
         )
         return str(answer["result"]["logs"])
+
+    async def connection(self, id: str, owner: ProcessId | None = None) -> KernelConnection:
+        """The front of the session's relay."""
+        body = {"app": "kernel", "arguments": msgspec.json.encode({"owner": owner}).decode()}
+        answer = await (await self.client()).request("POST", f"/session/{id}/start-service", json=body)
+        stem = str(answer["wsproxy_addr"]).removeprefix("ipc://")
+        return front_of(stem, str(answer["token"]), owner=owner is not None)
 
     async def watch(self) -> AsyncIterator[builtins.list[SessionInfo]]:
         """As a remote one, but in peace while no manager runs."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from jupyter_sessions.backends.base import Output
-from jupyter_sessions.model import SessionInfo, SessionSpec
+from jupyter_sessions.model import KernelConnection, ProcessId, SessionInfo, SessionSpec
 from jupyter_sessions.service import BackendInfo, Defaults, Listing
 
 
@@ -72,6 +72,10 @@ class Api(Protocol):
 
     async def input(self, backend: str, id: str, run: str, text: str) -> None:
         """Answer a run that asked for input."""
+        ...
+
+    async def connection(self, backend: str, id: str, owner: ProcessId | None = None) -> KernelConnection:
+        """How to reach a session's kernel; `owner` has the session from now on."""
         ...
 
     async def alive(self) -> bool:

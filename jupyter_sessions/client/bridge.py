@@ -55,7 +55,7 @@ class Bridge:
         Interrupted, the coroutine is cancelled, may say a last word, and the interrupt is raised.
         """
         words: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        future = self._start(_ending(work(words.put), words))
+        future = self.start(_ending(work(words.put), words))
         try:
             while (word := words.get()) is not _END:
                 say(word)
@@ -70,9 +70,10 @@ class Bridge:
     def iterate(self, source: AsyncIterator[T]) -> Items[T]:
         """The items of an asynchronous iterator as they come."""
         items: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        return Items(items, self._start(_ending(_pump(source, items), items)))
+        return Items(items, self.start(_ending(_pump(source, items), items)))
 
-    def _start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+    def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Begin to run a coroutine; may be called from any thread."""
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()

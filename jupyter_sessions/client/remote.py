@@ -17,7 +17,7 @@ from jupyter_sessions import errors
 from jupyter_sessions._version import __version__
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.backends.encoding import encoded
-from jupyter_sessions.model import SessionInfo, SessionSpec
+from jupyter_sessions.model import KernelConnection, ProcessId, SessionInfo, SessionSpec
 from jupyter_sessions.service import BackendInfo, Defaults, Listing, find
 from jupyter_sessions.wire import sse
 from jupyter_sessions.wire.access import PROTOCOL, SCHEME, Access
@@ -153,6 +153,12 @@ class RemoteService:
     async def input(self, backend: str, id: str, run: str, text: str) -> None:
         """Answer a run that asked for input."""
         await self._send("POST", f"{_path(backend, id)}/input", body={"run": run, "text": text})
+
+    async def connection(self, backend: str, id: str, owner: ProcessId | None = None) -> KernelConnection:
+        """How to reach a session's kernel; `owner` has the session from now on."""
+        return await self._ask(
+            KernelConnection, "POST", f"{_path(backend, id)}/connection", body={"owner": owner}
+        )
 
     async def close(self) -> None:
         """Close connections."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jupyter_sessions.commands.grammar import parse
+from jupyter_sessions.commands.perform import VERBS, perform
 from jupyter_sessions.commands.result import Nothing, Result, Table, Text
-from jupyter_sessions.commands.verbs import VERBS, perform
 
 __all__ = ["VERBS", "Nothing", "Result", "Table", "Text", "parse", "perform"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from jupyter_sessions.client import Api
-from jupyter_sessions.commands.grammar import verbs
+from jupyter_sessions.commands.grammar import split_verb, verbs
+from jupyter_sessions.kernels.specs import listed
 from jupyter_sessions.model import STATUSES
 
 _GROUPS = ("live", "running", "dead", "all")
@@ -15,18 +16,23 @@ _GROUPS = ("live", "running", "dead", "all")
 async def complete(api: Api, before: Sequence[str], word: str) -> list[str]:
     """What may stand in place of the unfinished `word` after the words `before`, the first a verb."""
     known = verbs()
-    if not before:
-        return _fitting(known, word)
-    parser = known.get(before[0])
-    if parser is None:
-        return []
+    verb, rest = split_verb(known, before)
+    if not verb:
+        return _next_words(known, before, word)
+    parser = known[verb]
     options = {name: action for action in parser._actions for name in action.option_strings}
     asked = options.get(before[-1])
-    if asked is not None and asked.nargs != 0:
+    if rest and asked is not None and asked.nargs != 0:
         return _fitting(await _values(api, asked.dest), word)
     if word.startswith("-"):
         return _fitting([name for name in options if name.startswith("--")], word)
-    return _fitting(await _values(api, _positional(parser, before[1:], options)), word)
+    return _fitting(await _values(api, _positional(parser, rest, options)), word)
+
+
+def _next_words(known: Iterable[str], before: Sequence[str], word: str) -> list[str]:
+    """What may come next of verbs that begin so."""
+    begun = [verb.split() for verb in known if verb.split()[: len(before)] == list(before)]
+    return _fitting(list(dict.fromkeys(verb[len(before)] for verb in begun)), word)
 
 
 async def session_names(api: Api, word: str) -> list[str]:
@@ -58,6 +64,8 @@ async def _values(api: Api, what: str) -> list[str]:
         return [*_GROUPS, *STATUSES]
     if what == "backend":
         return [info.name for info in await api.describe()]
+    if what == "kernels":
+        return [kernel.name for kernel in listed()]
     if what in ("image", "image_option"):
         images = [image for info in await api.describe() for image in info.images]
         return sorted({name for image in images for name in (image.name, *image.aliases)})

@@ -41,13 +41,13 @@ def parse(words: str | Sequence[str], *, prog: str = "%session") -> argparse.Nam
     parser, known = _grammar(prog)
     if not words or words[0] in ("-h", "--help", "help"):
         raise Help(parser.format_help())
-    if words[0] not in known:
-        raise _unknown_verb(words[0], known, prog)
-    if "-h" in words or "--help" in words:
-        raise Help(known[words[0]].format_help())
-    verb = known[words[0]]
-    verb.usage = _usage(verb)
-    return verb.parse_intermixed_args(words[1:])
+    verb, rest = split_verb(known, words)
+    if not verb:
+        raise _unknown_verb(" ".join(rest[: 2 if rest[0] in _groups(known) else 1]), known, prog)
+    if "-h" in rest or "--help" in rest:
+        raise Help(known[verb].format_help())
+    known[verb].usage = _usage(known[verb])
+    return known[verb].parse_intermixed_args(rest)
 
 
 def _usage(verb: argparse.ArgumentParser) -> str:
@@ -55,9 +55,27 @@ def _usage(verb: argparse.ArgumentParser) -> str:
     return " ".join(verb.format_usage().split()).removeprefix("usage: ").replace("%", "%%")
 
 
+def split_verb(known: Iterable[str], words: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """The verb, of one word or two, that words begin with, "" if with none; and the other words."""
+    for count in (2, 1):
+        verb = " ".join(words[:count])
+        if len(words) >= count and verb in known:
+            return verb, words[count:]
+    return "", words
+
+
+def _groups(known: Iterable[str]) -> set[str]:
+    return {verb.split()[0] for verb in known if " " in verb}
+
+
 def _unknown_verb(word: str, known: Iterable[str], prog: str) -> InvalidRequest:
+    known = [verb for verb in known if verb.split()[0] == word] or known
     nearest = difflib.get_close_matches(word, known, n=1)
-    hint = f"Did you mean '{nearest[0]}'?" if nearest else f"There are: {', '.join(known)}."
+    hint = (
+        f"Did you mean '{nearest[0]}'?"
+        if nearest and word not in _groups(known)
+        else f"There are: {', '.join(known)}."
+    )
     return InvalidRequest(f"{prog}: there is no '{word}'.", hint=hint, field="verb")
 
 
@@ -69,7 +87,7 @@ def verbs() -> dict[str, argparse.ArgumentParser]:
 def _grammar(prog: str) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     parser = _Parser(prog=prog, description="Compute sessions: create, list, use and end them.")
     parsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-    for define in (_create, _ps, _info, _rm, _restart, _rename, _logs):
+    for define in (_create, _ps, _info, _rm, _restart, _rename, _logs, _console, _kernel):
         define(parsers)
     return parser, dict(parsers.choices)
 
@@ -83,12 +101,7 @@ def _create(parsers: Any) -> None:
     verb.add_argument("--image", dest="image_option", metavar="IMAGE", help="the same as an option")
     verb.add_argument("--name", "-t", help="what to call it")
     verb.add_argument("--backend", "-b", help="where it runs")
-    verb.add_argument("--cpu", "--cores", help="number of CPUs")
-    verb.add_argument("--mem", "--ram", help="memory with a unit; a bare number is MiB")
-    verb.add_argument("--gpu", help="number of GPUs")
-    verb.add_argument(
-        "-r", "--resource", action="append", default=[], metavar="SLOT=AMOUNT", help="any resource"
-    )
+    _amounts(verb)
     verb.add_argument(
         "-e", "--env", action="append", default=[], metavar="NAME=VALUE", help="environment variable"
     )
@@ -168,3 +181,42 @@ def _logs(parsers: Any) -> None:
     verb = parsers.add_parser("logs", help="show what it printed", description="Show what a session printed.")
     verb.set_defaults(verb="logs")
     verb.add_argument("session", help="name, id or backend/name")
+
+
+def _amounts(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--cpu", "--cores", help="number of CPUs")
+    verb.add_argument("--mem", "--ram", help="memory with a unit; a bare number is MiB")
+    verb.add_argument("--gpu", help="number of GPUs")
+    verb.add_argument(
+        "-r", "--resource", action="append", default=[], metavar="SLOT=AMOUNT", help="any resource"
+    )
+
+
+def _console(parsers: Any) -> None:
+    about = "Type in a session, from a terminal; leaving it ends nothing."
+    verb = parsers.add_parser("console", help="type in a session (in a shell)", description=about)
+    verb.set_defaults(verb="console")
+    verb.add_argument("session", help="name, id or backend/name")
+
+
+def _kernel(parsers: Any) -> None:
+    """Kernels that run in sessions: three verbs of two words."""
+    about = "Make a kernel for launchers and notebooks that runs in a session of its own, or in SESSION."
+    verb = parsers.add_parser("kernel add", help="make a kernel that runs in sessions", description=about)
+    verb.set_defaults(verb="kernel add")
+    verb.add_argument("name", help="what notebooks call the kernel")
+    verb.add_argument("--image", default="python", help="environment or image (default: python)")
+    verb.add_argument("--backend", "-b", help="where its sessions run")
+    _amounts(verb)
+    verb.add_argument("--session", help="attach to this session instead")
+    verb.add_argument("--display-name", metavar="TEXT", help="what people see")
+    verb = parsers.add_parser(
+        "kernel list", help="list such kernels", description="List kernels that run in sessions."
+    )
+    verb.set_defaults(verb="kernel list")
+    verb.add_argument("--json", action="store_true", help="as JSON")
+    verb = parsers.add_parser(
+        "kernel rm", help="remove such kernels", description="Remove kernels; sessions stay."
+    )
+    verb.set_defaults(verb="kernel rm")
+    verb.add_argument("kernels", nargs="+", metavar="kernel", help="name of the kernel")

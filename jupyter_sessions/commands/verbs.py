@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from argparse import Namespace
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -27,17 +27,11 @@ from jupyter_sessions.model import (
 )
 
 Say = Callable[[str], None]
-Verb = Callable[[Api, Namespace, Say], Awaitable[Result]]
 COLUMNS = ("name", "status", "image", "resources", "status_info", "id")
 _TITLES = {"id": "Session ID", "status_info": "Status info", "created_at": "Created"}
 _ALIASES = {"session_id": "id", "occupying_slots": "occupied_slots"}
 _EVENTS = {"server_restart": "a restart of the server", "logout": "a logout", "reboot": "a reboot"}
 _GPU_ENDINGS = (".device", ".shares")
-
-
-async def perform(api: Api, asked: Namespace, say: Say) -> Result:
-    """Do what was asked. Errors: SessionError."""
-    return await VERBS[asked.verb](api, asked, say)
 
 
 async def create(api: Api, asked: Namespace, say: Say) -> Result:
@@ -48,7 +42,7 @@ async def create(api: Api, asked: Namespace, say: Say) -> Result:
         name=asked.name,
         image=_image(asked),
         preset=asked.preset,
-        resources=await _resources(api, asked, asked.backend or preset.get("backend")),
+        resources=await resources_of(api, asked, asked.backend or preset.get("backend")),
         environ=_pairs(asked.env, "--env"),
         cwd=None if preset.get("cwd") and not asked.cwd else _folder(asked.cwd),
         reuse_if_exists=not asked.no_reuse,
@@ -100,12 +94,13 @@ def _settled(row: SessionInfo) -> bool:
     return row.status in USABLE or row.status == "ERROR" or not row.live
 
 
-async def _resources(api: Api, asked: Namespace, backend: str | None) -> dict[str, Any]:
+async def resources_of(api: Api, asked: Namespace, backend: str | None = None) -> dict[str, Any]:
+    """The amounts asked for by slot, of `backend` unless the options name one. Errors: InvalidRequest."""
     given = parse_slots(_pairs(asked.resource, "--resource"), unit="m")
     options = [("cpu", "cpu", asked.cpu), ("mem", "mem", asked.mem)]
     if asked.gpu not in (None, "0"):
         _check_gpu(asked.gpu)
-        options.append(("gpu", await _gpu_slot(api, backend), asked.gpu))
+        options.append(("gpu", await _gpu_slot(api, asked.backend or backend), asked.gpu))
     for option, slot, amount in options:
         if amount is not None and slot in given:
             raise _twice(option, slot)
@@ -229,17 +224,6 @@ async def logs(api: Api, asked: Namespace, say: Say) -> Result:
     """Show what a session printed."""
     row = await api.find(asked.session)
     return Text(await api.logs(row.backend, row.id))
-
-
-VERBS: dict[str, Verb] = {
-    "create": create,
-    "ps": ps,
-    "info": info,
-    "rm": rm,
-    "restart": restart,
-    "rename": rename,
-    "logs": logs,
-}
 
 
 def describe(row: SessionInfo) -> str:

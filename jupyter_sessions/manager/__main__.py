@@ -81,6 +81,7 @@ async def manage(where: Place, keep_fd: int) -> None:
         state_folder=where.folder,
         keep_fds=(keep_fd,),
         on_live=lambda live: _mark(where.live_file, live),
+        owner_grace=settings.owner_grace,
     )
     sessions.adopt(last, now)
     store.set_host(now)

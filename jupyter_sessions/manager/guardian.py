@@ -31,6 +31,8 @@ from jupyter_sessions.manager.runtime.launch import (
 from jupyter_sessions.manager.runtime.limits import Cage, CageGone, Limits, LimitsError
 from jupyter_sessions.manager.services import Services
 from jupyter_sessions.model import human_size
+from jupyter_sessions.wire.places import private_folder
+from jupyter_sessions.wire.relay import Relay, ZmqBackEnd
 
 log = logging.getLogger("jupyter_sessions")
 READY_SECONDS = 120.0
@@ -42,7 +44,10 @@ Told = Callable[[Record, str], None]
 
 
 class Workshop(msgspec.Struct, frozen=True, kw_only=True):
-    """What guardians share: `keep` saves a record, `tell` publishes an event of it, `changed` does both."""
+    """What guardians share: `keep` saves a record, `tell` publishes an event of it, `changed` does both.
+
+    `left` is called when a session's owner is done with it.
+    """
 
     limits: Limits
     run_folder: Path
@@ -51,6 +56,7 @@ class Workshop(msgspec.Struct, frozen=True, kw_only=True):
     keep: Callable[[Record], None]
     changed: Told
     tell: Told
+    left: Callable[[Record], None]
 
 
 class Guardian:
@@ -67,20 +73,30 @@ class Guardian:
         self.link: KernelLink | None = None
         self._cage: Cage | None = None
         self._why_ended = ""
+        self._why_restarted = ""
         self._restarting = False
         self._cpu_ms_elsewhere = 0
         self._services: Services | None = None
+        self._relay: Relay | None = None
 
     # The story.
 
     async def life(self) -> None:
         """Start, or take over what runs already, and stay until the end."""
         try:
+            await self._live()
+        finally:
+            if self._relay is not None:
+                self._relay.close()
+        await self._clean_up()  # Not when cancelled: sessions outlive the manager.
+
+    async def _live(self) -> None:
+        try:
             process = self._found() or await self._launch()
             while True:
                 await self._attend(process)
                 await self.kill()  # What it left behind.
-                if not self._restarting:
+                if not self._restarting and not self._revive(process):
                     break
                 process = await self._launch()
             self._end(exit_status(process))
@@ -89,7 +105,6 @@ class Guardian:
         except Exception as error:
             log.exception("session %s", self.record.name)
             self._fail(f"the manager failed: {error}")
-        await self._clean_up()  # Not when cancelled: sessions outlive the manager.
 
     def _found(self) -> Process | None:
         """The main process that a manager before this one started, if it noted one."""
@@ -106,6 +121,7 @@ class Guardian:
         if not self._cage.attach:  # Without control groups, what ended before is forgotten.
             self._cpu_ms_elsewhere = record.cpu_ms_at_launch
         self._restarting = record.status == "RESTARTING"
+        self._listen(again=True)
         return record.process
 
     async def _launch(self) -> Process:
@@ -115,6 +131,7 @@ class Guardian:
             record.limits = dict(self._shop.limits.means)
         record.cpu_ms_at_launch = self.cpu_ms()
         self._connection.make()
+        self._listen()
         process = await launch(
             [part.replace("{connection_file}", str(self._connection.file)) for part in record.launch.argv],
             env=self.environment(),
@@ -129,6 +146,20 @@ class Guardian:
         self._restarting = False
         self._changed("kernel_creating")
         return process
+
+    def _listen(self, *, again: bool = False) -> None:
+        """Let front ends in; they stay connected while kernels come and go."""
+        if self._relay is None:
+            private_folder(self._connection.folder)
+            back = ZmqBackEnd(self._connection.stem)
+            tell = asyncio.get_running_loop().call_soon_threadsafe
+
+            def asked_to_end(owner: bool, restart: bool) -> None:
+                if owner and not restart:
+                    tell(self._shop.left, self.record)
+
+            self._relay = Relay(self._connection.front, self._connection.key(), back, asked_to_end)
+            self._relay.open(again=again)
 
     async def _attend(self, process: Process) -> None:
         """Be there until the main process is gone, with code running in it as soon as it is ready."""
@@ -171,7 +202,8 @@ class Guardian:
             await self.kill()
             return
         if self.record.status in ("PREPARING", "RESTARTING"):
-            self.record.move("RUNNING")
+            self.record.move("RUNNING", self._why_restarted)
+            self._why_restarted = ""
             self._changed("kernel_started")
             self._shop.tell(self.record, "session_started")
 
@@ -187,6 +219,21 @@ class Guardian:
         limit = human_size(float(self.record.slots["mem"]))
         self._why_ended = f"out of memory: it used more than its {limit}; ask for more memory next time"
         return True
+
+    def _revive(self, process: Process) -> bool:
+        """Whether a kernel that ended by itself is to be started anew, for a notebook is connected to it."""
+        record = self.record
+        if not record.notebook or record.status != "RUNNING" or self._why_ended or self._notice_memory():
+            return False
+        self._why_restarted = f"its kernel ended and was restarted: {describe_exit(exit_status(process))}"
+        self._begin_restart(self._why_restarted)
+        return True
+
+    def _begin_restart(self, why: str) -> None:
+        self._restarting = True
+        self.record.restarts += 1
+        self.record.move("RESTARTING", why)
+        self._changed("session_restarting")
 
     def _end(self, status: int | None) -> None:
         record = self.record
@@ -237,9 +284,7 @@ class Guardian:
 
     async def restart(self) -> None:
         """Start its processes anew; what they had in memory is gone, all else stays."""
-        self._restarting = True
-        self.record.move("RESTARTING", "user-requested")
-        self._changed("session_restarting")
+        self._begin_restart("user-requested")
         await self._stop(GRACE_SECONDS)
 
     async def kill(self) -> None:
@@ -264,6 +309,12 @@ class Guardian:
                 hint="Wait until it is RUNNING.",
             )
         return self.link
+
+    def front(self) -> tuple[str, str]:
+        """What the paths of the sockets for front ends begin with, and the key. Errors: NotRunning."""
+        self.running_link()
+        self.record.num_queries += 1
+        return self._connection.front, self._connection.key().decode()
 
     async def start_service(self, name: str, base_url: str) -> Path:
         """The socket of a service, started if need be. Errors: NotRunning, NotFound, LaunchError."""

@@ -15,9 +15,9 @@ import zmq.asyncio
 from jupyter_client.session import Session
 
 from jupyter_sessions.errors import NotRunning
+from jupyter_sessions.wire.front import CHANNELS
 from jupyter_sessions.wire.places import private_folder, write_private
 
-_CHANNELS = {"shell": 1, "iopub": 2, "stdin": 3, "control": 4, "hb": 5}
 _OPEN_SECONDS = 0.005
 _SUBSCRIBE_SECONDS = 0.1
 
@@ -38,13 +38,18 @@ class Connection(msgspec.Struct, frozen=True):
         """What the paths of its sockets begin with; kept short, for a path has 107 bytes at most."""
         return str(self.folder / "k")
 
+    @property
+    def front(self) -> str:
+        """The same for the sockets at which front ends reach it, through the relay."""
+        return str(self.folder / "f")
+
     def make(self) -> None:
         """Write the file, with a new key unless there is one: front ends stay connected."""
         private_folder(self.folder)
         self.clear()
         if self.file.exists():
             return
-        ports = {f"{name}_port": port for name, port in _CHANNELS.items()}
+        ports = {f"{name}_port": port for name, port in CHANNELS.items()}
         scheme = {"transport": "ipc", "ip": self.stem, "signature_scheme": "hmac-sha256"}
         write_private(self.file, msgspec.json.encode({**ports, **scheme, "key": secrets.token_hex(16)}))
 
@@ -55,7 +60,7 @@ class Connection(msgspec.Struct, frozen=True):
 
     def bound(self) -> bool:
         """True once the kernel listens."""
-        return os.path.exists(f"{self.stem}-{_CHANNELS['shell']}")
+        return os.path.exists(f"{self.stem}-{CHANNELS['shell']}")
 
     def key(self) -> bytes:
         """The key that signs messages; empty if the file is gone, as its kernel then is."""
@@ -204,7 +209,7 @@ class KernelLink:
             socket.subscribe(b"")
         else:
             socket.identity = self._session.bsession
-        socket.connect(f"ipc://{self._connection.stem}-{_CHANNELS[channel]}")
+        socket.connect(f"ipc://{self._connection.stem}-{CHANNELS[channel]}")
         return socket
 
     def _send(self, channel: str, kind: str, content: dict[str, Any]) -> Run:

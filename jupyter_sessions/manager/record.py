@@ -12,6 +12,7 @@ import msgspec
 from jupyter_sessions.manager.runtime.launch import Process
 from jupyter_sessions.model import USABLE, is_live
 from jupyter_sessions.wire.environment import Launch
+from jupyter_sessions.wire.identity import Identity
 
 _ENDED = {"TERMINATED", "CANCELLED"}
 _MOVES: dict[str, set[str]] = {
@@ -29,7 +30,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     `cpu_ms_before` is the CPU time used so far when last looked at, `cpu_ms_at_launch` that of the
     processes that restarts ended. `exit_code` is that of the main process, or the negative number of
-    the signal that killed it.
+    the signal that killed it. `owner` is the process for whose sake it exists, `notebook` tells whether
+    one was ever connected to it, and `restarts` counts those of its kernel, whoever wanted them.
     """
 
     name: str
@@ -62,6 +64,9 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     cpu_ms_at_launch: int = 0
     last_stat: dict[str, Any] | None = None
     num_queries: int = 0
+    owner: Identity | None = None
+    notebook: bool = False
+    restarts: int = 0
 
     @property
     def live(self) -> bool:

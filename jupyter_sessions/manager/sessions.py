@@ -14,13 +14,14 @@ from typing import Any
 from jupyter_sessions.errors import Ambiguous, InvalidRequest, NotRunning, SessionNotFound
 from jupyter_sessions.manager.events import Bus
 from jupyter_sessions.manager.guardian import Guardian, Workshop, folder_of, socket_folder
+from jupyter_sessions.manager.leases import Leases
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.runtime.launch import LaunchError, Process, exit_status, recover
 from jupyter_sessions.manager.runtime.limits import Limits
 from jupyter_sessions.manager.scheduler import Capacity, decide, used
 from jupyter_sessions.manager.store import Store, StoreError
 from jupyter_sessions.model import NameRule
-from jupyter_sessions.wire.identity import Host
+from jupyter_sessions.wire.identity import Host, Identity
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -48,6 +49,7 @@ class Sessions:
         state_folder: Path,
         keep_fds: tuple[int, ...] = (),
         on_live: Callable[[bool], None] = lambda live: None,
+        owner_grace: float = 20,
     ) -> None:
         self.store = store
         self.bus = bus
@@ -59,6 +61,7 @@ class Sessions:
         self._unsaved: dict[str, Record] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Condition()
+        self._leases = Leases(lambda record, why: self.terminate(record, why=why), owner_grace)
         self._shop = Workshop(
             limits=limits,
             run_folder=run_folder,
@@ -67,6 +70,7 @@ class Sessions:
             keep=self._note,
             changed=self._keep,
             tell=self._tell,
+            left=self._left,
         )
 
     # Looking.
@@ -147,7 +151,21 @@ class Sessions:
         Path(record.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._live[record.id] = record
         self._keep(record, "session_enqueued")
+        self._leases.watch(record)
         self._schedule()
+
+    def claim(self, record: Record, owner: Identity | None) -> None:
+        """Note that a notebook is connected to a session, which `owner` has from now on if given."""
+        record.notebook = True
+        if owner is not None:
+            record.owner = owner
+            self._leases.watch(record)
+        self._note(record)
+
+    def _left(self, record: Record) -> None:
+        """The owner said that it is done with the session."""
+        if record.owner is not None:
+            self._do(self.terminate(record, why="its notebook was shut down"))
 
     async def terminate(self, record: Record, *, forced: bool = False, why: str = "user-requested") -> None:
         """Begin to end a session; a pending one is cancelled. Returns once it is marked."""
@@ -198,6 +216,7 @@ class Sessions:
         for record in self.live:
             if record.id in processes:
                 self._adopt(record, processes[record.id], lost)
+            self._leases.watch(record)
         self._on_live(bool(self._live))
         self._forget_old()
         self._schedule()
@@ -230,6 +249,7 @@ class Sessions:
 
     async def close(self) -> None:
         """Let go of everything; sessions run on."""
+        self._leases.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -278,6 +298,7 @@ class Sessions:
     def _keep(self, record: Record, event: str) -> None:
         self._note(record)
         if not record.live:
+            self._leases.drop(record)
             self._live.pop(record.id, None)
             self._forget_old()
         self._on_live(bool(self._live))

@@ -18,7 +18,7 @@ from jupyter_sessions.server import handlers, proxy
 from jupyter_sessions.server.access import ScopedToken, withdraw
 from jupyter_sessions.server.base import TOKEN
 from jupyter_sessions.server.streams import STREAMS
-from jupyter_sessions.service import Batch, Service, configuration
+from jupyter_sessions.service import Batch, Service, configuration, use
 
 SCHEMA_ID = "https://schema.jupyter.org/jupyter_sessions/session/v1"
 _SCHEMA_FILE = Path(__file__).parent / "events" / "session" / "v1.yaml"
@@ -68,6 +68,7 @@ class SessionsExtension(ExtensionApp):
         self._access_file = self._token.publish(serverapp)
         if self.service is not None:
             self.service.feed.start(self.service.backends.values())
+            use(self.service)
 
     async def stop_extension(self) -> None:
         """Let go of everything; sessions run on."""

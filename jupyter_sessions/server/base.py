@@ -29,10 +29,13 @@ _FAILURE = ("Something failed in the Jupyter server.", "Its log says more.")
 
 
 class BaseHandler(APIHandler):
-    """A handler of ours. Requests with the scoped token are let in here; others go Jupyter's way."""
+    """A handler of ours. Requests with the scoped token are let in here; others go Jupyter's way.
+
+    `scoped` tells which of the two it was.
+    """
 
     auth_resource = "jupyter_sessions"
-    _scoped = False
+    scoped = False
 
     @property
     def service(self) -> Service:
@@ -50,12 +53,12 @@ class BaseHandler(APIHandler):
             return
         if not self.check_host():
             raise HTTPError(403)
-        self._scoped = True
+        self.scoped = True
         self.current_user = User(username="jupyter_sessions", name="A kernel of this server")
 
     def check_xsrf_cookie(self) -> None:
         """Needless with the scoped token, which no other site can know; else as Jupyter does."""
-        if not self._scoped:
+        if not self.scoped:
             super().check_xsrf_cookie()
 
     def answer(self, body: object, status: int = 200) -> None:

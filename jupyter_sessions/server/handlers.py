@@ -11,8 +11,8 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from jupyter_sessions._version import __version__
-from jupyter_sessions.errors import InvalidRequest, NotSupported
-from jupyter_sessions.model import SessionSpec
+from jupyter_sessions.errors import Forbidden, InvalidRequest, NotSupported
+from jupyter_sessions.model import ProcessId, SessionSpec
 from jupyter_sessions.server.base import BaseHandler, UnknownHandler
 from jupyter_sessions.server.reading import chosen, flag, whole_number
 from jupyter_sessions.server.streams import EventsHandler, ExecuteHandler
@@ -28,6 +28,12 @@ class Patch(msgspec.Struct, forbid_unknown_fields=True):
 
     action: str | None = None
     name: str | None = None
+
+
+class Owner(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a request for a connection: whose the session is from now on."""
+
+    owner: ProcessId | None = None
 
 
 class Input(msgspec.Struct, forbid_unknown_fields=True):
@@ -187,6 +193,18 @@ class InputHandler(BaseHandler):
         self.finish()
 
 
+class ConnectionHandler(BaseHandler):
+    """Where front ends reach a session's kernel, with the key; for kernels of this server, never for pages."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, backend: str, id: str) -> None:
+        """Connect a notebook."""
+        if not self.scoped:
+            raise Forbidden("A session's key is only told to kernels of this server.")
+        self.answer(await self.service.connection(backend, id, self.read(Owner).owner))
+
+
 def _names(text: str) -> list[str]:
     """A comma list of fields; backend and id are always among them."""
     names = [name.strip() for name in text.split(",") if name.strip()]
@@ -203,6 +221,7 @@ ROUTES: list[tuple[str, type[BaseHandler]]] = [
     (rf"/sessions/{_ONE}/execute", ExecuteHandler),
     (rf"/sessions/{_ONE}/interrupt", InterruptHandler),
     (rf"/sessions/{_ONE}/input", InputHandler),
+    (rf"/sessions/{_ONE}/connection", ConnectionHandler),
     (r"/backends", BackendsHandler),
     (r"/defaults", DefaultsHandler),
     (r"/events", EventsHandler),

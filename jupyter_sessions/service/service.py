@@ -19,7 +19,9 @@ from jupyter_sessions.model import (
     Amount,
     Endpoint,
     Image,
+    KernelConnection,
     NameRule,
+    ProcessId,
     SessionInfo,
     SessionSpec,
     in_group,
@@ -295,6 +297,11 @@ class Service:
         """The end of what a service printed."""
         place = self.backend(backend)
         return await ask(place, place.service_log(id, name), GET_SECONDS)
+
+    async def connection(self, backend: str, id: str, owner: ProcessId | None = None) -> KernelConnection:
+        """How to reach the kernel of a running session; see `Backend.connection`."""
+        place = self.backend(backend)
+        return await self._act(place, id, place.connection(id, owner), GET_SECONDS)
 
     async def _act(self, place: Backend, id: str, work: Awaitable[T], seconds: float) -> T:
         """What a backend answers to something that is done to a live session."""

@@ -16,6 +16,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from jupyter_sessions.model import ProcessId
+
 LINUX = sys.platform == "linux"
 
 
@@ -27,13 +29,8 @@ class Host(msgspec.Struct, frozen=True):
     pid_ns: int
 
 
-class Identity(msgspec.Struct, frozen=True):
-    """One process for all time. `start_time` is in clock ticks since boot (ms since 1970 off Linux)."""
-
-    pid: int
-    start_time: int
-    boot_id: str
-    pid_ns: int
+class Identity(ProcessId, frozen=True):
+    """A process that can be looked for."""
 
     def alive(self) -> bool:
         """True while this very process runs; an ended one nobody waited for (a zombie) does not."""

@@ -98,7 +98,7 @@ def test_the_usage_is_said_on_one_readable_line(verb: str) -> None:
         try:
             parse(f"{verb} {rest}")
         except InvalidRequest as error:
-            assert error.hint.startswith(f"usage: %session {verbs()[verb].prog.split()[-1]} [-h]")
+            assert error.hint.startswith(f"usage: {verbs()[verb].prog} [-h]")
             assert not {"{", "?", "\n"} & set(str(error)) and "  " not in str(error)
             words = {
                 action.metavar or action.dest

@@ -32,7 +32,7 @@ _TEXTS = (
     "user_email",
     "access_key",
 )
-_LOCAL = ("cwd", "environ", "limits", "survives", "exit_code", "age", "cpu_credit_used")
+_LOCAL = ("cwd", "environ", "limits", "survives", "exit_code", "age", "cpu_credit_used", "restarts")
 _CONTAINER = "id role hostname cluster_role cluster_hostname status status_info container_id agent occupied_slots live_stat last_stat"
 _UNSENT = (
     ("replicas", "several sessions in one request", 1),
@@ -71,7 +71,7 @@ def create_body(spec: SessionSpec, launch: object = None) -> dict[str, Any]:
         "scaling_group": spec.resource_group,
     }
     if launch is not None:
-        config["launch"] = launch
+        config |= {"launch": launch, "owner": spec.owner}
     body: dict[str, Any] = {
         "name": spec.name,
         "image": spec.image,

@@ -16,8 +16,10 @@ from aiohttp import web
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, find, read_object
 from jupyter_sessions.manager.kernel import KernelLink, Message, Run
+from jupyter_sessions.wire.identity import Identity
 
 HOLD_SECONDS = 2.0
+KERNEL = "kernel"
 GATHER_SECONDS = 0.005
 _INTERRUPTED = 130
 
@@ -131,14 +133,28 @@ async def interrupt(request: web.Request) -> web.Response:
 async def start_service(request: web.Request) -> web.Response:
     """POST /session/{ref}/start-service: where a service listens; ours listen on unix sockets.
 
-    `arguments` is JSON text; its "base_url" is the path under which the service's pages appear.
+    `arguments` is JSON text; its "base_url" is the path under which the service's pages appear. The app
+    "kernel" is ours: where notebooks connect (`front.front_of`), with the key as token; its "owner" is
+    the process that has the session from now on.
     """
     body = await body_of(request)
     name = str(body.get("app") or body.get("service") or "")
     arguments = read_object(str(body.get("arguments") or ""), "arguments")
-    guardian = request.app[SESSIONS].guardian(find(request))
+    sessions, record = request.app[SESSIONS], find(request)
+    guardian = sessions.guardian(record)
+    if name == KERNEL:
+        stem, key = guardian.front()
+        sessions.claim(record, _owner(arguments))
+        return answer({"token": key, "wsproxy_addr": f"ipc://{stem}"})
     socket = await guardian.start_service(name, str(arguments.get("base_url") or "/"))
     return answer({"token": "", "wsproxy_addr": f"unix://{socket}"})
+
+
+def _owner(arguments: dict[str, Any]) -> Identity | None:
+    try:
+        return msgspec.convert(arguments.get("owner"), Identity | None)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"owner: this is no process: {error}.", field="owner") from None
 
 
 async def service_log(request: web.Request) -> web.Response:

@@ -145,6 +145,7 @@ def _local(record: Record) -> str:
             "cpu_credit_used": record.cpu_ms_before,
             "started_at": record.started,
             "gpus": record.gpus,
+            "restarts": record.restarts,
         }
     )
 

@@ -14,6 +14,7 @@ import msgspec
 from jupyter_sessions.errors import InvalidRequest, NotSupported
 from jupyter_sessions.model import parse_slots
 from jupyter_sessions.wire.environment import Launch
+from jupyter_sessions.wire.identity import Identity
 
 _ALIASES = {
     "name": ("name", "session_name", "clientSessionToken"),
@@ -43,6 +44,7 @@ _CONFIG = {
     "mount_map": ("mount_map", "mountMap"),
     "preopen_ports": ("preopen_ports", "preopenPorts"),
     "launch": ("launch",),
+    "owner": ("owner",),
 }
 _LATER = {
     "starts_at": "start times",
@@ -57,7 +59,7 @@ _LATER = {
 
 
 class CreateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A create request in one spelling. `launch` is our own: what the asking side resolved."""
+    """A create request in one spelling. Our own: `launch`, what the asking side resolved, and `owner`."""
 
     name: str
     image: str
@@ -84,6 +86,7 @@ class CreateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     mount_map: dict[str, str] = {}
     preopen_ports: list[int] = []
     launch: Launch | None = None
+    owner: Identity | None = None
 
     def slots(self) -> dict[str, Decimal]:
         """The amounts asked for. Errors: InvalidRequest."""

@@ -104,6 +104,7 @@ def _new(sessions: Sessions, asked: CreateRequest, access_key: str) -> Record:
         environ=asked.environ,
         resource_opts=asked.resource_opts,
         tag=asked.tag,
+        owner=asked.owner,
     )
     record.folder = folder_of(sessions.state_folder, record.id)
     return record

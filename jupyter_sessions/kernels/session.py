@@ -1,0 +1,185 @@
+"""The session behind a kernel, as a kernel manager or a bridge deals with it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import msgspec
+
+from jupyter_sessions.client import Api
+from jupyter_sessions.errors import LaunchFailed, SessionError, SessionNotFound
+from jupyter_sessions.kernels.calls import call, start
+from jupyter_sessions.kernels.doors import Doors
+from jupyter_sessions.model import USABLE, KernelConnection, SessionInfo, SessionSpec
+from jupyter_sessions.wire.identity import own_identity
+
+_AGAIN_SECONDS = 1.0
+_ENDED_CODE = 1
+
+Say = Callable[[str], None]
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which session: the live one that `attach` names, or a new one as `spec` says, that ends with its kernel.
+
+    It is waited for `timeout` seconds until it runs, 0 for ever.
+    """
+
+    spec: SessionSpec
+    attach: str = ""
+    timeout: float = 0
+
+
+class KernelSession:
+    """One session with the kernel in it. `row` is what was last heard of it."""
+
+    def __init__(self, wanted: Wanted, say: Say) -> None:
+        self._wanted = wanted
+        self._say = say
+        self._doors = Doors()
+        self._watch: Future[None] | None = None
+        self._restarts = 0
+        self.row: SessionInfo | None = None
+
+    @property
+    def ended(self) -> str:
+        """Why nothing can run in it any more; "" while something can."""
+        if self.row is None:
+            return "it has not begun"
+        if self.row.live and self.row.status != "ERROR":
+            return ""
+        return self.row.status_info or self.row.status
+
+    def exit_code(self) -> int | None:
+        """That of the kernel that was started last, None while it runs. Asks nobody."""
+        if self.row is None or (not self.ended and self.row.restarts == self._restarts):
+            return None
+        return self.row.exit_code or _ENDED_CODE
+
+    async def begin(self) -> KernelConnection:
+        """Find or make the session and wait until it runs. Errors: SessionError, LaunchFailed with the reason."""
+        return await call(self._begin)
+
+    async def restart(self) -> KernelConnection:
+        """Start its kernel anew, unless somebody did since; a session that ended with its kernel is made anew."""
+        if self.ended and not self._wanted.attach:
+            self._stop_watching()
+            self._doors.close()
+            return await self.begin()
+        return await call(self._restart)
+
+    async def interrupt(self) -> None:
+        """Interrupt what runs in it."""
+        row = self._known()
+        await call(lambda api: api.interrupt(row.backend, row.id))
+
+    async def let_go(self) -> None:
+        """Leave it to itself, or end it if it was made for this kernel. May be called again."""
+        self._stop_watching()
+        self._doors.close()
+        row = self.row
+        if row is not None and not self._wanted.attach:
+            await call(lambda api: _end(api, row))
+
+    # How.
+
+    async def _begin(self, api: Api) -> KernelConnection:
+        wanted = self._wanted
+        if wanted.attach:
+            row = await api.find(wanted.attach)
+            return await self._ready(api, row)
+        row = await api.create(wanted.spec)
+        try:
+            if row.reused:  # By a front end that starts its kernel's process anew.
+                row = await self._running(api, row)
+                row = await api.restart(row.backend, row.id)
+            return await self._ready(api, row)
+        except BaseException:
+            await _end(api, row)
+            raise
+
+    async def _restart(self, api: Api) -> KernelConnection:
+        row = await self._running(api, self._known())
+        if row.restarts == self._restarts:
+            row = await api.restart(row.backend, row.id)
+        return await self._ready(api, row)
+
+    async def _ready(self, api: Api, row: SessionInfo) -> KernelConnection:
+        row = await self._running(api, row)
+        owner = None if self._wanted.attach else own_identity()
+        connection = await api.connection(row.backend, row.id, owner)
+        self.row, self._restarts = row, row.restarts
+        self._stop_watching()
+        self._watch = start(self._look_after)
+        return self._doors.to(connection)
+
+    async def _running(self, api: Api, row: SessionInfo) -> SessionInfo:
+        """The row once code can run. Errors: LaunchFailed."""
+        told = ""
+        try:
+            async with asyncio.timeout(self._wanted.timeout or None):
+                async for now in api.wait(row.backend, row.id, _settled):
+                    row = now
+                    if row.status == "PENDING" and row.status_info not in ("", told):
+                        told = row.status_info
+                        self._say(f"The session {row.ref} is {told}.")
+        except TimeoutError:
+            why = f" ({row.status_info})" if row.status_info else ""
+            hint = "Ask for less, or set a longer launch_timeout."
+            text = f"The session {row.ref} did not start within {self._wanted.timeout:g} s: it is {row.status}{why}."
+            raise LaunchFailed(text, hint=hint) from None
+        if row.status not in USABLE:
+            raise LaunchFailed(
+                f"The session {row.ref} is {row.status}: {row.status_info or 'no reason is known'}."
+            )
+        return row
+
+    async def _look_after(self, api: Api) -> None:
+        """Keep the row up to date until there is another kernel, or none any more."""
+        row = self._known()
+        while True:
+            try:
+                async for now in api.wait(row.backend, row.id, self._other_kernel):
+                    self.row = now
+            except SessionNotFound:
+                self.row = msgspec.structs.replace(
+                    self._known(), status="TERMINATED", status_info="it is not known any more"
+                )
+            except (SessionError, OSError):
+                await asyncio.sleep(_AGAIN_SECONDS)
+                continue
+            if self.ended:
+                self._say(f"The session {row.ref} has ended: {self.ended}.")
+            return
+
+    def _other_kernel(self, row: SessionInfo) -> bool:
+        return not row.live or row.status == "ERROR" or row.restarts != self._restarts
+
+    def _stop_watching(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    def _known(self) -> SessionInfo:
+        if self.row is None:
+            raise LaunchFailed("There is no session yet.")
+        return self.row
+
+
+def _settled(row: SessionInfo) -> bool:
+    return row.status in USABLE or row.status == "ERROR" or not row.live
+
+
+async def _end(api: Api, row: SessionInfo) -> None:
+    try:
+        await api.destroy(row.backend, row.id)
+    except SessionNotFound:
+        return
+
+
+def say(text: str) -> None:
+    """Tell a person who waits at a terminal, or finds it in a server's log."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201

@@ -1,0 +1,23 @@
+"""Where front ends meet a session's kernel: numbers that stand for ports in the names of ipc sockets."""
+
+from __future__ import annotations
+
+from jupyter_sessions.model import KernelConnection
+
+CHANNELS = {"shell": 1, "iopub": 2, "stdin": 3, "control": 4, "hb": 5}
+OWNER_CONTROL = 6
+"""A second front of control, for who owns the session: what is asked there ends it."""
+
+
+def front_of(stem: str, key: str, *, owner: bool) -> KernelConnection:
+    """The connection that front ends are given; the owner's has a control port of its own."""
+    return KernelConnection(
+        transport="ipc",
+        ip=stem,
+        key=key,
+        shell_port=CHANNELS["shell"],
+        iopub_port=CHANNELS["iopub"],
+        stdin_port=CHANNELS["stdin"],
+        control_port=OWNER_CONTROL if owner else CHANNELS["control"],
+        hb_port=CHANNELS["hb"],
+    )

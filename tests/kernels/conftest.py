@@ -1,0 +1,27 @@
+"""Kernels on sessions of a manager of the test's own.
+
+* `jupyter`: a Jupyter data folder, with the kernels `owned` and `attached` (to the session `demo`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jupyter_sessions.kernels import calls, specs
+
+SMALL = {"cpu": "0.5", "mem": "400m"}
+
+
+@pytest.fixture
+def jupyter(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder; the kernels' sessions are ended afterwards with those of `state`."""
+    folder = tmp_path / "data"
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(folder))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    specs.add(specs.Kernel(name="owned", display_name="Owned", image="python", resources=SMALL))
+    specs.add(specs.Kernel(name="attached", display_name="Attached", session="demo"))
+    calls._connection.clear()  # It is of another test's manager.
+    return folder

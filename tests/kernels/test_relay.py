@@ -1,0 +1,165 @@
+"""The relay before a real kernel: addresses that stay, and a control channel that ends nothing by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jupyter_sessions.service import Service
+from jupyter_sessions.wire.identity import identify, own_identity
+from tests.kernels.clients import connect, shell, shut_down
+from tests.manager.test_starting import configure
+from tests.manager.world import ask, ended, kill_manager, nothing_left, reach, run, says, until
+
+pytestmark = pytest.mark.asyncio
+
+BUFFERS = """
+from comm import create_comm
+comm = create_comm(target_name="test", data={}, buffers=[bytes(range(256)), b""])
+comm.on_msg(lambda message: comm.send(data={}, buffers=[bytes(part)[::-1] for part in message["buffers"]]))
+"""
+
+
+async def test_clients_share_one_kernel(service: Service) -> None:
+    row = await run(service, "shared")
+    connection = await connect(service, row)
+    with shell(connection) as one, shell(connection) as two:
+        one.run("x = 1")
+        assert two.run("print(x + 1)").text == "2\n"
+        asked = two.run("print(input('name? ')[::-1])", answers=("eva",))
+        assert (asked.of("input_request")[0]["prompt"], asked.text) == ("name? ", "ave\n")
+        assert "x" in one.complete("x")
+    assert await says(service, row, "print(x)") == "1"
+
+
+async def test_buffers_pass_both_ways(service: Service) -> None:
+    row = await run(service, "buffers")
+    with shell(await connect(service, row)) as front:
+        opened = []
+        front.client.execute_interactive(BUFFERS, output_hook=opened.append, timeout=30)
+        message = next(one for one in opened if one["msg_type"] == "comm_open")
+        assert [bytes(part) for part in message["buffers"]] == [bytes(range(256)), b""]
+        content = {"comm_id": message["content"]["comm_id"], "data": {}}
+        sent = front.client.session.msg("comm_msg", content)
+        front.client.session.send(front.client.shell_channel.socket, sent, buffers=[b"abc\0"])
+        while message["msg_type"] != "comm_msg":
+            message = front.client.get_iopub_msg(timeout=10)
+        assert [bytes(part) for part in message["buffers"]] == [b"\0cba"]
+
+
+async def test_a_visitor_cannot_end_it(service: Service) -> None:
+    row = await run(service, "visited")
+    await connect(service, row, own_identity())
+    with shell(await connect(service, row)) as front:
+        front.run("x = 1")
+        assert shut_down(front) == {"status": "ok", "restart": False}
+        assert shut_down(front, restart=True) == {"status": "ok", "restart": True}
+        assert front.run("print(x)").text == "1\n"
+    assert (await service.get("local", row.id)).status == "RUNNING"
+
+
+async def test_its_owner_can(service: Service) -> None:
+    row = await run(service, "owned")
+    with shell(await connect(service, row, own_identity())) as front:
+        assert shut_down(front, restart=True) == {"status": "ok", "restart": True}
+        assert front.run("print(1)").text == "1\n"
+        assert shut_down(front) == {"status": "ok", "restart": False}
+    row = await ended(service, row)
+    assert row.status_info == "its notebook was shut down"
+    await nothing_left(row)
+
+
+async def test_a_message_with_a_wrong_signature_is_dropped(service: Service) -> None:
+    row = await run(service, "forged")
+    with shell(await connect(service, row, own_identity())) as front:
+        front.client.session.key = b"another"
+        front.client.shutdown()
+        await asyncio.sleep(0.3)
+    assert (await service.get("local", row.id)).status == "RUNNING"
+
+
+async def test_addresses_outlive_the_kernel(service: Service) -> None:
+    row = await run(service, "restarts")
+    connection = await connect(service, row)
+    with shell(connection) as front:
+        front.run("x = 1")
+        await service.restart("local", row.id)
+        assert await connect(service, row) == connection
+        assert "NameError" in front.run("x").error
+        front.client.execute("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+        row = await until(lambda: restarted(service, row.id, 2))
+        assert row.status_info == "its kernel ended and was restarted: killed by SIGKILL"
+        assert front.run("print(2)").text == "2\n"
+        front.client.execute("exit()")
+        row = await until(lambda: restarted(service, row.id, 3))
+        assert front.run("print(3)").text == "3\n"
+
+
+async def restarted(service: Service, id: str, times: int) -> object:
+    row = await service.get("local", id)
+    return row if row.restarts == times and row.status == "RUNNING" else None
+
+
+async def test_addresses_outlive_the_manager(service: Service) -> None:
+    row = await run(service, "adopted")
+    connection = await connect(service, row)
+    with shell(connection) as front:
+        front.run("x = 1")
+        await kill_manager()
+        await service.get("local", row.id)
+        assert front.run("print(x)").text == "1\n"
+        assert await connect(service, row) == connection
+        await kill_manager(signal.SIGTERM)
+        await service.get("local", row.id)
+        assert front.run("print(x)").text == "1\n"
+
+
+async def test_a_kernel_nobody_connected_to_ends_its_session(service: Service) -> None:
+    row = await run(service, "alone")
+    await says(service, row, "exit()")
+    assert (await ended(service, row)).status_info == "self-terminated: exit status 0"
+
+
+async def test_out_of_memory_is_no_reason_to_restart(service: Service) -> None:
+    row = await run(service, "greedy", resources={"mem": "200m"})
+    with shell(await connect(service, row)) as front:
+        front.client.execute("x = b'1' * 2**29; import time; time.sleep(30)")
+        assert "out of memory" in (await ended(service, row)).status_info
+
+
+@pytest.mark.parametrize("crash", [False, True], ids=["manager lives", "manager crashes"])
+async def test_the_owner_goes_without_a_word(service: Service, state: Path, crash: bool) -> None:
+    configure(state, owner_grace=1)
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    owner = identify(process.pid)
+    row, kept = await run(service, "orphan"), await run(service, "kept")
+    for one in (row, kept):
+        await connect(service, one, owner)
+    if crash:
+        await kill_manager()
+        await service.get("local", row.id)
+    process.kill()
+    process.wait()
+    await connect(service, kept, own_identity())  # Somebody else takes it over in time.
+    row = await ended(service, row)
+    assert row.status_info == "the notebook that owned it has gone"
+    await asyncio.sleep(1)
+    assert (await reach(service, kept, "RUNNING")).id == kept.id
+
+
+async def test_a_queued_session_whose_owner_goes(service: Service, state: Path) -> None:
+    configure(state, owner_grace=0.2, max_resources={"cpu": 1})
+    holder = await run(service, "holder", resources={"cpu": "1"})
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    row = await ask(service, "queued", resources={"cpu": "1"}, owner=identify(process.pid))
+    assert row.status == "PENDING"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert (await ended(service, row)).status == "CANCELLED"
+    assert (await service.get("local", holder.id)).status == "RUNNING"

@@ -1,0 +1,41 @@
+"""Notebooks on sessions beside a Jupyter server: who is told the key, and whose backends are used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from jupyter_sessions.wire.access import SCHEME
+from tests.processes import read_access, server, until
+
+pytestmark = pytest.mark.usefixtures("jupyter")
+
+RUN = """
+import nbformat
+from nbclient import NotebookClient
+notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import os; print(os.environ['BACKENDAI_SESSION_NAME'])")])
+await NotebookClient(notebook, kernel_name="owned").async_execute()
+print(notebook.cells[0].outputs[0]["text"])
+"""
+
+
+def test_pages_are_not_told_the_key(state: Path, tmp_path: Path) -> None:
+    with server(state, tmp_path) as made:
+        row = made.running("demo")
+        url = f"{made.info['url']}jupyter-sessions/sessions/local/{row['id']}/connection"
+        refused = httpx.post(url, json={}, headers=made.own, trust_env=False)
+        assert (refused.status_code, refused.json()["reason"]) == (403, "Forbidden")
+        scoped = {"Authorization": f"{SCHEME} {read_access(made).token}"}
+        told = httpx.post(url, json={}, headers=scoped, trust_env=False)
+        assert (told.status_code, told.json()["transport"]) == (200, "ipc")
+        assert told.json()["key"] not in httpx.get(url.removesuffix("/connection"), headers=made.own).text
+
+
+def test_a_notebook_run_by_a_kernel_of_the_server(state: Path, tmp_path: Path) -> None:
+    """It goes through the server, which knows the backends."""
+    with server(state, tmp_path) as made, made.shell() as shell:
+        ran = shell.run(RUN)
+        assert ran.text.startswith("kernel-"), ran.error
+        until(lambda: not made.ask("GET", "jupyter-sessions/sessions")["sessions"], lambda: "left")
