@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -17,8 +16,9 @@ import msgspec
 from jupyter_sessions.errors import NotRunning
 from jupyter_sessions.manager.kernel import Connection, KernelLink
 from jupyter_sessions.manager.logs import Logs, last_line
-from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.record import Record, socket_folder
 from jupyter_sessions.manager.runtime import gpus, threads
+from jupyter_sessions.manager.runtime.ending import describe_exit
 from jupyter_sessions.manager.runtime.launch import (
     LaunchError,
     Process,
@@ -388,25 +388,3 @@ class Guardian:
 
     def _changed(self, event: str) -> None:
         self._shop.changed(self.record, event)
-
-
-def describe_exit(status: int | None) -> str:
-    """An exit status in words."""
-    if status is None:
-        return "exit status unknown"
-    if status >= 0:
-        return f"exit status {status}"
-    try:
-        return f"killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"killed by signal {-status}"
-
-
-def socket_folder(session_id: str) -> str:
-    """The name of the folder of a session's sockets; short, for a path has 107 bytes at most."""
-    return session_id[:13]
-
-
-def folder_of(state_folder: Path, id: str) -> str:
-    """Where a session's files are kept."""
-    return os.fspath(state_folder / "sessions" / id)

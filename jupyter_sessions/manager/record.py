@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -104,3 +106,13 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
         if self.started is None:
             return 0
         return int(((self.ended or now or datetime.now(UTC)) - self.started).total_seconds() * 1000)
+
+
+def socket_folder(session_id: str) -> str:
+    """The name of the folder of a session's sockets; short, for a path has 107 bytes at most."""
+    return session_id[:13]
+
+
+def folder_of(state_folder: Path, id: str) -> str:
+    """Where a session's files are kept."""
+    return os.fspath(state_folder / "sessions" / id)

@@ -13,9 +13,9 @@ from typing import Any
 
 from jupyter_sessions.errors import Ambiguous, InvalidRequest, NotRunning, SessionNotFound
 from jupyter_sessions.manager.events import Bus
-from jupyter_sessions.manager.guardian import Guardian, Workshop, folder_of, socket_folder
+from jupyter_sessions.manager.guardian import Guardian, Workshop
 from jupyter_sessions.manager.leases import Leases
-from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.record import Record, folder_of, socket_folder
 from jupyter_sessions.manager.runtime.launch import LaunchError, Process, exit_status, recover
 from jupyter_sessions.manager.runtime.limits import Limits
 from jupyter_sessions.manager.scheduler import Capacity, decide, used

@@ -14,9 +14,8 @@ from jupyter_sessions.errors import AlreadyExists, Forbidden, InvalidRequest, Se
 from jupyter_sessions.manager.api.auth import ACCESS_KEY
 from jupyter_sessions.manager.api.problems import is_legacy
 from jupyter_sessions.manager.api.request import CreateRequest, read_create
-from jupyter_sessions.manager.guardian import folder_of
 from jupyter_sessions.manager.logs import Logs
-from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.record import Record, folder_of
 from jupyter_sessions.manager.scheduler import MINIMUM
 from jupyter_sessions.manager.sessions import NAME_RULE, Sessions
 from jupyter_sessions.wire.environment import Specs
