@@ -22,7 +22,7 @@ from tests.kernels.conftest import jupyter  # noqa: F401
 BLOCKS = 6
 ROUNDS, STREAMS, WARM_UP = 100, 5, 3
 LINES = 10_000
-MOST = {"owned": 1.05, "attached": 1.1}
+MOST_ROUND_TRIP, MOST_STREAM = 1.05, 1.1
 PRINTS = f"for number in range({LINES}): print(number)"
 
 
@@ -97,15 +97,20 @@ async def _end_all(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "code", "rounds"),
-    [("execute round trip", "1 + 1", ROUNDS), (f"{LINES} lines", PRINTS, STREAMS)],
+    ("what", "code", "rounds", "most"),
+    [
+        ("execute round trip", "1 + 1", ROUNDS, MOST_ROUND_TRIP),
+        (f"{LINES} lines", PRINTS, STREAMS, MOST_STREAM),
+    ],
 )
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("jupyter")
-def test_beside_a_plain_kernel(report: Callable[[str], None], what: str, code: str, rounds: int) -> None:
+def test_beside_a_plain_kernel(
+    report: Callable[[str], None], what: str, code: str, rounds: int, most: float
+) -> None:
     taken = compare(code, rounds)
     plain = taken.pop("python3")
     ratios = {name: took / plain for name, took in taken.items()}
     shown = ", ".join(f"{name} {ratio:.2f}x" for name, ratio in ratios.items())
     report(f"{what}: plain {1000 * plain:.2f} ms, {shown}")
-    assert all(ratio <= MOST[name] for name, ratio in ratios.items())
+    assert max(ratios.values()) <= most
