@@ -30,7 +30,7 @@ from jupyter_sessions.wire.places import Contact, Place, place
 log = logging.getLogger("jupyter_sessions")
 
 CLAIM_SECONDS = 20.0
-LINGER_SECONDS = 0.2
+LINGER_SECONDS = 1.0
 _MIB = 1024**2
 
 
