@@ -16,11 +16,11 @@ import msgspec
 from jupyter_sessions import errors
 from jupyter_sessions._version import __version__
 from jupyter_sessions.backends.base import Output
-from jupyter_sessions.backends.encoding import encoded
 from jupyter_sessions.model import KernelConnection, ProcessId, SessionInfo, SessionSpec
 from jupyter_sessions.service import BackendInfo, Defaults, Listing, find
 from jupyter_sessions.wire import sse
 from jupyter_sessions.wire.access import PROTOCOL, SCHEME, Access
+from jupyter_sessions.wire.encoding import encoded
 
 TIMEOUT = httpx.Timeout(200.0, connect=5.0)  # The server itself answers in time, whatever a backend does.
 STREAM_TIMEOUT = httpx.Timeout(4 * sse.KEEP_ALIVE_SECONDS, connect=5.0)

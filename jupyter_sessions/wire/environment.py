@@ -19,6 +19,7 @@ import msgspec
 
 from jupyter_sessions.errors import InvalidRequest, UnknownImage
 from jupyter_sessions.model import Image
+from jupyter_sessions.wire.encoding import is_text
 
 _SECRETS = re.compile(
     r"JPY_.*|JUPYTER_TOKEN|JUPYTER_SESSIONS_.*|JUPYTERHUB_(?!USER$).*|BACKEND_(?!GROUP|DOMAIN).*|SORNA_.*"
@@ -169,16 +170,8 @@ def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
     What is no UTF-8, which JSON cannot carry, is left out as well.
     """
     return {
-        key: value for key, value in environ.items() if not _SECRETS.fullmatch(key) and _is_text(key + value)
+        key: value for key, value in environ.items() if not _SECRETS.fullmatch(key) and is_text(key + value)
     }
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _umask() -> int | None:

@@ -13,9 +13,9 @@ import httpx
 import msgspec
 
 from jupyter_sessions import errors
-from jupyter_sessions.backends.encoding import encoded
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.wire import sse
+from jupyter_sessions.wire.encoding import encoded
 from jupyter_sessions.wire.signing import DEFAULT_CONTENT_TYPE, Keypair, headers_for
 
 VERSION = "v8.20240915"

@@ -30,9 +30,9 @@ def _unsendable(value: object) -> list[str] | None:
     parts: Iterable[tuple[str, object]] = ()
     match value:
         case str():
-            return None if _is_text(value) else []
+            return None if is_text(value) else []
         case dict():
-            parts = ((key if _is_text(key) else "", (key, part)) for key, part in value.items())
+            parts = ((key if is_text(key) else "", (key, part)) for key, part in value.items())
         case list() | tuple():
             parts = (("", part) for part in value)
     for key, part in parts:
@@ -42,7 +42,8 @@ def _unsendable(value: object) -> list[str] | None:
     return None
 
 
-def _is_text(value: str) -> bool:
+def is_text(value: str) -> bool:
+    """Whether a string can be sent at all: one with lone surrogates is no Unicode text."""
     try:
         value.encode()
     except UnicodeEncodeError:
