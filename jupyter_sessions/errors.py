@@ -5,6 +5,7 @@
     │   └── UnknownImage              400  no such environment; names the nearest
     ├── Unauthorized                  401  no or wrong credentials
     ├── Forbidden                     403  valid credentials, not allowed
+    │   └── NeedsForce                403  only force does that now
     ├── NotFound                      404  no such thing
     │   ├── SessionNotFound           404
     │   └── UnknownBackend            404
@@ -17,6 +18,8 @@
     ├── LaunchFailed                  500  the session's process could not be started
     ├── BadAnswer                     502  a backend talks nonsense
     ├── BackendUnavailable            503  a backend cannot be reached
+    │   ├── NotReached                503  there was no way to ask, so nothing was done
+    │   └── RateLimited               429  asked too often; the hint says when to try again
     └── BackendTimeout                504  a backend did not answer in time
 
 Over the wire an error is ``{"message", "reason", "hint"?, "field"?}``; `from_wire` builds it again.
@@ -79,6 +82,10 @@ class Forbidden(SessionError):
     status = 403
 
 
+class NeedsForce(Forbidden):
+    """A session is not ended as it is now, unless by force; faces offer that."""
+
+
 class NotFound(SessionError):
     """There is no such thing."""
 
@@ -97,6 +104,17 @@ class AlreadyExists(SessionError):
     """A live session has that name already; `data` holds its id."""
 
     status = 409
+
+    @classmethod
+    def session(cls, name: str, id: str, status: str, *, image: str = "") -> AlreadyExists:
+        """For a session that could be reused if its `image` were another one, if that is given."""
+        of_image = f" with the image '{image}'" if image else ""
+        return cls(
+            f"name: a session '{name}' exists already{of_image}, {status}.",
+            hint="Use another name, or terminate that one.",
+            field="name",
+            data={"existingSessionId": id},
+        )
 
 
 class Ambiguous(SessionError):
@@ -143,6 +161,16 @@ class BackendUnavailable(SessionError):
     """A backend cannot be reached."""
 
     status = 503
+
+
+class NotReached(BackendUnavailable):
+    """There was no way to ask at all, so nothing has been done."""
+
+
+class RateLimited(BackendUnavailable):
+    """A backend takes no more requests for a while; nothing has been done."""
+
+    status = 429
 
 
 class BackendTimeout(SessionError):

@@ -7,10 +7,8 @@ command line (seed 003) report. Every face and every backend speaks in these.
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -24,6 +22,13 @@ STATUSES = (
 DEAD = frozenset({"CANCELLED", "TERMINATED"})
 RUNNING = frozenset("PREPARING PULLING PREPARED CREATING RUNNING RUNNING_DEGRADED".split())
 USABLE = frozenset({"RUNNING", "RUNNING_DEGRADED"})
+TYPES = ("interactive", "batch")
+TYPE_ALIASES = {"notebook": "interactive", "headless": "batch"}
+"""Skaha's words for types that every backend has."""
+SKAHA_TYPES = ("desktop", "carta", "contributed", "firefly")
+"""Types that Skaha alone has."""
+REPLICA_ID, REPLICA_COUNT = "REPLICA_ID", "REPLICA_COUNT"
+"""Variables that tell one of several alike its number, from 1 on, and how many there are (skaha 1.7.0, canfar 1.5.2)."""
 
 
 def is_live(status: str) -> bool:
@@ -55,107 +60,6 @@ def parse_statuses(text: str) -> list[str]:
     return names
 
 
-# --- amounts -------------------------------------------------------------------------------------
-
-_UNITS = {unit: 1024**power for power, unit in enumerate("bkmgtpe")}
-_SIZE = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*([bkmgtpe]?)(?:i?b|i?bytes)?", re.ASCII | re.IGNORECASE)
-MEMORY_SLOTS = frozenset({"mem", "shmem"})
-GPU_SLOT = "cuda.device"
-_SLOT_ALIASES = {"cuda.devices": GPU_SLOT, "memory": "mem", "cpus": "cpu"}
-
-
-def parse_size(value: object, *, field: str = "mem", unit: str = "b") -> int:
-    """Bytes in "512m", "1.5 GiB", "4gb" or a number of `unit`; suffixes are binary in any case.
-
-    Errors: InvalidRequest for anything else, and for amounts that are no whole number of bytes.
-    """
-    hint = "Give a size such as 512m or 4g."
-    match = _SIZE.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
-    if match is None:
-        raise InvalidRequest(f"{field}: '{value}' is no amount of memory.", hint=hint, field=field)
-    amount = Decimal(match[1].replace("_", "")) * _UNITS[(match[2] or unit).lower()]
-    if amount != amount.to_integral_value():
-        raise InvalidRequest(f"{field}: '{value}' is no whole number of bytes.", hint=hint, field=field)
-    if not 0 < amount < 2**63:
-        raise InvalidRequest(
-            f"{field}: '{value}' must be more than nothing and less than 8 EiB.", hint=hint, field=field
-        )
-    return int(amount)
-
-
-def format_size(size: int) -> str:
-    """The shortest exact spelling of a number of bytes: "512m", "3g", "1000" (bytes)."""
-    for power in range(6, 0, -1):
-        if size and size % 1024**power == 0:
-            return f"{size // 1024**power}{'bkmgtpe'[power]}"
-    return str(size)
-
-
-def human_size(size: float) -> str:
-    """A number of bytes for people, in binary units with three digits: "512 MiB", "1.46 GiB"."""
-    if size < 1024:
-        return f"{size:.0f} bytes"
-    power = min(int(math.log2(size) // 10), 6)
-    return f"{size / 1024**power:.3g} {'KMGTPE'[power - 1]}iB"
-
-
-def parse_count(value: object, *, field: str) -> Decimal:
-    """A positive number of CPUs or devices.
-
-    Errors: InvalidRequest for zero, negative, infinite or unreadable amounts.
-    """
-    hint = f"Give a number above 0, for example {field}=1."
-    try:
-        amount = Decimal(str(value).strip()) if not isinstance(value, bool) else Decimal("nan")
-    except InvalidOperation:
-        amount = Decimal("nan")
-    if not amount.is_finite():
-        raise InvalidRequest(f"{field}: '{value}' is no number.", hint=hint, field=field)
-    if amount <= 0 or amount > 10**6:
-        raise InvalidRequest(f"{field}: '{value}' is not between 0 and a million.", hint=hint, field=field)
-    return amount
-
-
-def parse_slots(resources: dict[str, Any], *, unit: str = "b") -> dict[str, Decimal]:
-    """Amounts by slot name; memory in bytes. A zero GPU request means none.
-
-    Errors: InvalidRequest that names the slot.
-    """
-    slots: dict[str, Decimal] = {}
-    for key, value in resources.items():
-        name = _SLOT_ALIASES.get(key, key)
-        if name in slots:
-            raise InvalidRequest(f"{key}: '{name}' is given twice.", hint="Give it once.", field=name)
-        if value is None or (name not in ("cpu", "mem") and str(value).strip() in ("0", "")):
-            continue
-        if name in MEMORY_SLOTS:
-            slots[name] = Decimal(parse_size(value, field=name, unit=unit))
-        else:
-            slots[name] = parse_count(value, field=name)
-    return slots
-
-
-def format_number(amount: Decimal) -> str:
-    """A decimal without exponent or needless zeros: "1", "0.5", "10"."""
-    return f"{amount.normalize():f}"
-
-
-def format_slots(slots: dict[str, Decimal]) -> dict[str, str]:
-    """The spelling of amounts that every face shows: {"cpu": "1", "mem": "512m"}."""
-    return {
-        name: format_size(int(amount)) if name in MEMORY_SLOTS else format_number(amount)
-        for name, amount in slots.items()
-    }
-
-
-def slot_label(name: str, amount: Decimal) -> str:
-    """An amount of a slot in words: "2 CPU", "512 MiB", "1 GPU", "3 tpu.device"."""
-    if name in MEMORY_SLOTS:
-        return human_size(float(amount))
-    word = {"cpu": "CPU", GPU_SLOT: "GPU", "cuda.shares": "GPU share"}.get(name, name)
-    return f"{format_number(amount)} {word}"
-
-
 # --- what is asked for ---------------------------------------------------------------------------
 
 
@@ -172,15 +76,17 @@ class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     """What a session is asked to be; what is left out is the backend's to fill in.
 
     Times are ISO 8601 or relative ("5m"), waits in seconds, `idle_timeout` and `time_limit` in
-    seconds with 0 for none. Field meanings: seed 000, "Creating Session", and seed 004, `create`.
-    A session with an `owner` ends some time after that process has.
+    seconds or as "4h", with 0 for none. A `type` of "" is the backend's to choose, `replicas` is for what makes
+    several sessions (`create_replicas`). Field meanings: seed 000, "Creating Session", and seed 004, `create`.
+    A session with an `owner` ends some time after that process has, unless another one asks for the same
+    session for the same `notebook_path`, an absolute path, before.
     """
 
     backend: str | None = None
     name: str | None = None
     image: str | None = None
     preset: str | None = None
-    type: str = "interactive"
+    type: str = ""
     resources: dict[str, str | int | float | None] = {}
     resource_opts: dict[str, Any] = {}
     environ: dict[str, str] = {}
@@ -207,9 +113,10 @@ class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     priority: int | None = None
     batch_timeout: str | None = None
     replicas: int = 1
-    idle_timeout: float | None = None
-    time_limit: float | None = None
+    idle_timeout: float | str | None = None
+    time_limit: float | str | None = None
     owner: ProcessId | None = None
+    notebook_path: str | None = None
 
 
 # --- what it is ----------------------------------------------------------------------------------
@@ -243,8 +150,8 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a session is: one row of every list. Unset optional fields are left out of the JSON.
 
     `age` and `cpu_credit_used` are milliseconds, `time_left` seconds; `limits` names the means that
-    enforce each resource, `survives` says what the session outlives, and `extra` keeps whatever
-    a backend reports that has no field here.
+    enforce each resource, `survives` says what the session outlives, `owned` that it was made for a
+    notebook and ends with it, and `extra` keeps whatever a backend reports that has no field here.
     """
 
     backend: str
@@ -300,6 +207,7 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
     survives: dict[str, bool] = {}
     limits: dict[str, str] = {}
     restarts: int = 0
+    owned: bool = False
     reused: bool = False
     extra: dict[str, Any] = {}
 
@@ -311,7 +219,8 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
     def face(self) -> tuple[object, ...]:
         """What a list shows of it; measurements that change all the time are left out."""
         services = [(service.name, service.url) for service in self.services]
-        return (self.status, self.status_info, self.status_changed, self.name, self.resources, services)
+        state = (self.status, self.status_info, self.status_changed, self.ends_at, self.ends_why)
+        return (*state, self.name, self.resources, services)
 
     @property
     def ref(self) -> str:
@@ -319,14 +228,25 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
         return f"{self.backend}/{self.name}"
 
 
+class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something that happened to a session, in its backend's words; `when` it did first, unless that is not known."""
+
+    what: str
+    when: datetime | None = None
+
+
 class Image(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """An environment or image a backend offers; resources given are its minimum."""
+    """An environment or image a backend offers; resources given are its minimum.
+
+    `types` are those of the sessions it is for, the usual one first, if not each image is for all types.
+    """
 
     name: str
     title: str = ""
     language: str = ""
     aliases: list[str] = []
     resources: dict[str, str] = {}
+    types: list[str] = []
 
 
 class Amount(msgspec.Struct, kw_only=True):
@@ -334,6 +254,32 @@ class Amount(msgspec.Struct, kw_only=True):
 
     total: str
     free: str
+
+
+class Size(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A choice of amounts that goes by a name; `fits` if there is room for it now. `shared_memory` as "64m"."""
+
+    name: str
+    resources: dict[str, str]
+    shared_memory: str | None = None
+    fits: bool = True
+
+
+class Folder(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A folder that sessions may mount, or each has without being asked for if it is `automatic`."""
+
+    name: str
+    read_only: bool = False
+    automatic: bool = False
+
+
+class Choices(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What one may choose from for a session, apart from its image: `groups` are resource groups."""
+
+    sizes: list[Size] = []
+    groups: list[str] = []
+    projects: list[str] = []
+    folders: list[Folder] = []
 
 
 class NameRule(msgspec.Struct, frozen=True):
@@ -351,10 +297,14 @@ class NameRule(msgspec.Struct, frozen=True):
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """Where a service listens: the path of a unix socket, or a URL on loopback."""
+    """Where a service listens: the path of a unix socket, or a URL on loopback.
+
+    A service that is `at_root` knows nothing of the path under which browsers see it.
+    """
 
     socket: str | None = None
     url: str | None = None
+    at_root: bool = False
 
 
 class KernelConnection(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,9 @@ configuration's ``{"type": key}`` is the entry point's name.
         async def create(self, spec): ...
         async def destroy(self, id, *, forced=False, recursive=False): ...
 
+People can sign in to a backend that says by which `methods`; what they give it finds in `given`. They can
+add one to those of the configuration whose type names its `address_option` and can `probe` it.
+
 Methods raise errors of `jupyter_sessions.errors` and nothing else that is meant for people. Rows
 are new objects at each call: what is given away is not changed afterwards.
 """
@@ -24,15 +27,22 @@ import builtins
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from math import inf
 from typing import Any, ClassVar
 
 import msgspec
 from msgspec import structs
 
-from jupyter_sessions.errors import NotSupported, SessionNotFound
+from jupyter_sessions.backends.pace import Looking, Pace, unsettled
+from jupyter_sessions.backends.ring import Kept, Ring
+from jupyter_sessions.backends.signin import Credentials, Method, SignIn, checked, fits, without_secrets
+from jupyter_sessions.errors import InvalidRequest, NotSupported, SessionError, SessionNotFound
 from jupyter_sessions.model import (
+    TYPES,
     Amount,
+    Choices,
     Endpoint,
+    Event,
     Image,
     KernelConnection,
     NameRule,
@@ -40,6 +50,7 @@ from jupyter_sessions.model import (
     SessionInfo,
     SessionSpec,
 )
+from jupyter_sessions.wire.journal import Outputs, Selection
 
 ANY_NAME = NameRule(r"(?s).{1,255}", "Use 1 to 255 characters.")
 
@@ -50,6 +61,13 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     status: str = "live"
     limit: int | None = None
     offset: int = 0
+
+
+class Storage(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of a session's files when it ends, "" if nobody says; `needs_mount`: all but those in mounted folders are deleted."""
+
+    about: str = ""
+    needs_mount: bool = False
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,12 +89,19 @@ class Backend(ABC):
     type: ClassVar[str]
     name_rule: ClassVar[NameRule] = ANY_NAME
     poll_seconds: ClassVar[float] = 5.0
+    storage: Storage = Storage()
+    types: ClassVar[tuple[str, ...]] = TYPES
+    address_option: ClassVar[str] = ""
+    """The option that holds its address, of a type that people may add with nothing but that."""
+    type_title: ClassVar[str] = ""
 
     def __init__(self, name: str, **options: Any) -> None:
         """`name` is how people call it; `options` come from the configuration."""
         self.name = name
         self.title = str(options.pop("title", "") or name)
         self.options = options
+        self.looking = Looking()
+        self.ring = Ring(name)
 
     # The four.
 
@@ -106,21 +131,41 @@ class Backend(ABC):
         """Give a live session another name."""
         raise self._cannot("rename sessions")
 
+    async def renew(self, id: str) -> SessionInfo:
+        """Put off the end of a session that has an expiry, an idle timeout or a time limit."""
+        raise self._cannot("renew sessions")
+
     async def logs(self, id: str) -> str:
         """What the session's processes printed, as plain text; the newest part if it is long."""
         raise self._cannot("show logs")
+
+    async def events(self, id: str) -> builtins.list[Event]:
+        """What has happened to the session, oldest first, also after its end."""
+        raise self._cannot("tell what happened to sessions")
+
+    async def outputs(self, id: str, which: Selection) -> Outputs:
+        """What the session printed, by execution, whoever ran it; also after its end."""
+        raise self._cannot("show what was printed by execution")
 
     async def images(self) -> builtins.list[Image]:
         """The environments or images one can ask for."""
         raise self._cannot("list images")
 
-    async def default_resources(self, asked: dict[str, Any]) -> dict[str, str]:
-        """What a session gets of the slots that `asked` leaves out; {} leaves it to the backend."""
+    async def default_resources(self, asked: dict[str, Any], image: str | None = None) -> dict[str, str]:
+        """What a session of an image gets of the slots that `asked` leaves out; {} leaves it to the backend."""
         return {}
+
+    async def default_type(self, image: str | None) -> str:
+        """The type of a session that names none."""
+        return TYPES[0]
 
     async def capacity(self) -> dict[str, Amount]:
         """Total and free amount of each slot."""
         raise self._cannot("tell its capacity")
+
+    async def choices(self) -> Choices:
+        """What one may choose from for a session, apart from images; nothing unless overridden."""
+        return Choices()
 
     def execute(self, id: str, code: str, *, stdin: bool = False) -> AsyncIterator[Output]:
         """Run code in the session; ends after an Output of kind `reply`."""
@@ -142,28 +187,67 @@ class Backend(ABC):
         """The end of what a service printed."""
         raise self._cannot("show a service's log")
 
-    async def connection(self, id: str, owner: ProcessId | None = None) -> KernelConnection:
-        """How to reach the kernel of a running session, at addresses that stay over its restarts.
+    async def connection(
+        self, id: str, owner: ProcessId | None = None, patience: float = 0
+    ) -> KernelConnection:
+        """How to reach the kernel of a session, at addresses that stay over its restarts.
 
         From then on the kernel is started anew when it ends by itself. A given `owner` has the session
-        from now on: it ends with a shutdown request on the owner's control port, and with that process.
+        from now on: it ends with a shutdown request on the owner's control port, with that process, and
+        if it has not begun to start after `patience` seconds (0: it may take for ever). A backend that
+        has somebody answer there in the kernel's place connects notebooks from a session's being queued
+        on. Errors: NotRunning, of others, until it runs.
         """
         raise self._cannot("connect notebooks")
 
+    async def client_environment(self) -> dict[str, str]:
+        """Environment variables with which the vendors' own clients reach it. Secrets are among them."""
+        raise self._cannot("be reached with other clients")
+
+    async def keys(self) -> builtins.list[dict[str, Any]]:
+        """Who may use it, for administrators: each access key's role, domain, group and limits."""
+        raise self._cannot("list keys")
+
+    async def add_key(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Make a key of that role, domain, group and limits; the only answer that holds its secret."""
+        raise self._cannot("make keys")
+
+    async def remove_key(self, access_key: str) -> None:
+        """Forget a key."""
+        raise self._cannot("remove keys")
+
     # What comes with them.
 
+    async def touch(self, id: str) -> None:  # noqa: B027
+        """Somebody works in a session through a service port: called at most once a minute."""
+
     async def watch(self) -> AsyncIterator[builtins.list[SessionInfo]]:
-        """First all rows that live, then those that changed, for ever. By asking again and again, unless overridden."""
+        """First all rows that live, then those that changed, for ever.
+
+        By asking again and again, unless overridden: every `poll_seconds` while somebody looks, sooner while
+        something begins or ends, and less and less if neither.
+        """
         seen = {row.id: row for row in await self.list(Query())}
         yield [*seen.values()]
+        pace, changed = Pace(self.poll_seconds, self.looking), [*seen.values()]
         while True:
-            await asyncio.sleep(self.poll_seconds)
-            rows = {row.id: row for row in await self.list(Query())}
-            gone = [await self.after_end(seen[key]) for key in seen.keys() - rows.keys()]
-            changed = [row for key, row in rows.items() if key not in seen or seen[key].face() != row.face()]
-            if changed or gone:
-                yield changed + gone
-            seen = rows
+            await pace.rest(soon=bool(unsettled(seen.values())), changed=bool(changed))
+            changed, seen = await self.changes(seen)
+            if changed:
+                yield changed
+
+    async def changes(
+        self, seen: dict[str, SessionInfo]
+    ) -> tuple[builtins.list[SessionInfo], dict[str, SessionInfo]]:
+        """What became other than it was `seen`, by id, and what there is now."""
+        rows = {row.id: row for row in await self.list(Query())}
+        gone = [await self.after_end(seen[key]) for key in seen.keys() - rows.keys()]
+        changed = [row for key, row in rows.items() if key not in seen or seen[key].face() != row.face()]
+        return changed + gone, rows
+
+    async def changed(self, row: SessionInfo, seconds: float) -> None:
+        """Return once a session may look otherwise than in `row`: after `seconds` unless one can be told."""
+        await asyncio.sleep(seconds)
 
     async def after_end(self, row: SessionInfo) -> SessionInfo:
         """What became of a session that is not listed any more, also if the backend has forgotten it."""
@@ -178,10 +262,94 @@ class Backend(ABC):
     async def close(self) -> None:  # noqa: B027
         """Let go of connections; sessions stay."""
 
+    async def reconnect(self) -> None:
+        """Credentials are others now: use connections of before for nothing new; what is under way may end."""
+        await self.close()
+
+    # Signing in.
+
+    def where(self) -> str:
+        """The address that credentials are for. Errors: InvalidRequest."""
+        return str(self.options.get(self.address_option, ""))
+
+    def methods(self) -> builtins.list[Method]:
+        """How one can sign in, the usual way first; none where nobody needs to. What was given is in `given`."""
+        return []
+
+    def given(self, where: str | None = None) -> Credentials | None:
+        """What somebody signed in with, which goes before all that is configured. Errors: Unauthorized.
+
+        `where` is the address that it is to be used at, if that has been found out already.
+        """
+        methods = self.methods()
+        found = self.ring.get(self.where() if where is None else where) if methods else None
+        return found if found is not None and fits(methods, found) else None
+
+    def sign_in_state(self) -> SignIn:
+        """How things stand, as far as can be told without asking anybody; may look at files."""
+        return SignIn(methods=self.methods())
+
+    async def sign_in(self, given: Credentials, *, remember: bool = False) -> None:
+        """Sign in: another backend like this one tries, and only what it gets in with is kept.
+
+        Errors: InvalidRequest naming the field; what the backend says, in which case nothing has changed.
+        """
+        given, where = checked(self.methods(), given), self.where()
+        trial = builtins.type(self)(self.name, title=self.title, **self.options)
+        trial.ring = Ring(self.name, Kept(where, given))
+        try:
+            await trial.list(Query(limit=1))
+        except SessionError as error:
+            raise without_secrets(error, given, self.methods()) from None
+        finally:
+            await trial.close()
+        if self.where() != where:
+            raise InvalidRequest(f"The address of {self.title} has changed meanwhile.", hint="Try again.")
+        self.ring.keep(given, where, remember=remember)
+        await self.reconnect()
+
+    async def sign_out(self) -> None:
+        """Forget what somebody signed in with; what is configured holds again."""
+        self.ring.forget()
+        await self.reconnect()
+
+    async def probe(self) -> str:
+        """What answers at its address, and its version, for people; needs no credentials.
+
+        What it finds out on the way it adds to `options`. Errors: BackendUnavailable, BadAnswer for
+        something else than this type of backend.
+        """
+        raise self._cannot("be tried without credentials")
+
+    def capabilities(self) -> builtins.list[str]:
+        """Names of the optional methods it implements."""
+        kind = builtins.type(self)
+        return [name for name in OPTIONAL if getattr(kind, name) is not getattr(Backend, name)]
+
     @classmethod
-    def capabilities(cls) -> builtins.list[str]:
-        """Names of the optional methods this class implements."""
-        return [name for name in OPTIONAL if getattr(cls, name) is not getattr(Backend, name)]
+    def found(cls) -> dict[str, Any] | None:
+        """Options of a backend of this type that the environment names, None if it names none."""
+        return None
+
+    @classmethod
+    def same(cls, one: dict[str, Any], other: dict[str, Any]) -> bool:
+        """Whether options lead to the same place."""
+        return one == other
+
+    def _seconds(self, usual: float) -> float:
+        """How long an answer may take, of the option `timeout`. Errors: InvalidRequest."""
+        given = self.options.get("timeout") or usual
+        try:
+            seconds = float(given)
+        except (TypeError, ValueError):
+            seconds = 0
+        if not 0 < seconds < inf:
+            raise InvalidRequest(
+                f"timeout: the backend '{self.name}' has '{given}'.",
+                hint="Give a number of seconds above 0.",
+                field="timeout",
+            )
+        return seconds
 
     def _cannot(self, what: str) -> NotSupported:
         return NotSupported(f"The backend '{self.name}' cannot {what}.", hint="Use a backend that can.")
@@ -190,7 +358,10 @@ class Backend(ABC):
 OPTIONAL = (
     "restart",
     "rename",
+    "renew",
     "logs",
+    "events",
+    "outputs",
     "images",
     "capacity",
     "execute",
