@@ -11,7 +11,9 @@ import importlib.util
 import os
 import re
 import sys
+import time
 from collections.abc import Mapping
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +22,9 @@ import msgspec
 from jupyter_sessions.errors import InvalidRequest, UnknownImage
 from jupyter_sessions.model import Image
 from jupyter_sessions.wire.encoding import is_text
+from jupyter_sessions.wire.minimum import minimum_of
 
+PROVISIONER = "jupyter-sessions"  # In kernelspecs of kernels that run in sessions.
 _SECRETS = re.compile(
     r"JPY_.*|JUPYTER_TOKEN|JUPYTER_SESSIONS_.*|JUPYTERHUB_(?!USER$).*|BACKEND_(?!GROUP|DOMAIN).*|SORNA_.*"
     r"|CANFAR_TOKEN|SKAHA_TOKEN|.*_PROXY_TOKEN|BACKENDAI_.*|NOTIFY_SOCKET|LISTEN_(FDS|PID|FDNAMES)"
@@ -44,7 +48,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a session's processes are started.
 
     `argv` holds `{connection_file}`; those of `services` hold `{socket}`, `{base_url}` and `{cwd}`.
-    `umask` is the asker's, None if it is not known.
+    `umask` is the asker's, None if it is not known. `minimum` are the least amounts with which it starts;
+    for slots that are left out, those of all environments (`minimum.START`).
     """
 
     argv: list[str]
@@ -55,6 +60,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     interrupt_mode: str = "signal"
     services: dict[str, list[str]] = {}
     umask: int | None = None
+    minimum: dict[str, str] = {}
 
 
 class Spec(Protocol):
@@ -68,6 +74,15 @@ class Spec(Protocol):
     metadata: dict[str, Any]
 
 
+def provisioned(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Our provisioner's configuration in a kernelspec's metadata; None if the kernel is not of ours."""
+    entry = metadata.get("kernel_provisioner")
+    if not isinstance(entry, dict) or entry.get("provisioner_name") != PROVISIONER:
+        return None
+    config = entry.get("config")
+    return config if isinstance(config, dict) else {}
+
+
 class Specs:
     """The environments this process can see: kernelspecs by name, each known by aliases too."""
 
@@ -76,23 +91,39 @@ class Specs:
 
     @classmethod
     def here(cls, manager: Any = None) -> Specs:
-        """Those of a KernelSpecManager, or of a new one."""
+        """Those of a KernelSpecManager, or of a new one; kernels that run in sessions are none."""
         from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+        from traitlets import TraitError
 
         manager = manager or KernelSpecManager()
         found: dict[str, Spec] = {}
         for name in manager.find_kernel_specs():
             try:
-                found[name] = manager.get_kernel_spec(name)
-            except (NoSuchKernel, OSError, ValueError):
+                spec: Spec = manager.get_kernel_spec(name)
+            except (NoSuchKernel, OSError, ValueError, TraitError):
                 continue
+            if provisioned(spec.metadata) is None:
+                found[name] = spec
         return cls(found)
+
+    @classmethod
+    def lately(cls) -> Specs:
+        """Those of a new manager as of not more than a second ago, for when many are asked for at once."""
+        return _lately(int(time.monotonic()))
+
+    @cached_property
+    def _services(self) -> dict[str, list[str]]:
+        return _services()
 
     def images(self) -> list[Image]:
         """What can be asked for, by name."""
         return [
             Image(
-                name=name, title=spec.display_name, language=spec.language, aliases=self._aliases(name, spec)
+                name=name,
+                title=spec.display_name,
+                language=spec.language,
+                aliases=self._aliases(name, spec),
+                resources=minimum_of(spec.metadata),
             )
             for name, spec in sorted(self._found.items())
         ]
@@ -118,9 +149,14 @@ class Specs:
             display_name=spec.display_name,
             language=spec.language,
             interrupt_mode=spec.interrupt_mode or "signal",
-            services=_services(),
+            services=self._services,
             umask=_umask(),
+            minimum=minimum_of(spec.metadata),
         )
+
+    def minimum(self, image: str) -> dict[str, str]:
+        """The least amounts with which an environment starts. Errors: UnknownImage."""
+        return minimum_of(self._find(image)[1].metadata)
 
     def _find(self, image: str) -> tuple[str, Spec]:
         path = os.path.abspath(os.path.expanduser(image))
@@ -144,6 +180,11 @@ class Specs:
         if _is_this_python(spec.argv[0]):
             aliases.append(f"python:{sys.version_info[0]}.{sys.version_info[1]}")
         return aliases
+
+
+@lru_cache(maxsize=1)
+def _lately(second: int) -> Specs:
+    return Specs.here()
 
 
 class _Interpreter:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
@@ -71,7 +72,7 @@ class Place:
                 if os.fstat(file.fileno()).st_uid != os.getuid():
                     return None
                 contact = msgspec.json.decode(file.read(), type=Contact)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, ValueError):
             return None
         return contact if contact.identity.alive() else None
 
@@ -109,6 +110,8 @@ def private_folder(path: Path) -> Path:
     Errors: SessionError if somebody else owns it or it is a link: it could be a trap.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if sys.platform == "win32":  # There a profile's folders are the user's alone.
+        return path
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         hint = "Remove it, or ask an administrator to."

@@ -28,6 +28,10 @@ class Keypair(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Keypair({self.access_key!r})"
 
+    def bearer(self) -> str:
+        """The token that stands for it where a token is asked for, as Skaha's clients do; as secret as the key."""
+        return f"{self.access_key}.{hmac.digest(self.secret_key.encode(), b'bearer', 'sha256').hex()}"
+
 
 class Signable(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of a request that a signature covers.

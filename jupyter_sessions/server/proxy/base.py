@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, cast
 from jupyter_core.utils import ensure_async
 from jupyter_server._tz import utcnow
 from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server.utils import origin_matches_pat
 from tornado import web
 
 from jupyter_sessions.errors import SessionError
+from jupyter_sessions.wire.proxy import credentials, headers, target
+from jupyter_sessions.wire.proxy.origin import Caller, why_not_act, why_not_read
 
-from . import credentials, headers, pages, target
-from .contract import ROOT, SERVICES_KEY, Services
-from .origin import Caller, why_not_act, why_not_read
+from . import pages
+from .contract import INPUTS_KEY, ROOT, SERVICES_KEY, Services
+from .input import Inputs
 from .refusal import NotListening, Refusal
 
 if TYPE_CHECKING:
@@ -64,21 +67,32 @@ class ServiceHandler(JupyterHandler):
             and sent.get("Sec-Fetch-Mode", "navigate") == "navigate"
         )
 
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """The header fields of the request."""
+        return list(self.request.headers.get_all())
+
     @cached_property
     def credentials(self) -> credentials.Credentials:
         """The server's credentials in this request."""
         login_cookie = self.identity_provider.get_cookie_name(self)
         token = getattr(self.identity_provider, "token", None)
-        return credentials.find(self.request.headers, self.request.query, login_cookie, token)
+        return credentials.find(self.fields, self.request.query, login_cookie, token)
 
     @property
     def target(self) -> str:
         """The request target that is sent to the service."""
         return target.target(self.request.path, self.request.query, self.credentials)
 
+    def target_at(self, endpoint: Endpoint) -> str:
+        """The same for one service, which may see itself at the root."""
+        return self.target[len(self.prefix) - 1 :] if endpoint.at_root else self.target
+
     def upward_headers(self) -> CIMultiDict[str]:
         """The header fields that are sent to the service."""
-        return headers.upward(self.request, self.credentials)
+        request = self.request
+        sender = headers.Sender(request.host, request.remote_ip or "", request.protocol)
+        return headers.upward(self.fields, sender, self.credentials)
 
     async def admit(self, action: str, *, safe: bool) -> bool:
         """Authenticate, check who asks, authorize; False if the answer is a login page.
@@ -119,9 +133,16 @@ class ServiceHandler(JupyterHandler):
         return Caller(
             sent,
             by_token=in_header and self.token_authenticated,
-            allow_origin=self.allow_origin,
-            allow_origin_pat=self.allow_origin_pat,
+            listed=self._is_listed(sent.get("Origin", "").lower()),
         )
+
+    def _is_listed(self, origin: str) -> bool:
+        """Whether the server's configuration lets this other origin in."""
+        if not origin:
+            return False
+        if self.allow_origin:
+            return self.allow_origin == "*" or self.allow_origin.lower() == origin
+        return bool(self.allow_origin_pat and origin_matches_pat(self.allow_origin_pat, origin))
 
     def check_xsrf_cookie(self) -> None:
         """Nothing: pages of a service do not know the server's XSRF cookie; see `origin`."""
@@ -132,6 +153,12 @@ class ServiceHandler(JupyterHandler):
             return await self.services.open_service(*self.names, base_url=self.prefix)
         except SessionError as error:
             raise Refusal.because(error) from error
+
+    def heard(self) -> None:
+        """A person did something: the session is in use."""
+        backend, session, _ = self.names
+        inputs: Inputs = self.settings.setdefault(INPUTS_KEY, Inputs())
+        inputs.note(self.services, backend, session)
 
     async def not_listening(self) -> NotListening:
         """The refusal while a service starts, with the end of its log."""

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 ROOT = "jupyter-sessions/services/"
 """Where services lie below the server's base URL."""
 
+INPUTS_KEY = "jupyter_sessions_service_inputs"
+"""Where in the server's settings the `Inputs` lie."""
+
 SERVICES_KEY = "jupyter_sessions_service"
 """Where in the server's settings the `Services` object lies, or the `SessionError` why there is none."""
 
@@ -23,6 +26,10 @@ class Services(Protocol):
         `base_url` is the path under which browsers see the service; it begins and ends with a
         slash. Raises `SessionError` when the session or service cannot be had.
         """
+        ...
+
+    async def touch(self, backend: str, id: str) -> None:
+        """Somebody works with a service of the session; called at most once a minute."""
         ...
 
     async def service_log(self, backend: str, id: str, name: str) -> str:

@@ -11,12 +11,13 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.auth.utils import HTTP_METHOD_TO_AUTH_ACTION
 from tornado import web
 
-from . import headers, target
+from jupyter_sessions.wire.proxy import headers, target
+from jupyter_sessions.wire.proxy.origin import SAFE_METHODS
+from jupyter_sessions.wire.proxy.upstream import client, patiently, url
+
 from .base import ServiceHandler
 from .body import Body
-from .origin import SAFE_METHODS
 from .refusal import broken_off
-from .upstream import client, patiently, url
 
 if TYPE_CHECKING:
     from tornado.http1connection import HTTP1Connection
@@ -54,9 +55,14 @@ class HttpHandler(ServiceHandler):
         if self._moved():
             return
         endpoint = await self.locate()
+        self._note_input()
         self._connection.set_max_body_size(_UNLIMITED)
         self._body = Body() if self._has_body() else None
         self._exchange = asyncio.create_task(self._run(endpoint))
+
+    def _note_input(self) -> None:
+        if self.navigates or self.request.method not in SAFE_METHODS:
+            self.heard()
 
     def _moved(self) -> bool:
         """Redirect to the service's root, or away from a URL that shows the token to its pages."""
@@ -79,6 +85,7 @@ class HttpHandler(ServiceHandler):
     async def data_received(self, chunk: bytes) -> None:
         """Take a piece of the body; returning late holds the sender back."""
         if self._body:
+            self._note_input()
             await self._body.feed(chunk)
 
     def on_connection_close(self) -> None:
@@ -109,7 +116,8 @@ class HttpHandler(ServiceHandler):
                 self._body.abandon()
 
     async def _relay(self, session: aiohttp.ClientSession, endpoint: Endpoint) -> None:
-        where, sent, method = url(endpoint, self.target), self.upward_headers(), self.request.method
+        where, sent = url(endpoint, self.target_at(endpoint)), self.upward_headers()
+        method = self.request.method
 
         async def ask() -> aiohttp.ClientResponse:
             return await session.request(
@@ -120,10 +128,10 @@ class HttpHandler(ServiceHandler):
         async with await patiently(ask, patience) as answer:
             if answer.status < 200:
                 raise aiohttp.ClientError("an upgrade that nobody asked for")
-            await self._answer(answer)
+            await self._answer(answer, self.prefix if endpoint.at_root else "/")
 
-    async def _answer(self, answer: aiohttp.ClientResponse) -> None:
-        self._write_head(answer)
+    async def _answer(self, answer: aiohttp.ClientResponse, root: str) -> None:
+        self._write_head(answer, root)
         self._answering = True
         await self.flush()
         async for chunk in answer.content.iter_any():
@@ -131,7 +139,7 @@ class HttpHandler(ServiceHandler):
             await self.flush()
         self.touch()
 
-    def _write_head(self, answer: aiohttp.ClientResponse) -> None:
+    def _write_head(self, answer: aiohttp.ClientResponse, root: str) -> None:
         # The server may be configured to compress; what a service sends stays as it is.
         self._transforms = []
         self.set_status(answer.status, answer.reason or None)
@@ -140,7 +148,7 @@ class HttpHandler(ServiceHandler):
             if name.lower() not in _OURS:
                 self.clear_header(name)
         for name, value in fields:
-            self._add(name, value)
+            self._add(name, headers.located(value, root) if name.lower() == "location" else value)
 
     def _add(self, name: str, value: str) -> None:
         if name.lower() == "x-content-type-options":

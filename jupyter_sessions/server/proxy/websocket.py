@@ -9,9 +9,10 @@ import aiohttp
 from jupyter_server.auth.decorator import authorized, ws_authenticated
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
+from jupyter_sessions.wire.proxy.upstream import client, patiently, sendable, url
+
 from .base import ServiceHandler
 from .refusal import Refusal, broken_off
-from .upstream import client, patiently, url
 
 if TYPE_CHECKING:
     from jupyter_sessions.model import Endpoint
@@ -66,7 +67,7 @@ class SocketHandler(WebSocketHandler, ServiceHandler):
             "autoping": False,
             "max_msg_size": LARGEST,
         }
-        where = url(endpoint, self.target)
+        where = url(endpoint, self.target_at(endpoint))
         try:
             return await patiently(lambda: session.ws_connect(where, **options), self.patience)
         except aiohttp.ClientConnectorError as error:
@@ -130,6 +131,7 @@ class SocketHandler(WebSocketHandler, ServiceHandler):
     async def on_message(self, message: str | bytes) -> None:
         """Pass a message up; the next one is read when this one is on its way."""
         self.touch()
+        self.heard()
         try:
             if isinstance(message, str):
                 await self._upstream.send_str(message)
@@ -166,9 +168,3 @@ class SocketHandler(WebSocketHandler, ServiceHandler):
             await self._upstream.send_frame(b"", aiohttp.WSMsgType.CLOSE)
         except aiohttp.ClientError:
             self.log.debug("the service had closed its WebSocket already")
-
-
-def sendable(code: int | None) -> int:
-    """A close code that may be sent: 1000 for one that RFC 6455 reserves or does not know."""
-    known = code is not None and (1000 <= code <= 1014 or 3000 <= code <= 4999)
-    return code if code is not None and known and code not in (1004, 1005, 1006) else 1000

@@ -48,6 +48,7 @@ class FakeServices:
     endpoints: dict[str, Endpoint | Exception] = field(default_factory=dict)
     log: str = "first line\n<script>alert(1)</script>"
     opened: list[tuple[str, ...]] = field(default_factory=list)
+    touched: list[tuple[str, str]] = field(default_factory=list)
 
     async def open_service(self, backend: str, id: str, name: str, base_url: str) -> Endpoint:
         """The endpoint a test has set."""
@@ -56,6 +57,10 @@ class FakeServices:
         if isinstance(found, Exception):
             raise found
         return found
+
+    async def touch(self, backend: str, id: str) -> None:
+        """Note it."""
+        self.touched.append((backend, id))
 
     async def service_log(self, backend: str, id: str, name: str) -> str:
         """The log a test has set."""

@@ -31,6 +31,25 @@ async def test_reaches_a_service_on_a_port(proxy: Proxy, services: FakeServices,
     assert answer.sent["host"] == proxy.host
 
 
+async def test_a_service_that_sees_itself_at_the_root(
+    proxy: Proxy, services: FakeServices, tiny_tcp: Endpoint
+) -> None:
+    services.endpoints["tiny"] = Endpoint(url=tiny_tcp.url, at_root=True)
+    assert (await proxy.fetch("a/b?x=1&y=%20+z")).json["target"] == "/a/b?x=1&y=%20+z"
+    assert (await proxy.fetch("")).json["target"] == "/"
+    for given, seen in (
+        ("/login?next=/a", proxy.prefix() + "login?next=/a"),
+        ("elsewhere", "elsewhere"),
+        ("//example.org/", "//example.org/"),
+        ("https://example.org/", "https://example.org/"),
+    ):
+        fields = quote(json.dumps([["Location", given]]))
+        answer = await proxy.fetch(f"services/0/1/2/answer?fields={fields}")
+        assert answer.headers["Location"] == seen
+    ws = await proxy.connect("services/0/1/2/socket")
+    await ws.close()
+
+
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 async def test_passes_every_method_with_its_body(proxy: Proxy, method: str) -> None:
     answer = await proxy.fetch("echo", method, data=b"\x00\xffbody")

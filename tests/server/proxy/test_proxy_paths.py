@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jupyter_sessions.server.proxy.target import climbs
+from jupyter_sessions.wire.proxy.target import climbs
 
 if TYPE_CHECKING:
     from conftest import FakeServices, Proxy

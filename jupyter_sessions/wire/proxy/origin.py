@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from jupyter_server.utils import origin_matches_pat
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -24,13 +22,12 @@ class Caller:
     """What is known about the sender of a request.
 
     `headers` is case-insensitive. `by_token` says that a token in the Authorization header, not a
-    cookie, is what let the request in. `allow_origin` and `allow_origin_pat` are the server's.
+    cookie, is what let the request in; `listed` that the server's configuration lets its origin in.
     """
 
     headers: Mapping[str, str]
     by_token: bool = False
-    allow_origin: str = ""
-    allow_origin_pat: str | None = None
+    listed: bool = False
 
     @property
     def origin(self) -> str:
@@ -41,15 +38,6 @@ class Caller:
     def site(self) -> str:
         """The Sec-Fetch-Site header; empty if there is none."""
         return self.headers.get("Sec-Fetch-Site", "").lower()
-
-    def is_listed(self) -> bool:
-        """Whether the server's configuration lets this other origin in."""
-        if not self.origin:
-            return False
-        if self.allow_origin:
-            return self.allow_origin == "*" or self.allow_origin.lower() == self.origin
-        pattern = self.allow_origin_pat
-        return bool(pattern and origin_matches_pat(pattern, self.origin))
 
     def is_here(self, url: str) -> bool:
         """Whether a URL or origin has the host and port that this request was sent to."""
@@ -67,7 +55,7 @@ class Caller:
 
 def why_not_act(caller: Caller) -> str | None:
     """Why a request that may change something, or a WebSocket, is refused; None lets it pass."""
-    if caller.is_listed():
+    if caller.listed:
         return None
     if caller.site not in ("", "same-origin", "none"):
         return f"A page of another site sent this (Sec-Fetch-Site: {caller.site})."
@@ -94,7 +82,7 @@ def why_not_read(caller: Caller) -> str | None:
 
     Following a link from another site is allowed, as it is for any page.
     """
-    if caller.by_token or caller.is_listed() or caller.site in ("same-origin", "none"):
+    if caller.by_token or caller.listed or caller.site in ("same-origin", "none"):
         return None
     if caller.site:
         follows = caller.headers.get("Sec-Fetch-Mode") == "navigate"

@@ -77,3 +77,9 @@ async def patiently(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
             if loop.time() >= deadline:
                 raise
         await asyncio.sleep(_PAUSE)
+
+
+def sendable(code: int | None) -> int:
+    """A close code that may be sent: 1000 for one that RFC 6455 reserves or does not know."""
+    known = code is not None and (1000 <= code <= 1014 or 3000 <= code <= 4999)
+    return code if code is not None and known and code not in (1004, 1005, 1006) else 1000

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_plus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from tornado.httputil import HTTPHeaders
+    Fields = Sequence[tuple[str, str]]
 
 SECRET_ARGUMENTS = frozenset({"token", "_xsrf"})
 """Query arguments with which Jupyter takes credentials."""
@@ -40,9 +40,14 @@ class Credentials:
         return any(value in text or value in plain for value in self.values)
 
 
-def cookie_pairs(headers: HTTPHeaders) -> Iterator[tuple[str, str]]:
+def values_of(fields: Fields, name: str) -> list[str]:
+    """What all fields of that name hold; it is given in lower case."""
+    return [value for key, value in fields if key.lower() == name]
+
+
+def cookie_pairs(fields: Fields) -> Iterator[tuple[str, str]]:
     """Names and raw values of all cookies a request carries, also of repeated headers."""
-    for line in headers.get_list("Cookie"):
+    for line in values_of(fields, "cookie"):
         for pair in line.split(";"):
             name, _, value = pair.partition("=")
             yield name.strip(), value.strip()
@@ -54,12 +59,12 @@ def arguments(query: str) -> Iterator[tuple[str, str]]:
         yield unquote_plus(raw.partition("=")[0]), raw
 
 
-def find(headers: HTTPHeaders, query: str, login_cookie: str, token: str | None) -> Credentials:
-    """The credentials of a server with this token in a request with these headers and query."""
+def find(fields: Fields, query: str, login_cookie: str, token: str | None) -> Credentials:
+    """The credentials of a server with this token in a request with these header fields and query."""
     names = Credentials(login_cookie)
-    candidates = [token or "", headers.get("X-XSRFToken", "")]
-    candidates += headers.get("Authorization", "").split()[1:]
-    candidates += [value for name, value in cookie_pairs(headers) if names.owns_cookie(name)]
+    candidates = [token or "", *values_of(fields, "x-xsrftoken")]
+    candidates += [word for value in values_of(fields, "authorization") for word in value.split()[1:]]
+    candidates += [value for name, value in cookie_pairs(fields) if names.owns_cookie(name)]
     candidates += [
         unquote_plus(raw.partition("=")[2]) for name, raw in arguments(query) if name in SECRET_ARGUMENTS
     ]

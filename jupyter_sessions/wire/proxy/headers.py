@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import msgspec
 from multidict import CIMultiDict
 
 from . import cookies
-from .credentials import Credentials, cookie_pairs
+from .credentials import Credentials, cookie_pairs, values_of
 from .target import clean_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tornado.httputil import HTTPHeaders, HTTPServerRequest
+    from .credentials import Fields
 
 
 def _fields(names: str) -> frozenset[str]:
@@ -46,22 +47,30 @@ _NOT_DOWN = _fields(
 _NOT_DOWN_PREFIXES = ("proxy-", "access-control-")
 
 
-def upward(request: HTTPServerRequest, credentials: Credentials) -> CIMultiDict[str]:
+class Sender(msgspec.Struct, frozen=True):
+    """Who sent a request: the host it was sent to, the address it came from, and how."""
+
+    host: str
+    address: str
+    scheme: str
+
+
+def upward(fields: Fields, sender: Sender, credentials: Credentials) -> CIMultiDict[str]:
     """The header of a request to a service: no credentials, the sender's Host, our X-Forwarded."""
-    headers = CIMultiDict(_passing_up(request.headers, credentials))
-    cookie = cookies.upward(cookie_pairs(request.headers), credentials)
+    headers = CIMultiDict(_passing_up(fields, credentials))
+    cookie = cookies.upward(cookie_pairs(fields), credentials)
     if cookie:
         headers["Cookie"] = _recoded(cookie)
-    headers["Host"] = request.host
-    headers["X-Forwarded-For"] = request.remote_ip or ""
-    headers["X-Forwarded-Host"] = request.host
-    headers["X-Forwarded-Proto"] = request.protocol
+    headers["Host"] = sender.host
+    headers["X-Forwarded-For"] = sender.address
+    headers["X-Forwarded-Host"] = sender.host
+    headers["X-Forwarded-Proto"] = sender.scheme
     return headers
 
 
-def _passing_up(headers: HTTPHeaders, credentials: Credentials) -> Iterator[tuple[str, str]]:
-    dropped = _HOP_BY_HOP | _NOT_UP | _named(headers.get_list("Connection"))
-    for name, value in headers.get_all():
+def _passing_up(fields: Fields, credentials: Credentials) -> Iterator[tuple[str, str]]:
+    dropped = _HOP_BY_HOP | _NOT_UP | _named(values_of(fields, "connection"))
+    for name, value in fields:
         key = name.lower()
         if key in dropped or key.startswith(_NOT_UP_PREFIXES):
             continue
@@ -99,6 +108,11 @@ def downward(
             yield name, value
 
 
+def located(value: str, root: str) -> str:
+    """A Location as browsers see it, from a service whose own "/" they see at `root`."""
+    return root + value[1:] if value.startswith("/") and not value.startswith("//") else value
+
+
 def _named(lines: Iterable[str]) -> frozenset[str]:
     """The fields that a Connection header declares to be for this hop only."""
     names = (name.strip().lower() for line in lines for name in line.split(","))
@@ -109,5 +123,5 @@ def _recoded(value: str) -> str:
     """Tornado reads bytes as Latin-1, aiohttp writes UTF-8: keep UTF-8 bytes as they were."""
     try:
         return value.encode("latin1").decode("utf-8")
-    except UnicodeDecodeError:
+    except UnicodeError:
         return value

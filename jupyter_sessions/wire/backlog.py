@@ -1,0 +1,53 @@
+"""What waits for a session's kernel, in a file: it outlives the process that keeps it waiting."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+log = logging.getLogger("jupyter_sessions")
+
+Waiting = tuple[str, list[bytes]]
+"""A message's channel and its frames."""
+_decoder = msgspec.json.Decoder(Waiting)
+
+
+class Backlog:
+    """Messages in the order they came, a line of JSON for each. A full disk keeps none, and stops nothing.
+
+    Without a path nothing is kept.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def add(self, channel: str, frames: list[bytes]) -> None:
+        """Keep one more."""
+        if self._path is None:
+            return
+        try:
+            with open(os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as file:
+                file.write(msgspec.json.encode((channel, frames)) + b"\n")
+        except OSError:
+            log.exception("what waits for a kernel cannot be kept")
+
+    def read(self) -> Iterator[Waiting]:
+        """All of them; a line that was cut off is left out."""
+        try:
+            lines = self._path.read_bytes().splitlines() if self._path else []
+        except OSError:
+            return
+        for line in lines:
+            try:
+                yield _decoder.decode(line)
+            except msgspec.MsgspecError:
+                continue
+
+    def clear(self) -> None:
+        """Keep none of them any more."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
