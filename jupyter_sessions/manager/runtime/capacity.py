@@ -42,6 +42,25 @@ def detect(
     return Capacity(_rounded(cpu), min(mem for mem in mems if mem is not None))
 
 
+def free_memory(root: Path = Path("/")) -> int:
+    """Bytes that more processes could have now: the least of machine and control groups with their ancestors."""
+    places = cgroup.own(root)
+    groups = (
+        *(
+            (folder, "memory.limit_in_bytes", "memory.usage_in_bytes")
+            for folder in _ancestors(places, "memory")
+        ),
+        *((folder, "memory.max", "memory.current") for folder in _ancestors(places, UNIFIED)),
+    )
+    free = [int(psutil.virtual_memory().available)]
+    for folder, most, now in groups:
+        limit, used = cgroup.read_int(folder / most), cgroup.read_int(folder / now)
+        if limit and used is not None:
+            cache = cgroup.read_key(folder / "memory.stat", "inactive_file") or 0
+            free.append(limit - used + cache)
+    return min(free)
+
+
 def _rounded(cpu: Decimal) -> Decimal:
     return cpu.quantize(Decimal("0.01"), ROUND_DOWN).normalize() + 0
 

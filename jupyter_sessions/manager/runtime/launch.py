@@ -28,6 +28,7 @@ from jupyter_sessions.manager.runtime.ending import (
     stop,
     wait,
 )
+from jupyter_sessions.manager.runtime.pool import Pool
 from jupyter_sessions.manager.runtime.process import Process, here, identify, readable
 
 __all__ = [
@@ -52,6 +53,10 @@ _START_S = 60.0
 
 class LaunchError(Exception):
     """A process could not be started; the message is a sentence with the file and the reason."""
+
+
+class _GoneError(LaunchError):
+    """Its parent ended, and nothing was started."""
 
 
 class Fence(Protocol):
@@ -80,19 +85,21 @@ async def launch(
     keep_fds: Sequence[int] = (),
     rlimits: Mapping[int, tuple[int, int]] | None = None,
     umask: int | None = None,
+    pool: Pool | None = None,
 ) -> Process:
     """Start a process inside a cage and return once it runs its program.
 
     `env` is its whole environment, `log` the file its output is appended to, `folder` (made if
     missing, one per process, used again for a restart) where its shim reports to. `keep_fds` stay
     open in the shim only. `rlimits` maps `resource.RLIMIT_*` to (soft, hard); `umask` is ours if None.
-    Errors: LaunchError.
+    A kernel may come out of the `pool`. Errors: LaunchError.
     """
     spec: dict[str, Any] = {
         "file": _program(argv[0], env),
         "argv": list(argv),
         "env": dict(env),
         "cwd": str(cwd),
+        "log": str(log),
         "folder": str(folder),
         "record": _record(str(folder)),
         "procs": cage.attach if cage else [],
@@ -101,18 +108,38 @@ async def launch(
         "umask": umask,
         "keep": list(keep_fds),
     }
-    reader, writer = os.pipe()
     try:
-        shim = _spawn(spec | {"ready": writer}, str(log))
+        _prepare(Path(folder), spec["log"])
+        process = await _warm(spec, pool) or await _cold(spec)
     except OSError as error:
-        os.close(reader)
         raise LaunchError(_sentence("start", error.errno, error.filename or str(log))) from error
-    finally:
-        os.close(writer)
-    process = await _started(shim, reader, str(folder))
     if cage:
         cage.adopt(process)
     return process
+
+
+async def _warm(spec: dict[str, Any], pool: Pool | None) -> Process | None:
+    """A spare made into what is wanted; None if there is none, or it was gone by then."""
+    spare = pool.take(spec) if pool else None
+    if spare is None:
+        return None
+    reader = spare.become(spec)
+    try:
+        return await _started(spare.shim, reader, spec["folder"])
+    except _GoneError:
+        return None
+
+
+async def _cold(spec: dict[str, Any]) -> Process:
+    reader, writer = os.pipe()
+    try:
+        shim = _spawn(spec | {"ready": writer})
+    except OSError:
+        os.close(reader)
+        raise
+    finally:
+        os.close(writer)
+    return await _started(shim, reader, spec["folder"])
 
 
 def _program(name: str, env: Mapping[str, str]) -> str:
@@ -133,16 +160,20 @@ def _record(folder: str) -> str:
     return f'{{"shim":{one},"child":{one},"folder":{path}}}'
 
 
-def _spawn(spec: dict[str, Any], log: str) -> subprocess.Popen[bytes]:
-    """Start the shim, which leaves our session and takes no descriptor with it but those named."""
-    folder = Path(spec["folder"])
+def _prepare(folder: Path, log: str) -> None:
+    """Make what is reported to, and take away what an earlier process reported."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in _REPORTS:
         (folder / name).unlink(missing_ok=True)
-    path = folder / "spec.json"
+    os.close(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+
+
+def _spawn(spec: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """Start the shim, which leaves our session and takes no descriptor with it but those named."""
+    path = Path(spec["folder"]) / "spec.json"
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         marshal.dump(spec, file)
-    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
+    with open(spec["log"], "ab") as output:
         shim = subprocess.Popen(
             [sys.executable, "-I", "-S", _SHIM, str(path)],
             stdin=subprocess.DEVNULL,
@@ -162,7 +193,7 @@ async def _started(shim: subprocess.Popen[bytes], reader: int, folder: str) -> P
         await asyncio.wait_for(readable(reader), _START_S)
         process = recover(folder)
         if process is None:
-            raise LaunchError("The parent of the process ended early; its log may say why.")
+            raise _GoneError("The parent of the process ended early; its log may say why.")
         return process
     except BaseException as error:
         _abandon(shim, folder)

@@ -109,6 +109,18 @@ def in_session(leader: int) -> list[int]:
     return [pid for pid in everyone() if (s := stat(pid)) and s.session == leader]
 
 
+def io_bytes(pid: int) -> tuple[int, int] | None:
+    """Bytes a process has read from and written to disks; None when that is not told."""
+    if not LINUX:
+        return None
+    try:
+        lines = _read(f"/proc/{pid}/io").splitlines()
+    except OSError:
+        return None
+    amounts = dict(line.split(": ") for line in lines)
+    return int(amounts["read_bytes"]), int(amounts["write_bytes"])
+
+
 def memory(pid: int) -> int:
     """Bytes in use but for files, which the kernel can drop; what is shared counts in full."""
     if not LINUX:

@@ -33,19 +33,28 @@ def main(path: str) -> int:
     with open(path, "rb") as file:
         spec = marshal.load(file)  # noqa: S302
     os.unlink(path)
+    become_parent(spec["ready"], *spec["keep"])
+    child, error = _start(spec)
+    return tell(spec, child, error) or stay(spec, child)
+
+
+def become_parent(*keep: int) -> None:
+    """Outlive the manager, take in what the child daemonises, and pass on no descriptor."""
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    for fd in (spec["ready"], *spec["keep"]):
+    for fd in keep:
         os.set_inheritable(fd, False)
     _become_subreaper()
-    child, error = _start(spec)
+
+
+def tell(spec: "dict[str, Any]", child: int, error: str) -> int:
+    """Write down what became of the start, 1 for an error, and close `ready`."""
     if error:
         _write(spec["folder"], "error", error)
         return 1
     started = (os.getpid(), _start_time(os.getpid()), child, _start_time(child))
     _write(spec["folder"], "process.json", spec["record"] % started)
     os.close(spec["ready"])
-    _finish(spec["folder"], child)
     return 0
 
 
@@ -78,34 +87,51 @@ def _start(spec: "dict[str, Any]") -> "tuple[int, str]":
 
 def _become(spec: "dict[str, Any]", errors: int) -> "NoReturn":
     """In the child: turn into what the spec says, or say what was in the way and exit."""
-    step, path = "start", ""
     try:
         os.setsid()
-        _default_signals()
-        step = "cgroup"
-        for path in spec["procs"]:
-            _join(path)
-        step, path = "cpus", str(spec["cpus"])
-        if spec["cpus"]:
-            os.sched_setaffinity(0, spec["cpus"])
-        step = "rlimit"
-        for number, limits in spec["rlimits"].items():
-            path = str(number)
-            _rlimit(number, limits)
-        if spec["umask"] is not None:
-            os.umask(spec["umask"])
-        step, path = "cwd", spec["cwd"]
-        os.chdir(path)
-        step, path = "exec", spec["file"]
-        os.execve(path, spec["argv"], spec["env"])  # noqa: S606
-    except Exception as error:
-        text = f"{step}\n{getattr(error, 'errno', None) or 22}\n{path}"
-        os.write(errors, text.encode(errors="surrogateescape"))
+        default_signals()
+        error = fence(spec, os.getpid()) or _run(spec)
+        os.write(errors, error.encode(errors="surrogateescape"))
     finally:
         os._exit(127)
 
 
-def _default_signals() -> None:
+def fence(spec: "dict[str, Any]", pid: int) -> str:
+    """Put a process of one thread under its limits. Gives what failed, as `step, errno, path`, or ""."""
+    step, path = "cgroup", ""
+    try:
+        for path in spec["procs"]:
+            _join(path, pid)
+        step, path = "cpus", str(spec["cpus"])
+        if spec["cpus"]:
+            os.sched_setaffinity(pid, spec["cpus"])
+        step = "rlimit"
+        for number, limits in spec["rlimits"].items():
+            path = str(number)
+            _rlimit(pid, number, limits)
+    except Exception as error:
+        return _failure(step, error, path)
+    return ""
+
+
+def _run(spec: "dict[str, Any]") -> str:
+    step, path = "cwd", spec["cwd"]
+    try:
+        if spec["umask"] is not None:
+            os.umask(spec["umask"])
+        os.chdir(path)
+        step, path = "exec", spec["file"]
+        os.execve(path, spec["argv"], spec["env"])  # noqa: S606
+    except Exception as error:
+        return _failure(step, error, path)
+
+
+def _failure(step: str, error: Exception, path: str) -> str:
+    return f"{step}\n{getattr(error, 'errno', None) or 22}\n{path}"
+
+
+def default_signals() -> None:
+    """Undo what was ignored or blocked, for a child that becomes another program."""
     for number in range(1, signal.NSIG):
         try:
             signal.signal(number, signal.SIG_DFL)
@@ -114,20 +140,24 @@ def _default_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-def _join(procs: str) -> None:
+def _join(procs: str, pid: int) -> None:
     fd = os.open(procs, os.O_WRONLY)
-    os.write(fd, b"%d" % os.getpid())
+    os.write(fd, b"%d" % pid)
     os.close(fd)
 
 
-def _rlimit(number: int, limits: "tuple[int, int]") -> None:
+def _rlimit(pid: int, number: int, limits: "tuple[int, int]") -> None:
     import resource
 
-    resource.setrlimit(number, limits)
+    if pid == os.getpid():
+        resource.setrlimit(number, limits)
+    else:
+        resource.prlimit(pid, number, limits)  # Linux only, as is all that asks for it.
 
 
-def _finish(folder: str, child: int) -> None:
+def stay(spec: "dict[str, Any]", child: int) -> int:
     """Wait for the child, reaping strangers; write its end down; end what it left behind."""
+    folder = spec["folder"]
     pid, status = 0, 0
     while pid != child:
         pid, status = os.waitpid(-1, 0)
@@ -141,10 +171,11 @@ def _finish(folder: str, child: int) -> None:
             os.killpg(child, signal.SIGKILL)
         except OSError:
             pass
-        _bury()
+        bury()
+    return 0
 
 
-def _bury() -> None:
+def bury() -> None:
     """Kill all descendants: the children of one that dies become ours and are next."""
     end = time.monotonic() + _BURY_S
     while time.monotonic() < end:

@@ -61,6 +61,10 @@ class Cage:
         mem, peak = next((pair for part in self._parts if (pair := part.memory())), (0, 0))
         return Usage(cpu, mem, max(mem, peak))
 
+    def pids(self) -> list[int]:
+        """The processes inside now."""
+        return next((pids for part in self._parts if (pids := part.pids()) is not None), [])
+
     def over_memory(self) -> bool:
         """True once anything inside was killed for its memory: look once a second, then `kill`."""
         return any(part.over_memory() for part in self._parts)

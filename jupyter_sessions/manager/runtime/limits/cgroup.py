@@ -189,6 +189,10 @@ class CgroupPart(Part):
         distinct = dict.fromkeys(record.folders.values())
         self.attach = [str(Path(folder) / "cgroup.procs") for folder in distinct]
 
+    def pids(self) -> list[int]:
+        """From the first of its groups: all hold the same."""
+        return pids(next(iter(self.folders.values()))) if self.folders else []
+
     def exists(self) -> bool:
         """True while all its groups are there."""
         return all(folder.is_dir() for folder in self.folders.values())

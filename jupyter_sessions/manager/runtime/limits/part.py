@@ -59,6 +59,10 @@ class Part(ABC):
         """Bytes in use now and at most."""
         return None
 
+    def pids(self) -> list[int] | None:
+        """The processes inside."""
+        return None
+
     def over_memory(self) -> bool:
         """True when something inside was killed for its memory."""
         return False

@@ -58,6 +58,10 @@ class TreePart(Part):
         used = self.measure()
         return used, self._peak
 
+    def pids(self) -> list[int]:
+        """All below those adopted."""
+        return self._pids()
+
     def measure(self) -> int:
         """Memory in use. Shared pages are told apart only over the limit: it is slow."""
         pids = self._pids()
