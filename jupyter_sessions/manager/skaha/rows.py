@@ -1,0 +1,118 @@
+"""A session as Skaha's servers say it: all numbers are text, memory is in units of 10⁹ bytes.
+
+Source: servers up to 1.4.0; absent values are left out, but `name`, `image` and `connectURL` never.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from aiohttp import web
+
+from jupyter_sessions.amounts import GPU_SLOT, format_number
+from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.manager.api.session import SESSIONS
+from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.skaha import lifetime
+from jupyter_sessions.manager.skaha.doors import DOORS
+from jupyter_sessions.manager.skaha.images import Offers
+from jupyter_sessions.manager.skaha_id import skaha_id
+from jupyter_sessions.manager.timekeeper import ended_by
+
+TYPES = {"batch": "headless", "interactive": "notebook"}
+_SAME = {"succeeded": "completed", "error": "failed"}
+_GB = Decimal(1000**3)
+
+Row = dict[str, Any]
+
+
+class Rows:
+    """Says sessions to whoever sent a request, and how these reach them. Errors: InvalidRequest."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._sessions = request.app[SESSIONS]
+        self._doors = request.app[DOORS]
+        self._origin = origin(request)
+        self._offers = Offers.here()
+
+    def full(self, record: Record) -> Row:
+        """All that its owner may know."""
+        row = {
+            "id": skaha_id(record.id),
+            **self.brief(record),
+            "runAsUID": str(os.getuid()),
+            "runAsGID": str(os.getgid()),
+            "supplementalGroups": sorted(os.getgroups()),
+            "image": self._offers.id_of(record),
+            "name": record.skaha_name or record.name.lower(),
+            "expiryTime": _time(lifetime.expiry(self._sessions, record)),
+            "connectURL": self._url(record),
+            "requestedRAM": _gigabytes(record.slots["mem"]),
+            "requestedCPUCores": format_number(record.slots["cpu"]),
+            "requestedGPUCores": format_number(record.slots.get(GPU_SLOT, Decimal(0))),
+            "isFixedResources": True,
+            **self._usage(record),
+        }
+        return {key: value for key, value in row.items() if value is not None}
+
+    def brief(self, record: Record) -> Row:
+        """What others may know."""
+        row = {
+            "userid": record.user_email.partition("@")[0] or record.access_key,
+            "type": TYPES.get(record.type, record.type),
+            "status": self.status(record),
+            "startTime": _time(lifetime.admitted(record)),
+        }
+        return {key: value for key, value in row.items() if value is not None}
+
+    def status(self, record: Record) -> str:
+        """Skaha's word for a status; a notebook session runs once its page can be opened."""
+        if record.status == "TERMINATED":
+            done = record.result == "SUCCESS" if record.batch else record.exit_code == 0
+            return "Completed" if done and not ended_by(record) else "Failed"
+        if record.status in ("ERROR", "TERMINATING"):
+            return "Failed" if record.status == "ERROR" else "Terminating"
+        return "Running" if record.usable and self._doors.is_open(record) else "Pending"
+
+    def _url(self, record: Record) -> str:
+        return self._origin + self._doors.target(record) if self._doors.has(record) else ""
+
+    def _usage(self, record: Record) -> Row:
+        """What it uses now, if it has processes."""
+        if (stat := self._sessions.live_stat(record)) is None:
+            return {}
+        percent, mem = (Decimal(stat[name]["current"]) for name in ("cpu_util", "mem"))
+        return {
+            "ramInUse": f"{mem / _GB:.2f}",
+            "cpuCoresInUse": f"{percent / 100:.3f}",
+            "coresInUse": f"{10 * percent:.0f}m",  # Of seed 004: thousandths of a core.
+        }
+
+
+def origin(request: web.Request) -> str:
+    """How the sender of a request reaches this manager. Errors: InvalidRequest."""
+    try:
+        return str(request.url.origin())
+    except ValueError:
+        raise InvalidRequest("The Host of the request cannot be read.") from None
+
+
+def matches(row: Row, type: str, status: str) -> bool:
+    """Whether a row is asked for: by type and status in any case, the statuses' old names included.
+
+    Source: skaha 1.7.0 can ask for Succeeded and Error alone, canfar 1.5.2 for both spellings.
+    """
+    said = row["status"].lower()
+    return type.lower() in ("", row["type"]) and _SAME.get(status.lower(), status.lower()) in ("", said)
+
+
+def _time(moment: datetime | None) -> str | None:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if moment else None
+
+
+def _gigabytes(amount: Decimal) -> str:
+    number = amount / _GB
+    return f"{number:.2f}" if number >= 1 else f"{number:.3f}"

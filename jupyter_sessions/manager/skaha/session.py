@@ -1,0 +1,135 @@
+"""``/skaha/v1/session``: make, list, look, renew, delete. Source: servers up to 1.4.0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiohttp import web
+
+from jupyter_sessions.errors import InvalidRequest, NotFound, NotRunning
+from jupyter_sessions.manager.api.auth import WHO
+from jupyter_sessions.manager.api.session import SESSIONS
+from jupyter_sessions.manager.logs import Logs
+from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.skaha import answers, happenings, machine, params
+from jupyter_sessions.manager.skaha.create import create
+from jupyter_sessions.manager.skaha.doors import DOORS
+from jupyter_sessions.manager.skaha.finding import by_id, listed
+from jupyter_sessions.manager.skaha.images import SERVICE
+from jupyter_sessions.manager.skaha.rows import Rows, matches
+from jupyter_sessions.manager.skaha_id import skaha_id
+
+_NOT_FOUND = "session ID not found"
+
+
+class Sessions(web.View):
+    """All sessions of a key."""
+
+    async def post(self) -> web.Response:
+        """Make one; answers its id."""
+        record = await create(self.request)
+        doors = self.request.app[DOORS]
+        if doors.has(record):
+            doors.see_to(record)
+        return answers.text(f"{skaha_id(record.id)}\n")
+
+    async def get(self) -> web.Response:
+        """List them, or with `view=all` what one may know of everybody's; or the numbers of the machine."""
+        asked, sessions, who = params.of_query(self.request), self.request.app[SESSIONS], self.request[WHO]
+        view = asked.get("view")
+        if view == "stats":
+            return answers.json(machine.stats(sessions))
+        rows, records = Rows(self.request), listed(sessions, who)
+        if view == "all":
+            found = [rows.brief(record) for record in records]
+        else:
+            found = [rows.full(record) for record in records if record.access_key == who.access_key]
+        type_ = asked.get("type")
+        if view.lower() == "interactive":
+            found, type_ = [row for row in found if row["type"] != "headless"], ""
+        return answers.json([row for row in found if matches(row, type_, asked.get("status"))])
+
+    async def delete(self) -> web.Response:
+        """Nobody wants that."""
+        raise InvalidRequest("Cannot kill all sessions.")
+
+
+class Session(web.View):
+    """One session."""
+
+    async def get(self) -> web.Response:
+        """The session, or with `view` its logs or events."""
+        record = self._find()
+        view = params.of_query(self.request).get("view").lower()
+        if view == "logs":
+            return answers.text(self._logs(record) if record else "")
+        if record is None:
+            raise NotFound(f"{_NOT_FOUND}.")
+        if view == "events":
+            opening = record.usable and not self.request.app[DOORS].is_open(record)
+            return answers.text(happenings.table(happenings.of(record, opening=opening)))
+        return answers.json(Rows(self.request).full(record))
+
+    async def post(self) -> web.Response:
+        """`action=renew`: its lifetime begins anew."""
+        action = (await params.of(self.request)).get("action")
+        if action.lower() != "renew":
+            said = f"unrecognized action: {action}." if action else "Cannot modify an existing session."
+            raise InvalidRequest(said, field="action")
+        record = self._find()
+        if record is None or not record.live or record.status in ("ERROR", "TERMINATING"):
+            user, wanted = self.request[WHO].email.partition("@")[0], self.request.match_info["id"]
+            raise InvalidRequest(f"No active job for user {user} with session ID {wanted}.")
+        if record.usable:  # The time of one that waits has not begun.
+            self.request.app[SESSIONS].renew(record)
+        return answers.text()
+
+    async def delete(self) -> web.Response:
+        """End it; of one that has ended, nothing is shown any more. It is no error if there is none."""
+        record, sessions = self._find(), self.request.app[SESSIONS]
+        if record is None:
+            return answers.text()
+        if record.live:
+            await sessions.terminate(record)
+        else:
+            record.hidden = True
+            sessions.store.save(record)
+        return answers.text()
+
+    def _find(self) -> Record | None:
+        return by_id(self.request, self.request.match_info["id"], self.request[WHO])
+
+    def _logs(self, record: Record) -> str:
+        """What it printed, and while it lives its notebook server, too."""
+        try:
+            server = self.request.app[SESSIONS].guardian(record).service_log(SERVICE)
+        except NotRunning:
+            server = ""
+        return Logs(Path(record.folder)).text() + server
+
+
+class Apps(web.View):
+    """Programs of desktop sessions, which are not here."""
+
+    async def get(self) -> web.Response:
+        """There are none."""
+        if "app" in self.request.match_info:
+            raise NotFound(f"{_NOT_FOUND}.")
+        return answers.json([])
+
+    async def post(self) -> web.Response:
+        """There is no desktop to start one in."""
+        if "app" in self.request.match_info:
+            raise InvalidRequest("Cannot modify an existing session.")
+        raise NotFound("There is no desktop session with this ID.")
+
+    async def delete(self) -> web.Response:
+        """As with sessions, it is no error if there is none."""
+        if "app" not in self.request.match_info:
+            raise InvalidRequest("Cannot kill all sessions.")
+        return answers.text()
+
+
+async def too_long(request: web.Request) -> web.Response:
+    """A path that names nothing."""
+    raise InvalidRequest(f"Invalid request: {request.path}.")
