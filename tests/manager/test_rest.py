@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -15,8 +16,7 @@ import pytest_asyncio
 
 from jupyter_sessions.service import Service
 from jupyter_sessions.wire import sse
-from tests.manager.test_starting import configure
-from tests.manager.world import V8, Rest, ended, reach, until
+from tests.manager.world import V8, Rest, configure, ended, reach, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -77,6 +77,8 @@ async def test_as_seed_000_says(rest: Rest, service: Service) -> None:
     assert info["age"] >= 0
     assert info["containerId"].isdigit()
     assert info["terminationTime"] is None
+    assert info["statusData"] == {"session": {"status": "RUNNING"}, "kernels": {"main1": "RUNNING"}}
+    assert int(info["lastStat"]["mem"]["current"]) > 0, "as of now while it runs"
     assert (await rest.send("GET", f"/session/{body['sessId']}")).json()["status"] == "RUNNING"
 
     run = {"mode": "query", "code": "import os; print(os.environ['MYCONFIG'])", "runId": None}
@@ -113,10 +115,47 @@ async def test_the_version_decides_codes_and_bodies(rest: Rest, service: Service
             deleted = await client.send("DELETE", f"/session/{name}?forced=true")
             assert deleted.status_code == destroy
             assert bool(deleted.content) == (destroy == 200)
+            if deleted.content:
+                assert deleted.json()["stats"]["status"] in ("cancelled", "terminated")
             await ended(service, await service.get("local", made.json()["sessionId"]))
         assert (await rest.send("GET", "/session/new-one")).status_code == 200
         problem(await new.send("GET", "/session/new-one"), 404, "object-not-found")
     assert [row.name for row in (await service.list(status="all")).sessions] == ["new-one", "old-one"]
+
+
+async def test_this_machine_s_architecture_by_all_its_names(rest: Rest) -> None:
+    intel, arm = ("x86_64", "amd64"), ("aarch64", "arm64")
+    mine, other = (intel, arm) if platform.machine() in intel else (arm, intel)
+    for name in mine:
+        made = await rest.send("POST", "/session", spec(f"on-{name}", architecture=name))
+        assert made.status_code == 201, made.text
+    for name in other:
+        refused = await rest.send("POST", "/session", spec("elsewhere", architecture=name))
+        problem(refused, 400, "invalid-api-params")
+
+
+async def test_code_that_asks_for_input(rest: Rest) -> None:
+    await rest.send("POST", "/session", spec("asks", enqueueOnly=False))
+    asked = {"mode": "query", "code": "print('hello', input('name? '))"}
+    said, status = "", ""
+    while status != "finished":
+        result = (await rest.send("POST", "/session/asks", asked)).json()["result"]
+        said += "".join(text for _, text in result.get("console") or [])
+        status = result["status"]
+        mode = "input" if status == "waiting-input" else "continue"
+        asked = {"mode": mode, "code": "Alice", "runId": result["runId"]}
+    assert said == "name? hello Alice\n"
+
+
+async def test_names_that_mean_something_else_in_addresses(rest: Rest) -> None:
+    await rest.send("POST", "/session", spec("create-1"))
+    for name in ("create", "from-template"):
+        for target, body in (
+            ("/session", spec(name)),
+            ("/session/create-1/rename", {"session_name": name}),
+        ):
+            refused = problem(await rest.send("POST", target, body), 400, "invalid-api-params")
+            assert f"'{name}' cannot be a session's name" in refused["msg"]
 
 
 async def test_reuse(rest: Rest) -> None:
@@ -167,11 +206,14 @@ async def test_events(rest: Rest, service: Service) -> None:
     async with Listener(rest, "/events/session?sessionName=*") as everything:
         assert await everything.line() == ": keep-alive"
         made = (await rest.send("POST", "/session", spec("evented", enqueueOnly=False))).json()
-        async with Listener(rest, f"/events/session?sessionId={made['sessId']}") as one:
-            assert await one.line() == ": keep-alive"
+        of_one = f"/events/session?sessionId={made['sessId']}"
+        async with Listener(rest, of_one) as one, Listener(rest, f"{of_one}&scope=session") as narrow:
+            assert await one.line() == await narrow.line() == ": keep-alive"
             await rest.send("DELETE", "/session/evented")
+            assert await narrow.names() == ["session_terminating", "session_terminated", "server_close"]
             assert await one.names() == [
                 "session_terminating",
+                "kernel_terminating",
                 "kernel_terminated",
                 "session_terminated",
                 "server_close",
@@ -180,10 +222,12 @@ async def test_events(rest: Rest, service: Service) -> None:
         assert names == [
             "session_enqueued",
             "session_scheduled",
+            "kernel_preparing",
             "kernel_creating",
             "kernel_started",
             "session_started",
             "session_terminating",
+            "kernel_terminating",
             "kernel_terminated",
             "session_terminated",
         ]
@@ -193,6 +237,7 @@ async def test_events(rest: Rest, service: Service) -> None:
     async with Listener(rest, f"/events/session?sessionId={made['sessId']}") as late:
         assert await late.names() == ["server_close"], "of one that has ended there is nothing to wait for"
     problem(await rest.send("GET", "/events/session?sessionName=nobody"), 404, "object-not-found")
+    problem(await rest.send("GET", "/events/session?scope=agent"), 400, "invalid-api-params")
 
 
 class Listener:
@@ -278,3 +323,22 @@ async def test_restart_of_one_that_cannot_start_again(rest: Rest, service: Servi
     await rest.send("PATCH", "/session/was-there")
     row = await reach(service, await service.get("local", made.json()["sessId"]), "ERROR")
     assert row.status_info == f"failed-to-start: {interpreter} cannot be started: No such file or directory."
+
+
+async def test_a_change_is_told_when_it_comes(rest: Rest, service: Service) -> None:
+    answer = (await rest.send("POST", "/session", spec("changing"))).json()
+    row = await reach(service, await service.get("local", answer["sessionId"]), "RUNNING")
+    assert row.status_changed is not None
+    seen = httpx.QueryParams(seen=row.status_changed.isoformat(), name=row.name, within=20)
+    target = f"/session/{row.id}/change?"
+    began = time.monotonic()
+    assert (await rest.send("GET", f"{target}{seen.set('name', 'other')}")).status_code == 204
+    assert (await rest.send("GET", f"{target}{seen.set('within', 0.2)}")).status_code == 204
+    held = asyncio.create_task(rest.send("GET", f"{target}{seen}"))
+    await asyncio.sleep(0.3)
+    assert not held.done()
+    await service.destroy("local", row.id, forced=True)
+    assert (await held).status_code == 204
+    assert time.monotonic() - began < 15
+    problem(await rest.send("GET", f"{target}within=soon"), 400, "invalid-api-params")
+    assert (await rest.send("GET", "/session/nobody/change")).status_code == 404

@@ -1,4 +1,4 @@
-"""Who asks: every request is signed (see `wire.signing`), but for `GET /`."""
+"""Who asks: every request is signed (see `wire.signing`), but for `GET /` and on the Skaha face."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from email.utils import parsedate_to_datetime
 
 from aiohttp import web
 
-from jupyter_sessions.errors import Unauthorized
+from jupyter_sessions.errors import Forbidden, InvalidRequest, Unauthorized
+from jupyter_sessions.manager.api import bearer
 from jupyter_sessions.manager.api.problems import BadAuthParams, Handler
+from jupyter_sessions.manager.keys import SUPERADMIN, Key
 from jupyter_sessions.manager.store import Store
 from jupyter_sessions.wire.signing import (
     DATE_HEADERS,
@@ -20,35 +22,58 @@ from jupyter_sessions.wire.signing import (
     parse_authorization,
 )
 
-ACCESS_KEY = web.RequestKey("access_key", str)
+WHO = web.RequestKey("who", Key)
 STORE = web.AppKey("store", Store)
+OPEN = web.AppKey("open", frozenset[Handler])
+BEARER = web.AppKey("bearer", frozenset[Handler])
 SKEW = timedelta(minutes=15)
 _DEFAULT_VERSIONS = ("v5.20191215", "")
-_OPEN = frozenset({"/"})
 
 
 @web.middleware
 async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuses what is not signed by a key of this manager."""
-    if request.path not in _OPEN:
+    """Refuses what is not signed by a key of this manager, or where that is asked for bears no key's token."""
+    handler_, app = request.match_info.handler, request.app
+    if handler_ not in app[OPEN]:
+        verify = bearer.verify if handler_ in app[BEARER] else _verify
         try:
-            request[ACCESS_KEY] = _verify(request, request.app[STORE])
+            request[WHO] = verify(request, app[STORE])
         except UnicodeError:
             raise BadAuthParams("The request's headers hold bytes that are no text.") from None
     return await handler(request)
 
 
-def _verify(request: web.Request, store: Store) -> str:
+def acting(request: web.Request, owner: object = None) -> Key:
+    """In whose name a request asks: the key's own, or that of `owner_access_key`, in the query if not given.
+
+    Errors: Forbidden, InvalidRequest.
+    """
+    wanted = owner or request.query.get("owner_access_key")
+    if wanted is not None and not isinstance(wanted, str):
+        raise InvalidRequest("owner_access_key: this must be text.", field="owner_access_key")
+    return request.app[STORE].keys.acting_for(request[WHO], wanted)
+
+
+def superadmin(request: web.Request) -> Key:
+    """The key that asks. Errors: Forbidden unless it is a superadmin's."""
+    who = request[WHO]
+    if who.role != SUPERADMIN:
+        raise Forbidden("Only superadmins may do that.", hint="Use another key.")
+    return who
+
+
+def _verify(request: web.Request, store: Store) -> Key:
     header = request.headers.get("Authorization")
     if not header:
         raise Unauthorized("Unauthorized access", hint="Sign the request.")
+    header.encode()  # Raises UnicodeError for bytes that are no text.
     try:
         claim = parse_authorization(header)
     except ValueError as error:
         raise BadAuthParams(str(error)) from None
     date_text, day = _date(request)
-    secret = store.secret_of(claim.access_key)
-    if secret is None:
+    key = store.keys.get(claim.access_key)
+    if key is None:
         raise Unauthorized("Access key not found")
     version_header, version = first_header(request.headers, VERSION_HEADERS)
     for candidate in (version,) if version else _DEFAULT_VERSIONS:
@@ -62,9 +87,9 @@ def _verify(request: web.Request, store: Store) -> str:
             version=candidate,
             version_header=version_header,
         )
-        expected = signable.signature(secret, claim.algorithm)
+        expected = signable.signature(key.secret_key, claim.algorithm)
         if hmac.compare_digest(expected.encode(), claim.signature.encode()):
-            return claim.access_key
+            return key
     raise Unauthorized("Signature mismatch")
 
 

@@ -3,37 +3,80 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
+import msgspec
 from aiohttp import web
 
+from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.manager.api.auth import STORE, WHO, acting
 from jupyter_sessions.manager.api.session import SESSIONS
-from jupyter_sessions.manager.events import Queue
+from jupyter_sessions.manager.events import Queue, SessionEvent
+from jupyter_sessions.manager.keys import Key
+from jupyter_sessions.manager.record import Record
 from jupyter_sessions.wire import sse
 
 KEEP_ALIVE_SECONDS = 8.0
+HOLD_SECONDS = 30.0
+_SCOPES = frozenset({"session", "kernel"})
 
 
 async def session_events(request: web.Request) -> web.StreamResponse:
     """Stream the events of one session, or with ``*`` of all; ends with the manager or the session."""
-    sessions = request.app[SESSIONS]
+    sessions, who = request.app[SESSIONS], acting(request, request.query.get("ownerAccessKey"))
     ref = (
         request.query.get("sessionId") or request.query.get("sessionName") or request.query.get("name") or "*"
     )
-    record = None if ref == "*" else sessions.find_any(ref)
+    record = None if ref == "*" else sessions.find_any(ref, who)
+    wanted = _wanted(request, who, record)
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
     with suppress(ConnectionError), sessions.bus.listen() as queue:
         await response.prepare(request)
         await response.write(sse.KEEP_ALIVE)
         if record is None or record.live:
-            await _send(response, queue, record.id if record else None)
+            await _send(response, queue, wanted)
         await response.write(sse.frame(sse.CLOSE, {}))
     return response
 
 
-async def _send(response: web.StreamResponse, queue: Queue, wanted: str | None) -> None:
+class _Wanted(msgspec.Struct, frozen=True):
+    """Which events a listener gets: what it may see, of one session, a group or a scope if it says so.
+
+    `valid` tells whether the key that asked still is one.
+    """
+
+    who: Key
+    session_id: str | None
+    group: str | None
+    scopes: frozenset[str]
+    valid: Callable[[], bool]
+
+    def has(self, event: SessionEvent) -> bool:
+        """Whether this is one of them."""
+        one = self.session_id in (None, event.session_id) and self.group in (None, event.group)
+        return one and event.name.partition("_")[0] in self.scopes and self.who.sees(event)
+
+
+def _wanted(request: web.Request, who: Key, record: Record | None) -> _Wanted:
+    group = request.query.get("group") or request.query.get("groupName") or "*"
+    scopes = frozenset(request.query.get("scope", "*").split(","))
+    if not scopes <= _SCOPES | {"*"}:
+        hint = "Use session, kernel, both with a comma, or *."
+        raise InvalidRequest(f"scope: '{min(scopes - _SCOPES)}' is none.", hint=hint, field="scope")
+    keys, key = request.app[STORE].keys, request[WHO].access_key
+    return _Wanted(
+        who,
+        record.id if record else None,
+        None if group == "*" else group,
+        _SCOPES if "*" in scopes else scopes,
+        lambda: keys.get(key) is not None,
+    )
+
+
+async def _send(response: web.StreamResponse, queue: Queue, wanted: _Wanted) -> None:
     """Write events until the queue, or the one session wanted, has ended."""
-    while True:
+    while wanted.valid():
         try:
             event = await asyncio.wait_for(queue.get(), KEEP_ALIVE_SECONDS)
         except TimeoutError:
@@ -41,7 +84,31 @@ async def _send(response: web.StreamResponse, queue: Queue, wanted: str | None) 
             continue
         if event is None:
             return
-        if wanted in (None, event.session_id):
+        if wanted.valid() and wanted.has(event):
             await response.write(sse.frame(event.name, event.data()))
-            if wanted and event.name in ("session_terminated", "session_cancelled"):
-                return
+        last = event.name in ("session_terminated", "session_cancelled")
+        if last and wanted.session_id == event.session_id:
+            return
+
+
+async def change(request: web.Request) -> web.Response:
+    """GET /session/{ref}/change?seen=…&name=…&within=…: answers once a session looks otherwise (ours).
+
+    `seen` is the `status_changed` of what was seen last, `within` the most seconds to wait.
+    """
+    sessions = request.app[SESSIONS]
+    record = sessions.find_any(request.match_info["ref"], acting(request))
+    last = request.query.get("seen"), request.query.get("name")
+    with suppress(TimeoutError), sessions.bus.listen() as queue:
+        async with asyncio.timeout(_within(request)):
+            while record.live and (record.changed.isoformat(), record.name) == last:
+                if await queue.get() is None:
+                    break
+    return web.Response(status=204)
+
+
+def _within(request: web.Request) -> float:
+    try:
+        return max(0.0, min(float(request.query.get("within", "0")), HOLD_SECONDS))
+    except ValueError:
+        raise InvalidRequest("within: this is no number of seconds.", field="within") from None

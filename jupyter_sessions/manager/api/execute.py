@@ -1,7 +1,6 @@
 """Run code in a session, poll style: `POST /session/{ref}` again and again until it has finished.
 
-Source: managers 23.09 to 26.8. Asked with ``options: {"messages": true}``, which is ours, the
-console holds the kernel's messages as ``["jupyter", {"msg_type", "content"}]`` and nothing is lost.
+Source: managers 23.09 to 26.8.
 """
 
 from __future__ import annotations
@@ -14,14 +13,16 @@ import msgspec
 from aiohttp import web
 
 from jupyter_sessions.errors import InvalidRequest
-from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, find, read_object
-from jupyter_sessions.manager.kernel import KernelLink, Message, Run
-from jupyter_sessions.wire.identity import Identity
+from jupyter_sessions.manager.api.console import ends_step, report
+from jupyter_sessions.manager.api.runs import begin, count, running
+from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, find
+from jupyter_sessions.manager.guardian import Guardian
+from jupyter_sessions.manager.iopub import Message
+from jupyter_sessions.manager.kernel import KernelLink, Run
 
 HOLD_SECONDS = 2.0
-KERNEL = "kernel"
 GATHER_SECONDS = 0.005
-_INTERRUPTED = 130
+COMPLETE_SECONDS = 10.0
 
 
 class ExecuteRequest(msgspec.Struct, kw_only=True):
@@ -33,34 +34,37 @@ class ExecuteRequest(msgspec.Struct, kw_only=True):
     options: dict[str, Any] | None = None
 
 
+class CompleteRequest(msgspec.Struct, kw_only=True):
+    """The body of a request for completions: the cursor stands before `options.post`, or at row and column."""
+
+    code: str = ""
+    options: dict[str, Any] | None = None
+
+
 async def execute(request: web.Request) -> web.Response:
     """POST /session/{ref}: start code, or ask how it goes on."""
     asked = msgspec.convert(await body_of(request), ExecuteRequest)
-    record = find(request)
-    link = request.app[SESSIONS].guardian(record).running_link()
-    record.num_queries += 1
-    options = asked.options or {}
-    run = _run(link, asked, options)
-    if asked.mode == "input" and options.get("messages"):
-        return answer(
-            {"result": {"runId": run.id, "status": "continued", "console": []}}
-        )  # Another call reads.
+    guardian = running(request)
+    link, options = guardian.running_link(), asked.options or {}
+    if asked.mode == "complete":
+        count(request, guardian.record)
+        found = await _complete(link, asked.code, options)
+        return answer({"result": {"runId": asked.runId, **found}})
+    run = _run(guardian, asked, options)
+    count(request, guardian.record)
     messages = await _gather(run)
-    if run.finished and run.messages.empty():
+    result = report(run, messages, whole=bool(options.get("messages")))
+    if result["status"] == "finished":
         link.forget(run)
-    console = [_item(message) for message in messages] if options.get("messages") else _console(messages)
-    return answer({"result": {"runId": run.id, **_state(run), "files": [], "console": console}})
+    return answer({"result": {"runId": run.id, **result}})
 
 
-def _run(link: KernelLink, asked: ExecuteRequest, options: dict[str, Any]) -> Run:
-    if asked.mode == "query":
-        return link.execute(asked.code, stdin=bool(options.get("stdin", True)))
+def _run(guardian: Guardian, asked: ExecuteRequest, options: dict[str, Any]) -> Run:
     if asked.mode not in ("continue", "input"):
-        raise InvalidRequest(
-            f"mode: '{asked.mode}' cannot be run here.", hint="Use query, continue or input.", field="mode"
-        )
+        return begin(guardian, asked.mode, asked.code, options)
     if not asked.runId:
         raise InvalidRequest("runId: it is needed to go on with a run.", field="runId")
+    link = guardian.running_link()
     run = link.run(asked.runId)
     if asked.mode == "input":
         link.input(run, asked.code)
@@ -76,88 +80,41 @@ async def _gather(run: Run) -> list[Message]:
                 if not found:
                     hold.reschedule(asyncio.get_running_loop().time() + GATHER_SECONDS)
                 found.append(message)
+                if ends_step(message):
+                    break
     return found
 
 
-def _state(run: Run) -> dict[str, Any]:
-    if run.finished and run.messages.empty() and run.reply is not None:
-        failed = run.reply["status"] != "ok"
-        ended = run.reply.get("ename") == "SessionEnded"
-        code = _INTERRUPTED if ended else int(failed)
-        return {"status": "finished", "exitCode": code, "options": None, "reply": run.reply}
-    if run.waiting_input:
-        return {"status": "waiting-input", "exitCode": None, "options": {"is_password": run.password}}
-    return {"status": "continued", "exitCode": None, "options": None}
+async def complete(request: web.Request) -> web.Response:
+    """POST /session/{ref}/complete: how code could go on."""
+    asked = msgspec.convert(await body_of(request), CompleteRequest)
+    guardian = running(request)
+    count(request, guardian.record)
+    return answer({"result": await _complete(guardian.running_link(), asked.code, asked.options or {})})
 
 
-def _item(message: Message) -> list[Any]:
-    return ["jupyter", {"msg_type": message["header"]["msg_type"], "content": message["content"]}]
+async def _complete(link: KernelLink, code: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The kernel's matches; none if it is too busy to say soon."""
+    run = link.complete(code, _cursor(code, options))
+    with suppress(TimeoutError):
+        await asyncio.wait_for(run.replied.wait(), COMPLETE_SECONDS)
+    link.forget(run)
+    matches = (run.reply or {}).get("matches") or []
+    return {"status": "finished", "exitCode": None, "options": None, "files": [], "completions": matches}
 
 
-def _console(messages: list[Message]) -> list[list[Any]]:
-    """Messages in Backend.AI's own terms, neighbouring text of one stream joined."""
-    items: list[list[Any]] = []
-    for message in messages:
-        for item in _plain(message["header"]["msg_type"], message["content"]):
-            if items and item[0] in ("stdout", "stderr") and items[-1][0] == item[0]:
-                items[-1][1] += item[1]
-            else:
-                items.append(item)
-    return items
-
-
-def _plain(kind: str, content: dict[str, Any]) -> list[list[Any]]:
-    if kind == "stream":
-        return [[content["name"], content["text"]]]
-    if kind == "error":
-        return [["stderr", "\n".join(content["traceback"]) + "\n"]]
-    if kind == "input_request":
-        return [["stdout", content["prompt"]]] if content["prompt"] else []
-    data = (
-        content.get("data", {}) if kind in ("display_data", "execute_result", "update_display_data") else {}
-    )
-    for mime, value in data.items():
-        if mime.startswith("image/"):
-            return [["media", [mime, value]]]
-    if "text/html" in data:
-        return [["html", data["text/html"]]]
-    return [["stdout", f"{data['text/plain']}\n"]] if "text/plain" in data else []
+def _cursor(code: str, options: dict[str, Any]) -> int:
+    """Where the cursor stands: rows and columns are counted from 0 (`options` of managers 23.09 to 26.8)."""
+    post, row, column = (options.get(name) for name in ("post", "row", "col"))
+    if isinstance(post, str) and post and code.endswith(post):
+        return len(code) - len(post)
+    lines = code.split("\n")
+    if isinstance(row, int) and isinstance(column, int) and 0 <= row < len(lines):
+        return sum(len(line) + 1 for line in lines[:row]) + max(0, min(column, len(lines[row])))
+    return len(code)
 
 
 async def interrupt(request: web.Request) -> web.Response:
     """POST /session/{ref}/interrupt"""
-    request.app[SESSIONS].guardian(find(request)).interrupt()
+    request.app[SESSIONS].interrupt(find(request))
     return web.Response(status=204)
-
-
-async def start_service(request: web.Request) -> web.Response:
-    """POST /session/{ref}/start-service: where a service listens; ours listen on unix sockets.
-
-    `arguments` is JSON text; its "base_url" is the path under which the service's pages appear. The app
-    "kernel" is ours: where notebooks connect (`front.front_of`), with the key as token; its "owner" is
-    the process that has the session from now on.
-    """
-    body = await body_of(request)
-    name = str(body.get("app") or body.get("service") or "")
-    arguments = read_object(str(body.get("arguments") or ""), "arguments")
-    sessions, record = request.app[SESSIONS], find(request)
-    guardian = sessions.guardian(record)
-    if name == KERNEL:
-        stem, key = guardian.front()
-        sessions.claim(record, _owner(arguments))
-        return answer({"token": key, "wsproxy_addr": f"ipc://{stem}"})
-    socket = await guardian.start_service(name, str(arguments.get("base_url") or "/"))
-    return answer({"token": "", "wsproxy_addr": f"unix://{socket}"})
-
-
-def _owner(arguments: dict[str, Any]) -> Identity | None:
-    try:
-        return msgspec.convert(arguments.get("owner"), Identity | None)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(f"owner: this is no process: {error}.", field="owner") from None
-
-
-async def service_log(request: web.Request) -> web.Response:
-    """GET /session/{ref}/service-log?app=…: the end of what a service printed (ours)."""
-    guardian = request.app[SESSIONS].guardian(find(request))
-    return answer({"result": {"logs": guardian.service_log(request.query.get("app", ""))}})

@@ -1,221 +1,177 @@
-"""`POST /admin/gql`: the list of sessions and more. Source: seed 002, managers 23.09 to 26.8."""
+"""`POST /admin/gql` and `/admin/graphql`: queries about sessions and more. Source: seed 002, managers 23.09 to 26.8."""
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable
-from functools import cache
+import logging
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-import msgspec
 from aiohttp import web
-from graphql import GraphQLError, GraphQLResolveInfo, GraphQLSchema, build_schema, graphql_sync
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    GraphQLResolveInfo,
+    GraphQLScalarType,
+    GraphQLSchema,
+    NonNullTypeNode,
+    OperationDefinitionNode,
+    OperationType,
+    VariableDefinitionNode,
+    build_schema,
+    execute_sync,
+    get_named_type,
+    is_non_null_type,
+    parse,
+    specified_rules,
+    validate,
+)
+from graphql.validation import VariablesInAllowedPositionRule
 
-from jupyter_sessions.errors import InvalidRequest
-from jupyter_sessions.manager.api.auth import ACCESS_KEY
-from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, container_id, service_ports
+from jupyter_sessions.errors import InvalidRequest, SessionError
+from jupyter_sessions.manager.api.auth import WHO
+from jupyter_sessions.manager.api.context import Context
+from jupyter_sessions.manager.api.fields import FIELDS, spelled
+from jupyter_sessions.manager.api.problems import graphql_problem
+from jupyter_sessions.manager.api.queries import QUERIES
+from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of
+from jupyter_sessions.manager.api.versions import is_legacy
 from jupyter_sessions.manager.record import Record
-from jupyter_sessions.manager.sessions import Sessions
-from jupyter_sessions.manager.survival import survives
-from jupyter_sessions.model import STATUSES
-from jupyter_sessions.wire.environment import Specs
 
-PAGE = 1000
+log = logging.getLogger("jupyter_sessions")
+
+SDL = Path(__file__).with_name("schema.graphql")
+_TOKENS = 2000
+_LONGEST = 50_000
+_READ_ONLY = (
+    "Nothing is changed by GraphQL here: keys are made by `jupyter session keys`, all else is configured."
+)
+_IDS = frozenset({"UUID", "ID", "String"})
 
 
-class Context(msgspec.Struct, frozen=True):
-    """What resolvers need to know of a request."""
-
-    sessions: Sessions
-    access_key: str
+async def gql(request: web.Request) -> web.Response:
+    """POST /admin/gql: answers ``{"data", "errors"?}``, always with status 200."""
+    return answer((await _ask(request, seed=False)).formatted)
 
 
 async def graphql(request: web.Request) -> web.Response:
-    """Answer a query with ``{"data", "errors"?}``, always with status 200."""
+    """POST /admin/graphql: bare data, up to v5 as seed 002 spells it; what is wrong with the query is 400."""
+    result = await _ask(request, seed=is_legacy(request))
+    if result.errors:
+        return graphql_problem([error.formatted for error in result.errors])
+    return answer(result.data)
+
+
+async def _ask(request: web.Request, *, seed: bool) -> ExecutionResult:
+    """What a query comes to. Errors: InvalidRequest for a body that holds none."""
     body = await body_of(request)
-    variables = body.get("variables") or {}
+    text, variables = body.get("query"), body.get("variables") or {}
+    if not isinstance(text, str):
+        raise InvalidRequest(
+            "query: this is required, as text.", field="query", data={"query": "is required"}
+        )
     if not isinstance(variables, dict):
         raise InvalidRequest("variables: this must be an object.", field="variables")
-    context = Context(request.app[SESSIONS], request[ACCESS_KEY])
     name = body.get("operation_name") or body.get("operationName")
     try:
-        result = graphql_sync(
+        document = _read(text)
+        if isinstance(document, list):
+            return ExecutionResult(None, document)
+        result = execute_sync(
             schema(),
-            str(body.get("query", "")),
-            root_value=None,
-            context_value=context,
+            document,
+            context_value=Context(request.app[SESSIONS], request[WHO], seed),
             variable_values=variables,
             operation_name=None if name is None else str(name),
             field_resolver=_resolve,
         )
+        _hide(result.errors or [])
+        return result
     except RecursionError:
         raise InvalidRequest("query: this is nested too deeply.", field="query") from None
-    return answer(result.formatted)
+
+
+def _hide(errors: list[GraphQLError]) -> None:
+    """Log what nobody foresaw, and do not show it."""
+    for error in errors:
+        cause = error.original_error
+        if cause is not None and not isinstance(cause, GraphQLError | SessionError):
+            log.error("GraphQL %s", error.path, exc_info=cause)
+            error.message = "The manager failed; its log says why."
+
+
+@lru_cache(maxsize=64)
+def _read(text: str) -> DocumentNode | list[GraphQLError]:
+    """A query that may be executed, or what is wrong with it; clients ask the same ones again and again."""
+    if len(text) > _LONGEST:
+        return [GraphQLError(f"A query has at most {_LONGEST} characters.")]
+    try:
+        document = parse(text, max_tokens=_TOKENS)
+    except GraphQLError as error:
+        return [error]
+    operations = [part for part in document.definitions if isinstance(part, OperationDefinitionNode)]
+    if any(operation.operation is not OperationType.QUERY for operation in operations):
+        return [GraphQLError(_READ_ONLY)]
+    return validate(schema(), document, _RULES) or document
+
+
+class _AnyId(VariablesInAllowedPositionRule):
+    """Lets a variable of type UUID, ID or String stand where another of these is expected (seed 002)."""
+
+    def leave_operation_definition(self, operation: OperationDefinitionNode, *_: Any) -> None:
+        """Leave such variables to the resolvers, which read the id itself."""
+        others = set()
+        usages = self.context.get_recursive_variable_usages(operation)
+        for usage in usages:
+            name = usage.node.name.value
+            if name in self.var_def_map and not _both_ids(self.var_def_map[name], usage.type):
+                others.add(name)
+        self.var_def_map = {name: self.var_def_map[name] for name in others}
+        super().leave_operation_definition(operation)
+
+
+def _both_ids(given: VariableDefinitionNode, wanted: Any) -> bool:
+    node = given.type.type if isinstance(given.type, NonNullTypeNode) else given.type
+    name = getattr(getattr(node, "name", None), "value", "")
+    filled = isinstance(given.type, NonNullTypeNode) or given.default_value is not None
+    wanted_name = getattr(get_named_type(wanted), "name", "")
+    return name in _IDS and wanted_name == "UUID" and (filled or not is_non_null_type(wanted))
+
+
+_RULES = [_AnyId if rule is VariablesInAllowedPositionRule else rule for rule in specified_rules]
 
 
 @cache
 def schema() -> GraphQLSchema:
-    """The schema of the file beside this one."""
-    return build_schema(Path(__file__).with_name("schema.graphql").read_text())
+    """The schema of the file beside this one, which a test checks so that no start waits for that."""
+    made = build_schema(SDL.read_text(), assume_valid_sdl=True)
+    uuid = made.type_map["UUID"]
+    if isinstance(uuid, GraphQLScalarType):
+        uuid.parse_value = _uuid  # type: ignore[method-assign]
+    return made
+
+
+def _uuid(value: Any) -> str:
+    try:
+        return str(UUID(value))
+    except (ValueError, AttributeError, TypeError):
+        raise GraphQLError(f"'{str(value)[:60]}' is no UUID.") from None
 
 
 def _resolve(source: Any, info: GraphQLResolveInfo[Any], **args: Any) -> Any:
+    context: Context = info.context
     if isinstance(source, Record):
-        return _FIELDS[info.parent_type.name][info.field_name](source)
+        value = FIELDS[info.parent_type.name][info.field_name](source, context)
+        return spelled(info.field_name, value) if context.seed else value
+    if isinstance(source, dict):
+        value = source.get(info.field_name)
+        return spelled(info.field_name, value) if context.seed and "cluster_role" in source else value
     if source is None:
-        return _QUERIES[info.field_name](info.context, **args)
-    return source.get(info.field_name) if isinstance(source, dict) else getattr(source, info.field_name, None)
-
-
-def _session_list(
-    context: Context,
-    *,
-    limit: int,
-    offset: int,
-    status: str | None = None,
-    access_key: str | None = None,
-    filter: str | None = None,
-    order: str | None = None,
-    **scope: Any,
-) -> dict[str, Any]:
-    if filter or order:
-        raise GraphQLError("filter and order are not understood by this manager.")
-    if not 0 <= limit <= PAGE or offset < 0:
-        raise GraphQLError(f"limit must be between 0 and {PAGE}, and offset not negative.")
-    statuses = None
-    if status:
-        # A newer client may know more statuses than this manager.
-        statuses = [name for name in (part.strip().upper() for part in status.split(",")) if name in STATUSES]
-    records, count = context.sessions.store.page(statuses, limit, offset, access_key)
-    return {"items": records, "total_count": count}
-
-
-def _session(context: Context, *, id: str) -> Record | None:
-    return context.sessions.measured(id)
-
-
-def _keypair(context: Context) -> dict[str, Any]:
-    key = context.access_key
-    return {"user_id": key, "access_key": key, "is_active": True, "is_admin": True}
-
-
-def _images(context: Context, **_: Any) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": image.name,
-            "humanized_name": image.title,
-            "tag": "",
-            "registry": "local",
-            "aliases": image.aliases,
-        }
-        for image in Specs.here().images()
-    ]
-
-
-_QUERIES: dict[str, Callable[..., Any]] = {
-    "keypair": _keypair,
-    "compute_session": _session,
-    "compute_session_list": _session_list,
-    "images": _images,
-}
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _slots(record: Record) -> str:
-    return _json({name: str(amount) for name, amount in record.slots.items()})
-
-
-def _held(record: Record) -> str:
-    return _slots(record) if record.holds_slots else "{}"
-
-
-def _local(record: Record) -> str:
-    return _json(
-        {
-            "cwd": record.launch.cwd,
-            "environ": record.environ,
-            "limits": record.limits,
-            "survives": survives(),
-            "exit_code": record.exit_code,
-            "age": record.age_ms(),
-            "cpu_credit_used": record.cpu_ms_before,
-            "started_at": record.started,
-            "gpus": record.gpus,
-            "restarts": record.restarts,
-        }
-    )
-
-
-def _same(name: str) -> Callable[[Record], Any]:
-    return lambda record: getattr(record, name)
-
-
-def _const(value: object) -> Callable[[Record], Any]:
-    return lambda record: value
-
-
-def _time(name: str) -> Callable[[Record], str | None]:
-    return lambda record: moment.isoformat() if (moment := getattr(record, name)) else None
-
-
-_SHARED: dict[str, Callable[[Record], Any]] = {
-    "id": _same("id"),
-    "session_id": _same("id"),
-    "image": _same("image"),
-    "architecture": _const(platform.machine()),
-    "registry": _const("local"),
-    "status": _same("status"),
-    "status_changed": _time("changed"),
-    "status_info": lambda record: record.status_info or None,
-    "created_at": _time("created"),
-    "terminated_at": _time("ended"),
-    "resource_opts": lambda record: _json(record.resource_opts),
-    "occupied_slots": _held,
-}
-_FIELDS: dict[str, dict[str, Callable[[Record], Any]]] = {
-    "ComputeSession": _SHARED
-    | {
-        "main_kernel_id": _same("id"),
-        "tag": _same("tag"),
-        "name": _same("name"),
-        "type": lambda record: record.type.upper(),
-        "cluster_mode": _const("single-node"),
-        "cluster_size": _const(1),
-        "domain_name": _same("domain"),
-        "group_name": _same("group"),
-        "group_id": _const(None),
-        "user_email": _const(None),
-        "user_id": _const(None),
-        "access_key": _same("access_key"),
-        "status_data": lambda record: _json(record.status_data) if record.status_data else None,
-        "status_history": lambda record: _json(record.history),
-        "starts_at": _const(None),
-        "scheduled_at": lambda record: (at := record.history.get("PREPARING")) and at.isoformat(),
-        "startup_command": _const(None),
-        "result": _const("UNDEFINED"),
-        "scaling_group": _const("default"),
-        "service_ports": lambda record: _json(service_ports(record)),
-        "mounts": _const([]),
-        "occupying_slots": _held,
-        "requested_slots": _slots,
-        "num_queries": _same("num_queries"),
-        "containers": lambda record: [record],
-        "local": _local,
-    },
-    "ComputeContainer": _SHARED
-    | {
-        "role": _const("main"),
-        "hostname": _const("main1"),
-        "cluster_role": _const("main"),
-        "cluster_idx": _const(1),
-        "cluster_hostname": _const("main1"),
-        "agent": _const(platform.node()),
-        "container_id": container_id,
-        "live_stat": _const(None),
-        "last_stat": lambda record: _json(record.last_stat) if record.last_stat else None,
-    },
-}
+        ids = {name: _uuid(args[name]) for name in ("id", "session_id", "group_id") if args.get(name)}
+        try:
+            return QUERIES[info.field_name](context, **args | ids)
+        except SessionError as error:
+            raise GraphQLError(str(error)) from None
+    return getattr(source, info.field_name, None)

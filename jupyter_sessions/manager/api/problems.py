@@ -6,15 +6,19 @@ and `title` without looking. `reason`, `hint` and `field` are members of ours be
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from jupyter_sessions import errors
 from jupyter_sessions.errors import SessionError
+from jupyter_sessions.manager.api.differences import TOO_MUCH
+from jupyter_sessions.manager.api.versions import is_kernel
 from jupyter_sessions.manager.runtime.launch import LaunchError
 
 log = logging.getLogger("jupyter_sessions")
@@ -47,13 +51,27 @@ class BadAuthParams(SessionError):
     status = 400
 
 
-def problem(error: SessionError, *, legacy: bool = False) -> web.Response:
-    """The answer that says an error. With `legacy` (API up to v5), too large a request is 406."""
-    status, kind, title = next((_KINDS[base] for base in type(error).__mro__ if base in _KINDS), _OTHER)
+_OF_KERNELS: dict[type[SessionError], tuple[int, str, str]] = {
+    errors.SessionNotFound: (404, "kernel-not-found", "No such kernel."),
+    errors.AlreadyExists: (
+        400,
+        "kernel-already-exists",
+        "The kernel already exists but you requested not to reuse existing one.",
+    ),
+}
+"""What is said at /kernel. Source: seed 001, managers up to 19.09."""
+
+
+def problem(error: SessionError, request: web.Request) -> web.Response:
+    """The answer that says an error."""
+    kinds = _KINDS | (_OF_KERNELS if is_kernel(request) else {})
+    status, kind, title = next((kinds[base] for base in type(error).__mro__ if base in kinds), _OTHER)
     if isinstance(error, BadAuthParams):
         status, kind, title = 400, "invalid-auth-params", "Missing or invalid authorization parameters."
-    if isinstance(error, errors.NotEnough) and legacy:
-        status = 406
+    if isinstance(error, errors.NotEnough):
+        status = TOO_MUCH.of(request)
+    if isinstance(error, errors.NotSupported) and not error.field:
+        status, kind, title = 501, "not-implemented", "This API is not implemented."
     data = error.data or ({error.field: error.message} if error.field else None)
     return _answer(
         status,
@@ -65,11 +83,17 @@ def problem(error: SessionError, *, legacy: bool = False) -> web.Response:
     )
 
 
+def graphql_problem(problems: list[Any]) -> web.Response:
+    """The answer to a query that cannot be done, at /admin/graphql. Source: clients for API versions up to v5."""
+    said = "; ".join(str(one.get("message")) for one in problems)
+    return _answer(400, "graphql-error", "GraphQL-generated error.", msg=said, data=problems)
+
+
 def _answer(status: int, kind: str, title: str, **members: Any) -> web.Response:
     body = {"type": _PREFIX + kind, "title": title} | {key: value for key, value in members.items() if value}
-    return web.Response(
-        status=status, body=msgspec.json.encode(body), content_type="application/problem+json"
-    )
+    # What a header or path held may be no text at all, and is said nevertheless.
+    said = json.dumps(body, ensure_ascii=False, default=str).encode(errors="replace")
+    return web.Response(status=status, body=said, content_type="application/problem+json")
 
 
 @web.middleware
@@ -78,25 +102,21 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     try:
         return await handler(request)
     except SessionError as error:
-        return problem(error, legacy=is_legacy(request))
+        return problem(error, request)
     except LaunchError as error:
-        return problem(errors.LaunchFailed(str(error)))
+        return problem(errors.LaunchFailed(str(error)), request)
     except web.HTTPNotFound:
         return _answer(404, "url-not-found", "Unknown URL path.", data=request.path)
     except web.HTTPMethodNotAllowed:
         return _answer(405, "method-not-allowed", "HTTP Method Not Allowed.")
     except web.HTTPRequestEntityTooLarge:
-        return problem(errors.InvalidRequest("The request is too large."))
+        return problem(errors.InvalidRequest("The request is too large."), request)
     except msgspec.MsgspecError as error:
-        return problem(errors.InvalidRequest(f"The request cannot be read: {error}."))
+        return problem(errors.InvalidRequest(f"The request cannot be read: {error}."), request)
+    except (HttpProcessingError, web.RequestPayloadError):
+        return problem(errors.InvalidRequest("The request's body cannot be read."), request)
     except web.HTTPException:
         raise
     except Exception:
         log.exception("%s %s", request.method, request.path)
         return _answer(*_OTHER, msg="The manager failed; its log says why.")
-
-
-def is_legacy(request: web.Request) -> bool:
-    """Whether the request speaks an API version up to v5, whose codes and bodies differ."""
-    version = request.headers.get("X-BackendAI-Version") or request.headers.get("X-Sorna-Version") or "v5"
-    return version[1:].partition(".")[0] in ("1", "2", "3", "4", "5")

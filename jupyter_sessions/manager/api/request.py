@@ -6,18 +6,22 @@ Source: seed 000, and the create handlers of managers 23.09 to 26.8 for aliases 
 from __future__ import annotations
 
 import math
+import re
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from jupyter_sessions.amounts import parse_slots
 from jupyter_sessions.errors import InvalidRequest, NotSupported
-from jupyter_sessions.model import parse_slots
+from jupyter_sessions.manager.cluster import MODES
 from jupyter_sessions.wire.environment import Launch
 from jupyter_sessions.wire.identity import Identity
 
+NAMES = ("name", "session_name", "clientSessionToken")
+"""What the name of a session is called."""
 _ALIASES = {
-    "name": ("name", "session_name", "clientSessionToken"),
+    "name": NAMES,
     "image": ("image", "lang"),
     "architecture": ("arch", "architecture"),
     "type": ("type", "sessionType"),
@@ -35,6 +39,7 @@ _ALIASES = {
     "dependencies": ("dependencies",),
     "callback_url": ("callback_url", "callbackUrl", "callbackURL"),
     "owner_access_key": ("owner_access_key",),
+    "batch_timeout": ("batch_timeout", "batchTimeout"),
 }
 _CONFIG = {
     "environ": ("environ",),
@@ -45,28 +50,32 @@ _CONFIG = {
     "preopen_ports": ("preopen_ports", "preopenPorts"),
     "launch": ("launch",),
     "owner": ("owner",),
+    "notebook_path": ("notebook_path",),
+    "idle_timeout": ("idle_timeout",),
+    "time_limit": ("time_limit",),
 }
-_LATER = {
-    "starts_at": "start times",
-    "startup_command": "start-up commands",
-    "bootstrap_script": "bootstrap scripts",
-    "dependencies": "dependencies",
-    "callback_url": "callbacks",
-    "mounts": "mounted folders",
-    "mount_map": "mounted folders",
-    "preopen_ports": "ports opened beforehand",
-}
+_TYPES = ("interactive", "batch")
+_TYPES_ELSEWHERE = ("inference", "system", "compute")
+_PORTS = range(1024, 65536)
+_SERVICE = re.compile(r"\w[\w.-]{0,39}")
+"""What services are called, for files are named by it."""
+_LONGEST_IMAGE = 250
+MOST_MEMBERS = 250
 
 
 class CreateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A create request in one spelling. Our own: `launch`, what the asking side resolved, and `owner`."""
+    """A create request in one spelling.
+
+    Our own: `launch`, what the asking side resolved, `owner` and `notebook_path`, and the spans of time
+    `idle_timeout` and `time_limit` ("30m", or seconds; 0 for none).
+    """
 
     name: str
     image: str
     type: str = "interactive"
     architecture: str | None = None
-    group: str = "default"
-    domain: str = "default"
+    group: str | None = None
+    domain: str | None = None
     cluster_size: int = 1
     cluster_mode: str = "single-node"
     tag: str | None = None
@@ -76,7 +85,7 @@ class CreateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     starts_at: str | None = None
     startup_command: str | None = None
     bootstrap_script: str | None = None
-    dependencies: list[str] = []
+    dependencies: list[str] | str = []
     callback_url: str | None = None
     owner_access_key: str | None = None
     environ: dict[str, str] = {}
@@ -87,6 +96,10 @@ class CreateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     preopen_ports: list[int] = []
     launch: Launch | None = None
     owner: Identity | None = None
+    notebook_path: str = ""
+    batch_timeout: str | float | None = None
+    idle_timeout: str | float | None = None
+    time_limit: str | float | None = None
 
     def slots(self) -> dict[str, Decimal]:
         """The amounts asked for. Errors: InvalidRequest."""
@@ -147,31 +160,68 @@ def _refuse(request: CreateRequest) -> None:
         raise InvalidRequest(
             "maxWaitSeconds: this must be 0 or more.", hint="0 waits for ever.", field="maxWaitSeconds"
         )
+    if "\0" in request.image or len(request.image) > _LONGEST_IMAGE:
+        raise InvalidRequest("image: this cannot be a name.", hint="Choose one of the list.", field="image")
     if request.launch is not None:
         _check_launch(request.launch)
-    if request.type != "interactive":
+    _check_kind(request)
+    _check_cluster(request)
+    _check_amounts(request)
+
+
+def _check_kind(request: CreateRequest) -> None:
+    if request.type in _TYPES_ELSEWHERE:
         raise NotSupported(
-            f"type: this machine does not run {request.type} sessions.", hint="Use interactive.", field="type"
+            f"type: this machine does not run {request.type} sessions.",
+            hint="Use interactive or batch.",
+            field="type",
         )
-    if request.cluster_size != 1:
-        raise NotSupported(
-            "cluster_size: this machine runs sessions of one member.", hint="Use 1.", field="cluster_size"
+    if request.type not in _TYPES:
+        raise InvalidRequest(
+            f"type: there are no {request.type} sessions.", hint="Use interactive or batch.", field="type"
         )
-    for field, words in _LATER.items():
-        if getattr(request, field):
-            raise NotSupported(
-                f"{field}: this machine does not do {words}.", hint="Leave it out.", field=field
-            )
-    for field in ("group", "domain"):
-        if getattr(request, field) != "default":
-            value = getattr(request, field)
-            raise InvalidRequest(
-                f"{field}: there is no {field} '{value}'.", hint="There is: default.", field=field
-            )
+    if request.type == "batch" and not (request.startup_command or "").strip():
+        raise InvalidRequest(
+            "startupCommand: a batch session needs one.",
+            hint="Give the shell command that it is to run.",
+            field="startupCommand",
+        )
+    for field in ("startup_command", "bootstrap_script"):
+        if "\0" in (getattr(request, field) or ""):
+            raise InvalidRequest(f"{field}: this holds a zero byte.", hint="Send plain text.", field=field)
+
+
+def _check_cluster(request: CreateRequest) -> None:
+    if not 1 <= request.cluster_size <= MOST_MEMBERS:
+        hint = f"Use 1 to {MOST_MEMBERS}."
+        raise InvalidRequest(
+            f"cluster_size: a session cannot have {request.cluster_size} members.",
+            hint=hint,
+            field="cluster_size",
+        )
+    if request.cluster_mode not in MODES:
+        raise InvalidRequest(
+            f"cluster_mode: there is no '{request.cluster_mode}'.",
+            hint=f"Use {' or '.join(MODES)}.",
+            field="cluster_mode",
+        )
+
+
+def _check_amounts(request: CreateRequest) -> None:
+    for port in request.preopen_ports:
+        if port not in _PORTS or request.preopen_ports.count(port) > 1:
+            hint = f"Use each once, from {_PORTS[0]} to {_PORTS[-1]}."
+            raise InvalidRequest(f"preopen_ports: {port} cannot be opened.", hint=hint, field="preopen_ports")
+    if "shmem" in request.resources:
+        raise InvalidRequest("shmem: this is no resource.", hint="Put it into resource_opts.", field="shmem")
 
 
 def _check_launch(launch: Launch) -> None:
     _environ(launch.env)
+    for name in launch.services:
+        if not _SERVICE.fullmatch(name):
+            hint = "Use letters, digits, '.', '_' and '-', at most 40."
+            raise InvalidRequest(f"launch: '{name[:60]}' cannot name a service.", hint=hint, field="launch")
     texts = [launch.cwd, *launch.argv, *(part for command in launch.services.values() for part in command)]
     if not all(launch.argv[:1]) or not launch.argv or any("\0" in text for text in texts):
         raise InvalidRequest("launch: this cannot be started.", field="launch")

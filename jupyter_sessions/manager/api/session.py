@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -10,93 +11,122 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from jupyter_sessions.errors import AlreadyExists, Forbidden, InvalidRequest, SessionNotFound
-from jupyter_sessions.manager.api.auth import ACCESS_KEY
-from jupyter_sessions.manager.api.problems import is_legacy
-from jupyter_sessions.manager.api.request import CreateRequest, read_create
+from jupyter_sessions.errors import AlreadyExists, InvalidRequest
+from jupyter_sessions.manager import folders, preopen
+from jupyter_sessions.manager.api.auth import acting
+from jupyter_sessions.manager.api.differences import DESTROYED, ENDED, REUSED
+from jupyter_sessions.manager.api.plan import plan
+from jupyter_sessions.manager.api.request import NAMES, CreateRequest, read_create
+from jupyter_sessions.manager.api.slots import slots_of
+from jupyter_sessions.manager.api.status import status_data
+from jupyter_sessions.manager.cluster import Sub
+from jupyter_sessions.manager.keys import Key, id_of
 from jupyter_sessions.manager.logs import Logs
 from jupyter_sessions.manager.record import Record, folder_of
-from jupyter_sessions.manager.scheduler import MINIMUM
 from jupyter_sessions.manager.sessions import NAME_RULE, Sessions
-from jupyter_sessions.wire.environment import Specs
+from jupyter_sessions.wire.environment import Launch, Specs
 
 SESSIONS = web.AppKey("sessions", Sessions)
 WAITING = frozenset({"PENDING", "SCHEDULED", "PREPARING"})
+TO_BE_HAD = frozenset({"PENDING", "PREPARING", "RUNNING", "RUNNING_DEGRADED", "RESTARTING"})
 _ARCHITECTURES = {"arm64": "aarch64", "amd64": "x86_64"}
+_STATS_VERSION = 2
+"""That of metrics with units (`usage`): the vendor's command line reads others without it (23.9.10 to 26.9.6)."""
+
+
+class Made(msgspec.Struct, frozen=True):
+    """What came of a create request. `status` may be TIMEOUT."""
+
+    record: Record
+    status: str
+    created: bool
+
+    def body(self) -> dict[str, Any]:
+        """What every version's answer holds."""
+        record = self.record
+        return {
+            "sessionId": record.id,
+            "sessId": record.id,
+            "sessionName": record.name,
+            "status": self.status,
+            "statusInfo": record.status_info,
+            "servicePorts": service_ports(record),
+            "service_ports": service_ports(record),
+            "created": self.created,
+        }
 
 
 async def create(request: web.Request) -> web.Response:
     """POST /session: a new session, or the live one of that name and image."""
-    sessions = request.app[SESSIONS]
-    asked = read_create(await body_of(request))
-    record = _existing(sessions, asked)
-    created = record is None
-    if record is None:
-        record = _new(sessions, asked, request[ACCESS_KEY])
-        sessions.submit(record)
-    status = record.status
-    if created and not asked.enqueue_only:
-        status = await _wait(sessions, record, asked.max_wait_seconds)
-    code = 200 if is_legacy(request) and not created else 201
-    return answer(
-        {
-            "sessionId": record.id,
-            "sessId": record.id,
-            "sessionName": record.name,
-            "status": status,
-            "statusInfo": record.status_info,
-            "servicePorts": service_ports(record),
-            "service_ports": service_ports(record),
-            "created": created,
-        },
-        code,
-    )
+    made = await make(request, await body_of(request))
+    return answer(made.body(), 201 if made.created else REUSED.of(request))
 
 
-def _existing(sessions: Sessions, asked: CreateRequest) -> Record | None:
+async def make(request: web.Request, body: dict[str, Any], **facts: Any) -> Made:
+    """Do what a create request asks for, and wait as long as it says. `facts` are of the record.
+
+    Errors: SessionError.
+    """
+    sessions, asked = request.app[SESSIONS], read_create(body)
+    who = acting(request, asked.owner_access_key)
+    record = _orphan(sessions, asked, who) or _existing(sessions, asked, who)
+    if record is not None:
+        return Made(record, record.status, False)
+    record = _new(sessions, asked, who, **facts)
+    sessions.submit(record)
+    if asked.enqueue_only:
+        return Made(
+            record, "PENDING", True
+        )  # Whatever it is by now: the vendor's `run` would go on (seed 000).
+    return Made(record, await _wait(sessions, record, asked.max_wait_seconds), True)
+
+
+def _orphan(sessions: Sessions, asked: CreateRequest, who: Key) -> Record | None:
+    """The session of the notebook that asks, if whoever had it has gone, as a server that was killed."""
+    if not asked.notebook_path or asked.owner is None:
+        return None
+    image, launch = _resolve(asked)
+    slots = slots_of(asked, launch, sessions.capacity)
+    wanted = (who.access_key, asked.notebook_path, image, slots)
+    for record in sessions.live:
+        same = (record.access_key, record.notebook_path, record.image, record.slots) == wanted
+        if same and record.status in TO_BE_HAD and record.owner is not None and not record.owner.alive():
+            sessions.claim(record, asked.owner)
+            return record
+    return None
+
+
+def _existing(sessions: Sessions, asked: CreateRequest, who: Key) -> Record | None:
     NAME_RULE.check(asked.name)
-    try:
-        record = sessions.find(asked.name)
-    except SessionNotFound:
+    record = sessions.named(asked.name, who.access_key)
+    if record is None:
         return None
     if asked.reuse_if_exists and record.image == _resolve(asked)[0] and record.status != "ERROR":
         return record
-    image = "" if record.status == "ERROR" else f" with the image '{record.image}'"
-    raise AlreadyExists(
-        f"name: a session '{asked.name}' exists already{image}, {record.status}.",
-        hint="Use another name, or terminate that one.",
-        field="name",
-        data={"existingSessionId": record.id},
-    )
+    image = "" if record.status == "ERROR" else record.image
+    raise AlreadyExists.session(asked.name, record.id, record.status, image=image)
 
 
-def _resolve(asked: CreateRequest) -> tuple[str, Any]:
+def _resolve(asked: CreateRequest) -> tuple[str, Launch]:
     if asked.launch is not None:
         return asked.image, asked.launch
-    return Specs.here().resolve(asked.image)
+    return Specs.lately().resolve(asked.image)
 
 
-def _new(sessions: Sessions, asked: CreateRequest, access_key: str) -> Record:
-    if asked.owner_access_key not in (None, access_key):
-        hint = "Leave it out."
-        raise Forbidden(
-            "owner_access_key: this is not the key that asks.", hint=hint, field="owner_access_key"
-        )
-    machine = platform.machine()
-    wanted = asked.architecture or machine
-    if _ARCHITECTURES.get(wanted, wanted) != machine:
-        raise InvalidRequest(
-            f"architecture: this machine is {machine}, not {wanted}.",
-            hint="Leave it out.",
-            field="architecture",
-        )
-    slots = MINIMUM | asked.slots()
-    sessions.capacity.check(slots)
+def _new(sessions: Sessions, asked: CreateRequest, who: Key, **facts: Any) -> Record:
+    domain, group = sessions.store.keys.place(who, asked.domain, asked.group)
+    _check_architecture(asked.architecture)
     image, launch = _resolve(asked)
+    slots = slots_of(asked, launch, sessions.capacity)
+    who.check(slots)
+    preopen.check(asked.preopen_ports, sessions.live)
     record = Record(
         name=asked.name,
         image=image,
-        access_key=access_key,
+        access_key=who.access_key,
+        domain=domain,
+        group=group,
+        user_email=who.email,
         slots=slots,
         launch=launch,
         folder="",
@@ -104,9 +134,33 @@ def _new(sessions: Sessions, asked: CreateRequest, access_key: str) -> Record:
         resource_opts=asked.resource_opts,
         tag=asked.tag,
         owner=asked.owner,
+        notebook_path=asked.notebook_path,
+        type=asked.type,
+        cluster_mode=asked.cluster_mode,
+        subs=[Sub(idx=number) for number in range(1, asked.cluster_size)],
+        startup_command=asked.startup_command,
+        bootstrap_script=asked.bootstrap_script,
+        mounts=folders.choose(sessions.folders, asked.mounts, asked.mount_map),
+        preopen_ports=asked.preopen_ports,
+        **plan(asked, sessions, who),
+        **facts,
     )
     record.folder = folder_of(sessions.state_folder, record.id)
+    if asked.launch is None:
+        record.launch = msgspec.structs.replace(launch, cwd=os.path.join(record.folder, "work"))
+    folders.check(record.mounts, record.launch.cwd)
     return record
+
+
+def _check_architecture(asked: str | None) -> None:
+    machine = platform.machine()
+    wanted = asked or machine
+    if _ARCHITECTURES.get(wanted, wanted) != _ARCHITECTURES.get(machine, machine):
+        raise InvalidRequest(
+            f"architecture: this machine is {machine}, not {wanted}.",
+            hint="Leave it out.",
+            field="architecture",
+        )
 
 
 async def _wait(sessions: Sessions, record: Record, seconds: float) -> str:
@@ -119,15 +173,16 @@ async def _wait(sessions: Sessions, record: Record, seconds: float) -> str:
 
 
 async def info(request: web.Request) -> web.Response:
-    """GET /session/{ref}: what seed 000 says of a session."""
+    """GET /session/{ref}: what seeds 000 and 001 say of a session; `memoryLimit`, of one member, is in KiB."""
     sessions = request.app[SESSIONS]
-    record = sessions.find_any(request.match_info["ref"]) if is_legacy(request) else find(request)
+    record = find(request) if ENDED.of(request) == 404 else find_any(request)
+    record = sessions.measured(record.id) or record
     slots = msgspec.json.encode({name: str(amount) for name, amount in record.slots.items()}).decode()
     return answer(
         {
             "domainName": record.domain,
-            "groupId": record.group,
-            "userId": record.access_key,
+            "groupId": id_of(record.domain, record.group),
+            "userId": id_of(record.access_key),
             "lang": record.image,
             "image": record.image,
             "architecture": platform.machine(),
@@ -142,13 +197,16 @@ async def info(request: web.Request) -> web.Response:
             "resourceOpts": msgspec.json.encode(record.resource_opts).decode(),
             "status": record.status,
             "statusInfo": record.status_info,
-            "statusData": record.status_data,
+            "statusData": status_data(record),
+            "result": record.result.lower(),
             "age": record.age_ms(),
             "creationTime": record.created.isoformat(),
             "terminationTime": record.ended.isoformat() if record.ended else None,
             "numQueriesExecuted": record.num_queries,
-            "lastStat": record.last_stat,
-            "idleChecks": {},
+            "memoryLimit": int(record.member_slots["mem"]) // 1024,
+            "cpuCreditUsed": record.cpu_ms,
+            "lastStat": record.last_stat or sessions.live_stat(record),
+            "idleChecks": sessions.time.checks(record),
         }
     )
 
@@ -160,31 +218,50 @@ async def restart(request: web.Request) -> web.Response:
 
 
 async def destroy(request: web.Request) -> web.Response:
-    """DELETE /session/{ref}: begin to end it; `forced` skips the grace time."""
-    record = find(request)
-    forced = request.query.get("forced", "false").lower() in ("true", "yes", "1")
-    await request.app[SESSIONS].terminate(record, forced=forced)
-    if is_legacy(request):
+    """DELETE /session/{ref}: begin to end it; `forced` skips the grace time.
+
+    With `recursive` those that depend on it end, too, and first. `stats` are those of just before.
+    """
+    record, asked = find(request), await params_of(request)
+    sessions, who = request.app[SESSIONS], acting(request)
+    stats = sessions.live_stat(record) or record.last_stat
+    forced, recursive = (_flag(asked, name) for name in ("forced", "recursive"))
+    others = [one for one in sessions.dependents(record) if who.sees(one)] if recursive else []
+    for one in [*others, record]:
+        await sessions.terminate(one, forced=forced)
+    if DESTROYED.of(request) == 204:
         return web.Response(status=204)
     status = "cancelled" if record.status == "CANCELLED" else "terminated"
-    return answer({"stats": {**(record.last_stat or {}), "status": status}})
+    versioned = {**stats, "version": _STATS_VERSION} if stats else {}
+    return answer({"stats": {**versioned, "status": status}})
+
+
+def _flag(asked: dict[str, Any], name: str) -> bool:
+    return str(asked.get(name, "false")).lower() in ("true", "yes", "1")
 
 
 async def rename(request: web.Request) -> web.Response:
-    """POST /session/{ref}/rename?name=…"""
-    request.app[SESSIONS].rename(find(request), request.query.get("name", ""))
+    """POST /session/{ref}/rename: the new name is in the query or the body, in any of its spellings."""
+    asked = dict(request.query) | await params_of(request)
+    name = next((asked[alias] for alias in NAMES if alias in asked), "")
+    request.app[SESSIONS].rename(find(request), str(name))
     return web.Response(status=204)
 
 
 async def logs(request: web.Request) -> web.Response:
     """GET /session/{ref}/logs: of live and ended sessions."""
-    record = request.app[SESSIONS].find_any(request.match_info["ref"])
+    record = find_any(request)
     return answer({"result": {"logs": Logs(Path(record.folder)).text()}})
 
 
 def find(request: web.Request) -> Record:
-    """The live session that the path names. Errors: SessionNotFound, Ambiguous."""
-    return request.app[SESSIONS].find(request.match_info["ref"])
+    """The live session that the path names, if the key may touch it. Errors: SessionNotFound, Ambiguous."""
+    return request.app[SESSIONS].find(request.match_info["ref"], acting(request))
+
+
+def find_any(request: web.Request) -> Record:
+    """The session that the path names, live or ended. Errors: as `find`."""
+    return request.app[SESSIONS].find_any(request.match_info["ref"], acting(request))
 
 
 def container_id(record: Record) -> str | None:
@@ -194,8 +271,11 @@ def container_id(record: Record) -> str | None:
 
 def service_ports(record: Record) -> list[dict[str, Any]]:
     """The service ports of a running session; none are known before."""
-    names = record.launch.services if record.usable else ()
-    return [{"name": name, "protocol": "http", "ports": []} for name in names]
+    if not record.usable:
+        return []
+    own = [{"name": name, "protocol": "http", "ports": []} for name in record.launch.services]
+    ports = [{"name": str(port), "protocol": "preopen", "ports": [port]} for port in record.preopen_ports]
+    return own + ports
 
 
 def answer(body: object, status: int = 200) -> web.Response:
@@ -206,6 +286,11 @@ def answer(body: object, status: int = 200) -> web.Response:
 async def body_of(request: web.Request) -> dict[str, Any]:
     """The JSON object in the body of a request; {} if there is none. Errors: InvalidRequest."""
     return read_object(await request.read())
+
+
+async def params_of(request: web.Request) -> dict[str, Any]:
+    """A request's parameters: its body, or without one its query. Source: managers 23.09 to 26.8."""
+    return dict(await body_of(request) if request.body_exists else request.query)
 
 
 def read_object(text: str | bytes, field: str = "") -> dict[str, Any]:

@@ -1,0 +1,166 @@
+"""Service ports: which there are, starting them, and a way to each through a WebSocket.
+
+Source: seed 000, clients 23.9.10 to 26.9.6, managers 23.09 to 26.8.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Annotated, Any
+
+import msgspec
+from aiohttp import WSCloseCode, WSMsgType, web
+from yarl import URL
+
+from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.manager.api import sockets
+from jupyter_sessions.manager.api.runs import count, running, streamed
+from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, find, read_object, service_ports
+from jupyter_sessions.manager.guardian import Guardian
+from jupyter_sessions.manager.services import Services
+from jupyter_sessions.model import Endpoint
+from jupyter_sessions.wire.identity import Identity
+
+KERNEL = "kernel"
+START_SECONDS = 60.0
+_PAUSE_SECONDS = 0.05
+_LONGEST_PATH = 2000
+_CHUNK = 256 * 1024
+
+
+class Claim(msgspec.Struct):
+    """Whose a session is from now on, and how many seconds that waits for it to start, 0 for ever."""
+
+    owner: Identity | None = None
+    patience: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 0
+
+
+async def apps(request: web.Request) -> web.Response:
+    """GET /stream/session/{ref}/apps: the service ports."""
+    return answer(service_ports(find(request)))
+
+
+async def start_service(request: web.Request) -> web.Response:
+    """POST /session/{ref}/start-service: where a service listens; ours listen on unix sockets.
+
+    `arguments` is JSON text; its "base_url" is the path under which the service's pages appear. The app
+    "kernel" is ours: where notebooks connect (`front.front_of`), with the key as token; its "owner" is
+    the process that has the session from now on, "patience" how many seconds it waits for it to start.
+    """
+    body = await body_of(request)
+    name = str(body.get("app") or body.get("service") or "")
+    arguments = read_object(str(body.get("arguments") or ""), "arguments")
+    sessions, record = request.app[SESSIONS], find(request)
+    if name == KERNEL:
+        claim = _claim(arguments)
+        stem, key = sessions.front(record).open()
+        sessions.claim(record, claim.owner, claim.patience)
+        return answer({"token": key, "wsproxy_addr": f"ipc://{stem}"})
+    endpoint = await sessions.guardian(record).start_service(name, _base_url(arguments))
+    address = endpoint.url or f"unix://{endpoint.socket}"
+    return answer({"token": "", "wsproxy_addr": address})
+
+
+def _claim(arguments: dict[str, Any]) -> Claim:
+    try:
+        return msgspec.convert(arguments, Claim)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"arguments: {error}.", field="arguments") from None
+
+
+async def shutdown_service(request: web.Request) -> web.Response:
+    """POST /session/{ref}/shutdown-service: end a service; it starts again when it is asked for."""
+    body = await body_of(request)
+    guardian = running(request)
+    await guardian.services.stop(str(body.get("service_name") or ""))
+    count(request, guardian.record)
+    return web.Response(status=204)
+
+
+async def service_log(request: web.Request) -> web.Response:
+    """GET /session/{ref}/service-log?app=…: the end of what a service printed (ours)."""
+    guardian = request.app[SESSIONS].guardian(find(request))
+    return answer({"result": {"logs": guardian.service_log(request.query.get("app", ""))}})
+
+
+async def tunnel(request: web.Request) -> web.StreamResponse:
+    """GET /stream/session/{ref}/tcpproxy?app=… or httpproxy: bytes to and from a service, in binary messages.
+
+    Closes with 1013 if the service does not listen, and with 1001 when it hangs up.
+    """
+    guardian = streamed(request)
+    services, record = guardian.services, guardian.record
+    endpoint = await _start(request, guardian)
+    sessions = request.app[SESSIONS]
+    sessions.touch(record)
+    async with sockets.upgraded(request) as socket:
+        streams = await _connect(endpoint, services)
+        if streams is None:
+            await sockets.close(socket, WSCloseCode.TRY_AGAIN_LATER, "The service does not listen.")
+            return socket
+        reader, writer = streams
+        down = asyncio.create_task(_pass_down(reader, socket))
+        try:
+            async for message in socket:
+                if message.type is not WSMsgType.BINARY:
+                    raise InvalidRequest("Only binary messages are understood here.")
+                sessions.touch(record)
+                writer.write(message.data)
+                await writer.drain()
+        finally:
+            down.cancel()
+            writer.close()
+    return socket
+
+
+async def _start(request: web.Request, guardian: Guardian) -> Endpoint:
+    arguments = read_object(request.query.get("arguments", ""), "arguments")
+    environ = read_object(request.query.get("envs", ""), "envs")
+    for field, given in (("arguments", arguments.keys() - {"base_url"}), ("envs", environ.keys())):
+        if given:
+            raise InvalidRequest(
+                f"{field}: the app takes no '{min(given)}'.", hint="Leave it out.", field=field
+            )
+    return await guardian.start_service(request.query.get("app", ""), _base_url(arguments))
+
+
+def _base_url(arguments: dict[str, Any]) -> str:
+    """Errors: InvalidRequest for what is no path of pages; it becomes part of a command's arguments."""
+    path = arguments.get("base_url") or "/"
+    plain = isinstance(path, str) and path.startswith("/") and path.isprintable() and " " not in path
+    if not plain or len(path) > _LONGEST_PATH:
+        hint = "Give an absolute path, such as /."
+        raise InvalidRequest("arguments: base_url is no path.", hint=hint, field="arguments")
+    return str(path)
+
+
+async def _connect(
+    endpoint: Endpoint, services: Services
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    """Connect as soon as the service listens; None if it ends instead, or takes too long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(START_SECONDS):
+            while True:
+                with suppress(OSError):
+                    return await _open(endpoint)
+                if not services.serves(endpoint):
+                    return None
+                await asyncio.sleep(_PAUSE_SECONDS)
+    return None
+
+
+async def _open(endpoint: Endpoint) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if endpoint.socket:
+        return await asyncio.open_unix_connection(endpoint.socket, limit=_CHUNK)
+    where = URL(endpoint.url or "")
+    return await asyncio.open_connection(where.host, where.port, limit=_CHUNK)
+
+
+async def _pass_down(reader: asyncio.StreamReader, socket: sockets.Socket) -> None:
+    try:
+        while data := await reader.read(_CHUNK):
+            await socket.send_bytes(data)
+    except ConnectionError:
+        pass
+    await sockets.close(socket, WSCloseCode.GOING_AWAY)

@@ -1,0 +1,35 @@
+"""Who asks where a bearer token stands for a key (see `Keypair.bearer`), as on the Skaha face."""
+
+from __future__ import annotations
+
+import hmac
+
+from aiohttp import web
+
+from jupyter_sessions.errors import Unauthorized
+from jupyter_sessions.manager.keys import Key
+from jupyter_sessions.manager.store import Store
+
+_NOBODY = "nobody.0"
+
+
+def verify(request: web.Request, store: Store) -> Key:
+    """The key whose token a request carries. Errors: Unauthorized."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthorized(
+            "This needs a bearer token.", hint="`jupyter session env` prints it, as CANFAR_TOKEN."
+        )
+    key = store.keys.get(token.partition(".")[0])
+    expected = key.pair.bearer() if key else _NOBODY
+    if not same(token, expected) or key is None:
+        raise Unauthorized(
+            "This token is not valid here.", hint="`jupyter session env` prints the right one."
+        )
+    return key
+
+
+def same(given: str, expected: str) -> bool:
+    """Whether two secrets are the same; how long it takes tells nothing."""
+    return hmac.compare_digest(given.encode(errors="surrogatepass"), expected.encode())

@@ -1,0 +1,66 @@
+"""What those who answer GraphQL need to know of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.manager.keys import Key
+from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.sessions import Sessions
+
+PAGE = 1000
+_MOST = 5 * PAGE
+
+
+class Context(msgspec.Struct):
+    """What resolvers need to know of a request. With `seed`, answers are spelled as in seed 002."""
+
+    sessions: Sessions
+    who: Key
+    seed: bool = False
+    spent: int = 0
+
+    def spend(self, rows: int) -> None:
+        """Count what a query costs. Errors: InvalidRequest for one that asks for too much."""
+        self.spent += rows
+        if self.spent > _MOST:
+            raise InvalidRequest(f"query: this asks for more than {_MOST} sessions.", field="query")
+
+    def queue_position(self, record: Record) -> int | None:
+        """The place of a pending session in the queue, from 0."""
+        pending = [other.id for other in self.sessions.live if other.status == "PENDING"]
+        return pending.index(record.id) if record.id in pending else None
+
+
+Item = dict[str, Any]
+"""What GraphQL reads fields from, unless it is a record."""
+
+
+def in_pages(query: Callable[..., list[Item]]) -> Callable[..., Item]:
+    """A query for a page of what another one finds, as that one orders it."""
+
+    def page(
+        sessions: Sessions,
+        who: Key,
+        *,
+        limit: int,
+        offset: int,
+        filter: str | None = None,
+        order: str | None = None,
+        **args: Any,
+    ) -> Item:
+        """Errors: InvalidRequest for a filter, which only sessions have, or a page that cannot be."""
+        found = query(sessions, who, **args)
+        if filter:
+            raise InvalidRequest(
+                "filter: only sessions can be filtered here.", hint="Leave it out.", field="filter"
+            )
+        if limit < 0 or offset < 0:
+            raise InvalidRequest("limit and offset must not be negative.")
+        return {"items": found[offset : offset + limit], "total_count": len(found)}
+
+    return page

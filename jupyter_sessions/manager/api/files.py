@@ -1,0 +1,156 @@
+"""Files of a session's working folder: upload, download and list.
+
+Source: clients 23.9.10 to 26.9.6, managers 23.09 to 26.8, whose limits (20 files of 1 MiB up, 5 down)
+are those of their storage; ours are below.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+from urllib.parse import unquote
+
+import msgspec
+from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from jupyter_sessions.amounts import human_size
+from jupyter_sessions.errors import InvalidRequest, NotEnough
+from jupyter_sessions.manager.api.archive import send_archives
+from jupyter_sessions.manager.api.runs import count, running
+from jupyter_sessions.manager.api.session import answer, body_of
+from jupyter_sessions.manager.folder import WorkFolder, create
+from jupyter_sessions.manager.folders import HOME
+
+FILES_MOST = 1000
+FILE_BYTES = 1024**3
+_CHUNK = 256 * 1024
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+async def upload(request: web.Request) -> web.Response:
+    """POST /session/{ref}/upload: files of a multipart form, named relative to the working folder.
+
+    None of them is there before all of them have come.
+    """
+    guardian = running(request)
+    folder = WorkFolder(guardian.record.launch.cwd)
+    if not request.content_type.startswith("multipart/"):
+        raise InvalidRequest("The request must be a multipart form.", hint="Send the files as fields 'src'.")
+    with _said(), folder.stage() as stage:
+        staged = {target: file async for file, target in _received(request, folder, stage)}
+        guardian.programs.uploaded = folder.take_in(staged)
+    count(request, guardian.record)
+    return web.Response(status=204)
+
+
+async def _received(
+    request: web.Request, folder: WorkFolder, stage: Path
+) -> AsyncIterator[tuple[Path, Path]]:
+    """Each file as it has been stored, and where it is to go. Errors: InvalidRequest, OSError."""
+    try:
+        reader = await request.multipart()
+        count = 0
+        while (part := await reader.next()) is not None:
+            part = cast("BodyPartReader", part)
+            if not isinstance(part, BodyPartReader) or not part.filename:
+                continue  # A field that is no file.
+            count += 1
+            if count > FILES_MOST:
+                raise InvalidRequest(
+                    f"src: more than {FILES_MOST} files.", hint="Send them in parts.", field="src"
+                )
+            name = _name(part.filename)
+            target = folder.path(name, "src")
+            if target.is_dir():
+                raise InvalidRequest(f"src: '{name}' is a folder in the session.", field="src")
+            yield await _store(part, stage / str(count)), target
+    except (HttpProcessingError, ValueError, AssertionError, RuntimeError) as error:
+        why = " ".join(str(error).split()) or "it is cut off"
+        raise InvalidRequest(f"The form cannot be read: {why[:200]}.") from None
+
+
+def _name(sent: str) -> str:
+    """As the sender meant it: aiohttp's clients write "/" as "%2F", and its server takes off the first."""
+    name = unquote(sent)
+    return f"/{name}" if f"/{name}".startswith(f"{HOME}/") else name
+
+
+async def _store(part: BodyPartReader, path: Path) -> Path:
+    size = 0
+    with create(path) as file:
+        while chunk := await part.read_chunk(_CHUNK):
+            size += len(chunk)
+            if size > FILE_BYTES:
+                limit = human_size(FILE_BYTES)
+                raise InvalidRequest(
+                    f"src: '{part.filename}' is larger than {limit}.", hint="Send it in parts.", field="src"
+                )
+            file.write(chunk)
+    return path
+
+
+async def download(request: web.Request) -> web.StreamResponse:
+    """GET or POST /session/{ref}/download: each file or folder as an archive in one multipart answer."""
+    guardian = running(request)
+    folder = WorkFolder(guardian.record.launch.cwd)
+    names = request.query.getall("files", []) or (await body_of(request)).get("files")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise InvalidRequest(
+            "files: this must be a list of names.", hint='Send {"files": ["a.txt"]}.', field="files"
+        )
+    if len(names) > FILES_MOST:
+        raise InvalidRequest(f"files: more than {FILES_MOST}.", hint="Name a folder.", field="files")
+    paths = [folder.existing(name, "files") for name in names]
+    count(request, guardian.record)
+    return await send_archives(request, paths)
+
+
+async def download_single(request: web.Request) -> web.StreamResponse:
+    """GET or POST /session/{ref}/download_single: the bytes of one file."""
+    guardian = running(request)
+    body = {} if request.query.get("file") else await body_of(request)
+    name = str(request.query.get("file") or body.get("file") or "")
+    path = WorkFolder(guardian.record.launch.cwd).existing(name, "file")
+    if not path.is_file():
+        raise InvalidRequest(f"file: '{name}' is no file.", hint="Folders are for download.", field="file")
+    if not os.access(path, os.R_OK):
+        raise InvalidRequest(f"file: '{name}' cannot be read.", field="file")
+    count(request, guardian.record)
+    return web.FileResponse(path, headers={"Content-Type": "application/octet-stream"})
+
+
+async def files(request: web.Request) -> web.Response:
+    """GET /session/{ref}/files: what a folder holds; `files` is text that holds JSON."""
+    guardian = running(request)
+    folder = WorkFolder(guardian.record.launch.cwd)
+    body = {} if request.query.get("path") else await body_of(request)
+    path = folder.path(str(request.query.get("path") or body.get("path") or "."), "path")
+    count(request, guardian.record)
+    shown = str(path).encode(errors="replace").decode()
+    try:
+        entries, errors = folder.entries(path), ""
+    except OSError as error:
+        entries, errors = [], f"{shown}: {error.strerror}"
+    listing = msgspec.json.encode(entries).decode()
+    return answer({"files": listing, "errors": errors, "abspath": shown})
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """What the file system refuses, as an error for people."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, ConnectionError):
+            raise
+        why = error.strerror or str(error)
+        if error.errno in _FULL:
+            raise NotEnough(
+                f"src: the files find no room: {why}.", hint="Remove some others.", field="src"
+            ) from None
+        raise InvalidRequest(f"src: the files cannot be stored: {why}.", field="src") from None

@@ -1,0 +1,23 @@
+"""The kernel API, what the session API was before. Source: seed 001.
+
+Only creating differs: the rest is the session API with the codes of v5 (see `versions.is_kernel`).
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from aiohttp import web
+
+from jupyter_sessions.manager.api.differences import REUSED
+from jupyter_sessions.manager.api.request import NAMES
+from jupyter_sessions.manager.api.session import answer, body_of, make
+
+
+async def create(request: web.Request) -> web.Response:
+    """POST /kernel: as for sessions; `kernelId` is the name, made up if there is none."""
+    body = await body_of(request)
+    if not any(body.get(name) for name in NAMES):
+        body["clientSessionToken"] = f"kernel-{secrets.token_hex(8)}"
+    made = await make(request, body)
+    return answer({"kernelId": made.record.name} | made.body(), 201 if made.created else REUSED.of(request))

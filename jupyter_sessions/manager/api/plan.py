@@ -1,0 +1,67 @@
+"""What a create request says of other sessions, of time, and of whom to tell."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from jupyter_sessions.durations import parse_duration
+from jupyter_sessions.errors import InvalidRequest, SessionNotFound
+from jupyter_sessions.manager.api.request import CreateRequest
+from jupyter_sessions.manager.callbacks import check_url
+from jupyter_sessions.manager.keys import Key
+from jupyter_sessions.manager.sessions import Sessions
+from jupyter_sessions.manager.waiting import start_time
+
+IDLE_SECONDS = 1800.0
+"""The idle timeout of an interactive session that says nothing of it. Source: seed 003."""
+
+
+def plan(asked: CreateRequest, sessions: Sessions, who: Key) -> dict[str, Any]:
+    """The fields of a record that follow. Errors: InvalidRequest naming the field."""
+    default_idle = IDLE_SECONDS if asked.type == "interactive" else 0.0
+    limit = asked.time_limit if asked.time_limit is not None else asked.batch_timeout
+    return {
+        "dependencies": _dependencies(asked.dependencies, sessions, who),
+        "starts_at": start_time(asked.starts_at, datetime.now(UTC)),
+        "callback_url": check_url(asked.callback_url) if asked.callback_url else None,
+        "idle_timeout": _seconds(asked.idle_timeout, "idle_timeout", default_idle),
+        "time_limit": _seconds(limit, "time_limit", 0.0),
+    }
+
+
+def _seconds(given: str | float | None, field: str, default: float) -> float:
+    return default if given is None or given == "" else parse_duration(given, field=field)
+
+
+def _dependencies(given: list[str] | str, sessions: Sessions, who: Key) -> list[str]:
+    """Ids of the sessions named: a list of ids or names, or a text that holds one or several."""
+    found = dict.fromkeys(
+        _find(ref, sessions, who) for ref in (_split(given) if isinstance(given, str) else given)
+    )
+    return [*found]
+
+
+def _split(text: str) -> list[str]:
+    """The names in a text: one, a comma list, or a list in JSON. Seed 000 declares `str` for a list."""
+    if text.lstrip().startswith("["):
+        try:
+            return msgspec.json.decode(text, type=list[str])
+        except msgspec.MsgspecError:
+            raise InvalidRequest(
+                "dependencies: this is no list of sessions.", hint="Give ids or names.", field="dependencies"
+            ) from None
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _find(ref: str, sessions: Sessions, who: Key) -> str:
+    try:
+        return sessions.find_any(ref, who).id
+    except SessionNotFound:
+        raise InvalidRequest(
+            f"dependencies: there is no session '{ref}'.",
+            hint="Give the ids or names of sessions that exist.",
+            field="dependencies",
+        ) from None

@@ -1,0 +1,93 @@
+"""`GET /stream/session/{ref}/pty`: the session's terminal over a WebSocket.
+
+Source: client 23.9.10 (`StreamPty`), managers 23.09 to 26.8: ``stdin``, ``resize``, ``ping`` and ``restart``
+come, ``out`` goes, bytes in base64. There a restart is one of the whole session; here the shell alone
+begins anew, for nobody who types in a terminal expects notebooks to lose what they hold in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Annotated
+
+import msgspec
+from aiohttp import WSCloseCode, web
+from msgspec import Meta
+
+from jupyter_sessions.errors import InvalidRequest, LaunchFailed
+from jupyter_sessions.manager.api import sockets
+from jupyter_sessions.manager.api.runs import count, streamed
+from jupyter_sessions.manager.api.session import SESSIONS
+from jupyter_sessions.manager.runtime.launch import LaunchError
+from jupyter_sessions.manager.terminal import Terminal
+
+Size = Annotated[int, Meta(ge=1, le=10_000)]
+
+
+class Stdin(msgspec.Struct, tag="stdin"):
+    """What is typed, in base64."""
+
+    chars: str
+
+
+class Resize(msgspec.Struct, tag="resize"):
+    """How large it is shown."""
+
+    rows: Size
+    cols: Size
+
+
+class Ping(msgspec.Struct, tag="ping"):
+    """The connection holds; no sign that somebody works there."""
+
+
+class Restart(msgspec.Struct, tag="restart"):
+    """A new shell."""
+
+
+_READ = msgspec.json.Decoder(Stdin | Resize | Ping | Restart)
+
+
+async def terminal(request: web.Request) -> web.StreamResponse:
+    """Connect to the terminal; it goes on when nobody is connected."""
+    guardian = streamed(request)
+    shown = guardian.programs.terminal
+    await shown.open()
+    count(request, guardian.record)
+    sessions = request.app[SESSIONS]
+    async with sockets.upgraded(request) as socket:
+        out = asyncio.create_task(_show(shown, socket))
+        try:
+            async for text in sockets.texts(socket):
+                if await _take(shown, text):
+                    sessions.touch(guardian.record)
+        finally:
+            out.cancel()
+    return socket
+
+
+async def _show(terminal: Terminal, socket: sockets.Socket) -> None:
+    try:
+        async for data in terminal.view():
+            await sockets.send(socket, {"type": "out", "data": base64.b64encode(data).decode()})
+        await sockets.close(socket, WSCloseCode.OK, "The shell has ended.")
+    except ConnectionError:
+        return
+
+
+async def _take(terminal: Terminal, text: str) -> bool:
+    """Do what a message says, and tell whether somebody works there: a ping alone does not say so."""
+    try:
+        match message := _READ.decode(text):
+            case Stdin(chars):
+                await terminal.type(base64.b64decode(chars, validate=True))
+            case Resize(rows, cols):
+                terminal.resize(rows, cols)
+            case Restart():
+                await terminal.restart()
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(f"The message cannot be read: {error}.") from None
+    except LaunchError as error:
+        raise LaunchFailed(str(error)) from None
+    return not isinstance(message, Ping)

@@ -1,0 +1,110 @@
+"""What there is on this machine, and what this manager is. Source: managers 23.09 to 26.8."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from aiohttp import web
+
+from jupyter_sessions._version import __version__
+from jupyter_sessions.amounts import MEMORY_SLOTS
+from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.manager.api import machine, versions
+from jupyter_sessions.manager.api.auth import WHO, acting
+from jupyter_sessions.manager.api.session import SESSIONS, answer, params_of
+from jupyter_sessions.manager.keys import ADMIN, DEFAULT, SUPERADMIN, USER
+from jupyter_sessions.manager.scheduler import Slots, used
+from jupyter_sessions.wire.places import PROTOCOL
+
+
+async def version(request: web.Request) -> web.Response:
+    """GET /: the API version this speaks (the only open route)."""
+    about = {"package": __version__, "protocol": PROTOCOL}
+    return answer({"version": versions.ADVERTISED, "manager": __version__, "jupyter_sessions": about})
+
+
+async def announcement(request: web.Request) -> web.Response:
+    """GET /manager/announcement: none."""
+    return answer({"enabled": False, "message": ""})
+
+
+async def status(request: web.Request) -> web.Response:
+    """GET /manager/status: that it runs."""
+    live = request.app[SESSIONS].live
+    node = {"num_proc": 1, "service_addr": "", "heartbeat_timeout": 0.0, "ssl_enabled": False}
+    about = {"active_sessions": len(live), "status": "running", "manager": __version__}
+    return answer({"nodes": [node | about], **about})
+
+
+async def echo(request: web.Request) -> web.Response:
+    """GET or POST /auth and /auth/test: whether the key and its signature are right."""
+    asked = await params_of(request)
+    if "echo" not in asked:
+        raise InvalidRequest("echo: this is required.", field="echo", data={"echo": "is required"})
+    return answer({"authorized": "yes", "echo": str(asked["echo"])})
+
+
+async def role(request: web.Request) -> web.Response:
+    """GET /auth/role: what the key that asks may do."""
+    who = request[WHO]
+    return answer(
+        {
+            "global_role": SUPERADMIN if who.role == SUPERADMIN else USER,
+            "domain_role": ADMIN if who.is_admin else USER,
+            "group_role": USER,
+        }
+    )
+
+
+async def slot_types(request: web.Request) -> web.Response:
+    """GET /config/resource-slots: the resources of this machine and how they are counted."""
+    names = {"cpu", "mem", *request.app[SESSIONS].capacity.slots}
+    return answer({name: "bytes" if name in MEMORY_SLOTS else "count" for name in sorted(names)})
+
+
+async def scaling_groups(request: web.Request) -> web.Response:
+    """GET /scaling-groups: there is one, this machine."""
+    return answer({"scaling_groups": [{"name": DEFAULT}]})
+
+
+async def presets(request: web.Request) -> web.Response:
+    """GET /resource/presets: sizes to choose from; none are made beforehand."""
+    return answer({"presets": []})
+
+
+async def folders(request: web.Request) -> web.Response:
+    """GET /folders: those of the configuration, which sessions may mount."""
+    return answer(machine.folders(request.app[SESSIONS]))
+
+
+async def check_presets(request: web.Request) -> web.Response:
+    """POST /resource/check-presets: what there is, what of it the key may have, and what is free."""
+    sessions, who = request.app[SESSIONS], acting(request)
+    total = {"cpu": Decimal(0), "mem": Decimal(0)} | sessions.capacity.slots
+    mine = used(
+        record for record in sessions.live if record.holds_slots and record.access_key == who.access_key
+    )
+    room = _left(total, {name: Decimal(str(amount)) for name, amount in sessions.used().items()})
+    limits = {name: min(amount, who.max_slots.get(name, amount)) for name, amount in total.items()}
+    using = {name: mine.get(name, Decimal(0)) for name in total}
+    return answer(
+        {
+            "presets": [],
+            "keypair_limits": _texts(limits),
+            "keypair_using": _texts(using),
+            "keypair_remaining": _texts(_left(limits, using)),
+            "group_limits": _texts(total),
+            "group_using": _texts(_left(total, room)),
+            "group_remaining": _texts(room),
+            "scaling_group_remaining": _texts(room),
+            "scaling_groups": {DEFAULT: {"using": _texts(_left(total, room)), "remaining": _texts(room)}},
+        }
+    )
+
+
+def _left(total: Slots, taken: Slots) -> Slots:
+    return {name: max(amount - taken.get(name, Decimal(0)), Decimal(0)) for name, amount in total.items()}
+
+
+def _texts(slots: Slots) -> dict[str, str]:
+    return {name: str(amount) for name, amount in slots.items()}

@@ -1,0 +1,60 @@
+"""Starting what people ask to be run: code in the kernel, or the commands of a batch run."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.manager.api import sockets
+from jupyter_sessions.manager.api.session import SESSIONS, find
+from jupyter_sessions.manager.guardian import Guardian
+from jupyter_sessions.manager.kernel import Run
+from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.steps import Plan, Steps
+
+
+def running(request: web.Request) -> Guardian:
+    """Who looks after the running session that the path names. Errors: SessionNotFound, Ambiguous, NotRunning."""
+    guardian = request.app[SESSIONS].guardian(find(request))
+    guardian.running_link()
+    return guardian
+
+
+def streamed(request: web.Request) -> Guardian:
+    """The same for what goes on over a WebSocket: without one nothing is begun. Errors: InvalidRequest, too."""
+    find(request)
+    sockets.check(request)
+    return running(request)
+
+
+def count(request: web.Request, record: Record) -> None:
+    """Count an access to a session, which is then not idle: for what was not refused."""
+    record.num_queries += 1
+    request.app[SESSIONS].touch(record)
+
+
+def begin(guardian: Guardian, mode: str, code: str, options: dict[str, Any]) -> Run:
+    """Start a query or a batch run. Errors: InvalidRequest, NotRunning."""
+    link = guardian.running_link()
+    if mode == "query":
+        return link.execute(code, stdin=bool(options.get("stdin", True)))
+    if mode != "batch":
+        raise InvalidRequest(
+            f"mode: '{mode}' cannot be run here.",
+            hint="Use query, batch, complete, continue or input.",
+            field="mode",
+        )
+    try:
+        plan = msgspec.convert({name: options.get(name) for name in Plan.__struct_fields__}, Plan)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"options: {error}.", hint="Each is a command.", field="options") from None
+    if any("\0" in (command or "") for command in (plan.clean, plan.build, plan.exec)):
+        raise InvalidRequest("options: a command holds a NUL character.", field="options")
+    run = Run(secrets.token_hex(16))
+    link.keep(run)
+    guardian.programs.do(Steps(run, plan, guardian.programs).perform())
+    return run

@@ -1,0 +1,32 @@
+"""What stands behind a session's status. Source: seed 000; the keys are those of managers 23.09 to 26.8.
+
+`kernels`, each member's status by its host name, is ours: seed 000 has "statuses of kernels and session".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_sessions.manager.cluster import hostname
+from jupyter_sessions.manager.record import Record
+
+
+def main_status(record: Record) -> str:
+    """That of the main member: a session is degraded by another."""
+    return "RUNNING" if record.usable else record.status
+
+
+def status_data(record: Record) -> dict[str, Any]:
+    """Why a session waits, or the statuses of itself and its members, how the main one ended, and the error."""
+    if record.status == "PENDING":
+        return {"scheduler": {"msg": record.status_info}} if record.status_info else {}
+    members = {hostname(record.rank): main_status(record)} | {
+        hostname(sub.rank): sub.status for sub in record.subs
+    }
+    data: dict[str, Any] = {"session": {"status": record.status}, "kernels": members}
+    if record.exit_code is not None:
+        data["kernel"] = {"exit_code": record.exit_code}
+    if record.status == "ERROR":
+        reason, _, text = record.status_info.partition(": ")
+        data["error"] = {"src": "agent", "name": reason, "repr": text or reason}
+    return data

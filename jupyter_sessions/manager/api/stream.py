@@ -1,0 +1,162 @@
+"""`GET /stream/session/{ref}/execute`: run code over a WebSocket.
+
+The first message asks, ``{"code", "mode", "options"}``; answers have the form of `report`. A message
+that comes while code runs is text for its input. After the end of the run the manager closes.
+Source: clients 23.9.10 to 26.9.6, managers 23.09 to 26.8.
+
+Asked with ``options: {"messages": true}``, which is ours, it stays open for the next run, and a run
+whose reader goes away runs on; otherwise it is interrupted then, as real managers do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import msgspec
+from aiohttp import WSCloseCode, web
+
+from jupyter_sessions.errors import InvalidRequest, SessionError
+from jupyter_sessions.manager.api import sockets
+from jupyter_sessions.manager.api.console import ends_step, report
+from jupyter_sessions.manager.api.runs import begin, count, streamed
+from jupyter_sessions.manager.api.session import SESSIONS, read_object
+from jupyter_sessions.manager.guardian import Guardian
+from jupyter_sessions.manager.iopub import Message
+from jupyter_sessions.manager.kernel import KernelLink, Run
+
+_AT_ONCE = 1000
+_AHEAD = 100
+
+
+class Ask(msgspec.Struct, kw_only=True):
+    """The message that starts a run."""
+
+    code: str = ""
+    mode: str = "query"
+    options: dict[str, Any] | None = None
+
+
+async def execute(request: web.Request) -> web.StreamResponse:
+    """Follow runs until they end, the session ends or nobody listens."""
+    guardian = streamed(request)
+    count(request, guardian.record)
+    touch = partial(request.app[SESSIONS].touch, guardian.record)
+    async with sockets.upgraded(request) as socket:
+        await Conversation(socket, guardian, touch).hold()
+    return socket
+
+
+class Conversation:
+    """One client on its WebSocket, with at most one run at a time."""
+
+    def __init__(self, socket: sockets.Socket, guardian: Guardian, touch: Callable[[], None]) -> None:
+        self._socket = socket
+        self._guardian = guardian
+        self._link: KernelLink = guardian.running_link()
+        self._touch = touch
+        self._run: Run | None = None
+        self._whole = False
+        self._answers: deque[str] = deque()
+        self._following: asyncio.Task[None] | None = None
+
+    async def hold(self) -> None:
+        """Take messages until the end."""
+        end = asyncio.create_task(self._close_at_end())
+        try:
+            async for text in sockets.texts(self._socket):
+                await self._take(text)
+        finally:
+            end.cancel()
+            self._let_go()
+
+    async def _take(self, text: str) -> None:
+        if self._run is not None:
+            if len(self._answers) >= _AHEAD or sum(map(len, self._answers)) + len(text) > sockets.LARGEST:
+                raise InvalidRequest("Too much input has been sent ahead of the code that is to ask for it.")
+            self._answers.append(text)
+            self._touch()
+            return self._answer()
+        try:
+            asked = msgspec.convert(read_object(text, "message"), Ask)
+            self._whole = bool((asked.options or {}).get("messages"))
+            self._run = begin(self._guardian, asked.mode, asked.code, asked.options or {})
+        except msgspec.ValidationError as error:
+            await self._refuse(InvalidRequest(f"The message cannot be read: {error}."))
+        except SessionError as error:
+            await self._refuse(error)
+        else:
+            self._guardian.record.num_queries += self._following is not None  # Opening counted the first.
+            self._touch()
+            self._following = asyncio.create_task(self._follow(self._run))
+
+    async def _refuse(self, error: SessionError) -> None:
+        said = {"status": "error", "msg": str(error), "console": [], "error": error.to_wire()}
+        await sockets.send(self._socket, said)
+        await sockets.close(self._socket, WSCloseCode.POLICY_VIOLATION, str(error))
+
+    async def _follow(self, run: Run) -> None:
+        """Send what a run says as it comes, and close after its end unless there may be another."""
+        status = ""
+        try:
+            while status != "finished":
+                messages = await _gather(run)
+                result = report(run, messages, whole=self._whole)
+                asks = any(message["header"]["msg_type"] == "input_request" for message in messages)
+                if result["status"] == "waiting-input" and not asks:
+                    result |= {"status": "continued", "options": None}  # It has been told before.
+                status = result["status"]
+                self._answer()
+                if status == "finished":
+                    self._end(run)
+                await sockets.send(self._socket, result | ({"runId": run.id} if self._whole else {}))
+            if not self._whole:
+                await sockets.close(self._socket, WSCloseCode.OK)
+        except ConnectionError:
+            return  # Nobody listens; `hold` sees it as well.
+
+    def _answer(self) -> None:
+        """Hand the run the next answer, once it asks."""
+        if self._run is not None and self._run.waiting_input and self._answers:
+            self._link.input(self._run, self._answers.popleft())
+
+    def _end(self, run: Run) -> None:
+        self._link.forget(run)
+        self._run = None
+        self._answers.clear()
+
+    async def _close_at_end(self) -> None:
+        """Close when the kernel has ended, and with it the run, whose end is told first."""
+        await self._link.closed.wait()
+        if self._following is not None:
+            await asyncio.wait({self._following})
+        await sockets.close(self._socket, WSCloseCode.GOING_AWAY, "The session's kernel has ended.")
+
+    def _let_go(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
+        run = self._run
+        if run is None or run.finished:
+            return
+        if self._whole:
+            self._link.forget(run)
+        else:
+            with suppress(SessionError):
+                self._guardian.interrupt()
+            self._end(run)
+
+
+async def _gather(run: Run) -> list[Message]:
+    """What has come since the last time: one thing at least, or the end."""
+    found: list[Message] = []
+    message = await run.messages.get()
+    while message is not None:
+        found.append(message)
+        if ends_step(message) or run.messages.empty() or len(found) >= _AT_ONCE:
+            break
+        message = await run.messages.get()
+    return found
