@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
+import resource
 import signal
 import sys
 import time
@@ -15,15 +17,17 @@ from typing import Any
 
 from jupyter_sessions import config
 from jupyter_sessions._version import __version__
+from jupyter_sessions.amounts import GPU_SLOT, SHARES_SLOT, parse_slots
 from jupyter_sessions.errors import BackendUnavailable, SessionError
+from jupyter_sessions.manager import folders
 from jupyter_sessions.manager.app import make_app, serve, until_idle
 from jupyter_sessions.manager.claim import claim
 from jupyter_sessions.manager.events import Bus
+from jupyter_sessions.manager.logs import MANAGER_BYTES, trim
 from jupyter_sessions.manager.runtime import capacity, gpus, limits
 from jupyter_sessions.manager.scheduler import Capacity
 from jupyter_sessions.manager.sessions import Sessions
 from jupyter_sessions.manager.store import Store
-from jupyter_sessions.model import GPU_SLOT, parse_slots
 from jupyter_sessions.wire.identity import here, own_identity
 from jupyter_sessions.wire.places import Contact, Place, place
 
@@ -31,13 +35,16 @@ log = logging.getLogger("jupyter_sessions")
 
 CLAIM_SECONDS = 20.0
 LINGER_SECONDS = 1.0
+_TRIM_SECONDS = 60.0
 _MIB = 1024**2
+_DESCRIPTORS = 65536
 
 
 def main() -> int:
     """Become the manager of this user on this host; 0 also if there is one already."""
     os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    _raise_limit()
     try:
         claimed = _claim()
         if claimed is not None:
@@ -46,6 +53,14 @@ def main() -> int:
         log.error("%s", error)
         return 1
     return 0
+
+
+def _raise_limit() -> None:
+    """Notebooks on a session take about 26 descriptors of its manager; many systems begin with 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _claim() -> tuple[Place, int] | None:
@@ -72,29 +87,22 @@ async def manage(where: Place, keep_fd: int) -> None:
     store = Store(where.folder / "sessions.db")
     last, now = store.last_host(), here()
     run_folder = where.run_folder()
-    sessions = Sessions(
-        store=store,
-        bus=Bus(),
-        capacity=_capacity(settings),
-        limits=_limits(settings, run_folder.name, where.folder / "cages"),
-        run_folder=run_folder,
-        state_folder=where.folder,
-        keep_fds=(keep_fd,),
-        on_live=lambda live: _mark(where.live_file, live),
-        owner_grace=settings.owner_grace,
-    )
+    sessions = _sessions(settings, store, where, run_folder, keep_fd)
     sessions.adopt(last, now)
     store.set_host(now)
     app = make_app(store, sessions)
     socket = run_folder / "manager.sock"
     socket.unlink(missing_ok=True)
     runner, url = await serve(app, str(socket))
+    keypair = store.keys.first.pair
     contact = Contact(
-        identity=own_identity(), socket=str(socket), url=url, keypair=store.keypair(), version=__version__
+        identity=own_identity(), socket=str(socket), url=url, keypair=keypair, version=__version__
     )
     where.write_contact(contact)
     log.info("manager %s listens on %s and %s", __version__, socket, url)
+    trimming = asyncio.create_task(_keep_short(where.folder / "manager.log"))
     await _until_told(asyncio.create_task(until_idle(app, settings.manager_timeout)))
+    trimming.cancel()
     where.contact_file.unlink(missing_ok=True)
     await asyncio.sleep(LINGER_SECONDS)  # Who has just read the file still gets an answer.
     await sessions.close()
@@ -105,16 +113,35 @@ async def manage(where: Place, keep_fd: int) -> None:
         run_folder.rmdir()  # Sessions that run on have their sockets there.
 
 
+def _sessions(
+    settings: config.JupyterSessions, store: Store, where: Place, run_folder: Path, keep_fd: int
+) -> Sessions:
+    return Sessions(
+        store=store,
+        bus=Bus(),
+        capacity=_capacity(settings),
+        limits=_limits(settings, run_folder.name, where.folder / "cages"),
+        run_folder=run_folder,
+        state_folder=where.folder,
+        keep_fds=(keep_fd,),
+        on_live=lambda live: _mark(where.live_file, live),
+        owner_grace=settings.owner_grace,
+        folders=folders.configured(settings.folders),
+        warm_pool=settings.warm_pool,
+    )
+
+
 def _capacity(settings: config.JupyterSessions) -> Capacity:
     found = capacity.detect(os.environ)
     slots = {"cpu": found.cpu, "mem": Decimal(found.mem // _MIB * _MIB)}
     devices = gpus.configured(settings.gpus) if settings.gpus else gpus.discover(os.environ)
-    slots[GPU_SLOT] = Decimal(len(devices))
+    slot, each = (SHARES_SLOT, settings.gpu_shares) if settings.gpu_shares else (GPU_SLOT, 1)
+    slots[slot] = Decimal(len(devices) * each)
     for name, most in _most(settings.max_resources).items():
         if name in slots:
             slots[name] = min(slots[name], most)
-    uuids = [gpu.uuid for gpu in devices[: int(slots[GPU_SLOT])]]
-    return Capacity(slots, uuids, settings.max_sessions)
+    uuids = [gpu.uuid for gpu in devices[: math.ceil(slots[slot] / each)]]
+    return Capacity(slots, uuids, settings.max_sessions, settings.gpu_shares)
 
 
 def _most(asked: dict[str, Any]) -> dict[str, Decimal]:
@@ -134,6 +161,13 @@ def _mark(file: Path, live: bool) -> None:
         file.touch() if live else file.unlink(missing_ok=True)
     except OSError as error:
         log.error("%s: %s", file, error)
+
+
+async def _keep_short(log_file: Path) -> None:
+    """Keep the manager's own log within bounds, for ever."""
+    while True:
+        trim(log_file, MANAGER_BYTES)
+        await asyncio.sleep(_TRIM_SECONDS)
 
 
 async def _until_told(idle: asyncio.Task[None]) -> None:

@@ -1,22 +1,27 @@
-"""The manager's HTTP face: routes, and what is true of every request."""
+"""The manager's HTTP face: what is true of every request. Its routes are in `api.routes`."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from decimal import Decimal
+from weakref import WeakSet
 
 from aiohttp import web
 
-from jupyter_sessions._version import __version__
-from jupyter_sessions.manager.api import auth, events, execute, graphql, problems, session
+from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.manager.api import auth, problems, session, sockets
+from jupyter_sessions.manager.api.routes import LISTENERS, OPEN, all_routes
 from jupyter_sessions.manager.sessions import Sessions
+from jupyter_sessions.manager.skaha import answers, doors
+from jupyter_sessions.manager.skaha import routes as skaha
 from jupyter_sessions.manager.store import Store
-from jupyter_sessions.model import GPU_SLOT
-from jupyter_sessions.wire.places import PROTOCOL
 
-API_VERSION = "v8.20240915"
+log = logging.getLogger("jupyter_sessions")
+
 BODY_BYTES = 32 * 1024**2
+LINE_BYTES = 128 * 1024
+"""Of a request's first line: Skaha's clients put all into the query."""
 
 
 class Activity:
@@ -39,7 +44,7 @@ async def note_activity(request: web.Request, handler: problems.Handler) -> web.
     """Keeps the manager from ending while it is spoken to. A mere listener does not count."""
     activity = request.app[ACTIVITY]
     activity.last = time.monotonic()
-    counts = not request.path.startswith("/events/")
+    counts = request.match_info.handler not in LISTENERS
     activity.open += counts
     try:
         return await handler(request)
@@ -48,69 +53,46 @@ async def note_activity(request: web.Request, handler: problems.Handler) -> web.
         activity.last = time.monotonic()
 
 
-async def version(request: web.Request) -> web.Response:
-    """GET /: the API version this speaks (the only open route)."""
-    about = {"package": __version__, "protocol": PROTOCOL}
-    return session.answer({"version": API_VERSION, "manager": __version__, "jupyter_sessions": about})
-
-
-async def check_presets(request: web.Request) -> web.Response:
-    """POST /resource/check-presets: what there is and what is free. Source: managers 23.09 to 26.8."""
-    sessions = request.app[session.SESSIONS]
-    total = {"cpu": Decimal(0), "mem": Decimal(0), GPU_SLOT: Decimal(0)} | sessions.capacity.slots
-    using = {name: Decimal(str(sessions.used().get(name, 0))) for name in total}
-    limits = {name: str(amount) for name, amount in total.items()}
-    used = {name: str(amount) for name, amount in using.items()}
-    free = {name: str(max(total[name] - using[name], Decimal(0))) for name in total}
-    group = {"using": used, "remaining": free}
-    return session.answer(
-        {
-            "presets": [],
-            "keypair_limits": limits,
-            "keypair_using": used,
-            "keypair_remaining": free,
-            "group_limits": limits,
-            "group_using": used,
-            "group_remaining": free,
-            "scaling_group_remaining": free,
-            "scaling_groups": {"default": group},
-        }
-    )
+@web.middleware
+async def refuse_compressed(request: web.Request, handler: problems.Handler) -> web.StreamResponse:
+    """No client compresses what it sends, and aiohttp 3.14 waits for ever for the end of some broken bodies."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise InvalidRequest(
+            "Content-Encoding: compressed requests are not read here.", hint="Send it plain."
+        )
+    return await handler(request)
 
 
 def make_app(store: Store, sessions: Sessions) -> web.Application:
     """The manager's application."""
     app = web.Application(
-        client_max_size=BODY_BYTES, middlewares=[problems.middleware, note_activity, auth.middleware]
+        client_max_size=BODY_BYTES,
+        middlewares=[
+            problems.middleware,
+            answers.middleware,
+            note_activity,
+            auth.middleware,
+            refuse_compressed,
+        ],
     )
     app[auth.STORE] = store
+    app[auth.OPEN] = OPEN | skaha.OPEN
+    app[auth.BEARER] = skaha.BEARER
     app[session.SESSIONS] = sessions
+    app[doors.DOORS] = doors.Doors(sessions)
     app[ACTIVITY] = Activity()
-    app.add_routes(
-        [
-            web.get("/", version),
-            web.post("/session", session.create),
-            web.post("/session/_/create", session.create),
-            web.get("/session/{ref}", session.info),
-            web.patch("/session/{ref}", session.restart),
-            web.delete("/session/{ref}", session.destroy),
-            web.post("/session/{ref}", execute.execute),
-            web.post("/session/{ref}/interrupt", execute.interrupt),
-            web.post("/session/{ref}/rename", session.rename),
-            web.get("/session/{ref}/logs", session.logs),
-            web.post("/session/{ref}/start-service", execute.start_service),
-            web.get("/session/{ref}/service-log", execute.service_log),
-            web.get("/events/session", events.session_events),
-            web.post("/admin/gql", graphql.graphql),
-            web.post("/resource/check-presets", check_presets),
-        ]
-    )
+    app[sockets.SOCKETS] = WeakSet()
+    app.on_shutdown.append(sockets.close_all)
+    app.add_routes([*all_routes(), *skaha.ROUTES])
+    app.on_cleanup.append(doors.close)
     return app
 
 
 async def serve(app: web.Application, socket: str) -> tuple[web.AppRunner, str]:
     """Listen on a unix socket and on a free loopback port; the runner and the port's URL."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=1.0, max_line_size=LINE_BYTES, max_field_size=LINE_BYTES
+    )
     await runner.setup()
     await web.UnixSite(runner, socket).start()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -123,5 +105,9 @@ async def until_idle(app: web.Application, seconds: float) -> None:
     """Return once nothing lives and nobody has spoken for that long."""
     sessions, activity = app[session.SESSIONS], app[ACTIVITY]
     while sessions.in_care or activity.idle_seconds() < seconds:
-        sessions.save()
+        try:
+            sessions.save()
+            await asyncio.to_thread(sessions.store.tidy)
+        except Exception:  # What lives here must not be left for that.
+            log.exception("what is kept cannot be tidied up")
         await asyncio.sleep(min(seconds, 5.0))

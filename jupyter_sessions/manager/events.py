@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from jupyter_sessions.manager.cluster import Sub
 from jupyter_sessions.manager.record import Record
 
 _QUEUE = 10_000
@@ -23,6 +24,11 @@ class SessionEvent(msgspec.Struct, frozen=True):
     access_key: str
     reason: str
     exit_code: int | None
+    domain: str
+    group: str
+    kernel_id: str
+    role: str = "main"
+    idx: int = 1
 
     def data(self) -> dict[str, Any]:
         """The event's data as the wire has it."""
@@ -34,7 +40,7 @@ class SessionEvent(msgspec.Struct, frozen=True):
             "exitCode": self.exit_code,
         }
         if self.name.startswith("kernel_"):
-            body |= {"kernelId": self.session_id, "clusterRole": "main", "clusterIdx": 1}
+            body |= {"kernelId": self.kernel_id, "clusterRole": self.role, "clusterIdx": self.idx}
         return body
 
 
@@ -47,10 +53,24 @@ class Bus:
     def __init__(self) -> None:
         self._queues: set[Queue] = set()
 
-    def publish(self, name: str, record: Record) -> None:
-        """Tell everybody. A listener that is far behind is cut off: its queue ends with None."""
+    def publish(self, name: str, record: Record, sub: Sub | None = None) -> None:
+        """Tell everybody, of the main member or of `sub`.
+
+        A listener that is far behind is cut off: its queue ends with None.
+        """
+        member = sub or record
         event = SessionEvent(
-            name, record.id, record.name, record.access_key, record.status_info, record.exit_code
+            name,
+            record.id,
+            record.name,
+            record.access_key,
+            member.status_info,
+            member.exit_code,
+            record.domain,
+            record.group,
+            member.id,
+            member.role,
+            member.rank or 1,
         )
         for queue in list(self._queues):
             if queue.qsize() >= _QUEUE:

@@ -4,183 +4,149 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import signal
-from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-import msgspec
-
+from jupyter_sessions.amounts import human_size
 from jupyter_sessions.errors import NotRunning
-from jupyter_sessions.manager.kernel import Connection, KernelLink
-from jupyter_sessions.manager.logs import Logs, last_line
-from jupyter_sessions.manager.record import Record, socket_folder
-from jupyter_sessions.manager.runtime import gpus, threads
+from jupyter_sessions.manager import folders
+from jupyter_sessions.manager.front import Front, check_kernel
+from jupyter_sessions.manager.kernel import KernelLink
+from jupyter_sessions.manager.logs import last_line
+from jupyter_sessions.manager.member import BootstrapFailed, Member
+from jupyter_sessions.manager.programs import Programs
+from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.runtime import gpu_usage
 from jupyter_sessions.manager.runtime.ending import describe_exit
-from jupyter_sessions.manager.runtime.launch import (
-    LaunchError,
-    Process,
-    exit_status,
-    launch,
-    signal_group,
-    stop,
-    wait,
-)
-from jupyter_sessions.manager.runtime.limits import Cage, CageGone, Limits, LimitsError
+from jupyter_sessions.manager.runtime.launch import LaunchError, Process, exit_status, signal_group, wait
+from jupyter_sessions.manager.runtime.limits import Cage, LimitsError
 from jupyter_sessions.manager.services import Services
-from jupyter_sessions.model import human_size
-from jupyter_sessions.wire.places import private_folder
-from jupyter_sessions.wire.relay import Relay, ZmqBackEnd
+from jupyter_sessions.manager.subs import Subs, together
+from jupyter_sessions.manager.timekeeper import Signs
+from jupyter_sessions.manager.usage import Meter
+from jupyter_sessions.manager.workshop import Workshop
+from jupyter_sessions.model import Endpoint
+
+__all__ = ["Guardian", "Workshop"]
 
 log = logging.getLogger("jupyter_sessions")
 READY_SECONDS = 120.0
 GRACE_SECONDS = 5.0
 SAMPLE_SECONDS = 1.0
-_UMASK = 0o022
-
-Told = Callable[[Record, str], None]
-
-
-class Workshop(msgspec.Struct, frozen=True, kw_only=True):
-    """What guardians share: `keep` saves a record, `tell` publishes an event of it, `changed` does both.
-
-    `left` is called when a session's owner is done with it.
-    """
-
-    limits: Limits
-    run_folder: Path
-    state_folder: Path
-    keep_fds: tuple[int, ...]
-    keep: Callable[[Record], None]
-    changed: Told
-    tell: Told
-    left: Callable[[Record], None]
 
 
 class Guardian:
     """Looks after one session from its start to its end; `life` is the whole story."""
 
-    def __init__(self, record: Record, shop: Workshop) -> None:
+    def __init__(self, record: Record, shop: Workshop, front: Front) -> None:
         self.record = record
         self._shop = shop
-        self._folder = Path(record.folder)
-        self._connection = Connection(
-            shop.run_folder / socket_folder(record.id), self._folder / "kernel.json"
-        )
-        self.logs = Logs(self._folder)
-        self.link: KernelLink | None = None
-        self._cage: Cage | None = None
+        self._front = front
+        self.main = Member(record, shop, hear=front.hear)
+        self._subs = Subs(record, shop, self._sub_lost)
+        self.members = [self.main, *self._subs.all]
         self._why_ended = ""
         self._why_restarted = ""
         self._restarting = False
-        self._cpu_ms_elsewhere = 0
         self._services: Services | None = None
-        self._relay: Relay | None = None
+        self._programs: Programs | None = None
+        self._meter = Meter(record.slots, self._cages, self.cpu_ms, lambda: record.gpus)
 
     # The story.
 
     async def life(self) -> None:
         """Start, or take over what runs already, and stay until the end."""
-        try:
-            await self._live()
-        finally:
-            if self._relay is not None:
-                self._relay.close()
-        await self._clean_up()  # Not when cancelled: sessions outlive the manager.
+        await self._live()
+        await self.kill()
+        await self._front.end()  # Not when cancelled: sessions outlive the manager.
+        for member in self.members:
+            await member.clean_up()
 
     async def _live(self) -> None:
         try:
-            process = self._found() or await self._launch()
+            process = await self._found() or await self._launch()
             while True:
                 await self._attend(process)
+                self.main.journal.close(self._why_gone())
                 await self.kill()  # What it left behind.
+                self._subs.close_all(self._why_gone())
                 if not self._restarting and not self._revive(process):
                     break
                 process = await self._launch()
             self._end(exit_status(process))
         except (LaunchError, LimitsError) as error:
-            self._fail(f"failed-to-start: {error}")
+            await self.kill()
+            if isinstance(error, BootstrapFailed):
+                self.record.exit_code = error.status
+            self._fail(self._why_ended or f"failed-to-start: {error}")
         except Exception as error:
             log.exception("session %s", self.record.name)
             self._fail(f"the manager failed: {error}")
 
-    def _found(self) -> Process | None:
+    async def _found(self) -> Process | None:
         """The main process that a manager before this one started, if it noted one."""
         record = self.record
         if record.process is None:
             return None
-        try:
-            self._cage = self._shop.limits.open(record.id, *self._amounts())
-        except CageGone as error:
-            self._cage = self._shop.limits.create(record.id, *self._amounts())
-            self._why_ended = f"the manager lost hold of it: {error}"
-        for process in (record.process, *record.service_processes.values()):
-            self._cage.adopt(process)
-        if not self._cage.attach:  # Without control groups, what ended before is forgotten.
-            self._cpu_ms_elsewhere = record.cpu_ms_at_launch
+        why = self.main.take_over(record.process)
+        self._why_ended = await self._subs.take_over() or why
         self._restarting = record.status == "RESTARTING"
-        self._listen(again=True)
         return record.process
 
     async def _launch(self) -> Process:
-        record = self.record
-        if self._cage is None:
-            self._cage = self._shop.limits.create(record.id, *self._amounts())
-            record.limits = dict(self._shop.limits.means)
-        record.cpu_ms_at_launch = self.cpu_ms()
-        self._connection.make()
-        self._listen()
-        process = await launch(
-            [part.replace("{connection_file}", str(self._connection.file)) for part in record.launch.argv],
-            env=self.environment(),
-            cwd=record.launch.cwd,
-            log=str(self.logs.kernel),
-            folder=str(self._folder / "main"),
-            cage=self._cage,
-            keep_fds=self._shop.keep_fds,
-            umask=_UMASK if record.launch.umask is None else record.launch.umask,
-        )
-        record.process = process
-        self._restarting = False
+        first = self.record.status == "PREPARING"
+        for member in self.members:
+            await member.prepare()
+        self.record.limits = self._means()
+        if first:
+            await self._bootstrap()
+        process = await self.main.launch()
         self._changed("kernel_creating")
+        await self._subs.launch()
+        self._restarting = False
         return process
 
-    def _listen(self, *, again: bool = False) -> None:
-        """Let front ends in; they stay connected while kernels come and go."""
-        if self._relay is None:
-            private_folder(self._connection.folder)
-            back = ZmqBackEnd(self._connection.stem)
-            tell = asyncio.get_running_loop().call_soon_threadsafe
+    def _means(self) -> dict[str, str]:
+        """By what it is held to what it asked for, in words for people."""
+        record, means = self.record, dict(self._shop.limits.means)
+        if record.mounts:
+            means["folders"] = folders.how(record.mounts)
+        if "shmem" in record.resource_opts:
+            means["shmem"] = "counts as memory, not limited by itself"
+        return means
 
-            def asked_to_end(owner: bool, restart: bool) -> None:
-                if owner and not restart:
-                    tell(self._shop.left, self.record)
-
-            self._relay = Relay(self._connection.front, self._connection.key(), back, asked_to_end)
-            self._relay.open(again=again)
+    async def _bootstrap(self) -> None:
+        """Make the working folder ready. Errors: LaunchError."""
+        folders.link(self.record.mounts, self.record.launch.cwd)
+        guard = asyncio.create_task(self._watch_memory())
+        try:
+            await together(member.bootstrap() for member in self.members)
+        finally:
+            guard.cancel()
 
     async def _attend(self, process: Process) -> None:
         """Be there until the main process is gone, with code running in it as soon as it is ready."""
-        assert self._cage is not None  # noqa: S101
-        self._services = Services(
-            self.record, self._cage, self._folder, self._connection.folder, self.environment
-        )
-        self.link = KernelLink(self._connection, self.logs.take)
+        main = self.main
+        self._services = Services(self.record, main)
+        self._programs = Programs(self.record, main)
+        link = main.connect()
         gone = asyncio.create_task(wait(process))
-        ready = asyncio.create_task(self._become_ready())
+        ready = asyncio.create_task(self._become_ready(link))
         guard = asyncio.create_task(self._watch_memory())
+        subs = asyncio.create_task(self._subs.watch())
         if self.record.status == "TERMINATING" or self._restarting or self._why_ended:
             await self.kill()  # An earlier manager did not come to do it.
         try:
             await gone
         finally:
-            for task in (ready, guard, gone):
+            for task in (ready, guard, subs, gone):
                 task.cancel()
-            await asyncio.gather(ready, guard, return_exceptions=True)
-            self.link.close(self._why_gone())
-            self.record.cpu_ms_before = self.cpu_ms()
+            await asyncio.gather(ready, guard, subs, return_exceptions=True)
+            if link is not None:
+                link.close(self._why_gone())
+            await self._programs.close()
+            self.measure()
 
     def _why_gone(self) -> str:
         """What to tell those whose code was running."""
@@ -190,40 +156,68 @@ class Guardian:
             self._notice_memory()
         return f"The session has ended: {self._why_ended or 'its kernel exited'}."
 
-    async def _become_ready(self) -> None:
-        assert self.link is not None  # noqa: S101
+    async def _become_ready(self, link: KernelLink | None) -> None:
         starting = self.record.status in ("PREPARING", "RESTARTING")
         try:
             # One taken over may be busy for hours before it answers.
             async with asyncio.timeout(READY_SECONDS if starting else None):
-                await self.link.open()
+                _, *info = await asyncio.gather(self._subs.open(), *([link.open()] if link else []))
+            # What the kernel said before is read a little later.
+            asyncio.get_running_loop().call_later(SAMPLE_SECONDS, self.main.journal.caught_up)
         except TimeoutError:
             self._why_ended = f"the kernel did not answer within {READY_SECONDS:.0f} s"
             await self.kill()
             return
+        self._front.lead(link, *info)
         if self.record.status in ("PREPARING", "RESTARTING"):
-            self.record.move("RUNNING", self._why_restarted)
-            self._why_restarted = ""
-            self._changed("kernel_started")
-            self._shop.tell(self.record, "session_started")
+            await self._run_startup()
+            self._now_running()
+
+    async def _run_startup(self) -> None:
+        try:
+            await self.main.run_startup()
+        except LaunchError as error:
+            log.warning("the startup command of session %s: %s", self.record.name, error)
+
+    def _now_running(self) -> None:
+        self.record.move("RUNNING", self._why_restarted)
+        self._why_restarted = ""
+        self._changed("kernel_started")
+        self._shop.tell(self.record, "session_started")
+
+    async def _sub_lost(self, why: str) -> None:
+        """A further member ended by itself: without it a session goes on, but does not begin."""
+        if self._restarting or self._why_ended or not self.record.live:
+            return
+        if self.record.usable:
+            self.record.move("RUNNING_DEGRADED", why)
+            self._shop.keep(self.record)
+        elif self.record.status != "TERMINATING":
+            self._why_ended = f"failed-to-start: {why} before it was ready"
+            await self.kill()
 
     async def _watch_memory(self) -> None:
         while not self._notice_memory():
-            self.logs.trim()
+            for member in self.members:
+                member.tidy()
+            self._front.tidy()
+            for sub in self._subs.all:
+                if sub.over_memory():
+                    await sub.kill()
             await asyncio.sleep(SAMPLE_SECONDS)
         await self.kill()
 
     def _notice_memory(self) -> bool:
-        if self._cage is None or not self._cage.over_memory():
+        if not self.main.over_memory():
             return False
-        limit = human_size(float(self.record.slots["mem"]))
+        limit = human_size(float(self.record.member_slots["mem"]))
         self._why_ended = f"out of memory: it used more than its {limit}; ask for more memory next time"
         return True
 
     def _revive(self, process: Process) -> bool:
         """Whether a kernel that ended by itself is to be started anew, for a notebook is connected to it."""
         record = self.record
-        if not record.notebook or record.status != "RUNNING" or self._why_ended or self._notice_memory():
+        if not record.notebook or not record.usable or self._why_ended or self._notice_memory():
             return False
         self._why_restarted = f"its kernel ended and was restarted: {describe_exit(exit_status(process))}"
         self._begin_restart(self._why_restarted)
@@ -231,20 +225,28 @@ class Guardian:
 
     def _begin_restart(self, why: str) -> None:
         self._restarting = True
+        self._front.forget()
         self.record.restarts += 1
         self.record.move("RESTARTING", why)
         self._changed("session_restarting")
 
     def _end(self, status: int | None) -> None:
         record = self.record
-        record.exit_code = status
+        record.conclude(status, failed=bool(self._why_ended))
         if record.status == "PREPARING":
-            self._fail(self._why_ended or self._early_end(status))
-            return
+            if not record.batch or self._why_ended:
+                self._fail(self._why_ended or self._early_end(status))
+                return
+            self._now_running()  # It was done so soon.
         record.last_stat = self.stats()
-        if record.status != "TERMINATING":
-            record.move("TERMINATING", self._why_ended or f"self-terminated: {describe_exit(status)}")
+        asked = record.status == "TERMINATING"
+        if not asked:
+            record.move("TERMINATING", self._why_ended or _self_ended(record))
+        if record.batch:
+            self._shop.tell(record, f"session_{record.result.lower()}")
+        if not asked:
             self._changed("session_terminating")
+            self._shop.tell(record, "kernel_terminating")
         self._terminated()
 
     def _terminated(self) -> None:
@@ -253,24 +255,17 @@ class Guardian:
         self._shop.tell(self.record, "session_terminated")
 
     def _early_end(self, status: int | None) -> str:
-        said = last_line(self.logs.kernel)
+        said = last_line(self.main.logs.kernel)
         ending = f"failed-to-start: the kernel ended before it was ready ({describe_exit(status)})"
         return f"{ending}: {said}" if said else ending
 
     def _fail(self, why: str) -> None:
+        self.record.conclude(self.record.exit_code, failed=True)
         if self.record.status == "TERMINATING":
             self._terminated()
         elif self.record.live:
             self.record.move("ERROR", why)
             self._changed("session_failure")
-
-    async def _clean_up(self) -> None:
-        if self._cage is not None:
-            await self._cage.kill()
-            if not self._cage.remove():
-                log.warning("the limits of session %s cannot be removed", self.record.id)
-        self._connection.file.unlink(missing_ok=True)
-        shutil.rmtree(self._connection.folder, ignore_errors=True)
 
     # What others may ask.
 
@@ -280,6 +275,7 @@ class Guardian:
         self._why_ended = why
         self.record.move("TERMINATING", why)
         self._changed("session_terminating")
+        self._shop.tell(self.record, "kernel_terminating")
         await self._stop(0 if forced else GRACE_SECONDS)
 
     async def restart(self) -> None:
@@ -289,41 +285,73 @@ class Guardian:
 
     async def kill(self) -> None:
         """End all its processes now."""
-        if self._cage is not None:
-            await self._cage.kill()
+        await asyncio.gather(*(member.kill() for member in self.members))
+
+    async def _stop(self, grace: float) -> None:
+        await asyncio.gather(*(member.stop(grace) for member in self.members))
 
     def interrupt(self) -> None:
         """Interrupt what runs. Errors: NotRunning."""
-        link = self.running_link()
-        if self.record.launch.interrupt_mode == "message":
-            link.interrupt()
+        self.check_running()
+        self.programs.interrupt()
+        if self.main.link is not None and self.record.launch.interrupt_mode == "message":
+            self.main.link.interrupt()
         elif self.record.process is not None:
             signal_group(self.record.process, signal.SIGINT)
 
-    def running_link(self) -> KernelLink:
-        """The line to its kernel. Errors: NotRunning with the status and its reason."""
-        if self.link is None or not self.record.usable:
+    async def calm(self) -> None:
+        """Interrupt what runs, then end what runs beside a kernel; both have the grace time to tidy up."""
+        with suppress(NotRunning, TimeoutError):
+            if self._works():
+                self.interrupt()
+            async with asyncio.timeout(GRACE_SECONDS):
+                while self._works():  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+        if self._programs is not None:
+            await self._programs.stop(GRACE_SECONDS)
+
+    def _works(self) -> bool:
+        """Whether its kernel computes, or a command runs."""
+        link, process = self.main.link, self.record.process
+        main = link.busy if link else process is not None and process.child.alive()
+        return main or (self._programs is not None and self._programs.busy)
+
+    def check_running(self) -> None:
+        """Errors: NotRunning with the status and its reason."""
+        if not self.record.usable:
             info = f" ({self.record.status_info})" if self.record.status_info else ""
             raise NotRunning(
                 f"The session '{self.record.name}' is {self.record.status}{info}.",
                 hint="Wait until it is RUNNING.",
             )
-        return self.link
 
-    def front(self) -> tuple[str, str]:
-        """What the paths of the sockets for front ends begin with, and the key. Errors: NotRunning."""
-        self.running_link()
-        self.record.num_queries += 1
-        return self._connection.front, self._connection.key().decode()
+    def running_link(self) -> KernelLink:
+        """The line to its kernel. Errors: NotRunning, NotSupported for a batch session."""
+        check_kernel(self.record)
+        self.check_running()
+        assert self.main.link is not None  # noqa: S101
+        return self.main.link
 
-    async def start_service(self, name: str, base_url: str) -> Path:
-        """The socket of a service, started if need be. Errors: NotRunning, NotFound, LaunchError."""
-        self.running_link()
+    @property
+    def programs(self) -> Programs:
+        """What runs beside its kernel. Errors: NotRunning."""
+        self.check_running()
+        assert self._programs is not None  # noqa: S101
+        return self._programs
+
+    @property
+    def services(self) -> Services:
+        """Its service ports. Errors: NotRunning."""
+        self.check_running()
         assert self._services is not None  # noqa: S101
-        socket = await self._services.start(name, base_url)
+        return self._services
+
+    async def start_service(self, name: str, base_url: str) -> Endpoint:
+        """Where a service listens, started if need be. Errors: NotRunning, NotFound, LaunchError."""
+        endpoint = await self.services.start(name, base_url)
         self.record.num_queries += 1
         self._shop.keep(self.record)
-        return socket
+        return endpoint
 
     def service_log(self, name: str) -> str:
         """The end of what a service printed."""
@@ -331,60 +359,38 @@ class Guardian:
 
     def cpu_ms(self) -> int:
         """CPU time of all its processes, over restarts."""
-        if self._cage is None:
-            return self.record.cpu_ms_before
-        return max(self.record.cpu_ms_before, self._cpu_ms_elsewhere + self._cage.usage().cpu_ms)
+        return sum(member.cpu_ms() for member in self.members)
+
+    def measure(self) -> None:
+        """Note the CPU time of each member as of now."""
+        for member in self.members:
+            member.measure()
+
+    def signs(self) -> Signs:
+        """What tells whether it is in use."""
+        links = [member.link for member in self.members if member.link]
+        busy = self._works() or any(link.busy for link in links)
+        times = sum(link.times_busy for link in links) + (self._programs.times_busy if self._programs else 0)
+        gpu = max((device.busy or 0.0 for device in gpu_usage.usage(self.record.gpus)), default=0.0)
+        return Signs(busy=busy, times_busy=times, cpu_ms=self.cpu_ms(), gpu=gpu)
 
     def stats(self) -> dict[str, Any]:
-        """What it used: CPU in ms, memory in bytes (the most at once)."""
-        if self._cage is None:
-            return {}
-        usage = self._cage.usage()
-        cpu = {"current": str(self.cpu_ms()), "unit_hint": "msec"}
-        mem = {"current": str(usage.mem), "stats.max": str(usage.mem_peak), "unit_hint": "bytes"}
-        return {"cpu_used": cpu, "mem": mem}
+        """What all its members use together; see `usage`."""
+        return self._meter.stats()
+
+    def _cages(self) -> list[Cage]:
+        return [member.cage for member in self.members if member.cage]
 
     def environment(self) -> dict[str, str]:
-        """The environment of its processes."""
-        record = self.record
-        default = threads.thread_env(record.slots["cpu"])
-        given = record.launch.env | record.environ
-        cluster = {
-            "SIZE": "1",
-            "HOSTS": "main1",
-            "ROLE": "main",
-            "IDX": "1",
-            "HOST": "main1",
-            "LOCAL_RANK": "0",
-        }
-        return (
-            default
-            | given
-            | gpus.visible(record.gpus)
-            | {f"BACKENDAI_CLUSTER_{key}": value for key, value in cluster.items()}
-            | {
-                "BACKENDAI_SESSION_ID": record.id,
-                "BACKENDAI_SESSION_NAME": record.name,
-                "BACKENDAI_KERNEL_ID": record.id,
-            }
-        )
-
-    # How.
-
-    async def _stop(self, grace: float) -> None:
-        process = self.record.process
-        if process is None or self._cage is None:
-            return
-        if not grace:
-            await self.kill()
-            return
-        if self.link is not None and self.link.shutdown():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(wait(process), grace)
-        await stop(process, grace)
-
-    def _amounts(self) -> tuple[Any, int]:
-        return self.record.slots["cpu"], int(self.record.slots["mem"])
+        """The environment of its main member's processes."""
+        return self.main.environment()
 
     def _changed(self, event: str) -> None:
         self._shop.changed(self.record, event)
+
+
+def _self_ended(record: Record) -> str:
+    """Why a session ended whose main process did. The words of batch sessions: managers 23.09 to 26.8."""
+    if record.result == "SUCCESS":
+        return "task-done"
+    return f"{'task-failed' if record.batch else 'self-terminated'}: {describe_exit(record.exit_code)}"

@@ -15,13 +15,14 @@ import zmq.asyncio
 from jupyter_client.session import Session
 
 from jupyter_sessions.errors import NotRunning
+from jupyter_sessions.manager.iopub import Iopub, Message
+from jupyter_sessions.manager.unread import Unread
 from jupyter_sessions.wire.front import CHANNELS
 from jupyter_sessions.wire.places import private_folder, write_private
 
 _OPEN_SECONDS = 0.005
-_SUBSCRIBE_SECONDS = 0.1
-
-Message = dict[str, Any]
+_SUBSCRIBE_SECONDS = 0.02
+UNREAD_SECONDS = 600.0
 
 
 class Connection(msgspec.Struct, frozen=True):
@@ -43,15 +44,19 @@ class Connection(msgspec.Struct, frozen=True):
         """The same for the sockets at which front ends reach it, through the relay."""
         return str(self.folder / "f")
 
-    def make(self) -> None:
+    def prepare(self) -> None:
         """Write the file, with a new key unless there is one: front ends stay connected."""
         private_folder(self.folder)
-        self.clear()
         if self.file.exists():
             return
         ports = {f"{name}_port": port for name, port in CHANNELS.items()}
         scheme = {"transport": "ipc", "ip": self.stem, "signature_scheme": "hmac-sha256"}
         write_private(self.file, msgspec.json.encode({**ports, **scheme, "key": secrets.token_hex(16)}))
+
+    def make(self) -> None:
+        """Make way for a kernel."""
+        self.prepare()
+        self.clear()
 
     def clear(self) -> None:
         """Remove sockets that a kernel left behind."""
@@ -80,7 +85,7 @@ class Run:
         self.idle = False
         self.waiting_input = False
         self.password = False
-        self.messages: asyncio.Queue[Message | None] = asyncio.Queue()
+        self.messages = Unread()
 
     @property
     def finished(self) -> bool:
@@ -92,7 +97,7 @@ class Run:
         kind = message["header"]["msg_type"]
         if kind == "status":
             self.idle = self.idle or message["content"]["execution_state"] == "idle"
-        elif kind in ("execute_reply", "kernel_info_reply"):
+        elif kind in ("execute_reply", "complete_reply", "kernel_info_reply"):
             self.reply = message["content"]
             self.replied.set()
         elif kind != "execute_input":
@@ -107,16 +112,21 @@ class Run:
         if not self.finished:
             self.reply = {"status": "error", "ename": "SessionEnded", "evalue": why, "traceback": [why]}
             self.idle = True
+            self.replied.set()
             self.messages.put_nowait(None)
 
 
 class KernelLink:
     """Connected to all channels of a kernel; reads them until closed.
 
-    `on_output` sees every message on iopub, whoever caused it.
+    `on_output` sees every message on iopub, whoever caused it, some time after those who wait for it.
     """
 
-    def __init__(self, connection: Connection, on_output: Callable[[Message], None]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        on_output: Callable[[Message], None],
+    ) -> None:
         self._connection = connection
         self._on_output = on_output
         self._session = Session(key=connection.key(), username="jupyter_sessions")
@@ -124,18 +134,29 @@ class KernelLink:
         self._runs: dict[str, Run] = {}
         self._sockets: dict[str, zmq.asyncio.Socket] = {}
         self._readers: list[asyncio.Task[None]] = []
+        self._iopub: Iopub | None = None
         self._heard = asyncio.Event()
-        self.busy = False
+        self._answered = False
+        self._computes = False
+        self.closed = asyncio.Event()
+        self.times_busy = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether it computes. One that has not answered yet may do so since before anybody listened."""
+        return not self.closed.is_set() and (self._computes or not self._answered)
 
     async def open(self) -> dict[str, Any]:
         """Wait until the kernel listens and answers; its kernel_info. Cancel to give up."""
         while not self._connection.bound():  # noqa: ASYNC110
             await asyncio.sleep(_OPEN_SECONDS)
-        self._sockets = {name: self._connect(name) for name in ("iopub", "shell", "stdin", "control")}
+        self._sockets = {name: self._connect(name) for name in ("shell", "stdin", "control")}
+        self._iopub = Iopub(self._subscribe(), self._take_output, self._waited_for)
         self._readers = [asyncio.create_task(self._read(name)) for name in self._sockets]
         while True:
             run = self._send("shell", "kernel_info_request", {})
             await run.replied.wait()
+            self._answered = True
             self._runs.pop(run.id, None)
             if await self._subscribed():
                 return run.reply or {}
@@ -161,18 +182,34 @@ class KernelLink:
         }
         return self._send("shell", "execute_request", content)
 
+    def complete(self, code: str, cursor: int) -> Run:
+        """Ask how code could go on at a place in it; `Run.reply` will say."""
+        return self._send("shell", "complete_request", {"code": code, "cursor_pos": cursor})
+
+    def keep(self, run: Run) -> None:
+        """Look after a run that is none of the kernel's: it, too, ends with the session."""
+        self._runs[run.id] = run
+
     def run(self, id: str) -> Run:
         """A run by its id. Errors: NotRunning if it has ended and been read."""
         try:
             return self._runs[id]
         except KeyError:
             raise NotRunning(
-                f"There is no run '{id}' in this session.", hint="Start a new one.", field="runId"
+                f"There is no run '{id}' in this session any more.",
+                hint="Its output is in the session's journal.",
+                field="runId",
             ) from None
 
     def forget(self, run: Run) -> None:
         """Let go of a run that has been read to its end."""
         self._runs.pop(run.id, None)
+
+    def forget_unread(self) -> None:
+        """Let go of runs that nobody has asked for in a while; the journal has their output."""
+        for run in [*self._runs.values()]:
+            if run.messages.idle_seconds() > UNREAD_SECONDS:
+                self.forget(run)
 
     def input(self, run: Run, text: str) -> None:
         """Answer a run that asked for input."""
@@ -197,24 +234,44 @@ class KernelLink:
         for socket in self._sockets.values():
             socket.close(linger=100)
         self._sockets = {}
+        if self._iopub is not None:
+            self._iopub.close()
         for run in self._runs.values():
             run.abandon(why)
+        self.closed.set()
+
+    def hear_through(self, socket: zmq.Socket[bytes]) -> None:
+        """Hear the same at another socket, which stays its owner's."""
+        if self._iopub is not None:
+            self._iopub.turn(socket)
 
     def _connect(self, channel: str) -> zmq.asyncio.Socket:
-        socket = self._context.socket(zmq.SUB if channel == "iopub" else zmq.DEALER)
+        socket = self._context.socket(zmq.DEALER)
         socket.linger = 100
         socket.setsockopt(zmq.RECONNECT_IVL, 10)
         socket.set_hwm(0)
-        if channel == "iopub":
-            socket.subscribe(b"")
-        else:
-            socket.identity = self._session.bsession
+        socket.identity = self._session.bsession
         socket.connect(f"ipc://{self._connection.stem}-{CHANNELS[channel]}")
         return socket
+
+    def _subscribe(self) -> zmq.Socket[bytes]:
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+        socket = context.socket(zmq.SUB)
+        socket.linger = 0
+        socket.setsockopt(zmq.RECONNECT_IVL, 10)
+        socket.set_hwm(0)
+        socket.subscribe(b"")
+        socket.connect(f"ipc://{self._connection.stem}-{CHANNELS['iopub']}")
+        return socket
+
+    def _waited_for(self) -> bool:
+        return bool(self._runs)
 
     def _send(self, channel: str, kind: str, content: dict[str, Any]) -> Run:
         message = self._session.msg(kind, content)
         run = self._runs[message["header"]["msg_id"]] = Run(message["header"]["msg_id"])
+        if self._iopub is not None:
+            self._iopub.read()
         self._session.send(self._sockets[channel], message)
         return run
 
@@ -227,14 +284,17 @@ class KernelLink:
                 message = self._session.deserialize(parts)
             except (ValueError, TypeError):
                 continue
-            self._take(channel, message)
+            self._take(message)
 
-    def _take(self, channel: str, message: Message) -> None:
-        if channel == "iopub":
-            self._heard.set()
-            if message["header"]["msg_type"] == "status":
-                self.busy = message["content"]["execution_state"] == "busy"
-            self._on_output(message)
+    def _take_output(self, message: Message) -> None:
+        self._heard.set()
+        if message["header"]["msg_type"] == "status":
+            self._computes = message["content"].get("execution_state") == "busy"
+            self.times_busy += self._computes
+        self._on_output(message)
+        self._take(message)
+
+    def _take(self, message: Message) -> None:
         run = self._runs.get(message["parent_header"].get("msg_id", ""))
         if run is not None:
             run.put(message)

@@ -1,9 +1,13 @@
-"""Sessions that exist for the sake of a process end some time after it, unless another takes them over."""
+"""Sessions that exist for the sake of a process: they end some time after it, unless another takes them over.
+
+One that still waits when its owner's patience is at its end is cancelled.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.runtime.process import wait_gone
@@ -23,7 +27,7 @@ class Leases:
     def watch(self, record: Record) -> None:
         """Begin, or go on with the owner that the session has now. Owners that cannot be seen are trusted."""
         self.drop(record)
-        if record.owner is not None and record.live and visible(record.owner):
+        if record.owner is not None and record.live:
             self._watching[record.id] = asyncio.create_task(self._wait(record, record.owner))
 
     def drop(self, record: Record) -> None:
@@ -38,9 +42,30 @@ class Leases:
             task.cancel()
 
     async def _wait(self, record: Record, owner: Identity) -> None:
-        await wait_gone(owner)
+        try:
+            async with asyncio.timeout(_patience(record)):
+                await _gone(owner)
+        except TimeoutError:
+            if record.status == "PENDING":
+                why = f" ({record.status_info})" if record.status_info else ""
+                await self._end(record, f"it did not start as soon as its notebook wanted it{why}")
+                return
+            await _gone(owner)
         await asyncio.sleep(self._grace)
         await self._end(record, WHY)
+
+
+async def _gone(owner: Identity) -> None:
+    if not visible(owner):
+        await asyncio.Event().wait()  # For ever.
+    await wait_gone(owner)
+
+
+def _patience(record: Record) -> float | None:
+    """For how many seconds the owner waits until the session starts; None for ever."""
+    if record.start_by is None or record.status != "PENDING":
+        return None
+    return (record.start_by - datetime.now(UTC)).total_seconds()
 
 
 def visible(owner: Identity) -> bool:

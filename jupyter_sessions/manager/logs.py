@@ -7,7 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-OUTPUT_BYTES = 32 * 1024**2
+OUTPUT_BYTES = 8 * 1024**2
+"""Of what its code printed, twice that: with `journal.JOURNAL_BYTES` 64 MiB a session hold all."""
+MANAGER_BYTES = 8 * 1024**2
+KERNEL_BYTES = 8 * 1024**2
+SERVICE_BYTES = 2 * 1024**2
 TAIL_BYTES = 1024**2
 
 
@@ -15,7 +19,9 @@ class Logs:
     """The log files of one session: what the kernel's processes wrote and what its code printed."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._output = folder / "output.log"
+        self._older = folder / "output.log.1"
         self.kernel = folder / "kernel.log"
 
     def take(self, message: dict[str, Any]) -> None:
@@ -31,16 +37,15 @@ class Logs:
 
     def text(self) -> str:
         """The newest part of both."""
-        return tail(self.kernel) + tail(self._output)
+        newest = tail(self._output)
+        older = tail(self._older, max(0, TAIL_BYTES - len(newest.encode())))
+        return tail(self.kernel) + older + newest
 
     def trim(self) -> None:
-        """Keep what the kernel's processes write themselves within bounds, too."""
-        with suppress(OSError):
-            if self.kernel.stat().st_size > OUTPUT_BYTES:
-                newest = tail(self.kernel, OUTPUT_BYTES // 2)
-                os.truncate(self.kernel, 0)  # They append, so they go on at the new end.
-                with self.kernel.open("a", encoding="utf-8") as file:
-                    file.write(newest)
+        """Keep what the processes of kernel and services write themselves within bounds, too."""
+        trim(self.kernel, KERNEL_BYTES)
+        for log in self._folder.glob("service-*.log"):
+            trim(log, SERVICE_BYTES)
 
     def _append(self, text: str) -> None:
         try:
@@ -48,9 +53,19 @@ class Logs:
                 file.write(text)
                 full = file.tell() > OUTPUT_BYTES
             if full:
-                os.replace(self._output, self._output.with_suffix(".log.1"))
+                os.replace(self._output, self._older)
         except OSError:
             return  # A full disk must not end the session; the output still reaches who listens.
+
+
+def trim(path: Path, most: int) -> None:
+    """Keep the newest half of a log of more than `most` bytes. Its writers append, so they go on at its new end."""
+    with suppress(OSError):
+        if path.stat().st_size > most:
+            newest = tail(path, most // 2)
+            os.truncate(path, 0)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(newest)
 
 
 def tail(path: Path, size: int = TAIL_BYTES) -> str:
@@ -69,5 +84,10 @@ def tail(path: Path, size: int = TAIL_BYTES) -> str:
 
 def last_line(path: Path) -> str:
     """The last line of a log that is not empty, for a reason in one sentence."""
-    lines = [line for line in tail(path, 8192).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""
+    return "".join(last_lines(path, 1))
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """The last lines of a log that are not empty, at most `count`."""
+    lines = [line.strip() for line in tail(path, 8192).splitlines()]
+    return [line for line in lines if line][-count:]

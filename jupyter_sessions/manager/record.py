@@ -11,6 +11,8 @@ from uuid import uuid4
 
 import msgspec
 
+from jupyter_sessions.manager.cluster import Sub
+from jupyter_sessions.manager.folders import Mount
 from jupyter_sessions.manager.runtime.launch import Process
 from jupyter_sessions.model import USABLE, is_live
 from jupyter_sessions.wire.environment import Launch
@@ -20,7 +22,8 @@ _ENDED = {"TERMINATED", "CANCELLED"}
 _MOVES: dict[str, set[str]] = {
     "PENDING": {"PREPARING", "CANCELLED"},
     "PREPARING": {"RUNNING", "TERMINATING", "TERMINATED", "ERROR", "PENDING"},
-    "RUNNING": {"RESTARTING", "TERMINATING", "TERMINATED", "ERROR"},
+    "RUNNING": {"RUNNING_DEGRADED", "RESTARTING", "TERMINATING", "TERMINATED", "ERROR"},
+    "RUNNING_DEGRADED": {"RUNNING_DEGRADED", "RESTARTING", "TERMINATING", "TERMINATED", "ERROR"},
     "RESTARTING": {"RUNNING", "TERMINATING", "TERMINATED", "ERROR"},
     "ERROR": {"TERMINATING", "TERMINATED"},
     "TERMINATING": {"TERMINATED"},
@@ -28,12 +31,20 @@ _MOVES: dict[str, set[str]] = {
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Everything kept of a session. `slots` are the amounts asked for, memory in bytes.
+    """Everything kept of a session and of its main member.
+
+    `slots` are the amounts asked for by all members together, memory in bytes; each has the same.
 
     `cpu_ms_before` is the CPU time used so far when last looked at, `cpu_ms_at_launch` that of the
     processes that restarts ended. `exit_code` is that of the main process, or the negative number of
     the signal that killed it. `owner` is the process for whose sake it exists, `notebook` tells whether
-    one was ever connected to it, and `restarts` counts those of its kernel, whoever wanted them.
+    one was ever connected to it, `notebook_path` which one it is for, and `start_by` how long that waits
+    for it; `restarts` counts those of its kernel, whoever wanted them. `dependencies` are ids, `met` those
+    of them that have succeeded; `idle_timeout` and `time_limit` are seconds, 0 for none, and `limit_from`
+    is the moment from which the limit counts (`timekeeper.Clock.seconds`).
+
+    `skaha_name` is what it is called on the Skaha face, if it was made there; `hidden` says that it was
+    deleted there after its end.
     """
 
     name: str
@@ -46,7 +57,6 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     type: str = "interactive"
     status: str = "PENDING"
     status_info: str = ""
-    status_data: dict[str, Any] | None = None
     history: dict[str, datetime] = {}
     changed: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
     created: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
@@ -57,6 +67,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     tag: str | None = None
     group: str = "default"
     domain: str = "default"
+    user_email: str = ""
     gpus: list[str] = []
     limits: dict[str, str] = {}
     process: Process | None = None
@@ -68,7 +79,73 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     num_queries: int = 0
     owner: Identity | None = None
     notebook: bool = False
+    notebook_path: str = ""
+    start_by: datetime | None = None
     restarts: int = 0
+    cluster_mode: str = "single-node"
+    subs: list[Sub] = []
+    startup_command: str | None = None
+    bootstrap_script: str | None = None
+    mounts: list[Mount] = []
+    preopen_ports: list[int] = []
+    result: str = "UNDEFINED"
+    skaha_name: str = ""
+    hidden: bool = False
+
+    # What it waits for, whom it tells, and when it ends; see waiting, callbacks and timekeeper.
+    dependencies: list[str] = []
+    met: list[str] = []
+    starts_at: datetime | None = None
+    callback_url: str | None = None
+    idle_timeout: float = 0
+    time_limit: float = 0
+    limit_from: float | None = None
+
+    @property
+    def batch(self) -> bool:
+        """Whether its main process is a command and not a kernel."""
+        return self.type == "batch"
+
+    @property
+    def role(self) -> str:
+        """What its main member is in the cluster."""
+        return "main"
+
+    @property
+    def rank(self) -> int:
+        """The place of its main member among all."""
+        return 0
+
+    @property
+    def size(self) -> int:
+        """How many members it has."""
+        return 1 + len(self.subs)
+
+    @property
+    def member_slots(self) -> dict[str, Decimal]:
+        """The amounts that each member has."""
+        return {name: amount / self.size for name, amount in self.slots.items()}
+
+    @property
+    def member_ids(self) -> list[str]:
+        """The identifiers of all members; the main one has the session's."""
+        return [self.id, *(sub.id for sub in self.subs)]
+
+    @property
+    def cpu_ms(self) -> int:
+        """The CPU time of all members when last looked at."""
+        return self.cpu_ms_before + sum(sub.cpu_ms_before for sub in self.subs)
+
+    def gpus_of(self, rank: int) -> list[str]:
+        """The devices of one member."""
+        each = len(self.gpus) // self.size
+        return self.gpus[rank * each : (rank + 1) * each]
+
+    def conclude(self, status: int | None, *, failed: bool = False) -> None:
+        """Note how the main process ended; a batch session succeeds with exit status 0."""
+        self.exit_code = status
+        if self.batch:
+            self.result = "SUCCESS" if status == 0 and not failed else "FAILURE"
 
     @property
     def live(self) -> bool:
@@ -83,17 +160,20 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     @property
     def holds_slots(self) -> bool:
         """True while it counts against the capacity."""
-        return self.status in ("PREPARING", "RUNNING", "RESTARTING", "TERMINATING")
+        return self.status in ("PREPARING", "RUNNING", "RUNNING_DEGRADED", "RESTARTING", "TERMINATING")
 
     def move(self, status: str, info: str = "") -> None:
         """Go to another status, saying why. Errors: ValueError for a move that does not exist."""
         if status not in _MOVES.get(self.status, set()):
             raise ValueError(f"{self.name} cannot go from {self.status} to {status}")
         self.status, self.status_info = status, info
+        if status in ("ERROR", *_ENDED):
+            for sub in self.subs:
+                sub.end(info)
         self.stamp()
 
     def stamp(self) -> None:
-        """Note that the status, or the reason for it, changed just now."""
+        """Note that the status was entered just now."""
         self.changed = datetime.now(UTC)
         self.history[self.status] = self.changed
         if self.status == "RUNNING" and self.started is None:

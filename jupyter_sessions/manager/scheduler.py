@@ -7,33 +7,55 @@ and nobody starves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 import msgspec
 
+from jupyter_sessions.amounts import GPU_SLOT, MEMORY_SLOTS, SHARES_SLOT, format_number, slot_label
 from jupyter_sessions.errors import InvalidRequest, NotEnough
+from jupyter_sessions.manager.keys import Key
 from jupyter_sessions.manager.record import Record
-from jupyter_sessions.model import GPU_SLOT, MEMORY_SLOTS, format_number, slot_label
 
 Slots = dict[str, Decimal]
-MINIMUM: Slots = {"cpu": Decimal(1), "mem": Decimal(512 * 1024**2)}
-_LEAST: Slots = {"cpu": Decimal("0.01"), "mem": Decimal(64 * 1024**2)}
+DEFAULT_SLOTS: Slots = {"cpu": Decimal(1), "mem": Decimal(512 * 1024**2)}
+"""What a session has whose request says nothing of it."""
 _ROOM = "sessions"
 
 
 class Capacity(msgspec.Struct, frozen=True):
-    """What this machine gives to all sessions together; `gpus` are the devices by identifier."""
+    """What this machine gives to all sessions together; `gpus` are the devices by identifier.
+
+    With `gpu_shares` each is that many `cuda.shares`, else one `cuda.device`.
+    """
 
     slots: Slots
     gpus: list[str]
     max_sessions: int = 0
+    gpu_shares: int = 0
+
+    def parts(self, record: Record) -> list[Decimal]:
+        """What a session holds of each of its devices, in their order: whole ones first, for each member."""
+        whole = self.whole
+        each = record.slots.get(self.gpu_slot, Decimal(0)) / record.size
+        rest = each % whole
+        return ([whole] * int(each // whole) + ([rest] if rest else [])) * record.size
+
+    @property
+    def whole(self) -> Decimal:
+        """How much of `gpu_slot` one device is."""
+        return Decimal(self.gpu_shares or 1)
+
+    @property
+    def gpu_slot(self) -> str:
+        """The name by which sessions ask for devices."""
+        return SHARES_SLOT if self.gpu_shares else GPU_SLOT
 
     def check(self, slots: Slots) -> None:
         """Errors: InvalidRequest for unknown slots, NotEnough for more than there can ever be."""
         for name, amount in slots.items():
-            if name != GPU_SLOT and name not in self.slots:
-                known = ", ".join(sorted({*self.slots, GPU_SLOT}))
+            if name != self.gpu_slot and name not in self.slots:
+                known = ", ".join(sorted({*self.slots, self.gpu_slot}))
                 raise InvalidRequest(
                     f"'{name}' is no resource of this machine.", hint=f"There are: {known}.", field=name
                 )
@@ -54,10 +76,6 @@ class Capacity(msgspec.Struct, frozen=True):
             raise NotEnough(
                 f"{asked} asked for, but this machine has {there}.", hint=self._offer(), field=name
             )
-        least = _LEAST.get(name, Decimal(0))
-        if amount < least:
-            hint = f"Ask for at least {slot_label(name, least)}."
-            raise InvalidRequest(f"{name}: this is too little to start.", hint=hint, field=name)
 
     def _offer(self) -> str:
         parts = [slot_label(name, amount) for name, amount in self.slots.items() if amount]
@@ -82,10 +100,49 @@ def used(records: Iterable[Record]) -> Slots:
     return total
 
 
-def decide(capacity: Capacity, pending: Iterable[Record], holding: Iterable[Record]) -> list[Decision]:
-    """For each pending session, in order, whether it starts now."""
+def decide(
+    capacity: Capacity,
+    pending: Iterable[Record],
+    holding: Iterable[Record],
+    key_of: Callable[[str], Key | None] = lambda access_key: None,
+) -> list[Decision]:
+    """For each pending session, in order, whether it starts now. `key_of` knows the limits of keys."""
     queue = _Queue(capacity, list(holding))
-    return [queue.decide(record) for record in pending]
+    shares = _Shares(queue.holding, key_of)
+    return [shares.decide(record) or shares.note(record, queue.decide(record)) for record in pending]
+
+
+class _Shares:
+    """What each key has of what it may have at once. Who has all of its own holds up no others."""
+
+    def __init__(self, holding: list[Record], key_of: Callable[[str], Key | None]) -> None:
+        self._key_of = key_of
+        self._holding = holding
+        self._ahead: dict[str, set[str]] = {}
+
+    def decide(self, record: Record) -> Decision | None:
+        """Let it wait if its key has all that it may; None if it may start."""
+        key = self._key_of(record.access_key)
+        if key is None or not (key.max_sessions or key.max_slots):
+            return None
+        mine = [other for other in self._holding if other.access_key == key.access_key]
+        if key.max_sessions and len(mine) >= key.max_sessions:
+            why = f"another session of this key to end (it may run {key.max_sessions} at once)"
+            return Decision(record.id, False, reason=f"waiting for {why}")
+        has, ahead = used(mine), self._ahead.setdefault(key.access_key, set())
+        for name, most in key.max_slots.items():
+            wanted = record.slots.get(name, Decimal(0))
+            if wanted and (name in ahead or has.get(name, Decimal(0)) + wanted > most):
+                ahead.add(name)
+                why = f"{slot_label(name, wanted)} (this key may have {_amount(name, most)} at once)"
+                return Decision(record.id, False, reason=f"waiting for {why}")
+        return None
+
+    def note(self, record: Record, decision: Decision) -> Decision:
+        """Count what has just been started."""
+        if decision.start:
+            self._holding = [*self._holding, record]
+        return decision
 
 
 class _Queue:
@@ -95,10 +152,14 @@ class _Queue:
     """
 
     def __init__(self, capacity: Capacity, holding: list[Record]) -> None:
+        self.holding = holding
         taken = used(holding)
         self.total = capacity.slots
         self.free = {name: amount - taken.get(name, Decimal(0)) for name, amount in capacity.slots.items()}
-        self.gpus = [gpu for gpu in capacity.gpus if all(gpu not in record.gpus for record in holding)]
+        self.capacity = capacity
+        self.gpus = dict.fromkeys(capacity.gpus, capacity.whole)
+        for record in holding:
+            self._take(record, record.gpus)
         self.room = capacity.max_sessions - len(holding) if capacity.max_sessions else None
         self.ahead: dict[str, int] = {}
 
@@ -121,11 +182,28 @@ class _Queue:
 
     def _short(self, record: Record) -> set[str]:
         short = {name for name, amount in record.slots.items() if amount > self.free.get(name, Decimal(0))}
-        return short | ({GPU_SLOT} if _gpus(record) > len(self.gpus) else set())
+        return short | ({self.capacity.gpu_slot} if self._place(record) is None else set())
+
+    def _place(self, record: Record) -> list[str] | None:
+        """A device for each part, the fullest that has room for it; None if there is none."""
+        free, given = dict(self.gpus), list[str]()
+        for part in self.capacity.parts(record):
+            fits = [gpu for gpu, left in free.items() if left >= part]
+            if not fits:
+                return None
+            given.append(min(fits, key=lambda gpu: free[gpu]))
+            free[given[-1]] -= part
+        return given
+
+    def _take(self, record: Record, gpus: list[str]) -> None:
+        parts = self.capacity.parts(record) or [self.capacity.whole] * len(gpus)  # Of another division.
+        for gpu, part in zip(gpus, parts, strict=False):
+            if gpu in self.gpus:
+                self.gpus[gpu] -= part
 
     def _start(self, record: Record) -> Decision:
-        count = _gpus(record)
-        given, self.gpus = self.gpus[:count], self.gpus[count:]
+        given = self._place(record) or []
+        self._take(record, given)
         self.room = None if self.room is None else self.room - 1
         for name, amount in record.slots.items():
             self.free[name] = self.free.get(name, Decimal(0)) - amount
@@ -148,10 +226,6 @@ class _Queue:
             for name, amount in sorted(wanted.items())
         ]
         return f"waiting for {' and '.join(parts)}"
-
-
-def _gpus(record: Record) -> int:
-    return int(record.slots.get(GPU_SLOT, 0))
 
 
 def _amount(name: str, amount: Decimal) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from jupyter_sessions.errors import NotFound
+from jupyter_sessions.errors import NotFound, NotRunning
 from jupyter_sessions.manager.logs import tail
+from jupyter_sessions.manager.member import Member
 from jupyter_sessions.manager.record import Record
-from jupyter_sessions.manager.runtime.launch import launch
-from jupyter_sessions.manager.runtime.limits import Cage
+from jupyter_sessions.manager.runtime import ports
+from jupyter_sessions.manager.runtime.launch import launch, stop
+from jupyter_sessions.model import Endpoint
+
+_GRACE_SECONDS = 2.0
 
 
 class Services:
@@ -22,27 +25,18 @@ class Services:
     A service is started once for each base URL, for pages hold absolute links.
     """
 
-    def __init__(
-        self,
-        record: Record,
-        cage: Cage,
-        files: Path,
-        sockets: Path,
-        environment: Callable[[], dict[str, str]],
-    ) -> None:
+    def __init__(self, record: Record, member: Member) -> None:
         self._record = record
-        self._cage = cage
-        self._files = files
-        self._sockets = sockets
-        self._environment = environment
+        self._member = member
+        self._files = member.folder
+        self._sockets = member.connection.folder
         self._lock = asyncio.Lock()
 
-    async def start(self, name: str, base_url: str) -> Path:
-        """The socket on which a service listens, or soon will. Errors: NotFound, LaunchError."""
-        command = self._record.launch.services.get(name)
-        if command is None:
-            there = ", ".join(self._record.launch.services) or "none"
-            raise NotFound(f"The session has no service '{name}'.", hint=f"There are: {there}.", field="app")
+    async def start(self, name: str, base_url: str) -> Endpoint:
+        """Where a service listens, or soon will. Errors: NotFound, NotRunning, LaunchError."""
+        if name in map(str, self._record.preopen_ports):
+            return Endpoint(url=await asyncio.to_thread(self._find, int(name)), at_root=True)
+        command = self._command(name)
         key = f"{name}-{hashlib.sha256(base_url.encode()).hexdigest()[:6]}"
         socket = self._sockets / key
         async with self._lock:
@@ -50,22 +44,57 @@ class Services:
             if process is None or not process.child.alive():
                 socket.unlink(missing_ok=True)
                 await self._launch(key, name, command, socket, base_url)
-        return socket
+        return Endpoint(socket=str(socket))
+
+    def _find(self, port: int) -> str:
+        """Where the session's own program listens, or will. Errors: NotRunning if that is a stranger."""
+        address = ports.listener(port, self._member.pids())
+        if address is None and ports.taken(port):
+            raise NotRunning(
+                f"Port {port} of this machine is held by a program that is not of this session.",
+                hint="End that program, or ask for a session with another port.",
+                field="app",
+            )
+        return f"http://{address or ports.LOOPBACK}:{port}"
+
+    async def stop(self, name: str) -> None:
+        """End a service, under whatever base URL it was started. Errors: NotFound."""
+        self._command(name)
+        async with self._lock:
+            for key, process in [*self._record.service_processes.items()]:
+                if key.rpartition("-")[0] == name:
+                    await stop(process, _GRACE_SECONDS)
+                    del self._record.service_processes[key]
+                    (self._sockets / key).unlink(missing_ok=True)
+
+    def serves(self, endpoint: Endpoint) -> bool:
+        """Whether a service that was started there has not ended; a user's own program may come any time."""
+        if not endpoint.socket:
+            return True
+        process = self._record.service_processes.get(Path(endpoint.socket).name)
+        return process is not None and process.child.alive()
+
+    def _command(self, name: str) -> list[str]:
+        services = self._record.launch.services
+        if name not in services:
+            there = ", ".join([*services, *map(str, self._record.preopen_ports)]) or "none"
+            raise NotFound(f"The session has no service '{name}'.", hint=f"There are: {there}.", field="app")
+        return services[name]
 
     def log(self, name: str) -> str:
-        """The end of what a service printed."""
-        return tail(self._log_file(name), 16_384)
+        """The end of what a service printed; "" if there is no such service."""
+        return tail(self._log_file(name), 16_384) if name in self._record.launch.services else ""
 
     async def _launch(self, key: str, name: str, command: list[str], socket: Path, base_url: str) -> None:
         record = self._record
         values = {"{socket}": str(socket), "{base_url}": base_url, "{cwd}": record.launch.cwd}
         process = await launch(
             [_fill(part, values) for part in command],
-            env=self._environment() | self._own_kernel(),
+            env=self._member.environment() | self._own_kernel(),
             cwd=record.launch.cwd,
             log=str(self._log_file(name)),
             folder=str(self._files / key),
-            cage=self._cage,
+            cage=self._member.cage,
         )
         record.service_processes[key] = process
 

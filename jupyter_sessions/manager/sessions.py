@@ -5,29 +5,43 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from jupyter_sessions.errors import Ambiguous, InvalidRequest, NotRunning, SessionNotFound
+from jupyter_sessions.errors import InvalidRequest, NotRunning
+from jupyter_sessions.manager.callbacks import Callbacks
+from jupyter_sessions.manager.cluster import Sub
 from jupyter_sessions.manager.events import Bus
+from jupyter_sessions.manager.folders import Folder
+from jupyter_sessions.manager.front import Front
 from jupyter_sessions.manager.guardian import Guardian, Workshop
+from jupyter_sessions.manager.kernel import Connection
+from jupyter_sessions.manager.kernel_info import KernelInfos
 from jupyter_sessions.manager.leases import Leases
+from jupyter_sessions.manager.leftovers import find_process, why_lost
+from jupyter_sessions.manager.queue import Queue
 from jupyter_sessions.manager.record import Record, folder_of, socket_folder
-from jupyter_sessions.manager.runtime.launch import LaunchError, Process, exit_status, recover
+from jupyter_sessions.manager.roster import Roster
+from jupyter_sessions.manager.runtime.launch import Process, exit_status
 from jupyter_sessions.manager.runtime.limits import Limits
-from jupyter_sessions.manager.scheduler import Capacity, decide, used
-from jupyter_sessions.manager.store import Store, StoreError
+from jupyter_sessions.manager.runtime.pool import Pool
+from jupyter_sessions.manager.scheduler import Capacity
+from jupyter_sessions.manager.store import Store, StoreError, make_room
+from jupyter_sessions.manager.tasks import Tasks
+from jupyter_sessions.manager.timekeeper import Clock, Signs, Timekeeper
+from jupyter_sessions.manager.waiting import dependents
 from jupyter_sessions.model import NameRule
 from jupyter_sessions.wire.identity import Host, Identity
 
 log = logging.getLogger("jupyter_sessions")
 
 NAME_RULE = NameRule(
-    r"(?=.{4,64}$)\w[\w.-]*\w",
-    "Use 4 to 64 letters, digits, '.', '_' or '-', beginning and ending with a letter, digit or '_'.",
+    r"(?!(create|from-template)$)(?=.{4,64}$)\w[\w.-]*\w",
+    "Use 4 to 64 letters, digits, '.', '_' or '-', beginning and ending with a letter, digit or '_'; "
+    "but not 'create' or 'from-template', which mean something else in addresses.",
 )
 
 
@@ -35,7 +49,7 @@ ENDED_MOST = 1000
 ENDED_FOR = timedelta(days=30)
 
 
-class Sessions:
+class Sessions(Roster):
     """Keeps the store, the queue and the guardians of running sessions in step."""
 
     def __init__(
@@ -50,18 +64,30 @@ class Sessions:
         keep_fds: tuple[int, ...] = (),
         on_live: Callable[[bool], None] = lambda live: None,
         owner_grace: float = 20,
+        folders: Mapping[str, Folder] | None = None,
+        warm_pool: int = 0,
+        clock: Clock | None = None,
     ) -> None:
-        self.store = store
+        super().__init__(store)
         self.bus = bus
         self.capacity = capacity
         self.state_folder = state_folder
+        self.folders = folders or {}
         self._on_live = on_live
-        self._live: dict[str, Record] = {}
         self._guardians: dict[str, Guardian] = {}
-        self._unsaved: dict[str, Record] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._fronts: dict[str, Front] = {}
+        self._infos = KernelInfos()
+        self._tasks = Tasks()
         self._changed = asyncio.Condition()
+        self._callbacks = Callbacks()
         self._leases = Leases(lambda record, why: self.terminate(record, why=why), owner_grace)
+        self.time = Timekeeper(
+            signs=self._signs,
+            expire=lambda record, why: self._tasks.start(self._expire(record, why)),
+            tell=lambda record: self._tell(record, "session_warning"),
+            clock=clock,
+        )
+        self._queue = Queue(self, capacity, self.time.clock.today, store.keys.get)
         self._shop = Workshop(
             limits=limits,
             run_folder=run_folder,
@@ -70,59 +96,28 @@ class Sessions:
             keep=self._note,
             changed=self._keep,
             tell=self._tell,
-            left=self._left,
+            pool=Pool(warm_pool, keep_fds),
         )
 
     # Looking.
 
-    @property
-    def live(self) -> list[Record]:
-        """Sessions that have not ended, oldest first."""
-        return sorted(self._live.values(), key=lambda record: record.created)
-
-    @property
-    def in_care(self) -> bool:
-        """Whether any session needs this manager: one waits or has processes."""
-        return any(record.status != "ERROR" for record in self._live.values())
-
-    def used(self) -> dict[str, object]:
-        """What the running sessions hold, by slot."""
-        return dict(used(record for record in self._live.values() if record.holds_slots))
-
-    def find(self, ref: str) -> Record:
-        """A live session by id or name. Errors: SessionNotFound, Ambiguous."""
-        if record := self._live.get(ref):
-            return record
-        matches = [record for record in self._live.values() if record.name == ref]
-        if not matches:
-            raise SessionNotFound(
-                f"There is no session '{ref}'.", hint="Sessions that run are in the list.", field="session"
-            )
-        if len(matches) > 1:
-            ids = ", ".join(record.id for record in matches)
-            raise Ambiguous(
-                f"Several sessions are called '{ref}'.", hint=f"Use an id: {ids}.", field="session"
-            )
-        return matches[0]
-
-    def find_any(self, ref: str) -> Record:
-        """A session by id or name: a live one, else the one that ended last. Errors: SessionNotFound."""
-        try:
-            return self.find(ref)
-        except SessionNotFound:
-            record = self.store.get(ref) or self.store.latest(ref)
-            if record is None:
-                raise
-            return record
-
     def measured(self, id: str) -> Record | None:
         """A session by its full id, live or ended, with its use of CPU as of now."""
-        record = self._live.get(id)
-        if record is None:
-            return self._unsaved.get(id) or self.store.get(id)
-        if guardian := self._guardians.get(id):
-            record.cpu_ms_before = guardian.cpu_ms()
+        record = self.known(id)
+        if record and (guardian := self._guardians.get(id)):
+            guardian.measure()
         return record
+
+    def live_stat(self, record: Record, rank: int | None = None) -> dict[str, Any] | None:
+        """What a session, or one of its members, uses now (see `usage`); None unless it has processes."""
+        guardian = self._guardians.get(record.id)
+        if guardian is None or not record.live:
+            return None
+        return (guardian if rank is None else guardian.members[rank]).stats() or None
+
+    def dependents(self, record: Record) -> list[Record]:
+        """The live sessions that wait for this one, directly or not."""
+        return dependents(record, self._live.values())
 
     def guardian(self, record: Record) -> Guardian:
         """Who looks after a session that has started. Errors: NotRunning."""
@@ -134,6 +129,14 @@ class Sessions:
                 f"The session '{record.name}' is {record.status}{info}.", hint="It must be RUNNING for that."
             ) from None
 
+    def front(self, record: Record) -> Front:
+        """Where notebooks meet a session."""
+        if record.id not in self._fronts:
+            folder = self._shop.run_folder / socket_folder(record.id)
+            connection = Connection(folder, Path(record.folder) / "kernel.json")
+            self._fronts[record.id] = Front(record, connection, self._infos, self._asked)
+        return self._fronts[record.id]
+
     async def wait(self, record: Record, until: Callable[[Record], bool]) -> None:
         """Return as soon as `until(record)` holds; cancel to stop waiting."""
         async with self._changed:
@@ -144,41 +147,79 @@ class Sessions:
     def submit(self, record: Record) -> None:
         """Queue a new session; it starts at once if there is room."""
         NAME_RULE.check(record.name)
-        if any(other.name == record.name for other in self._live.values()):
+        if self.named(record.name, record.access_key):
             raise InvalidRequest(f"A session '{record.name}' exists already.", field="name")
         record.stamp()
-        self.store.save(record)  # If it cannot be kept, it does not begin.
-        Path(record.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make_room(record)  # If it cannot be kept, it does not begin.
         self._live[record.id] = record
-        self._keep(record, "session_enqueued")
+        self._spread(record, "session_enqueued")
         self._leases.watch(record)
-        self._schedule()
+        self._queue.changed()
 
-    def claim(self, record: Record, owner: Identity | None) -> None:
-        """Note that a notebook is connected to a session, which `owner` has from now on if given."""
+    def _make_room(self, record: Record) -> None:
+        """Its folders and its row, all or none. Errors: StoreError."""
+        folder, cwd = Path(record.folder), Path(record.launch.cwd)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if cwd.parent == folder:
+                cwd.mkdir(exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{folder} cannot be made: {error.strerror}.", hint=make_room(folder)) from error
+        try:
+            self.store.save(record)
+        except StoreError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def claim(self, record: Record, owner: Identity | None, patience: float = 0) -> None:
+        """Note that a notebook is connected to a session, which `owner` has from now on if given.
+
+        It waits `patience` seconds until the session begins to start, 0 for ever.
+        """
         record.notebook = True
+        record.num_queries += 1
         if owner is not None:
             record.owner = owner
+            record.start_by = datetime.now(UTC) + timedelta(seconds=patience) if patience else None
             self._leases.watch(record)
         self._note(record)
 
-    def _left(self, record: Record) -> None:
-        """The owner said that it is done with the session."""
-        if record.owner is not None:
-            self._do(self.terminate(record, why="its notebook was shut down"))
+    def _asked(self, record: Record, request: str, owner: bool) -> None:
+        """A notebook asked for something that is not for the kernel to answer; visitors end nothing."""
+        if owner and record.owner is not None:
+            shut_down = request == "shutdown"
+            why = "its notebook was shut down" if shut_down else "interrupted while it waited"
+            if shut_down or record.status == "PENDING":
+                self._tasks.start(self.terminate(record, why=why))
+
+    def interrupt(self, record: Record) -> None:
+        """Interrupt what runs, or refuse what notebooks wait to run. Errors: NotRunning."""
+        if record.notebook and record.status in ("PENDING", "PREPARING"):
+            self.front(record).interrupt()
+        else:
+            self.guardian(record).interrupt()
+
+    def touch(self, record: Record) -> None:
+        """Somebody works in a session: for every input that a terminal, stream or service connection carries.
+
+        Sets its idle clock to zero, in next to no time; what its kernel does is seen without this.
+        """
+        self.time.touch(record)
+
+    def renew(self, record: Record) -> None:
+        """Set its clocks to zero, both of the idle timeout and of the time limit. Errors: NotRunning."""
+        self.guardian(record).check_running()
+        self.time.renew(record)
+        self._keep(record, "session_renewed")
 
     async def terminate(self, record: Record, *, forced: bool = False, why: str = "user-requested") -> None:
         """Begin to end a session; a pending one is cancelled. Returns once it is marked."""
         if record.status == "PENDING":
-            record.move("CANCELLED", why)
-            self._keep(record, "session_cancelled")
-            self._schedule()
+            self.cancel(record, why)
         elif record.status == "ERROR":
-            record.move("TERMINATING", why)
-            record.move("TERMINATED", why)
-            self._keep(record, "session_terminated")
+            self._lost(record, why)
         elif record.status != "TERMINATING" or forced:
-            self._do(self._terminate(record, forced, why))
+            self._tasks.start(self._terminate(record, forced, why))
             await asyncio.sleep(0)
 
     async def _terminate(self, record: Record, forced: bool, why: str) -> None:
@@ -190,15 +231,28 @@ class Sessions:
     async def restart(self, record: Record) -> None:
         """Restart a running session; returns when it runs again or has failed. Errors: NotRunning."""
         guardian = self.guardian(record)
-        guardian.running_link()
-        self._do(guardian.restart())
+        guardian.check_running()
+        self._tasks.start(guardian.restart())
         await asyncio.sleep(0)
         await self.wait(record, lambda record: record.status != "RESTARTING")
+
+    def _signs(self, record: Record) -> Signs:
+        guardian = self._guardians.get(record.id)
+        return guardian.signs() if guardian else Signs()
+
+    async def _expire(self, record: Record, why: str) -> None:
+        """End a session whose time is over; what runs in it is interrupted first, to put things in order."""
+        guardian = self._guardians.get(record.id)
+        if guardian is None or not record.usable:
+            return
+        await guardian.calm()
+        if record.usable:
+            await self.terminate(record, why=why)
 
     def rename(self, record: Record, name: str) -> None:
         """Call a session otherwise. Errors: InvalidRequest for a bad or taken name."""
         NAME_RULE.check(name)
-        if any(other.name == name and other is not record for other in self._live.values()):
+        if self.named(name, record.access_key) not in (None, record):
             raise InvalidRequest(
                 f"A session '{name}' exists already.", hint="Choose another name.", field="name"
             )
@@ -212,19 +266,25 @@ class Sessions:
         self._live = {record.id: record for record in self.store.live()}
         processes = {record.id: find_process(record) for record in self.live if record.holds_slots}
         lost = why_lost(last, now)
-        self._sweep({one for one, process in processes.items() if process and not lost})
+        kept = [record for record in self.live if processes.get(record.id) and not lost]
+        met = {record.id for record in self.live if record.notebook and not record.process}
+        self._sweep({one for record in kept for one in record.member_ids}, met)
         for record in self.live:
+            self._callbacks.known(record)
             if record.id in processes:
                 self._adopt(record, processes[record.id], lost)
+            if record.status == "PENDING" and record.notebook:
+                self.front(record).resume()
             self._leases.watch(record)
         self._on_live(bool(self._live))
         self._forget_old()
-        self._schedule()
+        self._queue.changed()
+        self._tasks.start(self.time.run())
 
-    def _sweep(self, ids: set[str]) -> None:
-        """Remove limits and sockets of all others."""
-        self._shop.limits.sweep(ids)
-        kept = {socket_folder(one) for one in ids}
+    def _sweep(self, alive: set[str], met: set[str]) -> None:
+        """Remove limits and sockets of all others than these; notebooks wait at those of `met`."""
+        self._shop.limits.sweep(alive)
+        kept = {socket_folder(one) for one in alive | met}
         for folder in self._shop.run_folder.iterdir():
             if folder.is_dir() and folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -236,108 +296,100 @@ class Sessions:
             self._keep(record, "session_enqueued")
         elif process is not None and not why:
             record.process = process
+            if not record.batch and record.status != "TERMINATING":
+                self.front(record).resume()
             self._guard(record)  # If it has ended, reads its exit status and clears up after it.
+            self.time.follow(record)
         else:
-            record.exit_code = exit_status(process) if process else None
+            record.conclude(exit_status(process) if process else None)
             self._lost(record, why or record.status_info or "the manager ended before it was started")
 
     def _lost(self, record: Record, why: str) -> None:
+        """Bring one that has no processes to its end, in the steps that all are told of."""
         if record.status != "TERMINATING":
             record.move("TERMINATING", why)
+            self._keep(record, "session_terminating")
         record.move("TERMINATED", why)
         self._keep(record, "session_terminated")
 
     async def close(self) -> None:
         """Let go of everything; sessions run on."""
         self._leases.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._shop.pool.close()
+        self._queue.close()
+        await self._callbacks.close()
+        await self._tasks.close()
+        for front in self._fronts.values():
+            front.release()
         self.bus.close()
 
     # How.
 
-    def _schedule(self) -> None:
-        pending = [record for record in self.live if record.status == "PENDING"]
-        holding = [record for record in self._live.values() if record.holds_slots]
-        for decision in decide(self.capacity, pending, holding):
-            record = self._live[decision.id]
-            if decision.start:
-                record.gpus = decision.gpus
-                record.move("PREPARING")
-                self._keep(record, "session_scheduled")
-                self._guard(record)
-            elif record.status_info != decision.reason:
-                record.status_info = decision.reason
-                record.stamp()
-                self._keep(record, "session_waiting")
+    def start(self, record: Record, gpus: list[str]) -> None:
+        """Start a pending session with these GPUs."""
+        record.gpus = gpus
+        record.move("PREPARING")
+        self._keep(record, "session_scheduled")
+        self._tell(record, "kernel_preparing")
+        self._guard(record)
+
+    def wait_for(self, record: Record, reason: str) -> None:
+        """Note why a pending session waits."""
+        if record.status_info != reason:
+            record.status_info, record.changed = reason, datetime.now(UTC)
+            self._keep(record, "session_waiting")
+
+    def cancel(self, record: Record, reason: str) -> None:
+        """End a pending session."""
+        record.move("CANCELLED", reason)
+        self._tell(record, "kernel_cancelled")
+        self._keep(record, "session_cancelled")
+        self._tasks.start(self._end_front(record))
+        self._queue.changed()
 
     def _guard(self, record: Record) -> None:
-        guardian = self._guardians[record.id] = Guardian(record, self._shop)
-        self._do(self._attend(guardian))
+        guardian = self._guardians[record.id] = Guardian(record, self._shop, self.front(record))
+        self._tasks.start(self._attend(guardian))
 
     async def _attend(self, guardian: Guardian) -> None:
-        await guardian.life()
+        try:
+            await guardian.life()
+        except Exception:  # Others wait for what it had.
+            log.exception("session %s", guardian.record.name)
         self._guardians.pop(guardian.record.id, None)
-        self._schedule()
+        self._fronts.pop(guardian.record.id, None)
+        self._queue.changed()
 
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception():
-            log.error("task failed", exc_info=task.exception())
-
-    def _note(self, record: Record) -> None:
-        self._unsaved[record.id] = record
-        self.save()
+    async def _end_front(self, record: Record) -> None:
+        if front := self._fronts.pop(record.id, None):
+            await front.end()
 
     def _keep(self, record: Record, event: str) -> None:
+        self.time.follow(record)
         self._note(record)
+        self._spread(record, event)
+
+    def _spread(self, record: Record, event: str) -> None:
+        """Let all know who have to do with a session."""
+        self._callbacks.take(record)
         if not record.live:
             self._leases.drop(record)
             self._live.pop(record.id, None)
             self._forget_old()
         self._on_live(bool(self._live))
+        if record.id in self._fronts:
+            self._fronts[record.id].tell()
         self._tell(record, event)
-
-    def save(self) -> None:
-        """Keep what changed. What cannot be kept now, as the disk is full, is tried again later."""
-        for record in list(self._unsaved.values()):
-            try:
-                self.store.save(record)
-            except StoreError as error:
-                log.error("%s", error)
-                return
-            del self._unsaved[record.id]
 
     def _forget_old(self) -> None:
         with suppress(StoreError):
             for one in self.store.prune(ENDED_MOST, datetime.now(UTC) - ENDED_FOR):
                 shutil.rmtree(folder_of(self.state_folder, one), ignore_errors=True)
 
-    def _tell(self, record: Record, event: str) -> None:
-        self.bus.publish(event, record)
-        self._do(self._wake())
+    def _tell(self, record: Record, event: str, sub: Sub | None = None) -> None:
+        self.bus.publish(event, record, sub)
+        self._tasks.start(self._wake())
 
     async def _wake(self) -> None:
         async with self._changed:
             self._changed.notify_all()
-
-
-def why_lost(last: Host | None, now: Host) -> str:
-    """Why nothing of what ran before can be running still; "" if it may be."""
-    if last is None or (last.boot_id, last.pid_ns) == (now.boot_id, now.pid_ns):
-        return ""
-    return "the machine restarted" if last.boot_id != now.boot_id else "the container was replaced"
-
-
-def find_process(record: Record) -> Process | None:
-    """The main process as last started, also if the manager died before it could note it."""
-    try:
-        return recover(str(Path(record.folder) / "main")) or record.process
-    except LaunchError:
-        return record.process

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from jupyter_sessions.errors import LaunchFailed, SessionError
+from jupyter_sessions.manager.columns import COLUMNS, TABLE, row_of
+from jupyter_sessions.manager.keys import SCHEMA as KEY_COLUMNS
+from jupyter_sessions.manager.keys import Keys
+from jupyter_sessions.manager.minilang import EVERYTHING, Clause, equals, one_of
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.wire.identity import Host
-from jupyter_sessions.wire.signing import Keypair
 
-SCHEMA_VERSION = 1
-_SCHEMA = """
+SCHEMA_VERSION = 2
+_FIRST = """
 CREATE TABLE sessions (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
@@ -32,29 +35,36 @@ CREATE TABLE keys (
     secret_key TEXT NOT NULL,
     role TEXT NOT NULL
 );
-CREATE TABLE host (hostname TEXT, boot_id TEXT, pid_ns INTEGER);
+CREATE TABLE host (hostname TEXT, boot_id TEXT, pid_ns INTEGER)
 """
-
-_SOME = """ FROM sessions
-WHERE (?1 IS NULL OR status IN (SELECT value FROM json_each(?1))) AND (?2 IS NULL OR access_key = ?2)"""
-_COUNT = "SELECT count(*)" + _SOME
-_PAGE = "SELECT record" + _SOME + " ORDER BY changed DESC, id LIMIT ?3 OFFSET ?4"
+_NAMES = ", ".join([*COLUMNS, "record"])
+_SAVE = f"INSERT OR REPLACE INTO sessions ({_NAMES}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"  # noqa: S608
 _OLD = """SELECT id FROM sessions WHERE status IN ('TERMINATED', 'CANCELLED') AND (changed < ?1 OR id IN
 (SELECT id FROM sessions WHERE status IN ('TERMINATED', 'CANCELLED') ORDER BY changed DESC, id LIMIT -1 OFFSET ?2))"""
+_LATEST = "changed DESC, id"
+_LOG_BYTES = 4 << 20
+_MOST_PAGES = 10_000
+"""Of the write-ahead log: if nobody tidies up, a write does it, and waits for the disk."""
 
 
 class StoreError(LaunchFailed):
     """The store cannot be written."""
 
 
+def make_room(path: Path) -> str:
+    """What to do when nothing more can be written to a path: names its file system."""
+    mounted = next((one for one in (path, *path.parents) if one.is_mount()), path)
+    return f"Make room on the file system at {mounted}."
+
+
 class Store:
-    """The manager's database. All calls are short and block; only the manager's thread makes them."""
+    """The manager's database. All calls but `tidy` are short and block; only the manager's thread makes them."""
 
     def __init__(self, path: Path) -> None:
         """Open or make the database. Errors: SessionError if a newer version wrote it."""
         self._path = path
         self._db = sqlite3.connect(path, isolation_level=None)
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        version = self._version()
         if version > SCHEMA_VERSION:
             self._db.close()
             raise SessionError(
@@ -63,8 +73,30 @@ class Store:
             )
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
-        if version == 0:
-            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        self._db.execute(f"PRAGMA wal_autocheckpoint = {_MOST_PAGES}")
+        if version < SCHEMA_VERSION:
+            self._migrate(version)
+        self.keys = Keys(self._db, self._write)
+
+    def _migrate(self, version: int) -> None:
+        """Bring the database up to date in one transaction, after a copy of what was there."""
+        if version:
+            copy = self._path.with_name(f"{self._path.name}.v{version}")
+            copy.touch(mode=0o600)  # It holds secrets.
+            with closing(sqlite3.connect(copy)) as other:
+                self._db.backup(other)
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for step in _STEPS[self._version() :]:  # Another process may have been first.
+                step(self._db)
+            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     def close(self) -> None:
         """Close the database."""
@@ -72,26 +104,17 @@ class Store:
 
     def save(self, record: Record) -> None:
         """Keep a session as it is now. Errors: StoreError, for example if the disk is full."""
-        row = (
-            record.id,
-            record.name,
-            record.access_key,
-            record.status,
-            record.changed.timestamp(),
-            msgspec.json.encode(record),
-        )
-        self._write("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?)", row)
+        self._write(_SAVE, row_of(record))
 
     def get(self, id: str) -> Record | None:
         """A session by its id, live or ended."""
         rows = self._records("SELECT record FROM sessions WHERE id = ?", (id,))
         return rows[0] if rows else None
 
-    def latest(self, name: str) -> Record | None:
-        """The most recently changed session of that name."""
-        query = "SELECT record FROM sessions WHERE name = ? ORDER BY changed DESC LIMIT 1"
-        rows = self._records(query, (name,))
-        return rows[0] if rows else None
+    def latest(self, name: str, where: Clause = EVERYTHING) -> Record | None:
+        """The most recently changed session of that name, of those that a clause lets through."""
+        ids = self.ids(equals("name", name) & where, limit=1)
+        return self.get(ids[0]) if ids else None
 
     def live(self) -> list[Record]:
         """All sessions that have not ended."""
@@ -102,9 +125,21 @@ class Store:
         self, statuses: Iterable[str] | None, limit: int, offset: int, access_key: str | None = None
     ) -> tuple[list[Record], int]:
         """A page of sessions, most recently changed first, and how many there are in all."""
-        wanted = None if statuses is None else msgspec.json.encode(list(statuses)).decode()
-        count = self._db.execute(_COUNT, (wanted, access_key)).fetchone()[0]
-        return self._records(_PAGE, (wanted, access_key, limit, offset)), count
+        where = EVERYTHING if statuses is None else one_of("status", list(statuses))
+        if access_key is not None:
+            where &= equals("access_key", access_key)
+        found = [self.get(one) for one in self.ids(where, limit=limit, offset=offset)]
+        return [record for record in found if record], self.count(where)
+
+    def ids(self, where: Clause, *, order: str = _LATEST, limit: int = -1, offset: int = 0) -> list[str]:
+        """The ids of sessions, most recently changed first unless `order` (of `minilang`) says otherwise."""
+        query = f"SELECT id FROM sessions WHERE {where.sql} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608
+        return [str(row[0]) for row in self._db.execute(query, (*where.values, limit, offset))]
+
+    def count(self, where: Clause) -> int:
+        """How many sessions a clause lets through."""
+        query = f"SELECT count(*) FROM sessions WHERE {where.sql}"  # noqa: S608
+        return int(self._db.execute(query, where.values).fetchone()[0])
 
     def prune(self, most: int, before: datetime) -> list[str]:
         """Forget ended sessions beyond the `most` recent, and those that ended `before`. Gives their ids.
@@ -116,28 +151,21 @@ class Store:
             self._write("DELETE FROM sessions WHERE id = ?", (one,))
         return ids
 
+    def tidy(self) -> None:
+        """Bring the write-ahead log into the database once it is long: waits for the disk, so call it in a thread."""
+        log = self._path.with_name(f"{self._path.name}-wal")
+        with suppress(sqlite3.Error, OSError):
+            if log.stat().st_size > _LOG_BYTES:
+                with closing(sqlite3.connect(self._path, timeout=0)) as other:
+                    other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def _write(self, query: str, params: tuple[object, ...]) -> None:
         try:
             self._db.execute(query, params)
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             raise StoreError(
-                f"Nothing can be kept in {self._path}: {error}.", hint="Make room there."
+                f"Nothing can be kept in {self._path}: {error}.", hint=make_room(self._path)
             ) from error
-
-    def keypair(self) -> Keypair:
-        """The first key, a superadmin's; made on first use."""
-        found = self._db.execute("SELECT access_key, secret_key FROM keys LIMIT 1").fetchone()
-        if found:
-            return Keypair(*found)
-        pair = Keypair("AKIA" + secrets.token_hex(8).upper(), secrets.token_urlsafe(30))
-        self._db.execute("INSERT INTO keys VALUES (?, ?, 'superadmin')", (pair.access_key, pair.secret_key))
-        return pair
-
-    def secret_of(self, access_key: str) -> str | None:
-        """The secret of a key."""
-        query = "SELECT secret_key FROM keys WHERE access_key = ?"
-        found = self._db.execute(query, (access_key,)).fetchone()
-        return str(found[0]) if found else None
 
     def last_host(self) -> Host | None:
         """Where the manager ran that wrote here last."""
@@ -154,3 +182,26 @@ class Store:
     def _records(self, query: str, params: tuple[object, ...]) -> list[Record]:
         rows = self._db.execute(query, params)
         return [msgspec.json.decode(row[0], type=Record) for row in rows]
+
+
+def _script(text: str) -> Callable[[sqlite3.Connection], None]:
+    def run(db: sqlite3.Connection) -> None:
+        for statement in text.split(";"):
+            db.execute(statement)
+
+    return run
+
+
+def _columns(db: sqlite3.Connection) -> None:
+    """From version 1: what is filtered and sorted by gets columns of its own."""
+    db.execute("ALTER TABLE sessions RENAME TO old")
+    db.execute("DROP INDEX by_change")
+    db.execute("DROP INDEX by_name")
+    _script(TABLE)(db)
+    for (record,) in db.execute("SELECT record FROM old"):
+        db.execute(_SAVE, row_of(msgspec.json.decode(record, type=Record)))
+    db.execute("DROP TABLE old")
+    _script(KEY_COLUMNS)(db)
+
+
+_STEPS = (_script(_FIRST), _columns)

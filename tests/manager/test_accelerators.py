@@ -13,8 +13,7 @@ from jupyter_sessions.errors import InvalidRequest, NotEnough
 from jupyter_sessions.manager.runtime.gpus import discover
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service import Service
-from tests.manager.test_starting import configure
-from tests.manager.world import ask, ended, kernels, kill_manager, reach, run, says, until
+from tests.manager.world import ask, configure, ended, kernels, kill_manager, reach, run, says, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -31,6 +30,17 @@ async def kill_kernel(service: Service, row: SessionInfo) -> None:
     os.kill(int(await says(service, row, "import os; print(os.getpid())")), signal.SIGKILL)
 
 
+async def told_why(service: Service, row: SessionInfo) -> SessionInfo:
+    """The row once the queue has been looked at."""
+
+    async def told() -> SessionInfo | None:
+        found = await service.get("local", row.id)
+        return found if found.status_info else None
+
+    found: SessionInfo = await until(told)
+    return found
+
+
 @pytest.mark.usefixtures("_two_gpus")
 async def test_each_session_sees_its_own(service: Service) -> None:
     one, two, none = await asyncio.gather(
@@ -43,8 +53,8 @@ async def test_each_session_sees_its_own(service: Service) -> None:
     capacity = await service.backend("local").capacity()
     assert (capacity["cuda.device"].total, capacity["cuda.device"].free) == ("2", "0")
 
-    third = await ask(service, "gpu-3", resources=ONE)
-    fourth = await ask(service, "gpu-4", resources=ONE)
+    third = await told_why(service, await ask(service, "gpu-3", resources=ONE))
+    fourth = await told_why(service, await ask(service, "gpu-4", resources=ONE))
     assert (third.status, third.status_info) == ("PENDING", "waiting for 1 GPU (0 free)")
     assert (fourth.status, fourth.status_info) == ("PENDING", "waiting for 1 GPU (0 free), 2nd in the queue")
     await kill_kernel(service, one)  # Its GPU is free again, and goes to the one that waits longest.
@@ -106,8 +116,32 @@ async def test_the_most_that_sessions_may_have(state: Path, service: Service) ->
             await ask(service, "more", resources={name: amount})
     row = await run(service, "one-gpu", resources=ONE)
     assert await says(service, row, LOOK) == "GPU-a"
-    second = await ask(service, "second")
+    second = await told_why(service, await ask(service, "second"))
     assert second.status_info == "waiting for another session to end"
+
+
+async def test_shares_of_gpus(state: Path, service: Service) -> None:
+    """A session has the fullest GPU that has room; more than one GPU's shares are whole GPUs and a rest."""
+    configure(state, gpus=["GPU-a", "GPU-b"], gpu_shares=4)
+    one, half, rest = [
+        await run(service, f"has-{amount}", resources={"cpu": "0.4", "cuda.shares": amount})
+        for amount in ("1", "0.5", "4")
+    ]
+    assert [await says(service, row, LOOK) for row in (one, half, rest)] == ["GPU-a", "GPU-a", "GPU-b"]
+    capacity = await service.backend("local").capacity()
+    assert (capacity["cuda.shares"].total, capacity["cuda.shares"].free) == ("8", "2.5")
+    assert "cuda.device" not in capacity
+    more = await told_why(service, await ask(service, "has-more", resources={"cpu": "0.4", "cuda.shares": 6}))
+    assert more.status_info == "waiting for 6 GPU shares (2.5 free)"
+    await service.destroy("local", rest.id)
+    await service.destroy("local", half.id)
+    more = await reach(service, more, "RUNNING")
+    assert await says(service, more, LOOK) == "GPU-b,GPU-a"
+    await kill_manager()
+    last = await run(service, "has-last", resources={"cpu": "0.4", "cuda.shares": 1})
+    assert await says(service, last, LOOK) == "GPU-a", "what the others have is known to the next manager"
+    with pytest.raises(InvalidRequest, match=r"'cuda.device' is no resource.*"):
+        await ask(service, "whole", resources=ONE)
 
 
 async def test_none_for_sessions(state: Path, service: Service) -> None:

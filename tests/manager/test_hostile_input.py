@@ -4,49 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_sessions.backends import local
-from jupyter_sessions.wire.signing import headers_for
-from tests.manager.test_starting import configure
+from jupyter_sessions.wire.signing import Keypair
+from tests.manager.hostile import ANY, CALM, HOLDER, ROUTES, SKAHA, TEXT, Attack, Target, attacked, attacks
 from tests.manager.world import V5, V8
 
-Send = Callable[..., httpx.Response]
-
-CALM = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-TEXT = st.text(max_size=30) | st.sampled_from(
-    [
-        "",
-        "0",
-        "-1",
-        "nan",
-        "inf",
-        "1e400",
-        "1e-400",
-        "9" * 40,
-        "4g",
-        "0.5",
-        "a\0b",
-        "A=B",
-        "../..",
-        "python3",
-        "²",
-    ]
-)
-ANY = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
-    max_leaves=6,
-)
+COUNT = st.integers(-1, 2**33)
 FIELDS = [
     "name",
     "session_name",
@@ -74,49 +46,118 @@ FIELDS = [
     "config",
 ]
 CONFIG_FIELDS = ["environ", "resources", "resource_opts", "mounts", "preopen_ports", "launch", "clusterSize"]
-LAUNCH_FIELDS = ["argv", "env", "cwd", "display_name", "language", "interrupt_mode", "services", "umask"]
+LAUNCH_FIELDS = [
+    "argv",
+    "env",
+    "cwd",
+    "display_name",
+    "language",
+    "interrupt_mode",
+    "services",
+    "umask",
+    "minimum",
+]
 SLOTS = ["cpu", "mem", "cuda.device", "cuda.devices", "shmem", "tpu", ""]
 
 
-@pytest.fixture
-def send(state: Path) -> Iterator[Send]:
-    """Sends a signed request to a manager in which nothing can start."""
-    configure(state, max_sessions=1)
-    contact = local.start()
-    with httpx.Client(base_url=contact.url, timeout=30, trust_env=False) as client:
-
-        def send(method: str, target: str, content: bytes = b"", version: str = V5) -> httpx.Response:
-            request = client.build_request(method, target, content=content)
-            request.headers.update(
-                headers_for(
-                    contact.keypair,
-                    method=method,
-                    target=request.url.raw_path.decode(),
-                    host=request.headers["Host"],
-                    content_type="application/json",
-                    version=version,
-                )
-            )
-            request.headers["Content-Type"] = "application/json"
-            return client.send(request)
-
-        holder = {"name": "holder", "image": "python", "config": {"resources": {"cpu": "0.1"}}}
-        made = send("POST", "/session", msgspec.json.encode(holder | {"enqueueOnly": True}))
-        assert made.status_code == 201
-        yield send
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    with attacked(tmp_path_factory.mktemp("hostile")) as made:
+        yield made
 
 
-def rows(state: Path) -> int:
-    with sqlite3.connect(state / "sessions.db") as db:
-        count: int = db.execute("SELECT count(*) FROM sessions").fetchone()[0]
-    db.close()
-    return count
+def test_every_route(target: Target) -> None:
+    """A few requests of each kind; thousands are sent by tests/interop/test_fuzz.py."""
+
+    @settings(CALM, max_examples=100)
+    @given(attack=attacks(target.holder, [*ROUTES, *SKAHA]))
+    def strike(attack: Attack) -> None:
+        target.strike(attack)
+
+    strike()
 
 
-def test_create_with_anything_anywhere(send: Send, state: Path) -> None:
+def test_what_was_once_not_refused_in_words(target: Target) -> None:
+    at = f"/session/{target.holder}"
+    own = {"argv": ["/bin/true"], "env": {}, "cwd": "/"}
+    for method, where, body, headers in [
+        ("GET", "/session/x", b"", {"Authorization": "\xff"}),
+        ("POST", "/auth", b"{}", {"Content-Encoding": "gzip"}),
+        ("POST", f"{at}/complete", b"[]", {"Content-Encoding": "deflate"}),
+        ("GET", f"/stream{at}/pty", b"", {}),
+        ("GET", f"/stream{at}/tcpproxy?app=jupyterlab", b"", {}),
+        ("POST", f"{at}/start-service", {"app": "jupyterlab", "arguments": '{"base_url": "/\\u0000"}'}, {}),
+        ("POST", f"{at}/start-service", {"app": "jupyterlab", "arguments": '{"base_url": "x"}'}, {}),
+        ("POST", "/session", {"image": "a\0b", "config": {"launch": own}}, {}),
+        ("POST", "/session", {"config": {"launch": own | {"services": {"../x": ["true"]}}}}, {}),
+        ("POST", "/session", {"callbackUrl": "http://localhost:0/"}, {}),
+        ("POST", "/admin/graphql", _page(order=",".join(["name"] * 3000)), {}),
+    ]:
+        content = body if isinstance(body, bytes) else json.dumps(_NAMED | body).encode()
+        answer = target.strike(Attack(where, method, where, content, headers=headers))
+        assert answer.status_code in (400, 404), (where, answer.text)
+    assert target.strike(Attack("", "GET", f"{at}/service-log?app=%00")).json()["result"]["logs"] == ""
+    many = json.dumps(_page(status="RUNNING," * 50_000)).encode()
+    assert target.strike(Attack("", "POST", "/admin/graphql", many)).status_code == 200
+
+
+def test_what_is_refused_is_no_access(target: Target) -> None:
+    """It is refused late, after the session was found to run."""
+    at = f"/session/{target.holder}"
+    time.sleep(0.1)  # The idle clock has moved on since the session was last used.
+    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+    upgrade |= {"Sec-WebSocket-Key": "x" * 22 + "=="}
+    for method, where, body in [
+        ("POST", at, {"mode": "x", "code": "1"}),
+        ("POST", at, {"mode": "input", "code": "1"}),
+        ("POST", at, {"mode": "continue", "runId": "none"}),
+        ("POST", at, {"mode": "batch", "options": {"exec": 5}}),
+        ("POST", f"{at}/upload", {}),
+        ("GET", f"{at}/download", {"files": ["none.txt"]}),
+        ("GET", f"{at}/download_single", {"file": "none.txt"}),
+        ("GET", f"{at}/files", {"path": "/etc"}),
+        ("POST", f"{at}/shutdown-service", {"service_name": "none"}),
+        ("GET", f"/stream{at}/tcpproxy?app=none", {}),
+    ]:
+        headers = upgrade if where.startswith("/stream") else {}
+        answer = target.strike(Attack(where, method, where, json.dumps(body).encode(), headers=headers))
+        assert answer.status_code in (400, 404), (where, answer.text)
+
+
+_NAMED = {"name": "fuzzed", "image": "python", "enqueueOnly": True}
+
+
+def _page(**scope: str) -> dict[str, Any]:
+    query = "query($order: String, $status: String) { compute_session_list(limit: 9, offset: 0, order: $order, status: $status) { total_count } }"
+    return {"query": query, "variables": scope}
+
+
+def test_no_route_leads_to_another_keys_session(target: Target) -> None:
+    """Be it by id or by name, with or without the owner's key named."""
+    made = target.send("POST", "/admin/keys", b'{"role": "admin", "domain": "elsewhere"}').json()
+    stranger = Keypair(made["access_key"], made["secret_key"])
+    target.settle()
+    owner = f"?owner_access_key={target.contact.keypair.access_key}"
+    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+    upgrade |= {"Sec-WebSocket-Key": "x" * 22 + "=="}
+    for route in ROUTES:
+        for ref in (target.holder, HOLDER) if "{ref}" in route.path else ():
+            for query in ("", owner):
+                headers = upgrade if route.path.startswith("/stream") else {}
+                where = route.path.replace("{ref}", ref) + query
+                method = "GET" if route.method == "*" else route.method
+                answer = target.send(method, where, b"{}", headers=headers, keypair=stranger)
+                allowed = (404, 501) if not query else (400, 403, 404, 501)
+                assert answer.status_code in allowed, (where, answer.text)
+                assert ref == target.holder or target.holder not in answer.text, (where, answer.text)
+    target.settle()
+    assert [row[2] for row in target.rows() if row[0] == target.holder] == ["RUNNING"]
+
+
+def test_create_with_anything_anywhere(target: Target) -> None:
     launch = {"argv": ["/bin/true"], "env": {}, "cwd": "/"}
 
-    @settings(CALM, max_examples=300)
+    @settings(CALM, max_examples=100)
     @given(
         fields=st.dictionaries(st.sampled_from(FIELDS), ANY, max_size=2),
         config=st.none() | st.dictionaries(st.sampled_from(CONFIG_FIELDS), ANY, max_size=2),
@@ -138,101 +179,55 @@ def test_create_with_anything_anywhere(send: Send, state: Path) -> None:
             parts: dict[str, Any] = {"resources": slots, "environ": variables}
             body["config"] = parts | ({} if own is None else {"launch": launch | own}) | config
         content = json.dumps(body | fields | {"enqueueOnly": True}).encode()
-        before = rows(state)
-        answer = send("POST", "/session", content, version)
+        before = len(target.rows())
+        answer = target.send("POST", "/session", content, version)
         assert answer.status_code in (200, 201, 400, 404, 406, 412), (answer.text, content)
         assert answer.json().keys() >= ({"sessId"} if answer.status_code < 300 else {"type", "title", "msg"})
-        assert rows(state) == before + (answer.status_code == 201), content
+        assert len(target.rows()) == before + (answer.status_code == 201), content
         if answer.status_code < 300:
-            assert send("DELETE", f"/session/{answer.json()['sessionId']}").status_code == 204
+            assert target.send("DELETE", f"/session/{answer.json()['sessionId']}").status_code == 204
 
     create()
 
 
-def test_bodies_that_are_no_object(send: Send, state: Path) -> None:
-    routes = [
-        ("POST", "/session"),
-        ("POST", "/session/holder"),
-        ("POST", "/session/holder/start-service"),
-        ("POST", "/admin/gql"),
-    ]
-
-    @settings(CALM, max_examples=100)
-    @given(
-        route=st.sampled_from(routes),
-        content=st.binary(max_size=40) | ANY.map(lambda x: json.dumps(x).encode()),
-    )
-    def post(route: tuple[str, str], content: bytes) -> None:
-        before = rows(state)
-        answer = send(*route, content)
-        assert answer.status_code < 500, (answer.text, content)
-        assert rows(state) == before
-
-    post()
-    for route in routes:
-        assert send(*route, b"[" * 100_000).status_code == 400
-        assert send(*route, b'{"a":' * 100_000).status_code == 400
-        assert send(*route, b'{"name": "\xff"}').status_code == 400
-
-
-def test_paths_and_queries(send: Send, state: Path) -> None:
-    actions = ["", "/interrupt", "/rename", "/logs", "/start-service", "/service-log", "/nothing"]
-
-    @settings(CALM, max_examples=150)
-    @given(
-        method=st.sampled_from(["GET", "POST", "PATCH", "DELETE", "PUT"]),
-        ref=TEXT | st.just("holder"),
-        action=st.sampled_from(actions),
-        key=st.sampled_from(["name", "app", "forced", "x"]),
-        value=TEXT,
-    )
-    def request(method: str, ref: str, action: str, key: str, value: str) -> None:
-        if method == "DELETE" and ref == "holder":
-            return
-        url = (
-            httpx.URL("http://localhost/").join(f"/session/{_quoted(ref)}{action}").copy_add_param(key, value)
-        )
-        answer = send(method, url.raw_path.decode())
-        assert answer.status_code < 500, (answer.text, url)
-
-    request()
-
-
-def _quoted(text: str) -> str:
-    from urllib.parse import quote
-
-    return quote(text, safe="")
-
-
-def test_queries(send: Send, state: Path) -> None:
-    query = "query($limit: Int!, $offset: Int!) { compute_session_list(limit: $limit, offset: $offset) { total_count } }"
+def test_queries(target: Target) -> None:
+    query = """query($limit: Int!, $offset: Int!, $filter: String, $order: String, $group: UUID) {
+      compute_session_list(limit: $limit, offset: $offset, filter: $filter, order: $order, group_id: $group) {
+        total_count } }"""
 
     @settings(CALM, max_examples=100)
     @given(
         text=TEXT | st.just(query),
-        variables=ANY | st.fixed_dictionaries({"limit": ANY, "offset": ANY}),
+        variables=ANY
+        | st.fixed_dictionaries({"limit": ANY, "offset": ANY})
+        | st.fixed_dictionaries({"limit": COUNT, "offset": COUNT, "filter": ANY, "order": ANY, "group": ANY}),
+        path=st.sampled_from(["/admin/gql", "/admin/graphql"]),
         name=ANY,
     )
-    def ask(text: str, variables: object, name: object) -> None:
+    def ask(text: str, variables: object, name: object, path: str) -> None:
         body = {"query": text, "variables": variables, "operationName": name}
-        answer = send("POST", "/admin/gql", json.dumps(body).encode())
+        answer = target.send("POST", path, json.dumps(body).encode())
         assert answer.status_code in (200, 400), (answer.text, body)
-        assert answer.status_code == 400 or answer.json().keys() & {"data", "errors"}
+        assert answer.status_code == 400 or answer.json().keys() & {"data", "errors", "compute_session_list"}
+        assert "Traceback" not in answer.text
 
     ask()
     deep = {"query": "{ a" * 20_000}
-    assert send("POST", "/admin/gql", json.dumps(deep).encode()).status_code in (200, 400)
+    assert target.send("POST", "/admin/gql", json.dumps(deep).encode()).status_code in (200, 400)
 
 
-def test_two_that_ask_for_one_name_at_once(send: Send, state: Path) -> None:
+def test_two_that_ask_for_one_name_at_once(target: Target) -> None:
     """One is made, all get it."""
 
     async def both() -> list[httpx.Response]:
         body = msgspec.json.encode({"name": "same-name", "image": "python", "enqueueOnly": True})
-        return await asyncio.gather(*(asyncio.to_thread(send, "POST", "/session", body) for _ in range(6)))
+        return await asyncio.gather(
+            *(asyncio.to_thread(target.send, "POST", "/session", body) for _ in range(6))
+        )
 
-    before = rows(state)
+    before = len(target.rows())
     answers = asyncio.run(both())
     assert sorted(answer.status_code for answer in answers) == [200] * 5 + [201]
     assert len({answer.json()["sessId"] for answer in answers}) == 1
-    assert rows(state) == before + 1
+    assert len(target.rows()) == before + 1
+    target.settle()

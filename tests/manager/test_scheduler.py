@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jupyter_sessions.amounts import GPU_SLOT
 from jupyter_sessions.errors import InvalidRequest, NotEnough
+from jupyter_sessions.manager.keys import Key
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.scheduler import Capacity, Decision, decide
-from jupyter_sessions.model import GPU_SLOT
 from tests.manager.records import make_record
 
 GIB = 1024**3
@@ -122,8 +123,6 @@ def test_a_machine_that_became_smaller_does_not_stop_the_queue() -> None:
         ({"mem": 9 * GIB}, NotEnough, "9 GiB asked for, but this machine has 8 GiB."),
         ({"cuda_device": 3}, NotEnough, "3 GPU asked for, but this machine has 2 GPU."),
         ({"cuda_device": "0.5"}, InvalidRequest, "a part of a GPU cannot be had here"),
-        ({"mem": 1024**2}, InvalidRequest, "Ask for at least 64 MiB."),
-        ({"cpu": "0.001"}, InvalidRequest, "Ask for at least 0.01 CPU."),
         ({"tpu_device": 1}, InvalidRequest, "'tpu.device' is no resource of this machine. There are: cpu, "),
     ],
 )
@@ -181,3 +180,33 @@ def test_never_over_capacity_and_no_gpu_twice(
         if holding:
             holding.pop(end % len(holding))
     assert all(any(r.slots[name] > total for name, total in capacity.slots.items()) for r in pending)
+
+
+def of(key: str, name: str, **slots: int | str) -> Record:
+    record = make_record(name, **slots)
+    record.access_key = key
+    return record
+
+
+def test_a_key_has_no_more_at_once_than_it_may() -> None:
+    """Who has all of its own waits, in its own order, and holds up nobody else."""
+    few = Key(access_key="FEW", secret_key="", max_sessions=2)
+    small = Key(access_key="SMALL", secret_key="", max_slots={"cpu": Decimal(2), "mem": Decimal(8 * GIB)})
+    keys = {key.access_key: key for key in (few, small)}
+    pending = [
+        *(of("FEW", f"few-{number}") for number in range(3)),
+        of("SMALL", "small-1"),
+        of("SMALL", "small-2", cpu="1.5"),
+        of("SMALL", "small-3"),
+        of("OTHER", "other"),
+    ]
+    decisions = decide(machine(cpu=16, mem=64), pending, [], keys.get)
+    assert started(decisions) == [True, True, False, True, False, False, True]
+    assert reasons(decisions)[2] == "waiting for another session of this key to end (it may run 2 at once)"
+    assert reasons(decisions)[4] == "waiting for 1.5 CPU (this key may have 2 at once)"
+    assert reasons(decisions)[5] == "waiting for 1 CPU (this key may have 2 at once)", (
+        "not past the one before"
+    )
+    held = [of("FEW", "held-1"), of("FEW", "held-2")]
+    assert started(decide(machine(cpu=16, mem=64), pending[:1], held, keys.get)) == [False]
+    assert started(decide(machine(cpu=16, mem=64), pending[:1], held[:1], keys.get)) == [True]

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from jupyter_sessions.errors import SessionError
+from jupyter_sessions.manager.minilang import parse_filter
 from jupyter_sessions.manager.runtime.process import Identity, Process
 from jupyter_sessions.manager.store import SCHEMA_VERSION, Store
 from jupyter_sessions.wire.identity import here
@@ -52,6 +53,50 @@ def test_a_newer_file_is_refused_and_left_alone(path: Path) -> None:
         Store(path)
     assert "Upgrade" in caught.value.hint
     assert path.read_bytes() == before
+
+
+FIRST = """CREATE TABLE sessions (id TEXT PRIMARY KEY, name TEXT NOT NULL, access_key TEXT NOT NULL,
+  status TEXT NOT NULL, changed REAL NOT NULL, record BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX by_change ON sessions (changed DESC, id);
+CREATE INDEX by_name ON sessions (name, status);
+CREATE TABLE keys (access_key TEXT PRIMARY KEY, secret_key TEXT NOT NULL, role TEXT NOT NULL);
+CREATE TABLE host (hostname TEXT, boot_id TEXT, pid_ns INTEGER);
+PRAGMA user_version = 1"""
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_date(path: Path) -> None:
+    record = make_record("old-one")
+    record.move("CANCELLED", "why not")
+    with sqlite3.connect(path) as db:
+        db.executescript(FIRST)
+        row = (record.id, record.name, record.access_key, record.status, 1.0, msgspec.json.encode(record))
+        db.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", row)
+        db.execute("INSERT INTO keys VALUES ('AKIAOLD', 'secret', 'superadmin')")
+    db.close()
+    store = Store(path)
+    assert store.ids(parse_filter('status_info == "why not" & image == "python3"')) == [record.id]
+    assert store.get(record.id) == record
+    assert (store.keys.first.access_key, store.keys.first.secret_key) == ("AKIAOLD", "secret")
+    assert (store.keys.first.role, store.keys.first.domain) == ("superadmin", "default")
+    with sqlite3.connect(path.with_name("sessions.db.v1")) as db:
+        assert db.execute("SELECT count(*) FROM sessions").fetchone() == (1,), "the copy is as it was"
+    db.close()
+    assert path.with_name("sessions.db.v1").stat().st_mode & 0o077 == 0
+    store.close()
+    assert Store(path).get(record.id) == record
+
+
+def test_what_cannot_be_brought_up_to_date_is_left_alone(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.executescript(FIRST)
+        db.execute("INSERT INTO sessions VALUES ('a', 'a', 'a', 'PENDING', 1.0, x'00')")
+    db.close()
+    with pytest.raises(msgspec.DecodeError):
+        Store(path)
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+        assert db.execute("SELECT name FROM sessions").fetchone() == ("a",)
+    db.close()
 
 
 def test_pages_are_ordered_by_last_change_and_then_by_id(path: Path) -> None:
@@ -122,14 +167,15 @@ def test_old_ended_ones_are_forgotten_and_live_ones_never(path: Path) -> None:
     assert {r.name for r in store.page(None, 10, 0)[0]} == {"row-0", "row-1"}
 
 
-def test_the_keypair_is_made_once(path: Path) -> None:
-    first = Store(path).keypair()
+def test_the_first_key_is_made_once(path: Path) -> None:
+    first = Store(path).keys.first
     store = Store(path)
-    assert store.keypair() == first
-    assert store.secret_of(first.access_key) == first.secret_key
-    assert store.secret_of("AKIANOBODY") is None
+    assert store.keys.first == first
+    assert (first.role, first.domain, first.group) == ("superadmin", "default", "default")
+    assert store.keys.get(first.access_key) == first
+    assert store.keys.get("AKIANOBODY") is None
     assert first.secret_key not in repr(first)
-    assert Store(path.with_name("other.db")).keypair() != first
+    assert Store(path.with_name("other.db")).keys.first != first
 
 
 def test_where_it_was_written_last(path: Path) -> None:
@@ -138,3 +184,19 @@ def test_where_it_was_written_last(path: Path) -> None:
     store.set_host(msgspec.structs.replace(here(), boot_id="before"))
     store.set_host(here())
     assert Store(path).last_host() == here()
+
+
+def test_the_log_of_writes_stays_short_once_it_is_tidied(path: Path) -> None:
+    """And what was written can be read meanwhile, and later."""
+    store, log = Store(path), path.with_name(f"{path.name}-wal")
+    sizes = []
+    for turn in range(3):
+        for number in range(300):
+            store.save(make_record(f"s-{number}"))
+        sizes.append(log.stat().st_size)
+        store.tidy()
+        assert len(store.live()) == 300 * (turn + 1)
+        assert log.stat().st_size == 0
+    assert min(sizes) > 4 << 20
+    store.close()
+    assert len(Store(path).live()) == 900

@@ -6,23 +6,33 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import msgspec
 import psutil
+from yarl import URL
 
 from jupyter_sessions.backends import local
 from jupyter_sessions.manager.runtime.limits import cgroup
 from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import Service
 from jupyter_sessions.wire.places import Contact
-from jupyter_sessions.wire.signing import headers_for
+from jupyter_sessions.wire.signing import DEFAULT_CONTENT_TYPE, Keypair, headers_for
 
 SMALL = {"cpu": "0.5", "mem": "256m"}
+WebSocket = aiohttp.ClientWebSocketResponse[bool]
 V5, V8 = "v5.20191215", "v8.20240915"
+
+
+def configure(state: Path, **settings: object) -> None:
+    """Write the configuration that the next manager reads."""
+    path = state.parent / "config" / "jupyter_sessions_config.json"
+    path.write_bytes(msgspec.json.encode({"JupyterSessions": settings}))
 
 
 async def until(true: Callable[[], Any], seconds: float = 30) -> Any:
@@ -116,13 +126,28 @@ def managers(state: Path) -> list[int]:
 
 
 def processes(row: SessionInfo) -> list[int]:
-    """The processes whose command line names a file of a session: kernels, and the parents of all."""
+    """The processes whose command line names a file of a session: kernels, and parents started for them."""
     return _named(lambda part: f"/{row.id}/" in part)
 
 
 def kernels(row: SessionInfo) -> list[int]:
     """The kernels of a session; there should be one."""
     return _named(lambda part: part.endswith(f"/{row.id}/kernel.json"))
+
+
+def spares() -> list[psutil.Process]:
+    """The interpreters that the manager keeps ready and their keepers, if they are warm."""
+    found = []
+    for keeper in psutil.Process(contact().identity.pid).children():
+        with suppress(psutil.Error):
+            found += [process for child in keeper.children() if _waits(child) for process in (keeper, child)]
+    return found
+
+
+def _waits(process: psutil.Process) -> bool:
+    """Whether it is a spare: its last argument keeps room for what it will be, a thread did the imports."""
+    padded = set((process.cmdline() or [""])[-1]) == {"-"}
+    return padded and process.num_threads() == 1 and process.memory_info().rss > 25 * 1024**2
 
 
 def _named(is_it: Callable[[str], bool]) -> list[int]:
@@ -139,7 +164,8 @@ def _named(is_it: Callable[[str], bool]) -> list[int]:
 def groups(row: SessionInfo) -> list[Path]:
     """The control groups of a session."""
     tops = {place.top for place in cgroup.own().values()}
-    return [folder for top in tops for folder in top.rglob(f"*{row.id}") if folder.is_dir()]
+    walks = (walk for top in tops for walk in os.walk(top))  # Others' groups may go while one looks.
+    return [Path(path, name) for path, names, _ in walks for name in names if name.endswith(row.id)]
 
 
 async def nothing_left(row: SessionInfo) -> None:
@@ -151,8 +177,9 @@ async def nothing_left(row: SessionInfo) -> None:
 class Rest:
     """Speaks to the manager's loopback port as the vendors' clients do."""
 
-    def __init__(self, version: str = V5) -> None:
+    def __init__(self, version: str = V5, keypair: Keypair | None = None) -> None:
         self.contact = contact()
+        self.keypair = keypair or self.contact.keypair
         self.version = version
         self.http = httpx.AsyncClient(base_url=self.contact.url, timeout=60, trust_env=False)
 
@@ -162,22 +189,38 @@ class Rest:
     async def __aexit__(self, *_: object) -> None:
         await self.http.aclose()
 
-    def request(self, method: str, target: str, body: object = None) -> httpx.Request:
-        """A signed request."""
+    def request(
+        self, method: str, target: str, body: object = None, kind: str = "application/json"
+    ) -> httpx.Request:
+        """A signed request; `kind` is its content type."""
         content = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
-        request = self.http.build_request(
-            method, target, content=content, headers={"Content-Type": "application/json"}
-        )
+        request = self.http.build_request(method, target, content=content, headers={"Content-Type": kind})
         headers = headers_for(
-            self.contact.keypair,
+            self.keypair,
             method=method,
             target=request.url.raw_path.decode(),
             host=request.headers["Host"],
-            content_type="application/json",
+            content_type=kind,
             version=self.version,
         )
         request.headers.update(headers)
         return request
+
+    @asynccontextmanager
+    async def socket(self, target: str) -> AsyncIterator[WebSocket]:
+        """A WebSocket, signed as the vendors' clients do: with a content type that is not sent."""
+        async with aiohttp.ClientSession() as http:
+            where = self.contact.url + target
+            signed = headers_for(
+                self.contact.keypair,
+                method="GET",
+                target=target,
+                host=httpx.URL(where).netloc.decode(),
+                content_type=DEFAULT_CONTENT_TYPE,
+                version=self.version,
+            )
+            async with http.ws_connect(URL(where, encoded=True), headers=signed, max_msg_size=0) as socket:
+                yield socket
 
     async def send(self, method: str, target: str, body: object = None) -> httpx.Response:
         """The answer to a signed request."""

@@ -1,0 +1,47 @@
+"""The environment of a session's processes."""
+
+from __future__ import annotations
+
+import os
+
+from jupyter_sessions.manager import cluster
+from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.runtime import gpus, threads
+from jupyter_sessions.manager.skaha_id import skaha_id
+
+KERNELS = "JUPYTER_SESSIONS_KERNELS"
+"""Names the connection files of a cluster's further members: so its programs run code in them."""
+
+
+def environment(record: Record, rank: int = 0) -> dict[str, str]:
+    """The variables of one member: thread counts, what was given, its GPUs, and who it is."""
+    own = {
+        "BACKENDAI_SESSION_ID": record.id,
+        "BACKENDAI_SESSION_NAME": record.name,
+        "BACKENDAI_KERNEL_ID": record.member_ids[rank],
+        "BACKENDAI_ACCESS_KEY": record.access_key,
+    }
+    if record.subs:
+        files = (
+            os.path.join(record.folder, cluster.hostname(sub.rank), "kernel.json") for sub in record.subs
+        )
+        own[KERNELS] = os.pathsep.join(files)
+    if record.preopen_ports:
+        own["BACKENDAI_PREOPEN_PORTS"] = ",".join(map(str, record.preopen_ports))
+    if record.skaha_name:
+        own |= {"skaha_sessionid": skaha_id(record.id), "skaha_hostname": record.skaha_name}
+    return (
+        threads.thread_env(record.member_slots["cpu"])
+        | record.launch.env
+        | record.environ
+        | gpus.visible(record.gpus_of(rank))
+        | cluster.variables(record.id, record.size, rank)
+        | own
+    )
+
+
+def with_programs(record: Record, env: dict[str, str]) -> dict[str, str]:
+    """The same for a shell: the programs of the session's image are found first, `python` among them."""
+    folder = os.path.dirname(record.launch.argv[0])
+    path = env.get("PATH", os.defpath)
+    return env | {"PATH": f"{folder}{os.pathsep}{path}"} if os.path.isabs(folder) else env

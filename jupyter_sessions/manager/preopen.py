@@ -1,0 +1,22 @@
+"""Ports opened beforehand: those on which a session's own programs are going to listen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.runtime import ports
+
+
+def check(wanted: Iterable[int], live: Iterable[Record]) -> None:
+    """All sessions share the ports of this machine. Errors: InvalidRequest naming who has one already."""
+    holders = {port: record.name for record in live for port in record.preopen_ports}
+    for port in wanted:
+        if port in holders or ports.taken(port):
+            holder = f"the session '{holders[port]}'" if port in holders else "another program"
+            raise InvalidRequest(
+                f"preopen_ports: {port} is held by {holder} on this machine.",
+                hint="Use another port.",
+                field="preopen_ports",
+            )

@@ -1,0 +1,127 @@
+"""Finding sessions, live and ended, for those who may see them."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from jupyter_sessions.errors import Ambiguous, SessionNotFound
+from jupyter_sessions.manager.keys import ADMIN, SUPERADMIN, Key
+from jupyter_sessions.manager.minilang import EVERYTHING, Clause, begins, equals, one_of, since
+from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.scheduler import used
+from jupyter_sessions.manager.store import Store, StoreError
+
+log = logging.getLogger("jupyter_sessions")
+
+
+class Roster:
+    """Sessions by id and by name: those that live are in memory, all are in the store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._live: dict[str, Record] = {}
+        self._unsaved: dict[str, Record] = {}
+
+    @property
+    def live(self) -> list[Record]:
+        """Sessions that have not ended, oldest first."""
+        return sorted(self._live.values(), key=lambda record: record.created)
+
+    @property
+    def in_care(self) -> bool:
+        """Whether any session needs this manager: one waits or has processes."""
+        return any(record.status != "ERROR" for record in self._live.values())
+
+    def used(self) -> dict[str, object]:
+        """What the running sessions hold, by slot."""
+        return dict(used(record for record in self._live.values() if record.holds_slots))
+
+    def find(self, ref: str, who: Key) -> Record:
+        """A live session by id or name, of those that `who` sees; own ones come first.
+
+        Errors: SessionNotFound, Ambiguous.
+        """
+        if (record := self._live.get(ref)) and who.sees(record):
+            return record
+        matches = [record for record in self._live.values() if record.name == ref and who.sees(record)]
+        matches = [record for record in matches if record.access_key == who.access_key] or matches
+        if not matches:
+            raise SessionNotFound(
+                f"There is no session '{ref}'.", hint="Sessions that run are in the list.", field="session"
+            )
+        if len(matches) > 1:
+            ids = ", ".join(record.id for record in matches)
+            raise Ambiguous(
+                f"Several sessions are called '{ref}'.", hint=f"Use an id: {ids}.", field="session"
+            )
+        return matches[0]
+
+    def find_any(self, ref: str, who: Key) -> Record:
+        """A session by id or name: a live one, else the one that ended last. Errors: SessionNotFound."""
+        try:
+            return self.find(ref, who)
+        except SessionNotFound:
+            found = self.store.get(ref)
+            record = found if found and who.sees(found) else self._latest(ref, who)
+            if record is None:
+                raise
+            return record
+
+    def _latest(self, name: str, who: Key) -> Record | None:
+        own = self.store.latest(name, equals("access_key", who.access_key))
+        return own or self.store.latest(name, visible_to(who))
+
+    def named(self, name: str, access_key: str) -> Record | None:
+        """The live session of that name of a key; there is one at most."""
+        mine = (record for record in self._live.values() if record.access_key == access_key)
+        return next((record for record in mine if record.name == name), None)
+
+    def page(self, where: Clause, **how: Any) -> tuple[list[Record], int]:
+        """Some of the sessions that a clause lets through (see `Store.ids`), and how many it does in all."""
+        found = [self.known(one) for one in self.store.ids(where, **how)]
+        return [record for record in found if record], self.store.count(where)
+
+    def beginning(self, text: str, who: Key, most: int) -> list[Record]:
+        """Sessions whose id or name begins with a text, of those that `who` sees, latest changed first."""
+        where = visible_to(who) & (begins("id", text) | begins("name", text))
+        return self.page(where, limit=most)[0]
+
+    def is_live(self, id: str) -> bool:
+        """Whether a session with that full id lives."""
+        return id in self._live
+
+    def ended_since(self, moment: datetime, who: Key) -> list[str]:
+        """The ids of sessions that `who` sees and that ended after a moment, newest first."""
+        where = one_of("status", ["TERMINATED"]) & since("changed", moment) & visible_to(who)
+        return [one for one in self.store.ids(where) if one not in self._live]
+
+    def known(self, id: str) -> Record | None:
+        """A session by its full id, live or ended."""
+        return self._live.get(id) or self._unsaved.get(id) or self.store.get(id)
+
+    # Keeping.
+
+    def _note(self, record: Record) -> None:
+        """Keep a session as it is now."""
+        self._unsaved[record.id] = record
+        self.save()
+
+    def save(self) -> None:
+        """Keep what changed. What cannot be kept now, as the disk is full, is tried again later."""
+        for record in list(self._unsaved.values()):
+            try:
+                self.store.save(record)
+            except StoreError as error:
+                log.error("%s", error)
+                return
+            del self._unsaved[record.id]
+
+
+def visible_to(who: Key) -> Clause:
+    """Lets through what a key sees (see `Key.sees`)."""
+    if who.role == SUPERADMIN:
+        return EVERYTHING
+    own = equals("access_key", who.access_key)
+    return own | equals("domain_name", who.domain) if who.role == ADMIN else own

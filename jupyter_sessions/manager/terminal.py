@@ -1,0 +1,146 @@
+"""A session's terminal: one shell inside its limits, seen by everybody who is connected."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import pty
+import struct
+import termios
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+
+from jupyter_sessions.manager.runtime.launch import Process, stop, wait
+from jupyter_sessions.manager.runtime.process import readable
+
+KEPT = 64 * 1024
+_CHUNK = 64 * 1024
+_BEHIND = 16
+_GRACE_SECONDS = 1.0
+_ATTACHED = 'exec <"$1" >"$1" 2>&1; exec "${SHELL:-/bin/sh}" -i'
+"""The first terminal that a session leader opens is the one that controls it from then on."""
+
+Start = Callable[[list[str]], Awaitable[Process]]
+
+
+class Terminal:
+    """Starts its shell when the first one looks, and keeps it until the shell or the session ends.
+
+    Who connects sees the last `KEPT` bytes again. `start` starts a command in the session; `ended` is
+    called when it is gone.
+    """
+
+    def __init__(self, start: Start, ended: Callable[[], None]) -> None:
+        self._run = start
+        self._ended = ended
+        self._process: Process | None = None
+        self._master = -1
+        self._pump: asyncio.Task[None] | None = None
+        self._seen = b""
+        self._viewers: set[asyncio.Queue[bytes | None]] = set()
+        self._starting = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Start the shell unless it runs. Errors: LaunchError."""
+        async with self._starting:
+            if self._pump is None or self._pump.done():
+                await self._start()
+
+    async def view(self) -> AsyncIterator[bytes]:
+        """What appears, from what was there before on; ends with the shell."""
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue(_BEHIND)
+        self._viewers.add(queue)
+        try:
+            if self._seen:
+                yield self._seen
+            while (data := await queue.get()) is not None:
+                yield data
+        finally:
+            self._viewers.discard(queue)
+            while not queue.empty():  # Somebody may wait to put something in.
+                queue.get_nowait()
+
+    async def type(self, data: bytes) -> None:
+        """Type; waits while the shell takes nothing more."""
+        while data and self._master >= 0:
+            try:
+                data = data[os.write(self._master, data) :]
+            except BlockingIOError:
+                await asyncio.sleep(0.01)
+            except OSError:
+                return  # It has just ended.
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tell the programs in it how large it is shown."""
+        if self._master >= 0:
+            with suppress(OSError):
+                fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    async def restart(self) -> None:
+        """End the shell and what runs in it, and start another for the same viewers. Errors: LaunchError."""
+        async with self._starting:
+            viewers, self._viewers = self._viewers, set()
+            await self.close()
+            self._seen, self._viewers = b"", viewers
+            await self._start()
+
+    async def close(self) -> None:
+        """End the shell; viewers come to an end."""
+        if self._pump is not None:
+            self._pump.cancel()  # Hangs up, which ends shells that do not mind being asked to end.
+            with suppress(asyncio.CancelledError):
+                await self._pump
+        if self._process is not None:
+            await stop(self._process, _GRACE_SECONDS)
+
+    async def _start(self) -> None:
+        master, slave = pty.openpty()
+        try:
+            self._process = await self._run(["/bin/sh", "-c", _ATTACHED, "sh", os.ttyname(slave)])
+        except BaseException:
+            os.close(master)
+            os.close(slave)
+            raise
+        os.set_blocking(master, False)
+        self._master = master
+        # Until the shell has opened it, nobody else has, which would look like its end.
+        held = asyncio.create_task(_hold(slave, self._process))
+        self._pump = asyncio.create_task(self._read(master, held))
+        await asyncio.sleep(0)  # From now on both clear up after themselves.
+
+    async def _read(self, master: int, held: asyncio.Task[None]) -> None:
+        try:
+            await self._hand_on(master)
+        finally:
+            held.cancel()
+            self._master, self._seen = -1, b""
+            os.close(master)
+            self._ended()
+            for viewer in self._viewers:
+                _end(viewer)
+
+    async def _hand_on(self, master: int) -> None:
+        """Give what comes to all viewers; the slowest of them sets the pace."""
+        try:
+            while True:
+                await readable(master)
+                data = os.read(master, _CHUNK)
+                self._seen = (self._seen + data)[-KEPT:]
+                for viewer in [*self._viewers]:
+                    await viewer.put(data)
+        except OSError:
+            return  # The last process that had it open is gone.
+
+
+async def _hold(slave: int, process: Process) -> None:
+    try:
+        await wait(process)
+    finally:
+        os.close(slave)
+
+
+def _end(viewer: asyncio.Queue[bytes | None]) -> None:
+    if viewer.full():
+        viewer.get_nowait()
+    viewer.put_nowait(None)

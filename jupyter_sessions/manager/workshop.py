@@ -1,0 +1,37 @@
+"""What those who look after sessions have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from jupyter_sessions.manager.cluster import Sub
+from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.runtime.limits import Limits
+from jupyter_sessions.manager.runtime.pool import Pool
+
+
+class Told(Protocol):
+    """Called with a session and an event's name; `sub` is the member it is about, the main one if None."""
+
+    def __call__(self, record: Record, event: str, sub: Sub | None = None) -> None:
+        """Hand it on."""
+
+
+class Workshop(msgspec.Struct, frozen=True, kw_only=True):
+    """What guardians share: `keep` saves a record, `tell` publishes an event of it, `changed` does both.
+
+    Kernels come out of the `pool` if it has one.
+    """
+
+    limits: Limits
+    run_folder: Path
+    state_folder: Path
+    keep_fds: tuple[int, ...]
+    keep: Callable[[Record], None]
+    changed: Callable[[Record, str], None]
+    tell: Told
+    pool: Pool
