@@ -2,248 +2,388 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
-from collections.abc import AsyncIterator
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
-import msgspec
+from msgspec import structs
 
-from jupyter_sessions.backends.backendai import convert
+from jupyter_sessions.backends.backendai import convert, credentials, offers
+from jupyter_sessions.backends.backendai.cells import Cells
 from jupyter_sessions.backends.backendai.http import ManagerClient
-from jupyter_sessions.backends.base import Backend, Output, Query
-from jupyter_sessions.errors import InvalidRequest, SessionNotFound
+from jupyter_sessions.backends.backendai.making import Maker
+from jupyter_sessions.backends.backendai.reached import Reached
+from jupyter_sessions.backends.backendai.tunnels import Tunnels
+from jupyter_sessions.backends.backendai.versions import statuses_of
+from jupyter_sessions.backends.backendai.watching import Watcher
+from jupyter_sessions.backends.base import Output, Query, Storage
+from jupyter_sessions.errors import (
+    BadAnswer,
+    Forbidden,
+    InvalidRequest,
+    NeedsForce,
+    NotFound,
+    NotSupported,
+    SessionError,
+    SessionNotFound,
+)
 from jupyter_sessions.model import (
-    DEAD,
-    RUNNING,
-    STATUSES,
     Amount,
+    Choices,
+    Endpoint,
+    Event,
     Image,
     NameRule,
     SessionInfo,
     SessionSpec,
-    parse_statuses,
 )
+from jupyter_sessions.wire.places import place
 from jupyter_sessions.wire.signing import Keypair
-from jupyter_sessions.wire.sse import Patient, ServerEvent
 
 PAGE = 100
-_EVENT_SECONDS = 3600.0
-_BURST_SECONDS = 0.02
 _LIST = """query($limit: Int!, $offset: Int!, $status: String) {
-  compute_session_list(limit: $limit, offset: $offset, status: $status) { items { %s } total_count }
+  compute_session_list(limit: $limit, offset: $offset, status: $status%s) { items { %s } total_count }
 }"""
+_STEADY = ', order: "-created_at,id"'
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _INFO = "query($id: UUID!) { compute_session(id: $id) { %s } }"
-_IMAGES = "query { images { name humanized_name tag registry } }"
+_DEFAULT = "default"
+_RECONNECT_SECONDS = 0.5
 
 
-class BackendAI(Backend):
-    """A Backend.AI manager, reached with a keypair.
+class BackendAI(Reached):
+    """A Backend.AI manager, reached with a keypair, or through its web server with user name and password.
 
-    Options: `endpoint` (URL), `access_key`, `secret_key`.
+    Options: `endpoint` (URL, or several with commas between), `access_key` and `secret_key`; or with
+    `endpoint_type` "session": `username` and `password`. `domain` and `group` (project) of sessions that name
+    none, `vfolder_mounts` folders of each session. `timeout`: seconds that an answer may take, `read_timeout` the
+    same in the vendor's words, `connection_timeout` seconds to connect; `skip_sslcert_validation` "yes" trusts any
+    certificate. `credentials`: a file of variables such as `export BACKEND_ACCESS_KEY=…`. What is left out is taken
+    from the environment, if that speaks of the same manager.
     """
 
     type = "backendai"
+    storage = Storage(
+        about="Files that lie in no mounted folder are deleted when a session ends.", needs_mount=True
+    )
     name_rule = NameRule(
-        r"(?=.{4,64}$)\w[\w.-]*\w",
-        "Use 4 to 64 letters, digits, '.', '_' or '-', beginning and ending with a letter, digit or '_'.",
+        r"(?!(create|from-template)$)(?=.{4,64}$)\w[\w.-]*\w",
+        "Use 4 to 64 letters, digits, '.', '_' or '-', beginning and ending with a letter, digit or '_'; "
+        "but not 'create' or 'from-template', which mean something else in addresses.",
     )
     page_size = PAGE
+    poll_seconds = 15.0  # Events tell most.
     more_fields = ""
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
-        self._client: ManagerClient | None = None
+        self._restarts = True
+        self._cells = Cells()
+        self._tunnels = Tunnels()
+        with suppress(SessionError):
+            if self.storage.needs_mount and credentials.gathered(options).get("vfolder_mounts"):
+                self.storage = structs.replace(self.storage, needs_mount=False)
 
-    async def client(self) -> ManagerClient:
-        """The connection to the manager, made on first use."""
-        if self._client is None:
-            missing = [key for key in ("endpoint", "access_key", "secret_key") if not self.options.get(key)]
-            if missing:
-                raise InvalidRequest(
-                    f"The backend '{self.name}' lacks {', '.join(missing)}.",
-                    hint="Add them to its configuration.",
-                )
-            keypair = Keypair(str(self.options["access_key"]), str(self.options["secret_key"]))
-            self._client = ManagerClient(str(self.options["endpoint"]), keypair, who=self.title)
-        return self._client
+    @classmethod
+    def found(cls) -> dict[str, Any] | None:
+        """The manager that the vendor's variables name, unless it is this machine's own."""
+        given = credentials.of_environment(os.environ)
+        if not credentials.named(given):
+            return None
+        here = place().running() if sys.platform != "win32" else None
+        if here is not None and here.url in credentials.addresses(given["endpoint"]):
+            return None
+        return {"endpoint": given["endpoint"]}
+
+    @classmethod
+    def same(cls, one: dict[str, Any], other: dict[str, Any]) -> bool:
+        """Whether both name the same address."""
+        return not {*credentials.addresses(one.get("endpoint"))}.isdisjoint(
+            credentials.addresses(other.get("endpoint"))
+        )
+
+    def capabilities(self) -> builtins.list[str]:
+        """What the manager can do, as far as it is known; those from 26 on restart nothing."""
+        return [name for name in super().capabilities() if name != "restart" or self._restarts]
+
+    async def client_environment(self) -> dict[str, str]:
+        """What the client of Backend.AI reads. Source: client 23.9.10 to 26.9.6."""
+        await self.client()
+        assert self._login is not None  # noqa: S101
+        if not self._login.access_key:
+            raise NotSupported(
+                f"The backend '{self.name}' has no keypair to give.", hint="Sign in with the client itself."
+            )
+        return vendor_environment(self._login.endpoint, self._login.keypair)
 
     async def list(self, query: Query) -> builtins.list[SessionInfo]:
-        """Sessions, page by page."""
+        """Sessions, page by page.
+
+        Those of more than a page are asked for in an order that does not change meanwhile, else rows that change
+        are lost from page to page; others' managers mix up those that changed at the same time even so.
+        """
+        dialect = await (await self.client()).dialect()
+        status = statuses_of(query.status, dialect.statuses)
+        if status == "":
+            return []
+        if query.limit is not None or query.offset or not dialect.envelope:
+            return await self._pages(query, status, "")
+        if dialect.ours:
+            page = await self._pages(structs.replace(query, limit=self.page_size), status, "")
+            if len(page) < self.page_size:
+                return page
+        rows = {row.id: row for row in await self._pages(query, status, _STEADY)}
+        return sorted(rows.values(), key=lambda row: (row.status_changed or _LONG_AGO, row.id), reverse=True)
+
+    async def states(self) -> builtins.list[SessionInfo]:
+        """Of all that live, what tells whether they are other than before: a third of what `list` has of them."""
+        dialect = await (await self.client()).dialect()
+        order = _STEADY if dialect.envelope else ""
+        query = Query()
+        return await self._pages(
+            query, statuses_of(query.status, dialect.statuses), order, convert.STATE_FIELDS
+        )
+
+    async def _pages(
+        self, query: Query, status: str | None, order: str, fields: str = ""
+    ) -> builtins.list[SessionInfo]:
         client = await self.client()
         rows: list[SessionInfo] = []
         wanted = query.limit
+        known = convert.list_fields(await client.dialect())
+        text = _LIST % (order, fields or known + self.more_fields)
         while True:
             size = self.page_size if wanted is None else min(self.page_size, wanted - len(rows))
             variables: dict[str, object] = {
                 "limit": size,
                 "offset": query.offset + len(rows),
-                "status": _statuses(query.status),
+                "status": status,
             }
-            data = await client.query(_LIST % (convert.LIST_FIELDS + self.more_fields), variables)
-            page = data["compute_session_list"]
+            page = (await client.query(text, variables))["compute_session_list"]
             rows += [convert.session_of(item, self.name) for item in page["items"]]
-            if not page["items"] or len(rows) in (wanted, page["total_count"] - query.offset):
+            if not page["items"] or len(rows) == wanted or len(rows) >= page["total_count"] - query.offset:
                 return rows
 
     async def get(self, id: str) -> SessionInfo:
         """One session. Errors: SessionNotFound."""
         client = await self.client()
-        data = await client.query(_INFO % (convert.INFO_FIELDS + self.more_fields), {"id": id})
+        fields = convert.info_fields(await client.dialect()) + self.more_fields
+        data = await client.query(_INFO % fields, {"id": id}) if _is_uuid(id) else {}
         item = data.get("compute_session")
         if item is None:
             hint = "List the sessions to see which there are."
             raise SessionNotFound(f"There is no session '{id}' on {self.title}.", hint=hint, field="session")
-        return convert.session_of(item, self.name)
+        return await self._with_project(convert.session_of(item, self.name))
+
+    async def _with_project(self, row: SessionInfo) -> SessionInfo:
+        """The row with the whole name of its project: of one session 25.5 tells only its first letter."""
+        if row.group_id is None or len(row.group_name or "") != 1:
+            return row
+        if row.group_id not in self._projects:
+            with suppress(SessionError):
+                data = await (await self.client()).query(offers.PROJECT, {"id": row.group_id})
+                self._projects[row.group_id] = str(data["group"]["name"])
+        return structs.replace(row, group_name=self._projects.get(row.group_id, row.group_name))
 
     async def create(self, spec: SessionSpec) -> SessionInfo:
-        """Ask for a session, or for the live one of that name and image."""
-        return await self._create(spec, None)
+        """Ask for a session, or for the live one of that name and image.
 
-    async def _create(self, spec: SessionSpec, launch: object) -> SessionInfo:
+        If the answer is lost the session is looked for by its name; the request is never sent twice.
+        """
         client = await self.client()
-        answer = await client.request("POST", "/session", json=convert.create_body(spec, launch))
-        row = await self.get(str(answer.get("sessionId") or answer["sessId"]))
+        if not spec.group:
+            spec = structs.replace(spec, group=await self._project(client))
+        if self._login:
+            mounts = [*dict.fromkeys([*spec.mounts, *self._login.vfolder_mounts])]
+            spec = structs.replace(spec, domain=spec.domain or self._login.domain or None, mounts=mounts)
+        return await Maker(self, spec).make()
+
+    async def send_create(self, spec: SessionSpec, launch: object = None) -> SessionInfo:
+        """Ask for a session, once; with what only this machine's manager takes."""
+        client = await self.client()
+        body = convert.create_body(spec, await client.dialect(), launch)
+        answer = await client.request("POST", "/session", json=body)
+        if not isinstance(answer, dict) or not answer.keys() & {"sessionId", "sessId"}:
+            raise BadAnswer(f"{self.title} does not say which session it made.", hint="Look at the list.")
+        try:
+            row = await self.get(str(answer.get("sessionId") or answer["sessId"]))
+        except SessionError:  # Whatever it is, the session is there.
+            row = convert.session_made(spec, answer, self.name)
         row.reused = not answer.get("created", True)
         return row
 
     async def destroy(self, id: str, *, forced: bool = False, recursive: bool = False) -> SessionInfo:
-        """End or cancel a session."""
+        """End or cancel a session. Errors: NeedsForce for one that only force ends now."""
         flags = {"forced": forced, "recursive": recursive}
         params = {name: "true" for name, on in flags.items() if on}
-        await (await self.client()).request("DELETE", f"/session/{quote(id)}", params=params or None)
+        try:
+            await (await self.client()).request("DELETE", f"/session/{quote(id)}", params=params or None)
+        except Forbidden as error:
+            row = await self.get(id)
+            if row.status == "TERMINATING" or not row.live:
+                return row
+            hint = "Try again once that is over." if forced else "Try again once it runs, or end it by force."
+            message = f"{self.title} does not end '{row.name}' while it is {row.status}: {error.message}"
+            kind = Forbidden if forced else NeedsForce
+            raise kind(message.rstrip(".") + ".", hint=hint) from error
         return await self.get(id)
 
     async def restart(self, id: str) -> SessionInfo:
-        """Restart a session; returns when it runs again."""
-        await (await self.client()).request("PATCH", f"/session/{quote(id)}", wait=120)
+        """Restart a session; returns when it runs again. Errors: NotSupported by managers from 26 on."""
+        client = await self.client()
+        if not (await client.dialect()).restarts:
+            self._restarts = False
+            raise self._cannot("restart sessions")
+        await client.request("PATCH", f"/session/{quote(id)}", wait=120)
         return await self.get(id)
 
     async def rename(self, id: str, name: str) -> SessionInfo:
-        """Call a session otherwise."""
+        """Call a session otherwise. The name is said twice: managers from 26 on want a body, older ones take either."""
         self.name_rule.check(name)
-        await (await self.client()).request("POST", f"/session/{quote(id)}/rename", params={"name": name})
+        path, said = f"/session/{quote(id)}/rename", {"name": name}
+        await (await self.client()).request("POST", path, params=said, json=said)
         return await self.get(id)
 
     async def logs(self, id: str) -> str:
-        """What a session printed."""
-        answer = await (await self.client()).request("GET", f"/session/{quote(id)}/logs")
+        """What a session printed; "" while it has no container. Errors: NotFound of one that has ended."""
+        try:
+            answer = await (await self.client()).request("GET", f"/session/{quote(id)}/logs")
+        except SessionError as error:
+            if type(error) is SessionError:
+                return await self._no_logs(id, error)
+            raise
         return str(answer["result"]["logs"])
 
+    async def _no_logs(self, id: str, error: SessionError) -> str:
+        """What to say instead of the "internal server error" that managers answer for one without a container."""
+        row = await self.get(id)
+        if not row.live:
+            raise NotFound(
+                f"{self.title} keeps no logs of '{row.name}', which is {row.status}.",
+                hint="Read them while a session runs.",
+            ) from error
+        if any(container.container_id for container in row.containers):
+            raise error
+        return ""
+
+    async def events(self, id: str) -> builtins.list[Event]:
+        """When it came to each status."""
+        return convert.events_of(await self.get(id))
+
     async def images(self) -> builtins.list[Image]:
-        """The images of the manager."""
-        found = (await (await self.client()).query(_IMAGES, {}))["images"] or []
-        names = {
-            f"{item['registry']}/{item['name']}:{item['tag']}": item["humanized_name"] or "" for item in found
-        }
-        return [Image(name=name, title=title) for name, title in sorted(names.items())]
+        """The images of the manager, with the least that each needs."""
+        client = await self.client()
+        self._restarts = (await client.dialect()).restarts
+        return offers.images_of((await client.query(offers.IMAGES, {}))["images"] or [])
 
     async def capacity(self) -> dict[str, Amount]:
-        """Totals, and what is free."""
-        answer = await (await self.client()).request(
-            "POST", "/resource/check-presets", json={"group": "default"}
+        """Totals, and what is free, for the key and its project."""
+        return offers.capacity_of(await self._presets())
+
+    async def choices(self) -> Choices:
+        """Sizes, resource groups, projects and folders; without those that the manager does not tell."""
+        client = await self.client()
+        group = {"group": await self._project(client)}
+        sizes, groups, folders = await asyncio.gather(
+            _told(self._presets(), {}),
+            _told(client.request("GET", "/scaling-groups", params=group), {}),
+            _told(client.request("GET", "/folders"), []),
         )
-        return convert.capacity_of(answer)
+        return Choices(
+            sizes=offers.sizes_of(sizes),
+            groups=offers.groups_of(groups),
+            projects=sorted(self._projects.values()),
+            folders=offers.folders_of(folders),
+        )
+
+    async def _presets(self) -> Any:
+        client = await self.client()
+        body = {"group": await self._project(client)}
+        return await client.request("POST", "/resource/check-presets", json=body)
+
+    async def _project(self, client: ManagerClient) -> str:
+        """The project of sessions that name none: as configured, else the one called "default", else the first."""
+        if not self._projects:
+            found = await _told(client.query(offers.PROJECTS, {}), {})
+            self._projects = {str(item["id"]): str(item["name"]) for item in found.get("groups") or []}
+        names = sorted(self._projects.values())
+        if self._login and self._login.group:
+            return self._login.group
+        return _DEFAULT if _DEFAULT in names or not names else names[0]
 
     async def execute(self, id: str, code: str, *, stdin: bool = False) -> AsyncIterator[Output]:
         """Run code; its messages as they come."""
-        client, path = await self.client(), f"/session/{quote(id)}"
-        options = {"messages": True, "stdin": stdin}
-        body: dict[str, Any] = {"mode": "query", "code": code, "runId": None, "options": options}
-        while True:
-            result = (await client.request("POST", path, json=body, wait=30))["result"]
-            run = str(result["runId"])
-            for item in result["console"] or []:
-                yield _output(item, run)
-            if result["status"] == "finished":
-                yield Output(kind="reply", content=result.get("reply") or _reply(result), run=run)
-                return
-            body = {"mode": "continue", "code": "", "runId": run, "options": options}
+        async for output in self._cells.execute(await self.client(), id, code, stdin=stdin):
+            yield output
 
     async def interrupt(self, id: str) -> None:
         """Interrupt what runs."""
         await (await self.client()).request("POST", f"/session/{quote(id)}/interrupt")
 
     async def input(self, id: str, run: str, text: str) -> None:
-        """Answer a run that waits for input."""
-        body = {"mode": "input", "code": text, "runId": run, "options": {"messages": True}}
-        await (await self.client()).request("POST", f"/session/{quote(id)}", json=body)
+        """Answer a run that waits for input. Errors: NotRunning."""
+        await self._cells.answer(await self.client(), id, run, text)
+
+    async def open_service(self, id: str, name: str, base_url: str) -> Endpoint:
+        """A socket of this machine that leads to a service. Errors: NotFound listing those there are."""
+        client = await self.client()
+        told = (await client.dialect()).ours  # Others' services know nothing of where browsers see them.
+        socket = await self._tunnels.open(client, id, name, base_url if told else "")
+        return Endpoint(socket=socket, at_root=not told)
 
     async def watch(self) -> AsyncIterator[builtins.list[SessionInfo]]:
-        """Rows as their events come; first all that live."""
-        client = await self.client()
-        async with client.events({"sessionName": "*", "scope": "*"}) as events:
-            live = {row.id: row for row in await self.list(Query())}
-            yield [*live.values()]
-            async for uids in _bursts(events):
-                rows = [row for uid in uids if (row := await self._after_event(uid, live.get(uid)))]
-                live |= {row.id: row for row in rows}
-                for row in rows:
-                    if not row.live:
-                        live.pop(row.id)
-                yield rows
+        """Rows as their events come, if they are other than before; first all that live.
 
-    async def _after_event(self, uid: str, known: SessionInfo | None) -> SessionInfo | None:
-        try:
-            return await self.get(uid)
-        except SessionNotFound:
-            return await self.after_end(known) if known else None
+        A stream that ends is opened anew, signed anew, and what changed meanwhile is told.
+        """
+        watcher = Watcher(self)
+        while True:
+            async for rows in watcher.stream():
+                yield rows
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def reconnect(self) -> None:
+        """Close what leads to sessions and is idle, and let what is under way end."""
+        client, self._client = self._client, None
+        if client is not None:
+            self._retired.add(client)
+        await self._tunnels.close()
+        await self._cells.close()
 
     async def close(self) -> None:
         """Close connections."""
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
+        await self.reconnect()
+        await self._retired.close()
 
 
-def _statuses(group: str) -> str | None:
-    """A status group as the comma list that managers understand."""
-    if group == "all":
-        return None
-    groups = {"live": set(STATUSES) - DEAD, "running": RUNNING, "dead": DEAD}
-    return ",".join(sorted(groups[group] if group in groups else parse_statuses(group)))
-
-
-def _output(item: builtins.list[Any], run: str) -> Output:
-    kind, payload = item
-    if kind == "jupyter":
-        return Output(kind=payload["msg_type"], content=payload["content"], run=run)
-    if kind in ("stdout", "stderr"):
-        return Output(kind="stream", content={"name": kind, "text": payload}, run=run)
-    mime, data = payload if kind == "media" else ("text/html" if kind == "html" else "text/plain", payload)
-    return Output(kind="display_data", content={"data": {mime: data}, "metadata": {}}, run=run)
-
-
-def _reply(result: dict[str, Any]) -> dict[str, Any]:
-    if not result.get("exitCode"):
-        return {"status": "ok"}
-    why = f"exit code {result['exitCode']}"
-    return {"status": "error", "ename": "CellFailed", "evalue": why, "traceback": [why]}
-
-
-async def _bursts(events: AsyncIterator[ServerEvent]) -> AsyncIterator[builtins.list[str]]:
-    """The ids of sessions with events; those that come together are given together, each once."""
-    coming = Patient(events)
-    ended = False
+def _is_uuid(id: str) -> bool:
+    """Managers answer a query for anything else with an error of its syntax."""
     try:
-        while not ended:
-            uids = dict[str, None]()
-            wait = _EVENT_SECONDS
-            try:
-                while (event := await coming.next(wait)) is not None:
-                    uids |= dict.fromkeys(_session_ids(event.data))
-                    wait = _BURST_SECONDS
-            except StopAsyncIteration:
-                ended = True
-            if uids:
-                yield [*uids]
-    finally:
-        await coming.close()
+        return str(UUID(id)) == id.lower()
+    except ValueError:
+        return False
 
 
-def _session_ids(data: str) -> builtins.list[str]:
+async def _told(work: Awaitable[Any], otherwise: Any) -> Any:
+    """What a manager says, or something else if it does not tell that."""
     try:
-        uid = msgspec.json.decode(data).get("sessionId")
-    except (msgspec.DecodeError, AttributeError):
-        return []
-    return [str(uid)] if uid else []
+        return await work
+    except (Forbidden, InvalidRequest, NotFound, NotSupported):
+        return otherwise
+
+
+def vendor_environment(endpoint: str, keypair: Keypair) -> dict[str, str]:
+    """How Backend.AI's own client is told of a manager."""
+    return {
+        "BACKEND_ENDPOINT": endpoint,
+        "BACKEND_ENDPOINT_TYPE": "api",
+        "BACKEND_ACCESS_KEY": keypair.access_key,
+        "BACKEND_SECRET_KEY": keypair.secret_key,
+    }

@@ -6,14 +6,22 @@ where amounts are text that holds JSON, memory is in bytes and enum names are up
 
 from __future__ import annotations
 
-from datetime import datetime
-from decimal import Decimal, InvalidOperation
+import re
+from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
+from jupyter_sessions.amounts import format_slots, parse_slots
+from jupyter_sessions.backends.backendai.reading import (
+    list_of,
+    mapping_of,
+    slots_of,
+    text_of,
+    time_of,
+    value_of,
+)
+from jupyter_sessions.backends.backendai.versions import Dialect
 from jupyter_sessions.errors import NotSupported
-from jupyter_sessions.model import Amount, Container, Service, SessionInfo, SessionSpec, format_slots
+from jupyter_sessions.model import TYPES, Container, Event, Service, SessionInfo, SessionSpec
 
 _TEXTS = (
     "status_data",
@@ -32,54 +40,70 @@ _TEXTS = (
     "user_email",
     "access_key",
 )
-_LOCAL = ("cwd", "environ", "limits", "survives", "exit_code", "age", "cpu_credit_used", "restarts")
+_LOCAL = (
+    "cwd",
+    "environ",
+    "limits",
+    "survives",
+    "exit_code",
+    "age",
+    "cpu_credit_used",
+    "restarts",
+    "ends_why",
+    "owned",
+)
 _CONTAINER = "id role hostname cluster_role cluster_hostname status status_info container_id agent occupied_slots live_stat last_stat"
 _UNSENT = (
-    ("replicas", "several sessions in one request", 1),
     ("idle_timeout", "an idle timeout", 0),
     ("time_limit", "a time limit", 0),
 )
-LIST_FIELDS = (
+_LISTED = (
     "id name type image tag status status_info status_changed created_at terminated_at result "
-    "requested_slots occupying_slots service_ports group_name access_key"
+    "requested_slots occupying_slots service_ports group_name access_key cluster_mode cluster_size "
+    "startup_command mounts"
 )
-INFO_FIELDS = (
-    LIST_FIELDS
+STATE_FIELDS = "id name status status_info status_changed"
+_TOLD = (
+    _LISTED
     + " architecture registry main_kernel_id status_data status_history scheduled_at starts_at domain_name group_id"
-    + " user_id user_email startup_command cluster_mode cluster_size resource_opts mounts num_queries scaling_group"
-    + f" containers {{ {_CONTAINER} }}"
+    + " user_id user_email resource_opts num_queries scaling_group idle_checks agents"
+    + f" dependencies {{ id }} containers {{ {_CONTAINER} }}"
 )
+_KNOWN = frozenset(re.findall(r"\w+", _TOLD)) | {"local"}
 
 
-def create_body(spec: SessionSpec, launch: object = None) -> dict[str, Any]:
-    """The body of a create request, in the spelling that managers from 23.09 on understand.
+def list_fields(dialect: Dialect) -> str:
+    """What to ask of each session of a list."""
+    return _those_known(_LISTED, dialect)
+
+
+def info_fields(dialect: Dialect) -> str:
+    """What to ask of one session."""
+    return _those_known(_TOLD + " priority", dialect)
+
+
+def _those_known(fields: str, dialect: Dialect) -> str:
+    return " ".join(name for name in fields.split() if name not in dialect.unknown_fields)
+
+
+def create_body(spec: SessionSpec, dialect: Dialect, launch: object = None) -> dict[str, Any]:
+    """The body of a create request, in the manager's spelling.
 
     Errors: NotSupported for what cannot be asked of a manager.
     """
-    for field, words, default in _UNSENT:
-        if getattr(spec, field) not in (None, default):
-            raise NotSupported(
-                f"{field}: {spec.backend} does not take {words}.", hint="Leave it out.", field=field
-            )
-    config: dict[str, Any] = {
-        "environ": spec.environ,
-        "resources": {key: str(value) for key, value in spec.resources.items() if value is not None},
-        "resource_opts": spec.resource_opts,
-        "mounts": spec.mounts,
-        "mount_map": spec.mount_map,
-        "preopen_ports": spec.preopen_ports or None,
-        "scaling_group": spec.resource_group,
-    }
-    if launch is not None:
-        config |= {"launch": launch, "owner": spec.owner}
+    _check_sent(spec, ours=launch is not None)
+    config = _config(spec, launch)
+    members = {"clusterSize": spec.cluster_size, "clusterMode": spec.cluster_mode}
+    if not dialect.modes:
+        config["clusterSize"] = members.pop("clusterSize")
+        del members["clusterMode"]
     body: dict[str, Any] = {
-        "name": spec.name,
+        dialect.name: spec.name,
         "image": spec.image,
-        "type": spec.type,
+        "type": spec.type or TYPES[0],
         "group": spec.group or "default",
         "domain": spec.domain or "default",
-        "clusterSize": spec.cluster_size,
-        "clusterMode": spec.cluster_mode,
+        **members,
         "config": {key: value for key, value in config.items() if value},
         "enqueueOnly": True,
         "reuseIfExists": spec.reuse_if_exists,
@@ -97,48 +121,107 @@ def create_body(spec: SessionSpec, launch: object = None) -> dict[str, Any]:
     return {key: value for key, value in body.items() if value is not None}
 
 
+def _check_sent(spec: SessionSpec, *, ours: bool) -> None:
+    for field, words, default in _UNSENT:
+        taken = ours and field in ("idle_timeout", "time_limit")
+        if not taken and getattr(spec, field) not in (None, default):
+            raise NotSupported(
+                f"{field}: {spec.backend} does not take {words}.", hint="Leave it out.", field=field
+            )
+
+
+def _config(spec: SessionSpec, launch: object) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "environ": spec.environ,
+        "resources": {key: str(value) for key, value in spec.resources.items() if value is not None},
+        "resource_opts": spec.resource_opts,
+        "mounts": spec.mounts,
+        "mount_map": spec.mount_map,
+        "preopen_ports": spec.preopen_ports or None,
+        "scaling_group": spec.resource_group,
+    }
+    if launch is not None:
+        config |= {"launch": launch, "owner": spec.owner, "notebook_path": spec.notebook_path}
+        config |= {"idle_timeout": str(spec.idle_timeout or 0), "time_limit": str(spec.time_limit or 0)}
+    return config
+
+
 def session_of(item: dict[str, Any], backend: str) -> SessionInfo:
     """A row of `compute_session_list`, or `compute_session`, in our words."""
-    local = _json(item.get("local")) or {}
-    requested = _slots(item.get("requested_slots")) or _slots(item.get("occupying_slots"))
+    local = mapping_of(item.get("local"))
+    requested = slots_of(item.get("requested_slots")) or slots_of(item.get("occupying_slots"))
     more = {name: local[name] for name in _LOCAL if local.get(name) is not None}
-    more |= {name: item[name] for name in _TEXTS if item.get(name) is not None}
+    more |= {name: item[name] for name in _TEXTS if text_of(item.get(name))}
+    if "result" in more:
+        more["result"] = str(more["result"]).upper()
     for name in ("status_data", "status_history"):
         if name in more:
-            more[name] = _json(more[name]) or {}
+            more[name] = mapping_of(more[name])
     uid = str(item["id"])
+    containers = [_container(part) for part in item.get("containers") or []]
+    main = next(iter(containers), None)
     return SessionInfo(
         backend=backend,
         id=uid,
         name=str(item.get("name") or ""),
         image=str(item.get("image") or ""),
         type=str(item.get("type") or "interactive").lower(),
-        status=str(item.get("status") or ""),
-        status_info=str(item.get("status_info") or ""),
+        status=str(item.get("status") or "").upper(),
+        status_info=text_of(item.get("status_info")),
         resources=requested,
         services=_services(item, backend, uid),
-        created_at=_time(item.get("created_at")),
-        status_changed=_time(item.get("status_changed")),
-        scheduled_at=_time(item.get("scheduled_at")),
-        starts_at=_time(item.get("starts_at")),
-        started_at=_time(local.get("started_at")),
-        terminated_at=_time(item.get("terminated_at")),
-        occupied_slots=_slots(item.get("occupying_slots")),
-        resource_opts=_json(item.get("resource_opts")) or {},
+        created_at=time_of(item.get("created_at")),
+        status_changed=time_of(item.get("status_changed")),
+        scheduled_at=time_of(item.get("scheduled_at")),
+        starts_at=time_of(item.get("starts_at")),
+        started_at=time_of(local.get("started_at")),
+        terminated_at=time_of(item.get("terminated_at")),
+        occupied_slots=slots_of(item.get("occupying_slots")),
+        resource_opts=mapping_of(item.get("resource_opts")),
         cluster_size=int(item.get("cluster_size") or 1),
-        containers=[_container(part) for part in item.get("containers") or []],
+        containers=containers,
+        live_stat=main.live_stat if main else None,
+        last_stat=main.last_stat if main else None,
         mounts=[str(mount) for mount in item.get("mounts") or []],
         num_queries=item.get("num_queries"),
         resource_group=item.get("scaling_group"),
-        extra={"gpus": local["gpus"]} if local.get("gpus") else {},
+        ends_at=time_of(local.get("ends_at")),
+        idle_checks=mapping_of(item.get("idle_checks")) or None,
+        agents=[str(agent) for agent in list_of(item.get("agents"))],
+        dependencies=[str(one["id"]) for one in item.get("dependencies") or []],
+        extra=_extra(item) | ({"gpus": local["gpus"]} if local.get("gpus") else {}),
         **more,
     )
 
 
-def capacity_of(answer: dict[str, Any]) -> dict[str, Amount]:
-    """What `check-presets` says of totals and of what is free."""
-    total, free = _slots(answer.get("keypair_limits")), _slots(answer.get("scaling_group_remaining"))
-    return {name: Amount(total=amount, free=free.get(name, amount)) for name, amount in total.items()}
+def events_of(row: SessionInfo) -> list[Event]:
+    """When a session came to each status, and why it has that of now."""
+    times = {status: time_of(when) for status, when in row.status_history.items()}
+    known = sorted((when, status) for status, when in times.items() if when)
+    now = {row.status: f"{row.status}: {row.status_info}"} if row.status_info else {}
+    return [Event(now.get(status, status), when) for when, status in known]
+
+
+def session_made(spec: SessionSpec, answer: dict[str, Any], backend: str) -> SessionInfo:
+    """The row of a session that was just made, when no more is known than what the manager answered to that."""
+    return SessionInfo(
+        backend=backend,
+        id=str(answer.get("sessionId") or answer["sessId"]),
+        name=str(answer.get("sessionName") or spec.name),
+        image=spec.image or "",
+        type=spec.type or TYPES[0],
+        status=str(answer.get("status") or "PENDING").replace("TIMEOUT", "PENDING"),
+        status_info="",
+        resources=format_slots(parse_slots(spec.resources)),
+        services=[],
+        created_at=datetime.now(UTC),
+    )
+
+
+def _extra(item: dict[str, Any]) -> dict[str, Any]:
+    """What has no field of ours, as it is."""
+    found = {name: value_of(value) for name, value in item.items() if name not in _KNOWN}
+    return {name: value for name, value in found.items() if value not in (None, [], {})}
 
 
 def _container(part: dict[str, Any]) -> Container:
@@ -147,17 +230,17 @@ def _container(part: dict[str, Any]) -> Container:
         role=str(part.get("cluster_role") or part.get("role") or "main"),
         hostname=str(part.get("cluster_hostname") or part.get("hostname") or "main1"),
         status=str(part.get("status") or ""),
-        status_info=str(part.get("status_info") or ""),
-        container_id=part.get("container_id"),
+        status_info=text_of(part.get("status_info")),
+        container_id=text_of(part.get("container_id")) or None,
         agent=part.get("agent"),
-        occupied_slots=_slots(part.get("occupied_slots")),
-        live_stat=_json(part.get("live_stat")),
-        last_stat=_json(part.get("last_stat")),
+        occupied_slots=slots_of(part.get("occupied_slots")),
+        live_stat=value_of(part.get("live_stat")),
+        last_stat=value_of(part.get("last_stat")),
     )
 
 
 def _services(item: dict[str, Any], backend: str, id: str) -> list[Service]:
-    found = _json(item.get("service_ports")) or []
+    found = list_of(item.get("service_ports"))
     return [
         Service(
             name=str(port["name"]),
@@ -168,26 +251,3 @@ def _services(item: dict[str, Any], backend: str, id: str) -> list[Service]:
         for port in found
         if isinstance(port, dict) and port.get("name")
     ]
-
-
-def _json(value: object) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return msgspec.json.decode(value)
-    except msgspec.DecodeError:
-        return None
-
-
-def _slots(value: object) -> dict[str, str]:
-    amounts: dict[str, Decimal] = {}
-    for name, amount in (_json(value) or {}).items():
-        try:
-            amounts[name] = Decimal(str(amount))
-        except InvalidOperation:
-            continue
-    return format_slots({name: amount for name, amount in amounts.items() if amount.is_finite()})
-
-
-def _time(value: object) -> datetime | None:
-    return datetime.fromisoformat(str(value)) if value else None

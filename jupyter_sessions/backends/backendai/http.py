@@ -1,55 +1,97 @@
-"""Signed requests to a Backend.AI manager, and its errors as ours.
+"""Requests to a Backend.AI manager: REST, GraphQL, events and WebSockets.
 
 Source: Backend.AI client 23.9.10 and managers 23.09 to 26.8.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
-import msgspec
 
 from jupyter_sessions import errors
-from jupyter_sessions.errors import SessionError
+from jupyter_sessions.backends.backendai import versions
+from jupyter_sessions.backends.backendai.access import Access
+from jupyter_sessions.backends.backendai.problems import (
+    CHECK_ADDRESS,
+    Translated,
+    decoded,
+    error_of,
+    unreadable,
+)
+from jupyter_sessions.backends.backendai.versions import Dialect
 from jupyter_sessions.wire import sse
 from jupyter_sessions.wire.encoding import encoded
-from jupyter_sessions.wire.signing import DEFAULT_CONTENT_TYPE, Keypair, headers_for
+from jupyter_sessions.wire.quiet import QuietClient
+from jupyter_sessions.wire.signing import DEFAULT_CONTENT_TYPE
 
-VERSION = "v8.20240915"
-TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-_CHECK_ADDRESS = "Check that the address is that of a Backend.AI manager."
-_KINDS: dict[str, type[SessionError]] = {
-    "invalid-api-params": errors.InvalidRequest,
-    "generic-bad-request": errors.InvalidRequest,
-    "graphql-error": errors.InvalidRequest,
-    "invalid-auth-params": errors.Unauthorized,
-    "auth-failed": errors.Unauthorized,
-    "generic-forbidden": errors.Forbidden,
-    "insufficient-privilege": errors.Forbidden,
-    "object-not-found": errors.SessionNotFound,
-    "too-many-sessions-matched": errors.Ambiguous,
-    "session-already-exists": errors.AlreadyExists,
-    "quota-exceeded": errors.NotEnough,
-}
+if TYPE_CHECKING:
+    import aiohttp
+
+    WebSocket = aiohttp.ClientWebSocketResponse[bool]
+
+T = TypeVar("T")
+
+SECONDS = 30.0
+CONNECT_SECONDS = 10.0
+_QUIET_SECONDS = 45.0  # Managers ping every 15 s.
+_HEARTBEAT_SECONDS = 30.0
+_PARTING_SECONDS = 1.0
 
 
 class ManagerClient:
-    """Speaks to one manager. `who` is how errors call it; `socket` is the path of a unix socket."""
+    """Speaks to one manager, which may have several addresses.
 
-    def __init__(self, endpoint: str, keypair: Keypair, *, who: str, socket: str | None = None) -> None:
-        self._keypair = keypair
-        self._who = who
-        transport = httpx.AsyncHTTPTransport(uds=socket) if socket else None
-        self._http = httpx.AsyncClient(
-            base_url=endpoint.rstrip("/"), transport=transport, timeout=TIMEOUT, trust_env=socket is None
+    An answer may take `seconds`, of which `connect_seconds` to connect; certificates are looked at if `verify`.
+    `who` is how errors call it, `socket` the path of a unix socket. The `dialect` is asked for on first use,
+    unless it is given.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        access: Access,
+        *,
+        who: str,
+        socket: str | None = None,
+        dialect: Dialect | None = None,
+        seconds: float = SECONDS,
+        connect_seconds: float = CONNECT_SECONDS,
+        verify: bool = True,
+    ) -> None:
+        self._access = access
+        self.who = who
+        self._dialect = dialect
+        self._socket = socket
+        self._websockets: aiohttp.ClientSession | None = None
+        # Nobody is verified on a socket of this machine, and certificates take a while to read.
+        nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        transport = httpx.AsyncHTTPTransport(uds=socket, verify=nobody) if socket else None
+        self._endpoints = [endpoint.strip().rstrip("/") for endpoint in endpoints]
+        self._seconds = seconds
+        self._connect_seconds = min(connect_seconds, seconds / max(len(self._endpoints), 1))
+        self._verify = verify
+        self._http = QuietClient(
+            transport=transport, timeout=self._timeout(), trust_env=socket is None, verify=verify
         )
 
     async def close(self) -> None:
         """Close all connections."""
         await self._http.aclose()
+        if self._websockets is not None:
+            await self._websockets.close()
+
+    async def dialect(self) -> Dialect:
+        """What the manager speaks. Errors: as `request`."""
+        if self._dialect is None:
+            self._dialect = versions.read(
+                self._read(await self._send("GET", "/", signed=False, again=True)), self.who
+            )
+        return self._dialect
 
     async def request(
         self,
@@ -62,26 +104,30 @@ class ManagerClient:
     ) -> Any:
         """The JSON of the answer, None if it is empty. `wait`: seconds the manager may hold the request.
 
+        Paths of sessions begin with "/session", whatever the manager calls them.
+
         Errors: BackendUnavailable, BackendTimeout, BadAnswer, InvalidRequest for what
         is no Unicode text, or what the manager says.
         """
+        dialect = await self.dialect()
+        if path.startswith("/session"):
+            path = dialect.root + path.removeprefix("/session")
         content = None if json is None else encoded(json)
         kind = "text/plain" if content is None else "application/json"
-        timeout = httpx.Timeout(TIMEOUT.read + wait if TIMEOUT.read else None, connect=TIMEOUT.connect)
-        request = self._http.build_request(
-            method, path, content=content, params=params, headers={"Content-Type": kind}, timeout=timeout
+        again = method == "GET" or path == dialect.query
+        return self._read(
+            await self._send(method, path, content=content, params=params, kind=kind, wait=wait, again=again)
         )
-        self._sign(request, kind)
-        with self._translated():
-            response = await self._http.send(request)
-        return self._read(response)
 
     async def query(self, text: str, variables: dict[str, object]) -> dict[str, Any]:
         """The data of a GraphQL query. Errors: as `request`; InvalidRequest for what the query did wrong."""
-        answer = await self.request("POST", "/admin/gql", json={"query": text, "variables": variables})
+        dialect = await self.dialect()
+        answer = await self.request("POST", dialect.query, json={"query": text, "variables": variables})
+        if isinstance(answer, dict) and not dialect.envelope:
+            return answer
         if not isinstance(answer, dict) or not answer.keys() & {"data", "errors"}:
             raise errors.BadAnswer(
-                f"{self._who} answered a query with something that is no answer.", hint=_CHECK_ADDRESS
+                f"{self.who} answered a query with something that is no answer.", hint=CHECK_ADDRESS
             )
         if problems := answer.get("errors"):
             said = "; ".join(str(problem.get("message")) for problem in problems)
@@ -89,74 +135,143 @@ class ManagerClient:
         return dict(answer["data"])
 
     @asynccontextmanager
-    async def events(self, params: dict[str, str]) -> AsyncIterator[AsyncIterator[sse.ServerEvent]]:
-        """The stream of lifecycle events, connected when the context is entered."""
-        request = self._http.build_request(
-            "GET", "/events/session", params=params, timeout=httpx.Timeout(30.0, connect=10.0)
-        )
-        self._sign(request, DEFAULT_CONTENT_TYPE)
-        with self._translated():
-            response = await self._http.send(request, stream=True)
-            try:
-                if response.is_error:
-                    await response.aread()
-                    self._read(response)
-                yield sse.parse(response.aiter_lines())
-            finally:
-                await response.aclose()
-
-    def _sign(self, request: httpx.Request, content_type: str) -> None:
-        signed = headers_for(
-            self._keypair,
-            method=request.method,
-            target=request.url.raw_path.decode(),
-            host=request.headers["Host"],
-            content_type=content_type,
-            version=VERSION,
-        )
-        request.headers.update(signed)
-
-    def _translated(self) -> _Translated:
-        return _Translated(self._who)
-
-    def _read(self, response: httpx.Response) -> Any:
+    async def events(self) -> AsyncIterator[AsyncIterator[sse.ServerEvent]]:
+        """The stream of lifecycle events of all sessions, connected when the context is entered."""
+        dialect = await self.dialect()
+        response = await self._send("GET", dialect.events, params=dialect.all_events, stream=True, again=True)
         try:
-            body = msgspec.json.decode(response.content) if response.content else None
-        except msgspec.DecodeError:
-            raise errors.BadAnswer(
-                f"{self._who} answered {response.status_code} with something that is no JSON.",
-                hint=_CHECK_ADDRESS,
-            ) from None
-        if response.is_error or response.is_redirect:
-            raise error_of(response.status_code, body, self._who)
-        return body
+            if not response.is_success:
+                with Translated(self.who):
+                    await response.aread()
+                self._read(response)
+            yield self._events(response)
+        finally:
+            await response.aclose()
 
+    async def _events(self, response: httpx.Response) -> AsyncIterator[sse.ServerEvent]:
+        with Translated(self.who):
+            async for event in sse.parse(response.aiter_lines()):
+                yield event
 
-class _Translated:
-    """Turns errors of httpx into ours."""
+    async def websocket(self, path: str, params: dict[str, str] | None = None) -> WebSocket | None:
+        """A WebSocket of a session, whose path is as in `request`; None if it gives none in time, the reason for which a plain request will tell."""
+        import aiohttp  # Costs more than all else here, and most processes need none.
 
-    def __init__(self, who: str) -> None:
-        self._who = who
-
-    def __enter__(self) -> None:
+        path = f"/stream{(await self.dialect()).root}{path.removeprefix('/session')}"
+        for _ in range(2):
+            try:
+                return await self._from_any(lambda url: self._connect(url, path, params), again=True)
+            except aiohttp.WSServerHandshakeError as error:
+                if not self._access.again(error.status):
+                    return None
+            except (aiohttp.ClientError, httpx.HTTPError, OSError, errors.SessionError):
+                return None
         return None
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, httpx.TimeoutException):
-            raise errors.BackendTimeout(f"{self._who} did not answer in time.", hint="Try again.") from error
-        if isinstance(error, httpx.TransportError):
-            why = str(error) or type(error).__name__
-            raise errors.BackendUnavailable(
-                f"{self._who} cannot be reached: {why}.", hint="Try again."
-            ) from error
+    async def _connect(self, endpoint: str, path: str, params: dict[str, str] | None) -> WebSocket:
+        """A WebSocket. Source of its signature: client 23.9.10, which sends no Content-Type but signs one."""
+        import aiohttp
+        from yarl import URL
 
+        await self._access.enter(self._http, endpoint)
+        request = self._http.build_request("GET", self._url(endpoint, path), params=params)
+        self._mark(request, DEFAULT_CONTENT_TYPE)
+        names = ("Host", "Date", "X-BackendAI-Version", "Authorization", "Cookie")
+        return await self._websocket_session().ws_connect(
+            URL(str(request.url), encoded=True),
+            headers={name: request.headers[name] for name in names if name in request.headers},
+            max_msg_size=0,
+            heartbeat=_HEARTBEAT_SECONDS,
+            timeout=aiohttp.ClientWSTimeout(ws_close=_PARTING_SECONDS),
+            ssl=self._verify,
+        )
 
-def error_of(status: int, body: object, who: str) -> SessionError:
-    """The error that a manager's answer says."""
-    if not isinstance(body, dict):
-        return errors.BadAnswer(f"{who} answered {status} without saying why.", hint=_CHECK_ADDRESS)
-    if body.get("reason") and body.get("message"):
-        return errors.from_wire(body, status)
-    kind = _KINDS.get(str(body.get("type", "")).rpartition("/")[2], SessionError)
-    message = str(body.get("msg") or body.get("title") or f"{who} answered {status}.")
-    return kind(message, data=body.get("data"))
+    def _websocket_session(self) -> aiohttp.ClientSession:
+        import aiohttp
+
+        if self._websockets is None:
+            connector = aiohttp.UnixConnector(self._socket) if self._socket else None
+            self._websockets = aiohttp.ClientSession(connector=connector, trust_env=self._socket is None)
+        return self._websockets
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        params: dict[str, str] | None = None,
+        kind: str = "",
+        wait: float = 0,
+        signed: bool = True,
+        stream: bool = False,
+        again: bool = False,
+    ) -> httpx.Response:
+        """The answer; `again`: whether another address may be asked, too, when one has been asked."""
+        timeout = self._timeout(wait, quiet=_QUIET_SECONDS if stream else 0)
+        headers = {"Content-Type": kind} if kind else {}
+
+        async def once(endpoint: str) -> httpx.Response:
+            if signed:
+                await self._access.enter(self._http, endpoint)
+            url = self._url(endpoint, path)
+            request = self._http.build_request(
+                method, url, content=content, params=params, headers=headers, timeout=timeout
+            )
+            if signed:
+                self._mark(request, kind or DEFAULT_CONTENT_TYPE)
+            return await self._http.send(request, stream=stream)
+
+        with Translated(self.who):
+            response = await self._from_any(once, wait=wait, again=again)
+            if signed and self._access.again(response.status_code):
+                await response.aclose()
+                response = await self._from_any(once, wait=wait, again=again)
+            return response
+
+    async def _from_any(self, ask: Callable[[str], Awaitable[T]], *, wait: float = 0, again: bool) -> T:
+        """What the first address gives that can be connected to; one that gave nothing is asked last from then on.
+
+        One that was connected to and gives nothing in its share of the time is gone by only if it may be asked
+        `again` elsewhere. Errors: those of the last one, TimeoutError once the time is over.
+        """
+        endpoints = [*self._endpoints]  # Others may be at it, too.
+        over = asyncio.get_running_loop().time() + self._seconds + wait
+        for left in range(len(endpoints), 0, -1):
+            endpoint = endpoints[-left]
+            now = asyncio.get_running_loop().time()
+            share = (over - now - wait) / left + wait if again else over - now
+            try:
+                async with asyncio.timeout(share):  # Also for an answer that never ends.
+                    return await ask(endpoint)
+            except (httpx.ConnectError, httpx.TimeoutException, OSError) as error:
+                self._put_last(endpoint)
+                unasked = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
+                if left == 1 or not (again or unasked):
+                    raise
+        raise AssertionError  # pragma: no cover
+
+    def _put_last(self, endpoint: str) -> None:
+        """Ask this address last, unless another request has seen to that."""
+        if self._endpoints[0] == endpoint:
+            self._endpoints.append(self._endpoints.pop(0))
+
+    def _timeout(self, wait: float = 0, quiet: float = 0) -> httpx.Timeout:
+        """As long as a request may be held, and a stream may be quiet."""
+        seconds = self._seconds + wait
+        return httpx.Timeout(seconds, read=max(seconds, quiet), connect=self._connect_seconds)
+
+    def _url(self, endpoint: str, path: str) -> str:
+        return endpoint + self._access.prefix + path
+
+    def _mark(self, request: httpx.Request, content_type: str) -> None:
+        assert self._dialect is not None  # noqa: S101
+        self._access.mark(request, content_type, self._dialect.version)
+
+    def _read(self, response: httpx.Response) -> Any:
+        body, readable = decoded(response)
+        if not response.is_success:
+            raise error_of(response, body, self.who)
+        if not readable:
+            raise unreadable(response, self.who)
+        return body

@@ -1,0 +1,258 @@
+"""Running code on a manager: over WebSockets that are kept for the next run, or by asking again and again.
+
+Source: `/stream/session/{ref}/execute` and `POST /session/{ref}` of managers 23.09 to 26.8. The option
+"messages" is of this package's own manager, which then sends a kernel's messages whole and leaves the
+WebSocket open; others ignore it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
+
+import msgspec
+
+from jupyter_sessions import errors
+from jupyter_sessions.backends.backendai.http import ManagerClient
+from jupyter_sessions.backends.base import Output
+
+if TYPE_CHECKING:
+    from jupyter_sessions.backends.backendai.http import WebSocket
+
+HOLD_SECONDS = 30.0
+_ANSWER_SECONDS = 1.0
+_AHEAD = 100
+_FAILURES: dict[str, tuple[type[errors.SessionError], str]] = {
+    "error": (errors.BadAnswer, "The manager failed to run the code."),
+    "not-implemented": (errors.NotSupported, "The manager cannot run code in this session."),
+    "server-restarting": (errors.BackendUnavailable, "The manager restarts."),
+}
+
+Frame = dict[str, Any]
+
+
+class Line(Protocol):
+    """A way to run one piece of code after the other in a session."""
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another run may begin, the last one having ended."""
+
+    def frames(self, code: str, options: dict[str, bool]) -> AsyncIterator[Frame]:
+        """Run code; what the manager says, up to the frame whose status is `finished`."""
+
+    async def answer(self, text: str) -> None:
+        """Give the run the input it asked for."""
+
+    async def close(self) -> None:
+        """Let go; code may run on."""
+
+
+class Cells:
+    """The runs of one backend, and a line to each session in which something has run."""
+
+    def __init__(self) -> None:
+        self._idle: dict[str, Line] = {}
+        self._busy: dict[tuple[str, str], Line] = {}
+
+    async def execute(
+        self, client: ManagerClient, id: str, code: str, *, stdin: bool
+    ) -> AsyncIterator[Output]:
+        """Run code; its messages as they come, the last of kind `reply`."""
+        line = await self._line(client, id)
+        run, heard = secrets.token_hex(8), False
+        self._busy[id, run] = line
+        try:
+            async for frame in line.frames(code, {"messages": True, "stdin": stdin}):
+                heard = True
+                for output in _outputs(frame, run):
+                    yield output
+        except errors.BackendUnavailable:
+            if not heard:
+                await self._check(client, id)
+            raise
+        finally:
+            del self._busy[id, run]
+            await self._put_back(id, line)
+
+    async def answer(self, client: ManagerClient, id: str, run: str, text: str) -> None:
+        """Give a run the input it asked for. Errors: NotRunning, and what the manager says of others' runs."""
+        if line := self._busy.get((id, run)):
+            return await line.answer(text)
+        body = {"mode": "input", "code": text, **_of_run(run), "options": {"messages": True}}
+        await client.request("POST", f"/session/{quote(id)}", json=body)
+
+    async def close(self) -> None:
+        """Let go of all idle lines."""
+        while self._idle:
+            _, line = self._idle.popitem()
+            await line.close()
+
+    async def _line(self, client: ManagerClient, id: str) -> Line:
+        line = self._idle.pop(id, None)
+        if line is not None and line.reusable:
+            return line
+        if line is not None:
+            await line.close()
+        if socket := await client.websocket(f"/session/{quote(id)}/execute"):
+            return Stream(socket, client.who)
+        return Poll(client, id)
+
+    async def _check(self, client: ManagerClient, id: str) -> None:
+        """A session that ends breaks off its line. Errors: NotRunning and such, if that is why."""
+        with suppress(errors.BackendUnavailable):
+            line = await self._line(client, id)
+            await line.close()
+
+    async def _put_back(self, id: str, line: Line) -> None:
+        """Keep a line for the next run, unless there is one already; and no more those that have ended."""
+        self._idle = {key: kept for key, kept in self._idle.items() if kept.reusable}
+        if line.reusable and id not in self._idle:
+            self._idle[id] = line
+        else:
+            await line.close()
+
+
+class Stream:
+    """A line over a WebSocket, read all the time so that its end is seen at once."""
+
+    def __init__(self, socket: WebSocket, who: str) -> None:
+        self._socket = socket
+        self._who = who
+        self._between_runs = True
+        self._frames: asyncio.Queue[Frame | None] = asyncio.Queue(_AHEAD)
+        self._reading = asyncio.create_task(self._read())
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another run may begin: only this package's own manager leaves it open."""
+        return self._between_runs and not self._reading.done() and not self._socket.closed
+
+    async def frames(self, code: str, options: dict[str, bool]) -> AsyncIterator[Frame]:
+        """Run code. Errors: BackendUnavailable if the connection breaks, and what the manager says."""
+        self._between_runs = False
+        await self._send(msgspec.json.encode({"mode": "query", "code": code, "options": options}).decode())
+        while (frame := await self._frames.get()) is not None:
+            if frame.get("status") in _FAILURES:
+                raise _failure(frame)
+            if frame.get("status") == "finished":
+                self._between_runs = "runId" in frame
+                yield frame
+                return
+            yield frame
+        raise self._broken()
+
+    async def answer(self, text: str) -> None:
+        """Give the run the input it asked for: its text as it is."""
+        await self._send(text)
+
+    async def close(self) -> None:
+        """Close it."""
+        self._reading.cancel()
+        await self._socket.close()
+
+    async def _send(self, text: str) -> None:
+        try:
+            await self._socket.send_str(text)
+        except ConnectionError as error:
+            raise self._broken() from error
+
+    def _broken(self) -> errors.SessionError:
+        return errors.BackendUnavailable(f"{self._who} broke off the connection.", hint="Try again.")
+
+    async def _read(self) -> None:
+        import aiohttp
+
+        async for message in self._socket:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                with suppress(msgspec.MsgspecError):
+                    await self._frames.put(msgspec.json.decode(message.data, type=Frame))
+        await self._frames.put(None)
+
+
+class Poll:
+    """A line of plain requests."""
+
+    reusable = False
+
+    def __init__(self, client: ManagerClient, id: str) -> None:
+        self._client = client
+        self._path = f"/session/{quote(id)}"
+        self._answers: asyncio.Queue[str] = asyncio.Queue()
+
+    async def frames(self, code: str, options: dict[str, bool]) -> AsyncIterator[Frame]:
+        """Run code. Errors: what the manager says."""
+        body: dict[str, Any] = {"mode": "query", "code": code, **_of_run(None), "options": options}
+        waiting = False
+        while True:
+            answer = await self._client.request("POST", self._path, json=body, wait=HOLD_SECONDS)
+            frame: Frame = answer["result"]
+            status = frame["status"]
+            # While it waits it says so again and again, which is not to be asked each time.
+            yield frame | {"status": "continued"} if waiting and status == "waiting-input" else frame
+            if status == "finished":
+                return
+            waiting = status == "waiting-input"
+            text = await self._answered() if waiting else None
+            waiting = waiting and text is None
+            mode = "continue" if text is None else "input"
+            body = {"mode": mode, "code": text or "", **_of_run(frame["runId"]), "options": options}
+
+    async def _answered(self) -> str | None:
+        """The next answer; None if there is none for a while, in which the run may have ended."""
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(self._answers.get(), _ANSWER_SECONDS)
+        return None
+
+    async def answer(self, text: str) -> None:
+        """Give the run the input it asked for, with the next request."""
+        await self._answers.put(text)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def _failure(frame: Frame) -> errors.SessionError:
+    """The error that a frame says: in our own manager's words, or the text of another."""
+    if frame.get("error"):
+        return errors.from_wire(frame["error"], 500)
+    kind, words = _FAILURES[frame["status"]]
+    return kind(str(frame.get("msg") or words), hint="Ask who runs the manager.")
+
+
+def _outputs(frame: Frame, run: str) -> list[Output]:
+    """What a frame says, as messages of a kernel."""
+    found = [_output(item, run) for item in frame.get("console") or []]
+    status = frame.get("status")
+    if status == "waiting-input" and not any(output.kind == "input_request" for output in found):
+        password = bool((frame.get("options") or {}).get("is_password"))
+        found.append(Output(kind="input_request", content={"prompt": "", "password": password}, run=run))
+    if status == "finished":
+        found.append(Output(kind="reply", content=frame.get("reply") or _reply(frame), run=run))
+    return found
+
+
+def _output(item: list[Any], run: str) -> Output:
+    kind, payload = item
+    if kind == "jupyter":
+        return Output(kind=payload["msg_type"], content=payload["content"], run=run)
+    if kind in ("stdout", "stderr"):
+        return Output(kind="stream", content={"name": kind, "text": payload}, run=run)
+    mime, data = payload if kind == "media" else ("text/html" if kind == "html" else "text/plain", payload)
+    return Output(kind="display_data", content={"data": {mime: data}, "metadata": {}}, run=run)
+
+
+def _reply(frame: Frame) -> dict[str, Any]:
+    if not frame.get("exitCode"):
+        return {"status": "ok"}
+    why = f"exit code {frame['exitCode']}"
+    return {"status": "error", "ename": "CellFailed", "evalue": why, "traceback": [why]}
+
+
+def _of_run(run: str | None) -> dict[str, str | None]:
+    """Which run a request is about: managers from 26 on read only the second. Source: manager 26.9.6."""
+    return {"runId": run, "run_id": run}

@@ -1,0 +1,126 @@
+"""What a manager has to offer: images, sizes, resource groups, projects, folders, and what is free.
+
+Source: managers 23.09 to 26.8; `POST /resource/check-presets`, `GET /folders`, `GET /scaling-groups`, GraphQL.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from jupyter_sessions.amounts import MEMORY_SLOTS, format_slots, parse_size
+from jupyter_sessions.backends.backendai.reading import amounts_of, slots_of, text_of
+from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.model import Amount, Folder, Image, Size
+
+IMAGES = "query { images { name humanized_name tag registry aliases resource_limits { key min } labels { key value } } }"
+PROJECTS = "query { groups { id name } }"
+PROJECT = "query($id: UUID!) { group(id: $id) { name } }"
+_RUNTIME, _ROLE, _COMPUTE = "ai.backend.runtime-type", "ai.backend.role", "COMPUTE"
+
+
+def images_of(items: list[dict[str, Any]]) -> list[Image]:
+    """The images for sessions, by name; those for the manager's own use are left out."""
+    found = {image.name: image for item in items if _is_compute(item) for image in [_image(item)]}
+    return [found[name] for name in sorted(found)]
+
+
+def _labels(item: dict[str, Any]) -> dict[str, str]:
+    return {str(label["key"]): str(label["value"]) for label in item.get("labels") or []}
+
+
+def _is_compute(item: dict[str, Any]) -> bool:
+    return _labels(item).get(_ROLE, _COMPUTE) in (_COMPUTE, "INFERENCE")
+
+
+def _image(item: dict[str, Any]) -> Image:
+    tag = f":{item['tag']}" if item.get("tag") else ""
+    return Image(
+        name=f"{item['registry']}/{item['name']}{tag}",
+        title=text_of(item.get("humanized_name")),
+        language=_labels(item).get(_RUNTIME, ""),
+        aliases=[str(alias) for alias in item.get("aliases") or []],
+        resources=_least(item.get("resource_limits") or []),
+    )
+
+
+def _least(limits: list[dict[str, Any]]) -> dict[str, str]:
+    """The minimum of each slot; memory with a suffix or in bytes. A minimum of none is left out."""
+    found: dict[str, Decimal] = {}
+    for limit in limits:
+        name, least = str(limit["key"]), text_of(limit.get("min"))
+        try:
+            amount = Decimal(parse_size(least)) if name in MEMORY_SLOTS else amounts_of({name: least})[name]
+        except (InvalidRequest, KeyError):
+            continue
+        if amount > 0:
+            found[name] = amount
+    return format_slots(found)
+
+
+def sizes_of(answer: dict[str, Any]) -> list[Size]:
+    """The resource presets, the smallest first."""
+    sizes = [_size(item) for item in answer.get("presets") or []]
+    return [size for size, _ in sorted(sizes, key=lambda pair: (pair[1], pair[0].name))]
+
+
+def _size(item: dict[str, Any]) -> tuple[Size, list[Decimal]]:
+    amounts = amounts_of(item.get("resource_slots"))
+    size = Size(
+        name=str(item["name"]),
+        resources=slots_of(item.get("resource_slots")),
+        shared_memory=slots_of({"shmem": item["shared_memory"]}).get("shmem")
+        if item.get("shared_memory")
+        else None,
+        fits=bool(item.get("allocatable", True)),
+    )
+    return size, [amounts.get(name, Decimal(0)) for name in ("cpu", "mem")]
+
+
+def folders_of(items: list[dict[str, Any]]) -> list[Folder]:
+    """The folders that sessions may mount. Those whose name begins with "." are mounted in each session."""
+    ready = [item for item in items if item.get("status") in (None, "ready", "performing")]
+    folders = [
+        Folder(
+            name=str(item["name"]),
+            read_only=item.get("permission") == "ro",
+            automatic=str(item["name"]).startswith("."),
+        )
+        for item in ready
+    ]
+    return sorted(folders, key=lambda folder: folder.name)
+
+
+def groups_of(answer: dict[str, Any]) -> list[str]:
+    """The resource groups one may use."""
+    return sorted(str(item["name"]) for item in answer.get("scaling_groups") or [])
+
+
+def capacity_of(answer: dict[str, Any]) -> dict[str, Amount]:
+    """Totals and what is free, as `check-presets` tells.
+
+    Where key and project have no limit, the total is what the key uses and what its resource groups have
+    left: what others use of them the manager does not tell.
+    """
+    left = _finite(answer.get("scaling_group_remaining"))
+    limits = (_finite(answer.get(name)) for name in ("keypair_limits", "group_limits"))
+    caps = (_finite(answer.get(name)) for name in ("keypair_remaining", "group_remaining"))
+    total = _least_of(*limits)
+    free = _least_of(left, *caps)
+    using = _finite(answer.get("keypair_using"))
+    found = {name: total.get(name, using.get(name, Decimal(0)) + amount) for name, amount in left.items()}
+    totals = format_slots(total | found)
+    rest = format_slots(free)
+    return {name: Amount(total=amount, free=rest.get(name, amount)) for name, amount in totals.items()}
+
+
+def _finite(value: object) -> dict[str, Decimal]:
+    return {name: amount for name, amount in amounts_of(value).items() if amount.is_finite()}
+
+
+def _least_of(*parts: dict[str, Decimal]) -> dict[str, Decimal]:
+    found: dict[str, Decimal] = {}
+    for part in parts:
+        for name, amount in part.items():
+            found[name] = min(amount, found.get(name, amount))
+    return found

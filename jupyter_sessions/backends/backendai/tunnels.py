@@ -1,0 +1,137 @@
+"""Ways to services of remote sessions: sockets of this machine, each connection through a WebSocket of its own.
+
+Source: `/stream/session/{ref}/tcpproxy` of managers 23.09 to 26.8: binary messages hold the bytes both ways.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import msgspec
+
+from jupyter_sessions.errors import NotFound, NotSupported
+
+if TYPE_CHECKING:
+    from jupyter_sessions.backends.backendai.http import ManagerClient, WebSocket
+
+_CHUNK = 256 * 1024
+_LONGEST = 90
+Key = tuple[str, str, str]
+
+
+class Tunnels:
+    """The sockets of one backend, in a folder that only this user may enter."""
+
+    def __init__(self) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._servers: dict[Key, tuple[str, asyncio.Server]] = {}
+        self._connections: set[asyncio.Task[None]] = set()
+        self._opening: dict[Key, asyncio.Lock] = {}
+        self._numbers = itertools.count()
+
+    async def open(self, client: ManagerClient, id: str, name: str, base_url: str) -> str:
+        """The path of a socket that leads to a service, told of `base_url` unless that is "".
+
+        Errors: NotFound listing the services there are; NotSupported on Windows; as `ManagerClient.request`.
+        """
+        key = (id, name, base_url)
+        async with self._opening.setdefault(key, asyncio.Lock()):
+            if key not in self._servers:
+                await _check(client, id, name)
+                params = {"app": name}
+                if base_url:
+                    params["arguments"] = msgspec.json.encode({"base_url": base_url}).decode()
+                self._servers[key] = await self._listen(client, f"/session/{quote(id)}/tcpproxy", params)
+            return self._servers[key][0]
+
+    async def close(self) -> None:
+        """Close all sockets and connections."""
+        servers, self._servers = self._servers, {}
+        for _, server in servers.values():
+            server.close()
+        for task in [*self._connections]:
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    async def _listen(
+        self, client: ManagerClient, path: str, params: dict[str, str]
+    ) -> tuple[str, asyncio.Server]:
+        if not hasattr(asyncio, "start_unix_server"):
+            raise NotSupported("Services need Linux or macOS here.", hint="Use WSL.")
+        if self._folder is None:
+            self._folder = _folder()
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101
+            self._connections.add(task)
+            try:
+                await _join(client, path, params, reader, writer)
+            finally:
+                self._connections.discard(task)
+
+        socket = str(Path(self._folder.name) / str(next(self._numbers)))
+        return socket, await asyncio.start_unix_server(connected, socket, limit=_CHUNK)
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """A new folder, 0700, with a short path: those of sockets have at most 107 bytes."""
+    place = None if len(tempfile.gettempdir()) < _LONGEST - 30 else "/tmp"  # noqa: S108 - made anew, 0700
+    return tempfile.TemporaryDirectory(prefix="jupyter-sessions-", dir=place)
+
+
+async def _check(client: ManagerClient, id: str, name: str) -> None:
+    apps = await client.request("GET", f"/stream/session/{quote(id)}/apps")
+    names = [str(app["name"]) for app in apps]
+    if name not in names:
+        there = ", ".join(names) or "none"
+        raise NotFound(f"The session has no service '{name}'.", hint=f"There are: {there}.", field="service")
+
+
+async def _join(
+    client: ManagerClient,
+    path: str,
+    params: dict[str, str],
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> None:
+    """Pass bytes both ways until either side ends; the other one is closed then."""
+    socket = await client.websocket(path, params)
+    try:
+        if socket is not None:
+            ways = {asyncio.create_task(_up(reader, socket)), asyncio.create_task(_down(socket, writer))}
+            try:
+                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for way in ways:
+                    way.cancel()
+                await asyncio.gather(*ways, return_exceptions=True)
+    finally:
+        writer.close()
+        if socket is not None:
+            await socket.close()
+
+
+async def _up(reader: asyncio.StreamReader, socket: WebSocket) -> None:
+    with suppress(ConnectionError):
+        while data := await reader.read(_CHUNK):
+            await socket.send_bytes(data)
+
+
+async def _down(socket: WebSocket, writer: asyncio.StreamWriter) -> None:
+    import aiohttp
+
+    with suppress(ConnectionError):
+        async for message in socket:
+            if message.type is aiohttp.WSMsgType.BINARY:
+                writer.write(message.data)
+                await writer.drain()

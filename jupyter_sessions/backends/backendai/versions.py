@@ -1,0 +1,134 @@
+"""What a manager speaks, and what follows from it.
+
+Source: the tables of managers 20.03 to 26.8 and clients 23.9.10 to 26.9.6; the version is that of the
+API, and the manager's own release tells which statuses it knows.
+
+Run with this package's tests were the managers 23.9.10, 25.5.2 and 26.9.6. The agent of 23.9.10 that is on PyPI
+has no container backend "dummy", so with that manager no session got beyond PENDING: create, list, info,
+events, cancel, refusals and choices were seen to work, what a running session does was not. What is said
+of API versions up to v5 was seen with this package's own manager alone.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from jupyter_sessions.errors import BadAnswer
+from jupyter_sessions.model import DEAD, RUNNING, STATUSES, parse_statuses
+
+NEWEST = "v8.20240915"
+"""The newest API version that requests here are written for; later managers take it, too."""
+_ENVELOPE = (6, "20210815")
+_MODES = (6, "20200815")
+_VERSION = re.compile(r"v(\d+)\.(\d{8})", re.ASCII)
+_RELEASE = re.compile(r"(\d+)\.(\d+)", re.ASCII)
+_ALWAYS = (
+    "PENDING SCHEDULED PREPARING PULLING RUNNING RESTARTING TERMINATING TERMINATED ERROR CANCELLED".split()
+)
+_SINCE = {
+    (23, 3): ["RUNNING_DEGRADED"],
+    (24, 12): ["PREPARED", "CREATING"],
+    (26, 8): ["DEPRIORITIZING", "RESERVED", "PREEMPTED", "RESCHEDULING"],
+}
+_FIELDS_SINCE = {"requested_slots": (8, "20240315"), "priority": (8, "20240915")}
+_NOT_OURS = frozenset({"priority"})
+_NO_RESTART_SINCE = (26, 0)
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """How to speak to one manager: `version` is sent with each request."""
+
+    version: str = NEWEST
+    release: tuple[int, int] = (99, 0)
+    ours: bool = False
+
+    @property
+    def number(self) -> tuple[int, str]:
+        """The version as something that can be compared."""
+        return _number(self.version)
+
+    @property
+    def root(self) -> str:
+        """What the paths of sessions begin with."""
+        return "/session" if self.number[0] > 4 else "/kernel"
+
+    @property
+    def name(self) -> str:
+        """What the body of a create request calls the session's name."""
+        return "name" if self.number[0] > 4 else "clientSessionToken"
+
+    @property
+    def modes(self) -> bool:
+        """Whether size and mode of a cluster stand beside the configuration, rather than the size in it."""
+        return self.number >= _MODES
+
+    @property
+    def events(self) -> str:
+        """The path of the stream of events."""
+        return "/events/session" if self.number[0] > 5 else f"/stream{self.root}/_/events"
+
+    @property
+    def all_events(self) -> dict[str, str]:
+        """What to ask that stream for to get all events that one may see."""
+        return {"sessionName": "*", "scope": "*"} if self.number[0] > 5 else {"sessionId": "*"}
+
+    @property
+    def query(self) -> str:
+        """The path of GraphQL."""
+        return "/admin/gql" if self.envelope else "/admin/graphql"
+
+    @property
+    def envelope(self) -> bool:
+        """Whether the data of a query comes inside of an object with its errors."""
+        return self.number >= _ENVELOPE
+
+    @property
+    def unknown_fields(self) -> frozenset[str]:
+        """Fields of sessions that a query must not ask for: one of them, and all of it is refused."""
+        if self.ours:
+            return _NOT_OURS
+        return frozenset(name for name, since in _FIELDS_SINCE.items() if self.number < since)
+
+    @property
+    def restarts(self) -> bool:
+        """Whether the manager can restart sessions."""
+        return self.ours or self.release < _NO_RESTART_SINCE
+
+    @property
+    def statuses(self) -> list[str]:
+        """Names of statuses that the manager knows; others it answers with an error."""
+        if self.ours:
+            return [*STATUSES]
+        later = [name for since, names in _SINCE.items() if self.release >= since for name in names]
+        return _ALWAYS + later
+
+
+def read(answer: Any, who: str) -> Dialect:
+    """From the answer to `GET /`. Errors: BadAnswer if that is none of a manager's."""
+    said = answer.get("version") if isinstance(answer, dict) else None
+    if not isinstance(said, str) or not _VERSION.fullmatch(said):
+        raise BadAnswer(f"{who} is no Backend.AI manager.", hint="Check its address.")
+    release = _RELEASE.match(str(answer.get("manager") or ""))
+    return Dialect(
+        version=min(said, NEWEST, key=_number),
+        release=(int(release[1]), int(release[2])) if release else (0, 0),
+        ours="jupyter_sessions" in answer,
+    )
+
+
+def _number(version: str) -> tuple[int, str]:
+    match = _VERSION.fullmatch(version)
+    assert match is not None  # noqa: S101 - checked when it was read
+    return int(match[1]), match[2]
+
+
+def statuses_of(group: str, known: list[str]) -> str | None:
+    """A status group as a comma list of what the manager knows; None for all."""
+    if group == "all":
+        return None
+    groups = {"live": set(known) - DEAD, "running": RUNNING, "dead": DEAD}
+    wanted = groups[group] if group in groups else parse_statuses(group)
+    return ",".join(sorted(set(wanted) & set(known)))
