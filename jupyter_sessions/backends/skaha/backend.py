@@ -1,0 +1,265 @@
+"""Sessions on a Skaha server."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import structs
+
+from jupyter_sessions.backends.base import Backend, Storage
+from jupyter_sessions.backends.base import Query as Wanted
+from jupyter_sessions.backends.recovery import LOST, recovered
+from jupyter_sessions.backends.retired import Retired
+from jupyter_sessions.backends.signin import CERTIFICATE, TOKEN, Method, SignIn
+from jupyter_sessions.backends.skaha import convert, credentials
+from jupyter_sessions.backends.skaha.credentials import Login, find, where
+from jupyter_sessions.backends.skaha.http import ID, SECONDS, SkahaClient, versions_of
+from jupyter_sessions.errors import (
+    AlreadyExists,
+    BadAnswer,
+    InvalidRequest,
+    NotReached,
+    RateLimited,
+    SessionError,
+    SessionNotFound,
+    Unauthorized,
+)
+from jupyter_sessions.model import (
+    SKAHA_TYPES,
+    TYPES,
+    Amount,
+    Event,
+    Image,
+    NameRule,
+    SessionInfo,
+    SessionSpec,
+    in_group,
+)
+from jupyter_sessions.wire.places import place
+
+
+class Skaha(Backend):
+    """A Skaha server, reached with a token or a certificate.
+
+    Options: `url` with or without a version, and `token` or `certificate` (the path of a PEM file that holds
+    its key, too); `timeout`, seconds that an answer may take. What is left out is taken from where canfar and skaha, the vendor's clients, have it.
+    """
+
+    type = "skaha"
+    type_title = "Skaha (CANFAR)"
+    address_option = "url"
+    types = (*TYPES, *SKAHA_TYPES)
+    storage = Storage(about="Files below /arc stay when a session ends; those in /scratch are deleted.")
+    name_rule = NameRule(
+        r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
+        "Use up to 63 letters, digits and '-', beginning and ending with a letter or digit.",
+    )
+
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(name, **options)
+        self._client: SkahaClient | None = None
+        self._connecting = asyncio.Lock()
+        self._retired = Retired()
+
+    @classmethod
+    def found(cls) -> dict[str, Any] | None:
+        """The server that the vendor's clients are signed in to, unless it is this machine's own manager."""
+        url = credentials.named()
+        if url is None:
+            return None
+        here = place().running() if sys.platform != "win32" else None
+        if here is not None and url.startswith(f"{here.url}/"):
+            return None
+        return {"url": url} if url else {}
+
+    @classmethod
+    def same(cls, one: dict[str, Any], other: dict[str, Any]) -> bool:
+        """Whether both name the same server."""
+        return credentials.same(one, other)
+
+    async def client(self) -> SkahaClient:
+        """The connection, made anew when the credentials have changed. Errors: InvalidRequest, Unauthorized."""
+        async with self._connecting:
+            login: Login = await asyncio.to_thread(self._login)
+            if self._client is None or self._client.login != login:
+                await self.reconnect()
+                self._client = self._connect(login)
+            return self._client
+
+    def _connect(self, login: Login) -> SkahaClient:
+        return SkahaClient(login, who=self.title, seconds=self._seconds(SECONDS))
+
+    def _login(self) -> Login:
+        login = find(self.options, signed=self.given)
+        if login.expires is not None and login.expires <= datetime.now(UTC):
+            what = "token" if login.token else "certificate"
+            when = login.expires.astimezone().isoformat(" ", "minutes")
+            raise Unauthorized(f"The {what} for {self.title} expired at {when}.", hint="Get a new one.")
+        return login
+
+    def where(self) -> str:
+        """The server without a version."""
+        return where(self.options)
+
+    def methods(self) -> builtins.list[Method]:
+        """Servers take a token or a certificate."""
+        return [TOKEN, CERTIFICATE]
+
+    def sign_in_state(self) -> SignIn:
+        """As the vendor's clients have it, unless somebody signed in here."""
+        state = SignIn(methods=self.methods(), renew=f"jupyter session login {self.name}")
+        try:
+            given = self.given()
+            login = find(self.options, signed=self.given)
+        except SessionError:
+            return state
+        return structs.replace(
+            state,
+            signed_in=given is not None,
+            remembered=given is not None and self.ring.remembered(),
+            who=given.values.get("certificate", "") if given is not None else "",
+            expires=login.expires,
+            renew=login.renew or state.renew,
+        )
+
+    async def probe(self) -> str:
+        """What the server says of itself in its document of capabilities. Source: skaha 1.7.0, servers up to 1.4.0."""
+        root = self.where()
+        client = self._connect(Login(root=root, version=""))
+        try:
+            versions = versions_of(await client.text("GET", "/capabilities"))
+        except (SessionNotFound, Unauthorized):
+            versions = []
+        finally:
+            await client.close()
+        if not versions:
+            hint = "Give its address, such as https://HOST/skaha."
+            raise BadAnswer(f"{root} is no Skaha server.", hint=hint, field="url")
+        self.options.setdefault("version", versions[-1])
+        return f"Skaha, API {' and '.join(versions)}"
+
+    async def reconnect(self) -> None:
+        """Let what is under way end."""
+        client, self._client = self._client, None
+        if client is not None:
+            self._retired.add(client)
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self.reconnect()
+        await self._retired.close()
+
+    # The four.
+
+    async def list(self, query: Wanted) -> builtins.list[SessionInfo]:
+        """The person's own sessions; Skaha has no pages, and forgets those that ended after a time."""
+        items = await (await self.client()).json("/session")
+        rows = [convert.session_of(item, self.name) for item in items]
+        rows = [row for row in rows if in_group(row.status, query.status)]
+        rows.sort(
+            key=lambda row: (row.started_at.timestamp() if row.started_at else float("inf"), row.id),
+            reverse=True,
+        )
+        return rows[query.offset : None if query.limit is None else query.offset + query.limit]
+
+    async def get(self, id: str) -> SessionInfo:
+        """One session. Errors: SessionNotFound, also once the server has forgotten it."""
+        client = await self.client()
+        try:
+            return convert.session_of(await client.json(self._path(id)), self.name)
+        except SessionNotFound:
+            raise self._unknown(id) from None
+
+    def _path(self, id: str) -> str:
+        if not ID.fullmatch(id):
+            raise self._unknown(id)
+        return f"/session/{id}"
+
+    def _unknown(self, id: str) -> SessionNotFound:
+        hint = "List the sessions to see which there are."
+        return SessionNotFound(f"There is no session '{id}' on {self.title}.", hint=hint, field="session")
+
+    async def create(self, spec: SessionSpec) -> SessionInfo:
+        """Ask for a session, or for the live one of that name and image.
+
+        A request whose answer is lost is not sent again, but its session is looked for. One that was made is told
+        of, whatever the server says to a look at it.
+        """
+        spec.backend = spec.backend or self.name
+        query = convert.create_query(spec)
+        if row := await self._existing(spec):
+            return row
+        client = await self.client()
+        try:
+            made = await client.made(query)
+        except (NotReached, RateLimited):
+            raise
+        except LOST as error:
+            return await recovered(error, lambda: self._named(spec.name or ""))
+        try:
+            return await self.get(made)
+        except SessionError:
+            return convert.session_made(spec, made, self.name)
+
+    async def _existing(self, spec: SessionSpec) -> SessionInfo | None:
+        """The live session of that name, to be used again. Errors: AlreadyExists."""
+        row = await self._named(spec.name or "")
+        if row is None:
+            return None
+        if not spec.reuse_if_exists or row.image != spec.image:
+            raise AlreadyExists.session(spec.name or row.name, row.id, row.status, image=row.image)
+        return structs.replace(row, reused=True)
+
+    async def _named(self, name: str) -> SessionInfo | None:
+        rows = await self.list(Wanted())
+        # The server keeps names in lower case.
+        return next((row for row in rows if row.name == name.lower() and row.status != "TERMINATING"), None)
+
+    async def destroy(self, id: str, *, forced: bool = False, recursive: bool = False) -> SessionInfo:
+        """Delete a session; the server knows nothing of it afterwards."""
+        row = await self.get(id)
+        await (await self.client()).text("DELETE", self._path(id))
+        status = "CANCELLED" if row.status == "PENDING" else "TERMINATING"
+        return structs.replace(row, status=status, status_info="user-requested") if row.live else row
+
+    # The optional ones.
+
+    async def logs(self, id: str) -> str:
+        """What a session printed; "" also while it waits, or when the server has forgotten it."""
+        return await (await self.client()).text("GET", self._path(id), [("view", "logs")])
+
+    async def events(self, id: str) -> builtins.list[Event]:
+        """What the platform says of a session; nothing while it has no place yet."""
+        try:
+            said = await (await self.client()).text("GET", self._path(id), [("view", "events")])
+        except SessionNotFound:
+            await self.get(id)
+            return []
+        return convert.events_of(said)
+
+    async def renew(self, id: str) -> SessionInfo:
+        """Begin a session's lifetime anew, unless more than that is left of it. Errors: SessionNotFound of one that has ended."""
+        try:
+            await (await self.client()).text("POST", self._path(id), [("action", "renew")])
+        except InvalidRequest as error:
+            if (await self.get(id)).live:
+                raise
+            raise self._unknown(id) from error
+        return await self.get(id)
+
+    async def images(self) -> builtins.list[Image]:
+        """The public images, each with the kinds of session it is for."""
+        return convert.images_of(await (await self.client()).json("/image"))
+
+    async def default_type(self, image: str | None) -> str:
+        """What its image is for; interactive if the server does not tell."""
+        types = next((one.types for one in await self.images() if one.name == image), [])
+        return convert.type_of(types)
+
+    async def capacity(self) -> dict[str, Amount]:
+        """Totals, and what is free."""
+        return convert.capacity_of(await (await self.client()).json("/session", [("view", "stats")]))

@@ -1,0 +1,298 @@
+"""Between Skaha's words and ours.
+
+Source: what servers up to 1.4.0 answer, older ones among them: `<none>` or "" for absent values,
+numbers as text with and without units, and Java's times without seconds.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from jupyter_sessions.amounts import GPU_SLOT, format_number, format_slots, parse_slots
+from jupyter_sessions.errors import InvalidRequest, NotSupported
+from jupyter_sessions.model import (
+    REPLICA_COUNT,
+    REPLICA_ID,
+    SKAHA_TYPES,
+    TYPE_ALIASES,
+    TYPES,
+    Amount,
+    Event,
+    Image,
+    Service,
+    SessionInfo,
+    SessionSpec,
+)
+
+_KIND_OF_TYPE = {ours: kind for kind, ours in TYPE_ALIASES.items()}
+KINDS = ("notebook", *SKAHA_TYPES, "headless")
+_STATUSES = {
+    "pending": ("PENDING", "UNDEFINED"),
+    "running": ("RUNNING", "UNDEFINED"),
+    "terminating": ("TERMINATING", "UNDEFINED"),
+    "completed": ("TERMINATED", "SUCCESS"),
+    "succeeded": ("TERMINATED", "SUCCESS"),
+    "failed": ("TERMINATED", "FAILURE"),
+    "error": ("TERMINATED", "FAILURE"),
+}
+_NOTHING = "<none>"
+_EVENT_HEAD = ["TYPE", "REASON", "MESSAGE", "FIRST-TIME", "LAST-TIME"]
+_SLOTS = {"cpu": "cores", "mem": "ram", GPU_SLOT: "gpus"}
+_GIB = Decimal(1024**3)
+_GB = Decimal(1000**3)
+_NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?)B?)?\s*", re.ASCII | re.IGNORECASE)
+_KNOWN = frozenset(
+    "id name image type status startTime expiryTime connectURL userid "
+    "requestedRAM requestedCPUCores requestedGPUCores".split()
+)
+_NOT_TAKEN = {
+    "resource_opts": "resource options",
+    "group": "projects",
+    "domain": "domains",
+    "resource_group": "resource groups",
+    "mounts": "a choice of folders",
+    "mount_map": "a choice of folders",
+    "preopen_ports": "ports opened beforehand",
+    "tag": "tags",
+    "starts_at": "start times",
+    "bootstrap_script": "bootstrap scripts",
+    "dependencies": "dependencies",
+    "callback_url": "callbacks",
+    "owner_access_key": "sessions of other owners",
+    "priority": "priorities",
+    "batch_timeout": "time limits",
+    "architecture": "a choice of architecture",
+}
+_DEFAULTS = SessionSpec()
+
+Query = list[tuple[str, str]]
+
+
+def create_query(spec: SessionSpec) -> Query:
+    """The parameters of a create request.
+
+    Errors: NotSupported for what cannot be asked of Skaha, InvalidRequest for what cannot be said.
+    """
+    for field, words in _NOT_TAKEN.items():
+        if getattr(spec, field) not in (None, getattr(_DEFAULTS, field)):
+            raise NotSupported(
+                f"{field}: {spec.backend} does not take {words}.", hint="Leave it out.", field=field
+            )
+    for field, none in (("cluster_size", 1), ("idle_timeout", 0), ("time_limit", 0)):
+        if getattr(spec, field) not in (None, none):
+            raise NotSupported(
+                f"{field}: {spec.backend} does not take this.", hint="Leave it out.", field=field
+            )
+    if not spec.image:
+        raise InvalidRequest("image: it is needed.", hint="Choose one of `images`.", field="image")
+    kind = kind_of(spec.type)
+    query = [("name", spec.name or ""), ("image", spec.image), *_amounts(spec), ("type", kind)]
+    return query + (_program(spec) if kind == "headless" else _no_program(spec))
+
+
+def images_of(items: list[dict[str, Any]]) -> list[Image]:
+    """The images by name, each with the kinds of session it is for: those with a face before headless ones."""
+    found = {str(item["id"]): [str(kind) for kind in item.get("types") or []] for item in items}
+    return [_image(name, found[name]) for name in sorted(found)]
+
+
+def _image(name: str, kinds: list[str]) -> Image:
+    title = f"{name.rpartition('/')[2]} ({', '.join(kinds)})" if kinds else name
+    return Image(name=name, title=title, types=[kind for kind in KINDS if kind in kinds])
+
+
+def kind_of(type: str) -> str:
+    """Skaha's kind for a type of ours, or the kind itself. Errors: InvalidRequest."""
+    kind = _KIND_OF_TYPE.get(type or TYPES[0], type)
+    if kind not in KINDS:
+        known = ", ".join((*_KIND_OF_TYPE, *KINDS))
+        raise InvalidRequest(f"type: there is no '{type}'.", hint=f"Use one of {known}.", field="type")
+    return kind
+
+
+def _amounts(spec: SessionSpec) -> Query:
+    found: Query = []
+    for slot, amount in parse_slots(spec.resources).items():
+        if slot not in _SLOTS:
+            hint = f"There are: {', '.join(_SLOTS)}."
+            raise NotSupported(f"{slot}: {spec.backend} does not know it.", hint=hint, field=slot)
+        found.append((_SLOTS[slot], format_number(amount / _GIB if slot == "mem" else amount)))
+    return found
+
+
+def _program(spec: SessionSpec) -> Query:
+    words = shlex.split(spec.startup_command or "")
+    spaced = next((word for word in words[1:] if " " in word or not word), None)
+    if spaced is not None:
+        raise InvalidRequest(
+            f"startup_command: Skaha cannot pass the argument '{spaced}', it takes spaces for ends.",
+            hint="Put the command into a script.",
+            field="startup_command",
+        )
+    query = [("cmd", words[0])] if words else []
+    query += [("args", " ".join(words[1:]))] if words[1:] else []
+    return query + _environ(spec)
+
+
+def _environ(spec: SessionSpec) -> Query:
+    return [("env", f"{name}={value}") for name, value in spec.environ.items()]
+
+
+def _no_program(spec: SessionSpec) -> Query:
+    """Nothing but the numbers of replicas, which the vendor's clients send for all kinds."""
+    others = spec.environ.keys() - {REPLICA_ID, REPLICA_COUNT}
+    for field, given in (("startup_command", spec.startup_command), ("environ", others)):
+        if given:
+            raise NotSupported(
+                f"{field}: Skaha takes this for batch sessions alone.",
+                hint="Leave it out, or use type batch.",
+                field=field,
+            )
+    return _environ(spec)
+
+
+def type_of(kinds: Sequence[str]) -> str:
+    """Our word for the first of the kinds that an image is for."""
+    kind = kinds[0] if kinds else "notebook"
+    return TYPE_ALIASES.get(kind, kind)
+
+
+def session_made(spec: SessionSpec, id: str, backend: str) -> SessionInfo:
+    """The row of a session that was just made, when no more is known than its id; servers keep names in lower case."""
+    kind = kind_of(spec.type)
+    return SessionInfo(
+        backend=backend,
+        id=id,
+        name=(spec.name or "").lower(),
+        image=spec.image or "",
+        type=_type(kind),
+        status="PENDING",
+        status_info="",
+        resources=format_slots(parse_slots(spec.resources)),
+        services=[],
+        created_at=datetime.now(UTC),
+        extra={"kind": kind},
+    )
+
+
+def session_of(item: Mapping[str, Any], backend: str) -> SessionInfo:
+    """A session object in our words."""
+    said = str(_value(item, "status") or "")
+    status, result = _STATUSES.get(said.lower(), (said.upper(), "UNDEFINED"))
+    kind = str(_value(item, "type") or "headless")
+    started = _time(_value(item, "startTime"))
+    return SessionInfo(
+        backend=backend,
+        id=str(item["id"]),
+        name=str(_value(item, "name") or ""),
+        image=str(_value(item, "image") or ""),
+        type=_type(kind),
+        status=status,
+        status_info="" if said.lower() in ("pending", "running", "terminating") else said,
+        resources=_resources(item),
+        services=_services(item, kind),
+        created_at=started,
+        started_at=started,
+        result=result,
+        user_id=_value(item, "userid"),
+        ends_at=_time(_value(item, "expiryTime")),
+        ends_why="lifetime" if _value(item, "expiryTime") else None,
+        extra={"kind": kind} | {key: value for key, value in item.items() if key not in _KNOWN},
+    )
+
+
+def _type(kind: str) -> str:
+    return TYPE_ALIASES.get(kind, TYPES[0])
+
+
+def events_of(table: str) -> list[Event]:
+    """What `view=events` says: lines of type, reason, message and two times, two spaces or more between them, below a head.
+
+    A line of another form is kept as it is.
+    """
+    lines = [re.split(r"\s{2,}", line.strip()) for line in table.splitlines() if line.strip()]
+    return [_event(cells) for cells in lines if cells not in ([_NOTHING], _EVENT_HEAD)]
+
+
+def _event(cells: list[str]) -> Event:
+    if len(cells) != len(_EVENT_HEAD):
+        return Event("  ".join(cells))
+    *words, first, last = cells
+    return Event("  ".join(words), _time(first) or _time(last))
+
+
+def _value(item: Mapping[str, Any], key: str) -> Any:
+    value = item.get(key)
+    return None if value in ("", _NOTHING, "null") else value
+
+
+def _resources(item: Mapping[str, Any]) -> dict[str, str]:
+    """What a session of fixed size asked for; one of flexible size says nothing."""
+    found = {
+        "cpu": _number(_value(item, "requestedCPUCores")),
+        "mem": _bytes(_value(item, "requestedRAM")),
+        GPU_SLOT: _number(_value(item, "requestedGPUCores")),
+    }
+    return format_slots({slot: amount for slot, amount in found.items() if amount})
+
+
+def _services(item: Mapping[str, Any], kind: str) -> list[Service]:
+    url = str(_value(item, "connectURL") or "")
+    return [Service(name=kind, url=url)] if url.startswith(("http://", "https://")) else []
+
+
+def _number(value: object) -> Decimal | None:
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _bytes(value: object) -> Decimal | None:
+    """An amount of memory as a server prints it; one that was asked for as a whole number of GiB comes out so.
+
+    "4.29" is 4 GiB in units of 10⁹ bytes, "16G" and "16Gi" are GiB of older servers.
+    """
+    match = _NUMBER.fullmatch(str(value)) if value is not None else None
+    if match is None:
+        return None
+    amount = Decimal(match[1])
+    if match[2]:
+        return Decimal(int(amount * 1024 ** ("KMGT".index(match[2].upper()) + 1)))
+    exact = amount * _GB
+    whole = round(exact / _GIB)
+    return whole * _GIB if whole and abs(exact - whole * _GIB) <= _GB / 100 else Decimal(int(exact))
+
+
+def _time(value: object) -> datetime | None:
+    """A time in UTC; Java leaves out seconds that are zero."""
+    try:
+        moment = datetime.fromisoformat(str(value)) if value else None
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+
+
+def capacity_of(stats: Mapping[str, Any]) -> dict[str, Amount]:
+    """What `view=stats` says: "available" is the total there, "requested" what is taken."""
+    cores, ram = stats.get("cores") or {}, stats.get("ram") or {}
+    pairs = {
+        "cpu": (_number(cores.get("cpuCoresAvailable")), _number(cores.get("requestedCPUCores"))),
+        "mem": (_bytes(ram.get("ramAvailable")), _bytes(ram.get("requestedRAM"))),
+    }
+    return {
+        slot: Amount(**_spelled(slot, total, taken or Decimal(0)))
+        for slot, (total, taken) in pairs.items()
+        if total
+    }
+
+
+def _spelled(slot: str, total: Decimal, taken: Decimal) -> dict[str, str]:
+    amounts = {"total": total, "free": max(total - taken, Decimal(0))}
+    return {name: format_slots({slot: amount})[slot] for name, amount in amounts.items()}
