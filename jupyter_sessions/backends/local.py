@@ -9,44 +9,49 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
-from jupyter_sessions.backends.backendai.backend import BackendAI
+from jupyter_sessions.amounts import GPU_SLOT, SHARES_SLOT, format_slots, parse_slots
+from jupyter_sessions.backends.backendai.access import Signed
+from jupyter_sessions.backends.backendai.backend import BackendAI, vendor_environment
 from jupyter_sessions.backends.backendai.http import ManagerClient
-from jupyter_sessions.backends.base import Query
+from jupyter_sessions.backends.backendai.offers import folders_of
+from jupyter_sessions.backends.backendai.versions import Dialect
+from jupyter_sessions.backends.backendai.watching import Watcher
+from jupyter_sessions.backends.base import Query, Storage
+from jupyter_sessions.backends.files import locked
+from jupyter_sessions.backends.signin import Method, SignIn
 from jupyter_sessions.errors import BackendUnavailable, NotSupported
 from jupyter_sessions.model import (
-    GPU_SLOT,
+    Choices,
     Endpoint,
     Image,
     KernelConnection,
     ProcessId,
     SessionInfo,
     SessionSpec,
-    format_slots,
-    parse_slots,
 )
 from jupyter_sessions.wire.environment import Specs, clean_environ
 from jupyter_sessions.wire.front import front_of
-from jupyter_sessions.wire.places import PROTOCOL, Contact, Place, place
+from jupyter_sessions.wire.journal import Outputs, Selection
+from jupyter_sessions.wire.minimum import at_least
+from jupyter_sessions.wire.places import PROTOCOL, Contact, place
 
 START_SECONDS = 30.0
 _LOOK_SECONDS = 1.0
+_HOLD_SECONDS = 10.0
 _DEFAULT_CPUS = 4
 _MEMORY_STEP = 128 * 1024**2
 _OF_OTHERS = {
-    "mount_map": "mounted folders",
     "priority": "priorities",
-    "batch_timeout": "time limits of batch sessions",
     "resource_group": "resource groups",
     "owner_access_key": "sessions of other owners",
-    "cluster_mode": "clusters",
 }
 _SCOPE = ["systemd-run", "--user", "--scope", "--quiet", "--collect", "--property=Delegate=yes"]
 
@@ -54,10 +59,13 @@ _SCOPE = ["systemd-run", "--user", "--scope", "--quiet", "--collect", "--propert
 class Local(BackendAI):
     """Sessions on this machine.
 
-    Options: `kernel_spec_manager` (whose environments are offered), `default_resources`.
+    Options: `kernel_spec_manager` (whose environments are offered); `default_resources`,
+    `idle_timeout` and `time_limit` of sessions that ask for none.
     """
 
     type = "local"
+    address_option = ""
+    storage = Storage(about="Files stay when a session ends.")
     page_size = 1000
     more_fields = " local"
 
@@ -93,9 +101,32 @@ class Local(BackendAI):
                 f"The session manager that runs here is of version {contact.version} and speaks another protocol.",
                 hint="Upgrade jupyter_sessions, or end its sessions with the version that made them.",
             )
-        return ManagerClient("http://localhost", contact.keypair, who=self.title, socket=contact.socket)
+        dialect = Dialect(ours=True)  # So that a process that asks once need not ask twice.
+        return ManagerClient(
+            ["http://localhost"],
+            Signed(contact.keypair),
+            who=self.title,
+            socket=contact.socket,
+            dialect=dialect,
+        )
 
     # What differs from a remote one.
+
+    def methods(self) -> builtins.list[Method]:
+        """Nobody signs in: the manager's file says it all."""
+        return []
+
+    def sign_in_state(self) -> SignIn:
+        """Nobody signs in."""
+        return SignIn()
+
+    async def client_environment(self) -> dict[str, str]:
+        """What the clients of Backend.AI and of CANFAR read. Source: backend.ai-client 23.9.10, canfar 1.5.2."""
+        await self.client()
+        assert self._contact is not None  # noqa: S101
+        contact = self._contact
+        skaha = {"CANFAR_URL": f"{contact.url}/skaha/v1", "CANFAR_TOKEN": contact.keypair.bearer()}
+        return vendor_environment(contact.url, contact.keypair) | skaha
 
     async def list(self, query: Query) -> builtins.list[SessionInfo]:
         """Sessions; a manager that has none to look after is not started for that."""
@@ -103,13 +134,25 @@ class Local(BackendAI):
             return []
         return await super().list(query)
 
+    @classmethod
+    def found(cls) -> dict[str, Any] | None:
+        """It is there always."""
+        return None
+
+    async def choices(self) -> Choices:
+        """The folders of the configuration."""
+        return Choices(folders=folders_of(await (await self.client()).request("GET", "/folders")))
+
     async def create(self, spec: SessionSpec) -> SessionInfo:
         """Queue a session of an environment of the asking side. Errors: NotSupported for what only others do."""
         _refuse(spec)
         specs = await self._specs()
         image, launch = specs.resolve(spec.image or "python3", cwd=spec.cwd)
         spec.image = image
-        return await self._create(spec, launch)
+        for field in ("idle_timeout", "time_limit"):
+            if getattr(spec, field) is None:
+                setattr(spec, field, self.options.get(field) or 0)
+        return await self.send_create(spec, launch)
 
     async def images(self) -> builtins.list[Image]:
         """The environments of the asking side."""
@@ -118,18 +161,19 @@ class Local(BackendAI):
     async def _specs(self) -> Specs:
         return await asyncio.to_thread(Specs.here, self.options.get("kernel_spec_manager"))
 
-    async def default_resources(self, asked: dict[str, Any]) -> dict[str, str]:
+    async def default_resources(self, asked: dict[str, Any], image: str | None = None) -> dict[str, str]:
         """A part of the machine: as configured, else up to 4 CPUs and a quarter of memory.
 
-        With k of n GPUs, at least k/n of both.
+        With k of n GPUs, at least k/n of both; never less than an image's minimum. Errors: UnknownImage.
         """
         there = {name: Decimal(amount) for name, amount in (await self._totals()).items()}
-        share = min(
-            Decimal(1), parse_slots(asked).get(GPU_SLOT, Decimal(0)) / max(there[GPU_SLOT], Decimal(1))
-        )
+        gpus = max(_part(parse_slots(asked), there, slot) for slot in (GPU_SLOT, SHARES_SLOT))
+        share = min(Decimal(1), gpus)
         cpus = max(min(Decimal(_DEFAULT_CPUS), there["cpu"]), there["cpu"] * share)
         memory = there["mem"] * max(Decimal("0.25"), share) // _MEMORY_STEP * _MEMORY_STEP
         chosen = {"cpu": cpus, "mem": memory} | parse_slots(self.options.get("default_resources") or {})
+        if image:
+            chosen = at_least(chosen, parse_slots((await self._specs()).minimum(image)))
         return format_slots(
             {name: amount for name, amount in chosen.items() if name not in parse_slots(asked)}
         )
@@ -145,7 +189,23 @@ class Local(BackendAI):
         """The unix socket of a service, started if need be."""
         body = {"app": name, "arguments": msgspec.json.encode({"base_url": base_url}).decode()}
         answer = await (await self.client()).request("POST", f"/session/{id}/start-service", json=body)
-        return Endpoint(socket=str(answer["wsproxy_addr"]).removeprefix("unix://"))
+        address = str(answer["wsproxy_addr"])
+        if address.startswith("unix://"):
+            return Endpoint(socket=address.removeprefix("unix://"))
+        return Endpoint(url=address, at_root=True)
+
+    async def keys(self) -> builtins.list[dict[str, Any]]:
+        """Who may use the manager."""
+        answer = await (await self.client()).request("GET", "/admin/keys")
+        return list(answer["keys"])
+
+    async def add_key(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Make a key."""
+        return dict(await (await self.client()).request("POST", "/admin/keys", json=wanted))
+
+    async def remove_key(self, access_key: str) -> None:
+        """Forget a key that has no live sessions."""
+        await (await self.client()).request("DELETE", f"/admin/keys/{quote(access_key, safe='')}")
 
     async def service_log(self, id: str, name: str) -> str:
         """The end of what a service printed."""
@@ -154,12 +214,36 @@ class Local(BackendAI):
         )
         return str(answer["result"]["logs"])
 
-    async def connection(self, id: str, owner: ProcessId | None = None) -> KernelConnection:
+    async def outputs(self, id: str, which: Selection) -> Outputs:
+        """The journal that the manager keeps."""
+        answer = await (await self.client()).request("GET", f"/session/{id}/outputs", params=which.params())
+        return msgspec.convert(answer["result"], Outputs)
+
+    async def renew(self, id: str) -> SessionInfo:
+        """Count idle timeout and time limit anew."""
+        await (await self.client()).request("POST", f"/session/{id}/renew")
+        return await self.get(id)
+
+    async def touch(self, id: str) -> None:
+        """Tell the manager of input that does not pass by it."""
+        await (await self.client()).request("POST", f"/session/{id}/touch")
+
+    async def connection(
+        self, id: str, owner: ProcessId | None = None, patience: float = 0
+    ) -> KernelConnection:
         """The front of the session's relay."""
-        body = {"app": "kernel", "arguments": msgspec.json.encode({"owner": owner}).decode()}
+        claim = msgspec.json.encode({"owner": owner, "patience": patience}).decode()
+        body = {"app": "kernel", "arguments": claim}
         answer = await (await self.client()).request("POST", f"/session/{id}/start-service", json=body)
         stem = str(answer["wsproxy_addr"]).removeprefix("ipc://")
         return front_of(stem, str(answer["token"]), owner=owner is not None)
+
+    async def changed(self, row: SessionInfo, seconds: float) -> None:
+        """As the manager says, however long that takes: asking again and again would slow down a start."""
+        seen = row.status_changed.isoformat() if row.status_changed else ""
+        params = {"seen": seen, "name": row.name, "within": str(_HOLD_SECONDS)}
+        client = await self.client()
+        await client.request("GET", f"/session/{row.id}/change", params=params, wait=_HOLD_SECONDS)
 
     async def watch(self) -> AsyncIterator[builtins.list[SessionInfo]]:
         """As a remote one, but in peace while no manager runs."""
@@ -169,7 +253,7 @@ class Local(BackendAI):
                 yield []
             first = False
             await asyncio.sleep(_LOOK_SECONDS)
-        async for rows in super().watch():
+        async for rows in Watcher(self, tells=True).stream():
             yield rows
 
 
@@ -197,30 +281,24 @@ def _worth_starting(query: Query) -> bool:
 def start(seconds: float = START_SECONDS) -> Contact:
     """Start the manager, unless somebody else just did. Errors: BackendUnavailable with the reason."""
     where = place()
-    with _only_one(where):
+    with locked(where.folder / "start.lock"):
         if contact := find():
             return contact
         log = where.folder / "manager.log"
+        deadline = time.monotonic() + seconds
         for command in _commands():
-            process = _spawn(command, log)
-            contact = _wait_for(process, seconds)
-            if contact is not None:
-                return contact
+            code: int | None = 0
+            while (
+                code == 0 and time.monotonic() < deadline
+            ):  # One that ends in peace came too early, or left it to another.
+                process = _spawn(command, log)
+                contact = _wait_for(process, deadline)
+                if contact is not None:
+                    return contact
+                code = process.poll()
         raise BackendUnavailable(
             f"This machine's session manager did not start: {_last_line(log)}", hint=f"Its log is {log}."
         )
-
-
-@contextmanager
-def _only_one(where: Place) -> Iterator[None]:
-    import fcntl
-
-    lock = os.open(where.folder / "start.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
 
 
 def _commands() -> builtins.list[builtins.list[str]]:
@@ -248,15 +326,21 @@ def _spawn(command: builtins.list[str], log: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _wait_for(process: subprocess.Popen[bytes], seconds: float) -> Contact | None:
-    deadline = time.monotonic() + seconds
+def _wait_for(process: subprocess.Popen[bytes], deadline: float) -> Contact | None:
+    """The manager, or None if the process has ended without there being one."""
     while time.monotonic() < deadline:
+        over = process.poll() is not None
         if contact := find():
             return contact
-        if process.poll() not in (None, 0):
+        if over:
             return None
         time.sleep(0.01)
     return None
+
+
+def _part(asked: Mapping[str, Decimal], there: Mapping[str, Decimal], slot: str) -> Decimal:
+    """How much of what there is of a slot is asked for."""
+    return asked.get(slot, Decimal(0)) / max(there.get(slot, Decimal(0)), Decimal(1))
 
 
 def _last_line(log: Path) -> str:

@@ -19,7 +19,8 @@ import pytest_asyncio
 
 from jupyter_sessions.backends.base import OPTIONAL, Backend, Query
 from jupyter_sessions.errors import AlreadyExists, InvalidRequest, NotSupported, SessionNotFound
-from jupyter_sessions.model import SessionInfo, SessionSpec
+from jupyter_sessions.model import USABLE, SessionInfo, SessionSpec
+from jupyter_sessions.wire.journal import Selection
 
 SECONDS = 30.0
 
@@ -33,6 +34,8 @@ class BackendContract:
     good_name: ClassVar[str] = "contract-test"
     bad_names: ClassVar[tuple[str, ...]] = ("", "x" * 300)
     unknown_id: ClassVar[str] = "00000000-0000-0000-0000-000000000000"
+    lasting: ClassVar[dict[str, object]] = {}
+    """What gives a session an end that can be put off, where not each has one."""
 
     @pytest.fixture
     def backend(self) -> Backend:
@@ -55,6 +58,9 @@ class BackendContract:
         given = {"name": name or self.good_name, "image": self.image, "resources": dict(self.resources)}
         return SessionSpec(backend=backend.name, **{**given, **changes})  # type: ignore[arg-type]
 
+    async def settled(self, backend: Backend, uid: str) -> None:
+        """Wait until the session can be ended without doubt; override it for those who need time."""
+
     async def ended(self, backend: Backend, uid: str) -> SessionInfo | None:
         """Its last row; None if the backend has forgotten it."""
         async with asyncio.timeout(SECONDS):
@@ -66,6 +72,13 @@ class BackendContract:
                 if not row.live:
                     return row
                 await asyncio.sleep(0.02)
+
+    async def usable(self, backend: Backend, uid: str) -> SessionInfo:
+        """Its row once it runs."""
+        async with asyncio.timeout(SECONDS):
+            while (row := await backend.get(uid)).status not in USABLE:
+                await asyncio.sleep(0.02)
+        return row
 
     @pytest.mark.asyncio
     async def test_create_answers_with_the_row_at_once(self, place: Backend) -> None:
@@ -80,6 +93,7 @@ class BackendContract:
     async def test_rows_that_were_given_away_do_not_change(self, place: Backend) -> None:
         row = await place.create(self.spec(place))
         first = await place.get(row.id)
+        await self.settled(place, row.id)
         await place.destroy(row.id, forced=True)
         await self.ended(place, row.id)
         assert first.live
@@ -87,6 +101,7 @@ class BackendContract:
     @pytest.mark.asyncio
     async def test_destroy_ends_it(self, place: Backend) -> None:
         row = await place.create(self.spec(place))
+        await self.settled(place, row.id)
         after = await place.destroy(row.id, forced=True)
         assert after.id == row.id and after.status in ("TERMINATING", "TERMINATED", "CANCELLED")
         last = await self.ended(place, row.id)
@@ -140,9 +155,43 @@ class BackendContract:
             second = await place.create(self.spec(place, f"{self.good_name}-b"))
             while second.id not in [row.id for row in await anext(batches)]:
                 pass
+        await self.settled(place, second.id)  # That takes its own time.
+        async with asyncio.timeout(SECONDS):
             await place.destroy(second.id, forced=True)
             while not any(row.id == second.id and not row.live for row in await anext(batches)):
                 pass
+
+    @pytest.mark.asyncio
+    async def test_what_happened_is_told_from_the_beginning_on(self, place: Backend) -> None:
+        if "events" not in place.capabilities():
+            return
+        row = await place.create(self.spec(place))
+        await self.usable(place, row.id)
+        events = await place.events(row.id)
+        times = [event.when for event in events if event.when]
+        assert len({event.what for event in events}) > 1 and times == sorted(times)
+        await self.settled(place, row.id)
+        await place.destroy(row.id, forced=True)
+        if await self.ended(place, row.id):
+            after = [event.when for event in await place.events(row.id)]
+            assert after[: len(times)] == times and len(after) > len(times)
+        with pytest.raises(SessionNotFound):
+            await place.events(self.unknown_id)
+
+    @pytest.mark.asyncio
+    async def test_renew_puts_off_the_end(self, place: Backend) -> None:
+        if "renew" not in place.capabilities():
+            return
+        row = await place.create(self.spec(place, **self.lasting))
+        row = await self.usable(place, row.id)
+        after = await place.renew(row.id)
+        assert row.ends_at and after.ends_at and after.ends_at >= row.ends_at
+        assert (after.id, (await place.get(row.id)).ends_at) == (row.id, after.ends_at)
+        await place.destroy(row.id, forced=True)
+        await self.ended(place, row.id)
+        for uid in (row.id, self.unknown_id):
+            with pytest.raises(SessionNotFound):
+                await place.renew(uid)
 
     @pytest.mark.asyncio
     async def test_what_it_cannot_do_it_says(self, backend: Backend) -> None:
@@ -150,6 +199,7 @@ class BackendContract:
         arguments |= {
             "open_service": ("x", "y", "/"),
             "service_log": ("x", "y"),
+            "outputs": ("x", Selection()),
             "images": (),
             "capacity": (),
         }

@@ -19,6 +19,7 @@ class TestLocal(BackendContract):
     other_image = sys.executable
     resources = {"cpu": "0.1", "mem": "128m"}
     bad_names = ("", "abc", "a b c", "-abc", "x" * 65)
+    lasting = {"time_limit": "1h"}
 
     @pytest.fixture
     def backend(self, machine: Path) -> Backend:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from jupyter_sessions.backends.base import Query
 from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import Service
 
@@ -29,3 +32,33 @@ async def test_a_session_from_start_to_end(service: Service) -> None:
     async for found in service.wait("local", row.id, lambda row: not row.live):
         row = found
     assert (row.status, row.status_info) == ("TERMINATED", "user-requested")
+
+
+async def test_no_row_is_lost_while_sessions_change_between_pages(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each page one that was not on it is the most recently changed."""
+    backend = service.backend("local")
+    monkeypatch.setattr(type(backend), "page_size", 2)
+    total = (await backend.capacity())["cpu"].total
+    unread, ended = set[str](), set[str]()
+    for name in ("takes-all", *(f"waits-{number}" for number in range(5))):
+        spec = SessionSpec(name=name, image="python", resources={"cpu": total, "mem": "512m"})
+        unread.add((await service.create(spec)).id)
+    client = await backend.client()
+    query = client.query
+
+    async def then_change(text: str, variables: dict[str, Any]) -> Any:
+        found = await query(text, variables)
+        unread.difference_update(
+            item["id"] for item in found.get("compute_session_list", {}).get("items", [])
+        )
+        if left := unread - ended:
+            ended.add(min(left))
+            await backend.destroy(min(left), forced=True)
+        return found
+
+    monkeypatch.setattr(client, "query", then_change)
+    rows = await backend.list(Query(status="all"))
+    assert len({row.id for row in rows}) == len(rows) == 6
+    assert not unread

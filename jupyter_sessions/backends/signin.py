@@ -1,0 +1,180 @@
+"""How people sign in to a backend: what they are asked for, and what faces may know of it.
+
+`Credentials` stay in the process that was given them, or in its file (see `ring`). All that goes to
+faces is `SignIn`, which holds no secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from jupyter_sessions.errors import InvalidRequest, SessionError
+
+WARN_BEFORE = (timedelta(days=3), timedelta(hours=1))
+_MOST = 64 * 1024
+_ONE_LINE = re.compile(r"[^\x00-\x1f\x7f]+")
+_HEADER = re.compile(r"[\x21-\x7e]+")
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is asked for; what is `secret` is not shown while it is typed.
+
+    `plain`: it goes into a header of requests, which takes neither spaces nor letters beyond ASCII.
+    """
+
+    name: str
+    label: str
+    secret: bool = False
+    plain: bool = False
+
+
+class Method(msgspec.Struct, frozen=True, kw_only=True):
+    """A way to sign in."""
+
+    name: str
+    label: str
+    fields: list[Field]
+
+
+PASSWORD = Method(
+    name="password",
+    label="User name and password",
+    fields=[
+        Field(name="username", label="User name"),
+        Field(name="password", label="Password", secret=True),
+    ],
+)
+KEYPAIR = Method(
+    name="keypair",
+    label="Keypair",
+    fields=[
+        Field(name="access_key", label="Access key", plain=True),
+        Field(name="secret_key", label="Secret key", secret=True, plain=True),
+    ],
+)
+TOKEN = Method(
+    name="token", label="Token", fields=[Field(name="token", label="Token", secret=True, plain=True)]
+)
+CERTIFICATE = Method(
+    name="certificate",
+    label="Certificate",
+    fields=[Field(name="certificate", label="Path of the certificate, with its key")],
+)
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """What a person gave, by the names of the method's fields."""
+
+    method: str
+    values: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.method!r})"
+
+
+Given = Callable[[str], Credentials | None]
+"""What somebody signed in with for an address."""
+
+
+class SignIn(msgspec.Struct, frozen=True, kw_only=True):
+    """How one signs in to a backend, and how things stand; without secrets.
+
+    `who` is the user name or access key of somebody who is `signed_in` by us, rather than by the
+    configuration, the environment or another program's files. `expires` is when the credentials in
+    use do, if that is known; `renew` the shell command that gets new ones.
+    """
+
+    methods: list[Method] = []
+    signed_in: bool = False
+    remembered: bool = False
+    who: str = ""
+    expires: datetime | None = None
+    renew: str = ""
+
+    def expired(self, now: datetime) -> bool:
+        """Whether the credentials are of use no more."""
+        return self.expires is not None and self.expires <= now
+
+    def warning(self, title: str, now: datetime) -> str:
+        """A sentence for people whose credentials expire soon, else ""."""
+        if self.expires is None or not timedelta() < self.expires - now <= max(WARN_BEFORE):
+            return ""
+        renew = f" `{self.renew}` renews it." if self.renew else ""
+        return f"Your access to {title} expires in {span(self.expires - now)}.{renew}"
+
+
+def span(left: timedelta) -> str:
+    """A time in its largest unit, rounded up: "3 days", "2 hours", "1 minute"."""
+    seconds = left.total_seconds()
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds > size or size == 60:
+            count = max(1, -int(-seconds // size))
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    raise AssertionError  # pragma: no cover
+
+
+def checked(methods: Sequence[Method], given: Credentials) -> Credentials:
+    """The credentials without blanks around them. Errors: InvalidRequest naming the field, never its value."""
+    known = {method.name: method for method in methods}
+    if given.method not in known:
+        hint = f"There are: {', '.join(known)}." if known else "It needs no credentials."
+        raise InvalidRequest("method: there is no such way to sign in here.", hint=hint, field="method")
+    fields = known[given.method].fields
+    names = [field.name for field in fields]
+    if set(given.values) - set(names):
+        raise InvalidRequest(
+            "values: there is something that was not asked for.",
+            hint=f"Give {' and '.join(names)}.",
+            field="values",
+        )
+    return Credentials(given.method, {field.name: _text(field, given.values) for field in fields})
+
+
+def fits(methods: Sequence[Method], given: Credentials) -> bool:
+    """Whether credentials are of one of these ways: what was kept may be from when there were others."""
+    return any(
+        method.name == given.method and {field.name for field in method.fields} == given.values.keys()
+        for method in methods
+    )
+
+
+def _text(field: Field, values: dict[str, str]) -> str:
+    text = values.get(field.name, "")
+    text = text if field.name == "password" else text.strip()  # Blanks may be part of a password.
+    if not text:
+        raise InvalidRequest(f"{field.name}: it is missing.", hint="Give it.", field=field.name)
+    if len(text) > _MOST or not (_HEADER if field.plain else _ONE_LINE).fullmatch(text):
+        raise InvalidRequest(
+            f"{field.name}: this can be none.", hint="Copy it again, on one line.", field=field.name
+        )
+    return text
+
+
+def without_secrets(error: SessionError, given: Credentials, methods: Sequence[Method]) -> SessionError:
+    """An error whose words quote no secret that was given; some servers repeat what they refuse."""
+    secrets = [
+        given.values[field.name]
+        for method in methods
+        if method.name == given.method
+        for field in method.fields
+        if field.secret
+    ]
+    for secret in secrets:
+        error.message = error.message.replace(secret, "…")
+        error.hint = error.hint.replace(secret, "…")
+    if any(secret in str(error.data) for secret in secrets):
+        error.data = None
+    error.args = (error.message,)
+    return error
+
+
+def moment(seconds: float) -> datetime | None:
+    """A time of Unix as one of ours; None if there is no such."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
