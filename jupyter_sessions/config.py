@@ -7,12 +7,13 @@ server that server's own configuration is laid over it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 from jupyter_core.paths import jupyter_config_path
-from traitlets import Bool, Dict, Float, Int, List, TraitError, Unicode, validate
+from traitlets import Bool, Dict, Float, Int, List, TraitError, Unicode, Union, validate
 from traitlets.config import Config, Configurable
 from traitlets.config.loader import (
     ConfigFileNotFound,
@@ -21,8 +22,10 @@ from traitlets.config.loader import (
     PyFileConfigLoader,
 )
 
+from jupyter_sessions.amounts import parse_slots
+from jupyter_sessions.durations import parse_duration
 from jupyter_sessions.errors import SessionError
-from jupyter_sessions.model import SessionSpec, parse_slots
+from jupyter_sessions.model import SessionSpec
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -57,10 +60,28 @@ class JupyterSessions(Configurable):
     max_sessions = Int(0, help="How many local sessions may run at once; 0 for as many as fit.").tag(
         config=True
     )
+    idle_timeout = Union(
+        [Float(), Unicode()],
+        default_value=0.0,
+        help="How long a local session may be unused before it is ended, in seconds or such as '2h', "
+        "unless it asks for something else; 0 for ever.",
+    ).tag(config=True)
+    time_limit = Union(
+        [Float(), Unicode()],
+        default_value=0.0,
+        help="How long a local session may run before it is ended, in seconds or such as '12h', "
+        "unless it asks for something else; 0 for ever.",
+    ).tag(config=True)
     gpus = List(
         Unicode(),
         help="GPU slots by hand, for a machine whose devices are not found or to offer some of them; "
         "each is a value for CUDA_VISIBLE_DEVICES.",
+    ).tag(config=True)
+    gpu_shares = Int(
+        0,
+        min=0,
+        help="Shares that each GPU is divided into: local sessions then ask for cuda.shares and may be "
+        "on one GPU together, with nothing that fences its memory; 0 gives out whole GPUs, cuda.device.",
     ).tag(config=True)
     manager_timeout = Float(
         900,
@@ -71,8 +92,18 @@ class JupyterSessions(Configurable):
         help="Seconds that a notebook's own session waits for the notebook's process when that has "
         "ended without saying so.",
     ).tag(config=True)
+    folders = Dict(
+        help="Folders that local sessions may mount, by name: a path, or {'path': …, 'read_only': True}."
+    ).tag(config=True)
     cgroups = Bool(
         True, help="Whether the local manager may use cgroups to hold sessions to their limits."
+    ).tag(config=True)
+
+    warm_pool = Int(
+        1,
+        min=0,
+        help="How many Python interpreters the local manager keeps ready for the kernels started last; "
+        "0 for none. Each holds about 50 MiB until 15 minutes after it was last of use.",
     ).tag(config=True)
 
     @validate("default_resources", "max_resources")
@@ -83,6 +114,13 @@ class JupyterSessions(Configurable):
             raise TraitError(f"JupyterSessions.{proposal['trait'].name}: {error}") from error
         return dict(proposal["value"])
 
+    @validate("idle_timeout", "time_limit")
+    def _spans_are_readable(self, proposal: Any) -> Any:
+        try:
+            return parse_duration(proposal["value"], field=proposal["trait"].name)
+        except SessionError as error:
+            raise TraitError(f"JupyterSessions.{error}") from error
+
     @validate("presets")
     def _presets_are_specs(self, proposal: Any) -> dict[str, Any]:
         for name, preset in proposal["value"].items():
@@ -92,6 +130,16 @@ class JupyterSessions(Configurable):
                 raise TraitError(
                     f"JupyterSessions.presets: '{name}' is no session's spec: {error}"
                 ) from error
+        return dict(proposal["value"])
+
+    @validate("folders")
+    def _folders_have_paths(self, proposal: Any) -> dict[str, Any]:
+        for name, folder in proposal["value"].items():
+            path = folder.get("path") if isinstance(folder, dict) else folder
+            if not isinstance(path, str) or not os.path.isabs(os.path.expanduser(path)):
+                raise TraitError(f"JupyterSessions.folders: '{name}' must be an absolute path, or have one.")
+            if not name or "/" in name or name.startswith("."):
+                raise TraitError(f"JupyterSessions.folders: {name!r} cannot be the name of a folder.")
         return dict(proposal["value"])
 
     @validate("backends")
@@ -107,16 +155,40 @@ class JupyterSessions(Configurable):
 def load_config(paths: Sequence[str] | None = None) -> Config:
     """What the configuration files say; files earlier on the path win, and Python over JSON."""
     config = Config()
-    for folder in reversed(paths or jupyter_config_path()):
-        for suffix, loader in _LOADERS:
-            try:
-                config.merge(loader(CONFIG_NAME + suffix, path=folder).load_config())
-            except ConfigFileNotFound:
-                continue
+    for _, found in _files(paths):
+        config.merge(found)
     return config
 
 
-OF_MANAGER = ("max_resources", "max_sessions", "gpus", "cgroups", "manager_timeout", "owner_grace")
+def sources() -> dict[str, str]:
+    """The files that options come from, by option; those that no file sets are left out."""
+    return {name: file for file, found in _files() for name in found.JupyterSessions}
+
+
+def _files(paths: Sequence[str] | None = None) -> Iterator[tuple[str, Config]]:
+    """Each configuration file and what it says, those that win last."""
+    for folder in reversed(paths or jupyter_config_path()):
+        for suffix, loader in _LOADERS:
+            try:
+                yield (
+                    os.path.join(folder, CONFIG_NAME + suffix),
+                    loader(CONFIG_NAME + suffix, folder).load_config(),
+                )
+            except ConfigFileNotFound:
+                continue
+
+
+OF_MANAGER = (
+    "max_resources",
+    "max_sessions",
+    "gpus",
+    "gpu_shares",
+    "folders",
+    "cgroups",
+    "manager_timeout",
+    "owner_grace",
+    "warm_pool",
+)
 """What the manager of this machine reads when it starts, from the files alone: all servers share it."""
 
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from jupyter_sessions.service.asking import state_of
 from jupyter_sessions.service.feed import Batch, Feed
 from jupyter_sessions.service.finding import Listing, find
+from jupyter_sessions.service.info import BackendInfo, BackendType, Defaults, NewBackend
+from jupyter_sessions.service.making import create_replicas
 from jupyter_sessions.service.registry import configuration
-from jupyter_sessions.service.service import BackendInfo, Defaults, Service
+from jupyter_sessions.service.service import Service
 from jupyter_sessions.service.sharing import in_use, use
 
 __all__ = [
     "BackendInfo",
+    "BackendType",
     "Batch",
     "Defaults",
     "Feed",
     "Listing",
+    "NewBackend",
     "Service",
     "configuration",
+    "create_replicas",
     "find",
     "in_use",
+    "state_of",
     "use",
 ]

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import TypeVar
 
 from jupyter_sessions.backends.base import Backend
-from jupyter_sessions.errors import BackendTimeout, BackendUnavailable, BadAnswer, SessionError
+from jupyter_sessions.backends.signin import SignIn
+from jupyter_sessions.errors import BackendTimeout, BackendUnavailable, BadAnswer, SessionError, Unauthorized
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -42,10 +43,28 @@ async def follow(backend: Backend, items: AsyncIterator[T]) -> AsyncIterator[T]:
         raise translated(backend, error) from error
 
 
+def state_of(backend: Backend) -> SignIn:
+    """How things stand with signing in; as if nobody ever did, if the backend fails to tell."""
+    try:
+        return backend.sign_in_state()
+    except Exception as error:
+        log.debug("The backend '%s' cannot tell who is signed in", backend.name, exc_info=error)
+        return SignIn()
+
+
+def _with_remedy(backend: Backend, error: SessionError) -> SessionError:
+    """Who is refused for his credentials learns the command that gets him others."""
+    if isinstance(error, Unauthorized) and not error.field:
+        renew = state_of(backend).renew
+        if renew and renew not in error.hint:
+            error.hint = f"{error.hint} `{renew}` does that.".strip()
+    return error
+
+
 def translated(backend: Backend, error: Exception, seconds: float = 0, *, acts: bool = False) -> SessionError:
     """An exception that came out of a backend as an error of ours."""
     if isinstance(error, SessionError):
-        return error
+        return _with_remedy(backend, error)
     if isinstance(error, TimeoutError) and seconds:
         late = "It may still do what was asked: look at the list before you try again."
         hint = late if acts else "Try again."

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from jupyter_sessions.backends.base import Backend
-from jupyter_sessions.errors import SessionError
+from jupyter_sessions.errors import SessionError, Unauthorized
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service.asking import GET_SECONDS, ask, translated
 
@@ -27,6 +27,7 @@ BATCH_SECONDS = 0.1
 HISTORY = 1000
 RETRY_SECONDS = (1.0, 30.0)
 PRIVATE = ("environ", "reused")
+_KERNELS = ("kernels", "")
 
 Key = tuple[str, str]
 Change = dict[str, Any]
@@ -41,34 +42,93 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class Feed:
-    """Watches backends. `rows` are the live sessions of those in `synced`; `errors` says what ails others."""
+    """Watches backends.
+
+    `rows` are the live sessions of those in `synced`; `errors` says what ails others, of which `refused` want
+    other credentials.
+    """
 
     def __init__(self) -> None:
         self.epoch = secrets.token_hex(8)
         self.rev = 0
         self.errors: dict[str, str] = {}
+        self.refused: set[str] = set()
         self.synced: set[str] = set()
         self._rows: dict[Key, SessionInfo] = {}
-        self._ended: OrderedDict[Key, None] = OrderedDict()
+        self._ended: OrderedDict[Key, SessionInfo] = OrderedDict()
         self._history: deque[Batch] = deque(maxlen=HISTORY)
         self._pending: dict[Key, Change] = {}
         self._listeners: set[Callable[[Batch], None]] = set()
         self._flush: asyncio.TimerHandle | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._running = False
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._nudges: dict[str, asyncio.Event] = {}
 
     @property
     def running(self) -> bool:
         """True while it watches."""
-        return bool(self._tasks)
+        return self._running
 
     def start(self, backends: Iterable[Backend]) -> None:
         """Begin to watch; call it within a running loop."""
-        self._tasks = [asyncio.create_task(self._watch(backend)) for backend in backends]
+        self._running = True
+        for backend in backends:
+            self._begin(backend)
+
+    def watch(self, backend: Backend, *, forget: bool = False) -> None:
+        """Watch one more, or one anew that has become another: its credentials are others now.
+
+        `forget` what is known of its sessions if they are another person's, who may come back to them.
+        """
+        if not self._running:
+            return
+        self._drop(backend.name)
+        if forget:
+            self._forget(backend.name)
+        self._begin(backend)
+        self._announce(("", backend.name), {"op": "backend", "backend": backend.name})
+
+    def _begin(self, backend: Backend) -> None:
+        self._tasks[backend.name] = asyncio.create_task(self._watch(backend))
+
+    def leave(self, name: str) -> None:
+        """Watch it no more: it is offered no more, and nor are its sessions."""
+        self._drop(name)
+        self._forget(name)
+        if self._running:
+            self._announce(("", name), {"op": "backend", "backend": name})
+
+    def _forget(self, name: str) -> None:
+        for key in [key for key in self._ended if key[0] == name]:
+            del self._ended[key]
+        for key in [key for key in self._rows if key[0] == name]:
+            del self._rows[key]
+            self._announce(key, {"op": "remove", "backend": key[0], "id": key[1]})
+
+    def fail(self, name: str, error: SessionError) -> None:
+        """Note what ails a backend that is watched; those who look are told if that is news."""
+        if name not in self._tasks:
+            return
+        if self.errors.get(name) != str(error) and (name in self.synced or name in self.errors):
+            self._announce(("", name), {"op": "backend", "backend": name})
+        self.errors[name] = str(error)
+        (self.refused.add if isinstance(error, Unauthorized) else self.refused.discard)(name)
+
+    def _heal(self, name: str) -> None:
+        self.refused.discard(name)
+        if self.errors.pop(name, None) is not None:
+            self._announce(("", name), {"op": "backend", "backend": name})
+
+    def _drop(self, name: str) -> None:
+        if task := self._tasks.pop(name, None):
+            task.cancel()
+        self.synced.discard(name)
+        self.errors.pop(name, None)
+        self.refused.discard(name)
 
     async def stop(self) -> None:
         """Stop watching."""
-        tasks, self._tasks = self._tasks, []
+        tasks, self._tasks, self._running = [*self._tasks.values()], {}, False
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -90,16 +150,21 @@ class Feed:
         """Take in a row as it is now; one older than what is known already is passed over."""
         key = (row.backend, row.id)
         known = self._rows.get(key)
-        if key in self._ended or (known is None and not row.live):
+        if known is None and not (row.live and self._may_return(row, self._ended.get(key))):
             return
         if known is not None and not _newer(row, known):
             return
         if row.live:
             self._rows[key] = row
+            self._ended.pop(key, None)
         else:
             self._rows.pop(key, None)
-            self._remember_ended(key)
+            self._remember_ended(key, row)
         self._announce(key, {"op": "put", "session": public(row)})
+
+    def tell_of_kernels(self) -> None:
+        """There are other kernels on sessions than before, of those that are made without being asked for."""
+        self._announce(_KERNELS, {"op": "kernels"})
 
     def since(self, epoch: str, rev: int) -> list[Change] | None:
         """The changes after a revision; None if they are not known any more, and all must be read."""
@@ -113,9 +178,18 @@ class Feed:
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 
-    def _remember_ended(self, key: Key) -> None:
-        """An answer that was on its way when the session ended must not bring it back."""
-        self._ended[key] = None
+    @staticmethod
+    def _may_return(row: SessionInfo, ended: SessionInfo | None) -> bool:
+        """An answer that was on its way when a session ended must not bring it back; the backend itself may.
+
+        Managers 25.5 start a session that was cancelled while they were scheduling it.
+        """
+        if ended is None:
+            return True
+        return bool(row.status_changed and ended.status_changed and row.status_changed > ended.status_changed)
+
+    def _remember_ended(self, key: Key, row: SessionInfo) -> None:
+        self._ended[key] = row
         if len(self._ended) > HISTORY:
             self._ended.popitem(last=False)
 
@@ -146,7 +220,7 @@ class Feed:
             try:
                 await self._follow(backend)
             except Exception as error:
-                self.errors[backend.name] = str(translated(backend, error, GET_SECONDS))
+                self.fail(backend.name, translated(backend, error, GET_SECONDS))
             if backend.name in self.synced:
                 delay = RETRY_SECONDS[0]
             self.synced.discard(backend.name)
@@ -178,7 +252,7 @@ class Feed:
         for row in rows:
             self.put(row)
         self.synced.add(backend.name)
-        self.errors.pop(backend.name, None)
+        self._heal(backend.name)
 
 
 def public(row: SessionInfo) -> dict[str, Any]:

@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
+from jupyter_sessions.backends.base import Backend
+from jupyter_sessions.backends.signin import SignIn
 from jupyter_sessions.errors import Ambiguous, SessionNotFound
 from jupyter_sessions.model import SessionInfo
+from jupyter_sessions.service.asking import state_of
+
+
+class Expiry(msgspec.Struct, frozen=True):
+    """When the credentials for a backend expire, the command that renews them, and the backend's title."""
+
+    at: datetime
+    renew: str
+    title: str
+
+    def warning(self, now: datetime) -> str:
+        """A sentence for people while that is near, else "": once it is over, an error says so."""
+        return SignIn(expires=self.at, renew=self.renew).warning(self.title, now)
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """Rows of all backends that answered, and what the others say."""
+    """Rows of all backends that answered, and what the others say.
+
+    Those of one that only wants other credentials are as they were last seen.
+    """
 
     sessions: list[SessionInfo]
     errors: dict[str, str] = {}
+    expiries: dict[str, Expiry] = {}
+
+
+async def expiries(backends: Sequence[Backend]) -> dict[str, Expiry]:
+    """When the credentials of backends expire, by name, of those that tell; files are looked at for it."""
+    states = await asyncio.to_thread(lambda: [state_of(backend) for backend in backends])
+    return {
+        backend.name: Expiry(state.expires, state.renew, backend.title)
+        for backend, state in zip(backends, states, strict=True)
+        if state.expires is not None
+    }
 
 
 class Lists(Protocol):

@@ -43,27 +43,57 @@ def find_types() -> dict[str, type[Backend]]:
     return found
 
 
-def make_backends(config: JupyterSessions, kernel_spec_manager: Any = None) -> dict[str, Backend]:
-    """The backends to offer, by name. One that cannot be made is warned of and skipped."""
-    types = find_types()
-    wanted: dict[str, dict[str, Any]] = {LOCAL: {"type": LOCAL}} | config.backends
-    local = {"kernel_spec_manager": kernel_spec_manager, "default_resources": config.default_resources}
-    made: dict[str, Backend] = {}
-    for name, options in wanted.items():
-        if config.enabled_backends and name not in config.enabled_backends:
-            continue
+class Maker:
+    """Makes backends of a configuration."""
+
+    def __init__(self, config: JupyterSessions, kernel_spec_manager: Any = None) -> None:
+        self.types = find_types()
+        self._config = config
+        self._local = {
+            "kernel_spec_manager": kernel_spec_manager,
+            "default_resources": config.default_resources,
+            "idle_timeout": config.idle_timeout,
+            "time_limit": config.time_limit,
+        }
+
+    def all(self, added: dict[str, dict[str, Any]]) -> dict[str, Backend]:
+        """The backends to offer, by name; `added` are a person's own. One that cannot be made is warned of and skipped."""
+        wanted: dict[str, dict[str, Any]] = {LOCAL: {"type": LOCAL}} | self._config.backends
+        wanted |= {name: options for name, options in added.items() if name not in wanted}
+        wanted |= _found(self.types, wanted)
+        made = {name: self.one(name, options) for name, options in wanted.items() if self.offers(name)}
+        return {name: backend for name, backend in made.items() if backend is not None}
+
+    def offers(self, name: str) -> bool:
+        """Whether the configuration lets a backend of that name be offered."""
+        return not self._config.enabled_backends or name in self._config.enabled_backends
+
+    def one(self, name: str, options: dict[str, Any]) -> Backend | None:
+        """A backend; None, and a warning, if it cannot be made."""
         kind = str(options.get("type", name))
-        if kind not in types:
-            log.warning(
-                "The backend '%s' is skipped: there is no type '%s', only %s", name, kind, ", ".join(types)
-            )
-            continue
+        if kind not in self.types:
+            known = ", ".join(self.types)
+            log.warning("The backend '%s' is skipped: there is no type '%s', only %s", name, kind, known)
+            return None
         rest = {key: value for key, value in options.items() if key != "type"}
         try:
-            made[name] = types[kind](name, **((local | rest) if kind == LOCAL else rest))
+            return self.types[kind](name, **((self._local | rest) if kind == LOCAL else rest))
         except Exception as error:
             log.warning("The backend '%s' is skipped, it cannot be made: %s", name, error)
-    return made
+            return None
+
+
+def _found(types: dict[str, type[Backend]], wanted: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Backends that the environment names, by their type, unless they are configured."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, kind in types.items():
+        options = kind.found()
+        if options is None or name in wanted:
+            continue
+        alike = [other for other_name, other in wanted.items() if other.get("type", other_name) == name]
+        if not any(kind.same(options, other) for other in alike):
+            found[name] = options
+    return found
 
 
 def pick(backends: dict[str, Backend], name: str) -> Backend:

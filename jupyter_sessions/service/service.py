@@ -5,28 +5,27 @@ from __future__ import annotations
 import asyncio
 import builtins
 import os
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
-import msgspec
+from msgspec import structs
 
 from jupyter_sessions.backends.base import Backend, Output, Query
+from jupyter_sessions.backends.pace import unsettled
+from jupyter_sessions.backends.signin import Credentials
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.errors import InvalidRequest, NotRunning, SessionError, SessionNotFound
+from jupyter_sessions.errors import NotRunning, SessionError, SessionNotFound, Unauthorized
 from jupyter_sessions.model import (
-    Amount,
     Endpoint,
-    Image,
+    Event,
     KernelConnection,
-    NameRule,
     ProcessId,
     SessionInfo,
     SessionSpec,
     in_group,
-    parse_slots,
 )
+from jupyter_sessions.service.additions import Additions
 from jupyter_sessions.service.asking import (
     ACT_SECONDS,
     GET_SECONDS,
@@ -34,39 +33,20 @@ from jupyter_sessions.service.asking import (
     RESTART_SECONDS,
     ask,
     follow,
+    state_of,
     translated,
 )
 from jupyter_sessions.service.feed import Feed
-from jupyter_sessions.service.finding import Listing, find
+from jupyter_sessions.service.finding import Expiry, Listing, expiries, find
+from jupyter_sessions.service.info import BackendInfo, Defaults, NewBackend
+from jupyter_sessions.service.making import create, new_name
 from jupyter_sessions.service.order import NEWEST, ordering
-from jupyter_sessions.service.registry import make_backends, pick
+from jupyter_sessions.service.presets import filled
+from jupyter_sessions.service.registry import Maker, pick
+from jupyter_sessions.service.waiting import wait
+from jupyter_sessions.wire.journal import Outputs, Selection
 
 T = TypeVar("T")
-
-
-class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A backend as faces see it."""
-
-    name: str
-    title: str
-    type: str
-    capabilities: list[str]
-    health: dict[str, Any]
-    name_rule: NameRule
-    is_default: bool = False
-    capacity: dict[str, Amount] = {}
-    images: list[Image] = []
-    default_resources: dict[str, str] = {}
-    sizes: list[Any] = []
-    groups: list[str] = []
-    folders: list[str] = []
-
-
-class Defaults(msgspec.Struct, frozen=True):
-    """What fills in a spec: the backend of one that names none, and saved specs by name."""
-
-    backend: str
-    presets: dict[str, dict[str, Any]]
 
 
 class Service:
@@ -76,8 +56,9 @@ class Service:
         """`folder` is where working folders are relative to; empty for the process's own."""
         self.config = config
         self.folder = folder
-        self.backends = make_backends(config, kernel_spec_manager)
-        self.feed = Feed()
+        self.additions = Additions(config, Maker(config, kernel_spec_manager))
+        self.backends = self.additions.backends
+        self.feed = self.additions.feed = Feed()
 
     def backend(self, name: str | None = None) -> Backend:
         """A backend by name, or the default one. Errors: UnknownBackend."""
@@ -112,23 +93,38 @@ class Service:
         names = [self.backend(backend).name] if backend else [*self.backends]
         most = None if limit is None else limit + offset
         query = Query(status=status, limit=most if order == NEWEST else None)
-        results = await asyncio.gather(*(self._list_one(self.backends[name], query) for name in names))
-        rows = [row for result in results if not isinstance(result, str) for row in result]
-        errors = {name: said for name, said in zip(names, results, strict=True) if isinstance(said, str)}
-        return Listing(sort(rows)[offset:most], errors)
+        seconds = self._patience(names)
+        results = await asyncio.gather(
+            *(self._list_one(self.backends[name], query, seconds) for name in names)
+        )
+        rows = [row for result, _ in results for row in result]
+        errors = {name: said for name, (_, said) in zip(names, results, strict=True) if said}
+        return Listing(sort(rows)[offset:most], errors, await self.expiries(names))
 
-    async def _list_one(self, backend: Backend, query: Query) -> builtins.list[SessionInfo] | str:
-        """Rows, or what went wrong. Who is known to be down is not waited for."""
+    async def _list_one(
+        self, backend: Backend, query: Query, seconds: float
+    ) -> tuple[builtins.list[SessionInfo], str]:
+        """Rows, and what went wrong. Who is known to be down is not waited for."""
+        backend.looking.once()
         if query.status == "live" and backend.name in self.feed.synced:
-            return self.feed.rows(backend.name)
+            return self.feed.rows(backend.name), ""
         if problem := self._known_down(backend):
-            return problem
+            return self._last_seen(backend, query), problem
         try:
-            return await ask(backend, backend.list(query), self._patience)
+            return await ask(backend, backend.list(query), seconds), ""
         except SessionError as error:
-            if self.feed.running and backend.name not in self.feed.synced:
-                self.feed.errors[backend.name] = str(error)
-            return str(error)
+            if self.backends.get(backend.name) is backend and backend.name not in self.feed.synced:
+                self.feed.fail(backend.name, error)
+            return self._last_seen(backend, query), str(error)
+
+    def _last_seen(self, backend: Backend, query: Query) -> builtins.list[SessionInfo]:
+        """The rows of a backend that only wants other credentials: its sessions live on."""
+        known = query.status == "live" and backend.name in self.feed.refused
+        return self.feed.rows(backend.name) if known else []
+
+    async def expiries(self, names: Collection[str] | None = None) -> dict[str, Expiry]:
+        """When the credentials of backends expire, of those that tell."""
+        return await expiries([one for name, one in self.backends.items() if names is None or name in names])
 
     async def get(self, backend: str, id: str) -> SessionInfo:
         """One session by its full id. Errors: SessionNotFound, UnknownBackend."""
@@ -141,43 +137,66 @@ class Service:
 
     async def defaults(self) -> Defaults:
         """What fills in a spec."""
-        return Defaults(self.config.default_backend, self.config.presets)
+        storage = {name: backend.storage for name, backend in self.backends.items()}
+        return Defaults(self.config.default_backend, self.config.presets, storage)
+
+    def look(self) -> None:
+        """Somebody looks at what is known: ask those that failed again, and all of them often for a time."""
+        for backend in self.backends.values():
+            backend.looking.once()
+            self._known_down(backend)
+
+    @contextmanager
+    def looked_at(self) -> Iterator[None]:
+        """Somebody follows what changes, until the context is left."""
+        with ExitStack() as held:
+            for backend in self.backends.values():
+                held.enter_context(backend.looking.held())
+            yield
 
     async def describe(self, backend: str | None = None) -> builtins.list[BackendInfo]:
         """One backend or all, with what they can do and what is free. Errors: UnknownBackend."""
         wanted = [self.backend(backend)] if backend else [*self.backends.values()]
-        return [*await asyncio.gather(*map(self._describe, wanted))]
+        seconds = self._patience(wanted)
+        return [*await asyncio.gather(*(self._describe(one, seconds) for one in wanted))]
 
-    async def _describe(self, backend: Backend) -> BackendInfo:
+    async def _describe(self, backend: Backend, seconds: float) -> BackendInfo:
+        backend.looking.once()
         parts: dict[str, Any] = {}
-        problem = self._known_down(backend) or await self._look(backend, parts)
+        problem, refused = self._known_down(backend), backend.name in self.feed.refused
+        if problem is None and (error := await self._look(backend, parts, seconds)):
+            problem, refused = str(error), isinstance(error, Unauthorized)
         return BackendInfo(
             name=backend.name,
             title=backend.title,
             type=backend.type,
             capabilities=backend.capabilities(),
             health={"ok": problem is None, "message": problem},
+            refused=refused,
             name_rule=backend.name_rule,
             is_default=backend.name == self.config.default_backend,
+            storage=backend.storage,
+            sign_in=await asyncio.to_thread(state_of, backend),
+            removable=backend.name in self.additions.added,
             **parts,
         )
 
-    async def _look(self, backend: Backend, parts: dict[str, Any]) -> str | None:
+    async def _look(self, backend: Backend, parts: dict[str, Any], seconds: float) -> SessionError | None:
         """Fill in what a backend says of itself; answers what went wrong."""
-        can, seconds = backend.capabilities(), self._patience
+        can = backend.capabilities()
         try:
             async with asyncio.timeout(seconds):
                 parts["images"] = await backend.images() if "images" in can else []
                 parts["capacity"] = await backend.capacity() if "capacity" in can else {}
                 parts["default_resources"] = await backend.default_resources({})
+                parts |= structs.asdict(await backend.choices())
         except Exception as error:
-            return str(translated(backend, error, seconds))
+            return translated(backend, error, seconds)
         return None
 
-    @property
-    def _patience(self) -> float:
-        """Seconds for a look at a backend that others must not wait for."""
-        return LOOK_SECONDS if self.feed.running else GET_SECONDS  # Here what comes late is pushed.
+    def _patience(self, asked: Collection[object]) -> float:
+        """Seconds for a look at backends: none waits long for another, nor for what the feed will push."""
+        return LOOK_SECONDS if self.feed.running or len(asked) > 1 else GET_SECONDS
 
     def _known_down(self, backend: Backend) -> str | None:
         """What ails a backend that is not worth waiting for; it is tried again soon."""
@@ -186,34 +205,36 @@ class Service:
         self.feed.nudge(backend.name)
         return self.feed.errors[backend.name]
 
+    # Backends, and who uses them.
+
+    async def sign_in(self, backend: str, given: Credentials, *, remember: bool = False) -> None:
+        """Sign in to a backend; see `Backend.sign_in`. Nothing changes if it refuses."""
+        await self.additions.sign_in(self.backend(backend), given, remember=remember)
+
+    async def sign_out(self, backend: str) -> None:
+        """Forget what somebody signed in to a backend with."""
+        await self.additions.sign_out(self.backend(backend))
+
+    async def add_backend(self, wanted: NewBackend) -> str:
+        """Offer one more backend from now on, if something of its type is there; says what. See `Additions.add`."""
+        return await self.additions.add(wanted)
+
+    async def remove_backend(self, name: str) -> None:
+        """Offer a backend no more that a person added; sessions there stay. Errors: Forbidden for another one."""
+        await self.additions.remove(self.backend(name))
+
     # Doing.
 
     async def create(self, spec: SessionSpec) -> SessionInfo:
         """Ask for a session; its row at once, `reused` if a live one of that name and image came back."""
-        spec = self._with_preset(spec)
+        spec = filled(spec, self.config.presets)
         backend = self.backend(spec.backend)
         spec.backend = backend.name
         if self.folder:
             spec.cwd = os.path.join(self.folder, os.path.expanduser(spec.cwd or ""))  # noqa: ASYNC240
-        if spec.name is None:
-            spec.name = f"{(spec.image or 'session').split('/')[-1].split(':')[0]}-{secrets.token_hex(3)}"
+        spec.name = spec.name if spec.name is not None else new_name(spec)
         backend.name_rule.check(spec.name)
-        return self._noted(await ask(backend, _create(backend, spec), ACT_SECONDS, acts=True))
-
-    def _with_preset(self, spec: SessionSpec) -> SessionSpec:
-        if spec.preset is None:
-            return spec
-        presets = self.config.presets
-        if spec.preset not in presets:
-            known = ", ".join(presets) or "none"
-            raise InvalidRequest(
-                f"preset: there is no preset '{spec.preset}'.", hint=f"There are: {known}.", field="preset"
-            )
-        given = msgspec.to_builtins(spec)
-        merged = {**presets[spec.preset], **given}
-        for key in ("resources", "environ"):
-            merged[key] = {**presets[spec.preset].get(key, {}), **given.get(key, {})}
-        return msgspec.convert({k: v for k, v in merged.items() if k != "preset"}, SessionSpec)
+        return self._noted(await ask(backend, create(backend, spec), ACT_SECONDS, acts=True))
 
     async def destroy(
         self, backend: str, id: str, *, forced: bool = False, recursive: bool = False
@@ -238,35 +259,29 @@ class Service:
         place.name_rule.check(name)
         return self._noted(await self._act(place, id, place.rename(id, name), ACT_SECONDS))
 
-    async def wait(
-        self, backend: str, id: str, until: Callable[[SessionInfo], bool]
+    async def renew(self, backend: str, id: str) -> SessionInfo:
+        """Put off the end of a session."""
+        place = self.backend(backend)
+        return self._noted(await self._act(place, id, place.renew(id), ACT_SECONDS))
+
+    async def touch(self, backend: str, id: str) -> None:
+        """Somebody works in a session through a service port."""
+        place = self.backend(backend)
+        await ask(place, place.touch(id), GET_SECONDS)
+
+    def wait(
+        self, backend: str, id: str, until: Callable[[SessionInfo], bool], *, every: bool = False
     ) -> AsyncIterator[SessionInfo]:
-        """The session's rows as they change, the last of them one that `until` holds for."""
-        changed = asyncio.Event()
-        stop = self.feed.listen(lambda batch: changed.set())
-        seen: SessionInfo | None = None
-        pause = 0.02
-        try:
-            while True:
-                row = await self.get(backend, id)
-                if seen is None or row.face() != seen.face():
-                    yield row
-                if until(row):
-                    return
-                seen = row
-                changed.clear()
-                try:
-                    await asyncio.wait_for(changed.wait(), pause)
-                except TimeoutError:
-                    pause = min(pause * 1.5, 1.0)
-        finally:
-            stop()
+        """The session's rows as they change; see `waiting.wait`."""
+        return wait(self, backend, id, until, every=every)
 
     async def execute(
-        self, backend: str, id: str, code: str, *, stdin: bool = False
+        self, backend: str, id: str, code: str, *, stdin: bool = False, ref: str | None = None
     ) -> AsyncIterator[Output]:
-        """Run code in a session; see `Backend.execute`."""
+        """Run code in a session; see `Backend.execute`, and `Api.execute` for `ref`."""
         place = self.backend(backend)
+        if ref is not None and (await self.find(ref)).id != id:
+            raise SessionNotFound(f"'{ref}' is another session by now.", hint="Try again.", field="session")
         try:
             async for output in follow(place, place.execute(id, code, stdin=stdin)):
                 yield output
@@ -288,6 +303,16 @@ class Service:
         place = self.backend(backend)
         return await ask(place, place.logs(id), GET_SECONDS)
 
+    async def events(self, backend: str, id: str) -> builtins.list[Event]:
+        """What has happened to a session, oldest first."""
+        place = self.backend(backend)
+        return await ask(place, place.events(id), GET_SECONDS)
+
+    async def outputs(self, backend: str, id: str, which: Selection) -> Outputs:
+        """What a session printed, by execution; see `Backend.outputs`."""
+        place = self.backend(backend)
+        return await ask(place, place.outputs(id, which), GET_SECONDS)
+
     async def open_service(self, backend: str, id: str, name: str, base_url: str) -> Endpoint:
         """Where a service port listens; started if need be."""
         place = self.backend(backend)
@@ -298,10 +323,12 @@ class Service:
         place = self.backend(backend)
         return await ask(place, place.service_log(id, name), GET_SECONDS)
 
-    async def connection(self, backend: str, id: str, owner: ProcessId | None = None) -> KernelConnection:
-        """How to reach the kernel of a running session; see `Backend.connection`."""
+    async def connection(
+        self, backend: str, id: str, owner: ProcessId | None = None, patience: float = 0
+    ) -> KernelConnection:
+        """How to reach the kernel of a session; see `Backend.connection`."""
         place = self.backend(backend)
-        return await self._act(place, id, place.connection(id, owner), GET_SECONDS)
+        return await self._act(place, id, place.connection(id, owner, patience), GET_SECONDS)
 
     async def _act(self, place: Backend, id: str, work: Awaitable[T], seconds: float) -> T:
         """What a backend answers to something that is done to a live session."""
@@ -322,13 +349,9 @@ class Service:
         return error
 
     def _noted(self, row: SessionInfo) -> SessionInfo:
-        if self.feed.running:
-            self.feed.put(row)
+        if backend := self.backends.get(row.backend):
+            if self.feed.running:
+                self.feed.put(row)
+            if unsettled([row]):
+                backend.looking.hurry()
         return row
-
-
-async def _create(backend: Backend, spec: SessionSpec) -> SessionInfo:
-    asked = {name: value for name, value in spec.resources.items() if value not in (None, "")}
-    parse_slots(asked)
-    spec.resources = {**(await backend.default_resources(asked)), **asked}
-    return await backend.create(spec)

@@ -14,6 +14,7 @@ from jupyter_sessions.config import JupyterSessions, load
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.model import SessionSpec
 from jupyter_sessions.service import Service
+from jupyter_sessions.service.presets import filled
 
 
 @pytest.fixture
@@ -48,6 +49,8 @@ BAD = [
     ({"backends": {"cluster": "https://example.org"}}, "cluster"),
     ({"default_resources": {"mem": "lots"}}, "default_resources"),
     ({"max_resources": {"cpu": -1}}, "max_resources"),
+    ({"idle_timeout": "a while"}, "idle_timeout"),
+    ({"time_limit": -1}, "time_limit"),
 ]
 
 
@@ -88,7 +91,7 @@ async def test_presets_are_begun_with_and_can_be_changed(toys: Path) -> None:
     service = Service(
         JupyterSessions(presets=presets, backends={"toy": {"type": "toy"}}, default_backend="toy")
     )
-    spec = service._with_preset(SessionSpec(preset="big", resources={"cpu": 2}, environ={"B": "2"}))
+    spec = filled(SessionSpec(preset="big", resources={"cpu": 2}, environ={"B": "2"}), presets)
     assert (spec.image, spec.tag, spec.preset) == ("python", "big one", None)
     assert (spec.resources, spec.environ) == ({"cpu": 2, "mem": "1g"}, {"A": "1", "B": "2"})
     row = await service.create(SessionSpec(preset="big", name="mine"))

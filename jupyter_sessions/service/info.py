@@ -1,0 +1,62 @@
+"""What faces know of backends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from jupyter_sessions.backends.base import Storage
+from jupyter_sessions.backends.signin import SignIn
+from jupyter_sessions.model import Amount, Folder, Image, NameRule, Size
+
+
+class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A backend as faces see it.
+
+    It is `refused` if it lets nobody in with the credentials there are, and `removable` if a person added it.
+    """
+
+    name: str
+    title: str
+    type: str
+    capabilities: list[str]
+    health: dict[str, Any]
+    name_rule: NameRule
+    is_default: bool = False
+    capacity: dict[str, Amount] = {}
+    images: list[Image] = []
+    default_resources: dict[str, str] = {}
+    sizes: list[Size] = []
+    groups: list[str] = []
+    projects: list[str] = []
+    folders: list[Folder] = []
+    storage: Storage = Storage()
+    sign_in: SignIn = SignIn()
+    refused: bool = False
+    removable: bool = False
+
+
+class Defaults(msgspec.Struct, frozen=True):
+    """What fills in a spec: the backend of one that names none, and saved specs by name; and where files stay, by backend."""
+
+    backend: str
+    presets: dict[str, dict[str, Any]]
+    storage: dict[str, Storage] = {}
+
+
+class BackendType(msgspec.Struct, frozen=True):
+    """A type of backend that people may add by its address."""
+
+    type: str
+    title: str
+
+
+class NewBackend(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A backend to add: what to call it, its type and address; `options` of that type that are no secrets."""
+
+    name: str
+    type: str
+    url: str
+    title: str = ""
+    options: dict[str, str | int | float | bool] = {}

@@ -1,0 +1,87 @@
+"""What a session is asked to be: filled in by its backend, and asked for once or several times."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Protocol
+
+from msgspec import structs
+
+from jupyter_sessions.amounts import parse_slots
+from jupyter_sessions.backends.base import Backend
+from jupyter_sessions.errors import NotSupported, SessionError
+from jupyter_sessions.model import (
+    REPLICA_COUNT,
+    REPLICA_ID,
+    SKAHA_TYPES,
+    TYPE_ALIASES,
+    SessionInfo,
+    SessionSpec,
+)
+
+_AT_ONCE = 16  # As many as skaha 1.7.0 asks for.
+
+
+class Creates(Protocol):
+    """What can ask for a session."""
+
+    async def create(self, spec: SessionSpec) -> SessionInfo:
+        """Ask for a session; its row at once."""
+        ...
+
+
+async def create_replicas(where: Creates, spec: SessionSpec) -> tuple[list[SessionInfo], list[SessionError]]:
+    """The sessions NAME-1 to NAME-N for a spec of N `replicas`, and why some of them could not be made.
+
+    Each finds its number in REPLICA_ID, from 1 on, and N in REPLICA_COUNT. Source: skaha 1.7.0, canfar 1.5.2.
+    """
+    name, turn = spec.name or new_name(spec), asyncio.Semaphore(_AT_ONCE)
+
+    async def one(number: int) -> SessionInfo | SessionError:
+        environ = spec.environ | {REPLICA_ID: str(number), REPLICA_COUNT: str(spec.replicas)}
+        async with turn:
+            try:
+                return await where.create(
+                    structs.replace(spec, name=f"{name}-{number}", environ=environ, replicas=1)
+                )
+            except SessionError as error:
+                error.message = f"{name}-{number}: {error.message}"
+                return error
+
+    made = await asyncio.gather(*map(one, range(1, spec.replicas + 1)))
+    rows = [one for one in made if isinstance(one, SessionInfo)]
+    return rows, [one for one in made if isinstance(one, SessionError)]
+
+
+def new_name(spec: SessionSpec) -> str:
+    """A name for a session that was given none."""
+    return f"{(spec.image or 'session').split('/')[-1].split(':')[0]}-{secrets.token_hex(3)}"
+
+
+async def create(backend: Backend, spec: SessionSpec) -> SessionInfo:
+    """Ask a backend for a session, with its own choices for what the spec leaves out.
+
+    Errors: NotSupported for a type of session that the backend does not have, or for several; InvalidRequest; the
+    backend's own.
+    """
+    if spec.replicas != 1:
+        hint = "Ask for each of them, as `%session create --replicas N` does."
+        raise NotSupported("replicas: one request makes one session.", hint=hint, field="replicas")
+    asked = {name: value for name, value in spec.resources.items() if value not in (None, "")}
+    parse_slots(asked)
+    spec.type = await _type(backend, spec)
+    spec.resources = {**(await backend.default_resources(asked, spec.image)), **asked}
+    return await backend.create(spec)
+
+
+async def _type(backend: Backend, spec: SessionSpec) -> str:
+    """The type in our words; one that nobody knows is the backend's to refuse."""
+    found = TYPE_ALIASES.get(spec.type, spec.type) or await backend.default_type(spec.image)
+    if found in SKAHA_TYPES and found not in backend.types:
+        raise NotSupported(
+            f"type: {backend.title} has no {found} sessions.",
+            hint=f"There are: {', '.join(backend.types)}.",
+            field="type",
+        )
+    return found
