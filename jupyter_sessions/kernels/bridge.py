@@ -102,8 +102,12 @@ class _Bridge:
         await asyncio.gather(beginning, return_exceptions=True)
         if self._splice is not None:
             self._splice.close()
-        if not self._restart:  # Else the front end starts this anew, and finds the session by its name.
+        if not self._restart:
             await self._session.let_go()
+        elif (
+            self._session.attached
+        ):  # Its own one is restarted by the next bridge, which finds it by its name.
+            await self._session.restart()
 
     def _interrupt(self) -> None:
         if self._splice is None:

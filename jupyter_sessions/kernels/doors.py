@@ -14,6 +14,7 @@ from pathlib import Path
 from msgspec import structs
 
 from jupyter_sessions.model import KernelConnection
+from jupyter_sessions.wire.front import CHANNELS, OWNER_CONTROL
 
 
 class Doors:
@@ -21,11 +22,13 @@ class Doors:
 
     def __init__(self) -> None:
         self._folder: Path | None = None
+        self._target = ""
 
     def to(self, connection: KernelConnection) -> KernelConnection:
         """The same connection through links; one that is not by ipc is given as it is."""
         if connection.transport != "ipc":
             return connection
+        self._target = connection.ip
         target = Path(connection.ip)
         if self._folder is None or self._folder.parent != target.parent:
             self._folder = Path(tempfile.mkdtemp(prefix="c", dir=target.parent))
@@ -35,6 +38,13 @@ class Doors:
                 with suppress(FileExistsError):
                     (self._folder / f"k-{port}").symlink_to(f"{target}-{port}")
         return structs.replace(connection, ip=str(self._folder / "k"))
+
+    def be_visitors(self) -> None:
+        """Let the owner's control lead to that of visitors, until there are links anew."""
+        if self._folder is not None:
+            link = self._folder / f"k-{OWNER_CONTROL}"
+            link.unlink(missing_ok=True)
+            link.symlink_to(f"{self._target}-{CHANNELS['control']}")
 
     def close(self) -> None:
         """Remove them."""

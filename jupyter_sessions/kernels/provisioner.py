@@ -8,7 +8,12 @@ A kernelspec names it and says which session, in ``metadata.kernel_provisioner``
 
 What jupyter_client 8.6 to 8.10 does, and what is made of it: `kill` and `terminate` come on restarts
 without saying so and mean nothing here but that the kernel is to count as stopped; `cleanup` alone
-tells whether the session is needed any more. The interrupt before a shutdown is not passed on.
+tells whether the session is needed any more. The interrupt before a shutdown is not passed on. The
+request for a shutdown, by which a session ends with its kernel, is made a visitor's if another kernel of
+this process is in the same session.
+
+In a server nobody waits here until the session runs, or the server would not list the kernel and a page
+loaded again would start another: somebody answers in the kernel's place (`wire.standin`).
 """
 
 from __future__ import annotations
@@ -21,10 +26,12 @@ from pathlib import PurePath
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.multikernelmanager import MultiKernelManager
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from msgspec import structs
 from traitlets import Dict, Float, Unicode
 
+from jupyter_sessions.kernels import known
 from jupyter_sessions.kernels.session import KernelSession, Wanted, say
 from jupyter_sessions.model import KernelConnection, SessionSpec
 from jupyter_sessions.service import in_use
@@ -44,9 +51,9 @@ class SessionProvisioner(KernelProvisionerBase):
     resources = Dict(help="Amounts by slot, as {'cpu': '1', 'mem': '1g'}.").tag(config=True)
     environ = Dict(help="Environment variables of the session.").tag(config=True)
     session = Unicode(help="Name or id of a session to attach to instead.").tag(config=True)
-    launch_timeout = Float(LAUNCH_SECONDS, help="Seconds to wait until the session runs; 0 for ever.").tag(
-        config=True
-    )
+    launch_timeout = Float(
+        LAUNCH_SECONDS, help="Seconds to wait until a new session starts; 0 for ever."
+    ).tag(config=True)
 
     _held: KernelSession | None = None
     _stopped = False
@@ -73,9 +80,11 @@ class SessionProvisioner(KernelProvisionerBase):
 
     async def send_signal(self, signum: int) -> None:
         """Interrupt what runs, or count the kernel as stopped. Not during a shutdown, whatever it may send."""
-        if self._held is None or getattr(self.parent, "shutting_down", False):
+        if self._held is None:
             return
-        if signum == signal.SIGINT:
+        if getattr(self.parent, "shutting_down", False):
+            self._part(self._held)
+        elif signum == signal.SIGINT:
             await self._held.interrupt()
         elif signum:
             self._stopped = True
@@ -102,6 +111,7 @@ class SessionProvisioner(KernelProvisionerBase):
             held = KernelSession(self._wanted(kwargs), self._say)
             connection = await held.begin()
             self._held = held
+            known.note(str(self.kernel_id), held)
         else:
             connection = await self._held.restart()
         self._stopped = False
@@ -122,20 +132,29 @@ class SessionProvisioner(KernelProvisionerBase):
 
     def _wanted(self, given: dict[str, Any]) -> Wanted:
         env = given.get("env") or {}
+        cwd = given.get("cwd") or os.getcwd()
+        in_server = isinstance(getattr(self.parent, "parent", None), MultiKernelManager)
         spec = SessionSpec(
             backend=self.backend or None,
             name=session_name(str(env.get(_NOTEBOOK, "")), str(self.kernel_id)),
             image=self.image,
             resources=dict(self.resources),
             environ=_added(env) | {key: str(value) for key, value in self.environ.items()},
-            cwd=given.get("cwd") or os.getcwd(),
+            cwd=cwd,
             reuse_if_exists=False,
             owner=own_identity(),
+            notebook_path=notebook_path(env.get(_NOTEBOOK, ""), cwd) if in_server else None,
         )
-        return Wanted(spec=spec, attach=self.session, timeout=self.launch_timeout)
+        return Wanted(spec=spec, attach=self.session, timeout=self.launch_timeout, waits=not in_server)
 
     def _say(self, text: str) -> None:
         (self.log.warning if in_use() else say)(text)
+
+    def _part(self, held: KernelSession) -> None:
+        """Before a shutdown request, which ends the session: not if others stay in it."""
+        close = getattr(self.parent, "_close_control_socket", None)
+        if held.part() and close is not None:
+            close()  # The request goes to where control leads now.
 
     # jupyter_client's restarter would try a session that has ended again and again.
 
@@ -155,6 +174,15 @@ def session_name(notebook: str, kernel_id: str) -> str:
     stem = re.sub(r"[^\w-]+", "-", PurePath(notebook).stem, flags=re.ASCII).strip("-")[:40]
     tail = re.sub(r"[^\w]", "", kernel_id, flags=re.ASCII)[:6]
     return f"{stem or 'kernel'}-{tail or 'one'}"
+
+
+def notebook_path(name: str, cwd: str) -> str | None:
+    """The file of the notebook that a server starts a kernel for, None if it names none.
+
+    Consoles have no file, and servers that are not told a name give the folder.
+    """
+    path = os.path.abspath(os.path.join(cwd, name))
+    return path if name and os.path.isfile(path) else None
 
 
 def _added(env: dict[str, str]) -> dict[str, str]:

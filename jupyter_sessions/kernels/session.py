@@ -6,18 +6,23 @@ import asyncio
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 
 import msgspec
 
 from jupyter_sessions.client import Api
-from jupyter_sessions.errors import LaunchFailed, SessionError, SessionNotFound
+from jupyter_sessions.errors import LaunchFailed, NotRunning, SessionError, SessionNotFound
+from jupyter_sessions.kernels import holders, once
 from jupyter_sessions.kernels.calls import call, start
 from jupyter_sessions.kernels.doors import Doors
 from jupyter_sessions.model import USABLE, KernelConnection, SessionInfo, SessionSpec
 from jupyter_sessions.wire.identity import own_identity
 
 _AGAIN_SECONDS = 1.0
+_START_SECONDS = 10.0
+"""A kernel that starts takes less; if it fails, that is the answer to who asked for it."""
 _ENDED_CODE = 1
+_NOT_BEGUN = ("PENDING", "SCHEDULED", "PREPARING", "PREPARED", "PULLING", "CREATING")
 
 Say = Callable[[str], None]
 
@@ -25,12 +30,14 @@ Say = Callable[[str], None]
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which session: the live one that `attach` names, or a new one as `spec` says, that ends with its kernel.
 
-    It is waited for `timeout` seconds until it runs, 0 for ever.
+    A new one is waited for `timeout` seconds, 0 for ever: here until it runs if `waits`, else by the
+    backend until it starts, while somebody answers in the kernel's place.
     """
 
     spec: SessionSpec
     attach: str = ""
     timeout: float = 0
+    waits: bool = True
 
 
 class KernelSession:
@@ -39,10 +46,17 @@ class KernelSession:
     def __init__(self, wanted: Wanted, say: Say) -> None:
         self._wanted = wanted
         self._say = say
+        self._key = once.key_of(wanted.spec)
         self._doors = Doors()
         self._watch: Future[None] | None = None
         self._restarts = 0
+        self._holds: SessionInfo | None = None
         self.row: SessionInfo | None = None
+
+    @property
+    def attached(self) -> bool:
+        """Whether it was there before this kernel, and stays."""
+        return bool(self._wanted.attach)
 
     @property
     def ended(self) -> str:
@@ -60,7 +74,7 @@ class KernelSession:
         return self.row.exit_code or _ENDED_CODE
 
     async def begin(self) -> KernelConnection:
-        """Find or make the session and wait until it runs. Errors: SessionError, LaunchFailed with the reason."""
+        """Find or make the session, and where its kernel is met. Errors: SessionError, LaunchFailed with the reason."""
         return await call(self._begin)
 
     async def restart(self) -> KernelConnection:
@@ -72,45 +86,97 @@ class KernelSession:
         return await call(self._restart)
 
     async def interrupt(self) -> None:
-        """Interrupt what runs in it."""
-        row = self._known()
-        await call(lambda api: api.interrupt(row.backend, row.id))
+        """Interrupt what runs in it; if it was made for this kernel and still waits, give it up."""
+        await call(self._interrupt)
 
     async def let_go(self) -> None:
-        """Leave it to itself, or end it if it was made for this kernel. May be called again."""
+        """Leave it to itself, or end it if it was made for this kernel and no other. May be called again."""
         self._stop_watching()
         self._doors.close()
-        row = self.row
-        if row is not None and not self._wanted.attach:
+        row = self._holds
+        if row is not None and self._release():
+            once.forget(self._key)
             await call(lambda api: _end(api, row))
+
+    def part(self) -> bool:
+        """Whether others stay in it; then a shutdown request of who connects from now on is but a visitor's."""
+        stay = self._holds is not None and holders.shared(self._holds)
+        if stay:
+            self._doors.be_visitors()
+        return stay
 
     # How.
 
     async def _begin(self, api: Api) -> KernelConnection:
         wanted = self._wanted
         if wanted.attach:
-            row = await api.find(wanted.attach)
-            return await self._ready(api, row)
-        row = await api.create(wanted.spec)
-        try:
-            if row.reused:  # By a front end that starts its kernel's process anew.
-                row = await self._running(api, row)
-                row = await api.restart(row.backend, row.id)
-            return await self._ready(api, row)
-        except BaseException:
-            await _end(api, row)
-            raise
+            return await self._reach(api, await api.find(wanted.attach))
+        async with once.made(api, wanted.spec, self._key) as row:
+            self._hold(row)
+            try:
+                return await self._enter(api, row)
+            except BaseException:
+                if self._release() and not row.reused:  # Else it ends as it would have done without us.
+                    await _end(api, row)
+                raise
+
+    async def _enter(self, api: Api, row: SessionInfo) -> KernelConnection:
+        if row.reused and self._wanted.waits:  # By a front end that starts its kernel's process anew.
+            row = await self._running(api, row)
+            row = await api.restart(row.backend, row.id)
+        return await self._reach(api, row)
+
+    def _hold(self, row: SessionInfo) -> None:
+        self._release()
+        holders.hold(row)
+        self._holds = row
+
+    def _release(self) -> bool:
+        """Whether no other kernel is in the session that was made for this one."""
+        row, self._holds = self._holds, None
+        return row is not None and holders.release(row)
 
     async def _restart(self, api: Api) -> KernelConnection:
-        row = await self._running(api, self._known())
+        row = await api.get(self._known().backend, self._known().id)
+        if row.status in _NOT_BEGUN and not self._wanted.waits:
+            return await self._reach(api, row)
+        row = await self._running(api, row)
         if row.restarts == self._restarts:
             row = await api.restart(row.backend, row.id)
-        return await self._ready(api, row)
+        return await self._reach(api, row)
 
-    async def _ready(self, api: Api, row: SessionInfo) -> KernelConnection:
-        row = await self._running(api, row)
+    async def _interrupt(self, api: Api) -> None:
+        row = self._known()
+        await api.interrupt(row.backend, row.id)
+        if not self.attached and row.status in _NOT_BEGUN:
+            row = await api.get(row.backend, row.id)
+            if row.status == "PENDING":
+                await _end(api, row)
+
+    async def _reach(self, api: Api, row: SessionInfo) -> KernelConnection:
+        """Connect when it runs, or where somebody answers in the kernel's place, as soon as it must wait."""
+        if not self._wanted.waits:
+            row = await self._waiting(api, row)
+            if row.status in _NOT_BEGUN:
+                with suppress(NotRunning):
+                    return await self._connect(api, row)
+        return await self._connect(api, await self._running(api, row))
+
+    async def _waiting(self, api: Api, row: SessionInfo) -> SessionInfo:
+        """The row once it is queued, or runs, or has failed; or if that takes long, as it is."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_START_SECONDS):
+                async for now in api.wait(
+                    row.backend, row.id, lambda row: row.status == "PENDING" or _settled(row)
+                ):
+                    row = now
+        return row
+
+    async def _connect(self, api: Api, row: SessionInfo) -> KernelConnection:
         owner = None if self._wanted.attach else own_identity()
-        connection = await api.connection(row.backend, row.id, owner)
+        patience = 0 if self._wanted.waits else self._wanted.timeout
+        connection = await api.connection(row.backend, row.id, owner, patience)
+        row = await api.get(row.backend, row.id)  # A list may not tell of the last restart yet.
         self.row, self._restarts = row, row.restarts
         self._stop_watching()
         self._watch = start(self._look_after)

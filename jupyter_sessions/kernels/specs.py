@@ -11,17 +11,26 @@ from typing import Any
 import msgspec
 from jupyter_core.paths import jupyter_data_dir
 
+from jupyter_sessions.amounts import parse_slots, slot_label
 from jupyter_sessions.errors import AlreadyExists, InvalidRequest, NotFound
-from jupyter_sessions.model import parse_slots, slot_label
+from jupyter_sessions.wire.environment import PROVISIONER, provisioned
+from jupyter_sessions.wire.places import write_private
 
-PROVISIONER = "jupyter-sessions"
-_NAME = re.compile(r"[a-z0-9._-]+", re.ASCII)
+_ICONS = Path(__file__).parent / "icons"
+_OURS, _ENDS, _HOST = (
+    "jupyter_sessions",
+    "ends_with_session",
+    "host",
+)  # What else a kernelspec's metadata notes.
+_NAME = re.compile(r"[a-z0-9_][a-z0-9._-]{0,99}", re.ASCII)
 
 
 class Kernel(msgspec.Struct, frozen=True, kw_only=True):
     """A kernel: with `session` the one of that session, else one in a session of its own.
 
-    `resources` are amounts by slot; what is left out is the backend's to fill in.
+    `resources` are amounts by slot; what is left out is the backend's to fill in. One that
+    `ends_with_session` was made to open a notebook, not by a person, and is removed after the session, by
+    the `host` that knows that if only one does: others may share the folder.
     """
 
     name: str
@@ -31,6 +40,8 @@ class Kernel(msgspec.Struct, frozen=True, kw_only=True):
     image: str = ""
     resources: dict[str, str] = {}
     session: str = ""
+    ends_with_session: bool = False
+    host: str = ""
 
 
 class _Spec(msgspec.Struct):
@@ -39,37 +50,52 @@ class _Spec(msgspec.Struct):
     metadata: dict[str, Any] = {}
 
 
-def add(kernel: Kernel) -> Path:
+def add(kernel: Kernel, *, replace: bool = True) -> Path:
     """Install it for this user; the folder of its kernelspec.
 
-    Errors: InvalidRequest for a name that cannot be, AlreadyExists for that of a kernel not of ours.
+    Errors: InvalidRequest for a name that cannot be, AlreadyExists for that of a kernel not of ours,
+    or unless `replace` of any, SessionError if it cannot be written.
     """
     if not _NAME.fullmatch(kernel.name):
-        hint = "Use lower-case letters, digits, '.', '_' and '-'."
+        hint = "Use at most 100 lower-case letters, digits, '.', '_' and '-', the first no '.' or '-'."
         raise InvalidRequest(f"name: '{kernel.name}' cannot be a kernel's name.", hint=hint, field="name")
-    if kernel.name in _installed() and not any(known.name == kernel.name for known in listed()):
+    ours = any(known.name == kernel.name for known in listed())
+    if kernel.name in _installed() and not (ours and replace):
         raise AlreadyExists(
             f"name: there is another kernel '{kernel.name}'.", hint="Choose another name.", field="name"
         )
-    folder = Path(jupyter_data_dir()) / "kernels" / kernel.name
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "kernel.json").write_bytes(msgspec.json.format(msgspec.json.encode(_spec(kernel)), indent=1))
+    folder = folder_of(kernel.name)
+    write(kernel, folder)
     return folder
+
+
+def write(kernel: Kernel, folder: Path) -> None:
+    """Make a folder its kernelspec. The icons first: a folder becomes a kernel by its kernel.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for icon in _ICONS.iterdir():
+        shutil.copy(icon, folder)
+    text = msgspec.json.format(msgspec.json.encode(_spec(kernel)), indent=1)
+    write_private(folder / "kernel.json", text)
+
+
+def folder_of(name: str) -> Path:
+    """Where this user's kernelspec of that name is, or would be."""
+    return Path(jupyter_data_dir()) / "kernels" / name
 
 
 def listed() -> list[Kernel]:
     """Those of this environment and user, by name."""
     found = []
     for name, folder in sorted(_installed().items()):
-        try:
-            spec = msgspec.json.decode((Path(folder) / "kernel.json").read_bytes(), type=_Spec)
-        except (OSError, msgspec.MsgspecError):
-            continue
-        provisioner = spec.metadata.get("kernel_provisioner") or {}
-        if provisioner.get("provisioner_name") == PROVISIONER:
-            fields = {"name": name, "display_name": spec.display_name, "language": spec.language}
-            found.append(msgspec.convert({**provisioner.get("config", {}), **fields}, Kernel))
+        kernel = _read(name, Path(folder))
+        if kernel is not None:
+            found.append(kernel)
     return found
+
+
+def get(name: str) -> Kernel | None:
+    """The one of this user with that name, if there is one and it is ours."""
+    return _read(name, folder_of(name))
 
 
 def remove(name: str) -> None:
@@ -85,8 +111,25 @@ def title(image: str, resources: dict[str, str]) -> str:
     """What a kernel is called that nobody named: "Python · 1 CPU · 1 GiB"."""
     base, _, tag = image.split("/")[-1].partition(":")
     amounts = [slot_label(slot, amount) for slot, amount in parse_slots(resources).items()]
+    base = re.sub(r"(?<=[a-z])(?=\d)", " ", base, count=1)
     label = f"{base[:1].upper()}{base[1:]} {tag}".strip()
     return " · ".join([label, *(amounts or ["session"])])
+
+
+def _read(name: str, folder: Path) -> Kernel | None:
+    try:
+        spec = msgspec.json.decode((folder / "kernel.json").read_bytes(), type=_Spec)
+        config = provisioned(spec.metadata)
+        fields = {"name": name, "display_name": spec.display_name, "language": spec.language}
+        return None if config is None else msgspec.convert({**config, **fields, **_noted(spec)}, Kernel)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _noted(spec: _Spec) -> dict[str, Any]:
+    ours = spec.metadata.get(_OURS)
+    ours = ours if isinstance(ours, dict) else {}
+    return {_ENDS: ours.get(_ENDS) is True, _HOST: ours.get(_HOST, "")}
 
 
 def _installed() -> dict[str, str]:
@@ -117,5 +160,6 @@ def _spec(kernel: Kernel) -> dict[str, Any]:
         "metadata": {
             "kernel_provisioner": {"provisioner_name": PROVISIONER, "config": config},
             "debugger": kernel.language == "python",
+            **({_OURS: {_ENDS: True, _HOST: kernel.host}} if kernel.ends_with_session else {}),
         },
     }

@@ -12,7 +12,7 @@ import zmq
 
 from jupyter_sessions.model import KernelConnection
 from jupyter_sessions.wire.front import CHANNELS
-from jupyter_sessions.wire.relay import Context, Socket
+from jupyter_sessions.wire.sockets import Context, Socket
 
 _DELIMITER = b"<IDS|MSG>"
 _SIGNED_FRAMES = 4

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from jupyter_sessions.model import KernelConnection, ProcessId, SessionInfo
 from jupyter_sessions.service import Service
-from tests.processes import Shell
+from tests.processes import Shell, until_ready
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def shell(connection: KernelConnection) -> Iterator[Shell]:
     client.load_connection_info(info | {"key": connection.key.encode()})
     client.start_channels()
     try:
-        client.wait_for_ready(30)
+        until_ready(client, 30)
         yield Shell(client, lambda: None)
     finally:
         client.stop_channels()

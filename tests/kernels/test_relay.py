@@ -14,8 +14,7 @@ import pytest
 from jupyter_sessions.service import Service
 from jupyter_sessions.wire.identity import identify, own_identity
 from tests.kernels.clients import connect, shell, shut_down
-from tests.manager.test_starting import configure
-from tests.manager.world import ask, ended, kill_manager, nothing_left, reach, run, says, until
+from tests.manager.world import ask, configure, ended, kill_manager, nothing_left, reach, run, says, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -163,3 +162,19 @@ async def test_a_queued_session_whose_owner_goes(service: Service, state: Path) 
     process.wait()
     assert (await ended(service, row)).status == "CANCELLED"
     assert (await service.get("local", holder.id)).status == "RUNNING"
+
+
+async def test_only_its_owner_gives_up_waiting(service: Service, state: Path) -> None:
+    configure(state, max_sessions=1)
+    await run(service, "holder")
+    row = await ask(service, "queued")
+    theirs, own = await connect(service, row), await connect(service, row, own_identity())
+    with shell(theirs) as visitor, shell(own) as owner:
+        for front in (visitor, owner):
+            front.client.control_channel.send(front.client.session.msg("interrupt_request", {}))
+            assert front.client.get_control_msg(timeout=20)["content"]["status"] == "ok"
+            if front is visitor:
+                assert shut_down(visitor) == {"status": "ok", "restart": False}
+                await asyncio.sleep(0.3)
+                assert (await service.get("local", row.id)).status == "PENDING"
+    assert (await ended(service, row)).status_info == "interrupted while it waited"

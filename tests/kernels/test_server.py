@@ -33,6 +33,21 @@ def test_pages_are_not_told_the_key(state: Path, tmp_path: Path) -> None:
         assert told.json()["key"] not in httpx.get(url.removesuffix("/connection"), headers=made.own).text
 
 
+def test_which_session_a_kernel_runs_in(state: Path, tmp_path: Path) -> None:
+    with server(state, tmp_path) as made:
+        row = made.running("demo")
+
+        def session_of(kernel: str) -> tuple[str | None, str | None]:
+            uid = made.ask("POST", "api/kernels", {"name": kernel})["id"]
+            told = made.ask("GET", f"jupyter-sessions/kernels/{uid}")
+            made.ask("DELETE", f"api/kernels/{uid}")
+            assert made.ask("GET", f"jupyter-sessions/kernels/{uid}") == {"backend": None, "id": None}
+            return told["backend"], told["id"]
+
+        assert session_of("attached") == ("local", row["id"])
+        assert session_of("python3") == (None, None)
+
+
 def test_a_notebook_run_by_a_kernel_of_the_server(state: Path, tmp_path: Path) -> None:
     """It goes through the server, which knows the backends."""
     with server(state, tmp_path) as made, made.shell() as shell:

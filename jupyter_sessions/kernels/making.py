@@ -1,0 +1,121 @@
+"""From what a person asks for to a kernel: checked, with its language and a title."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+
+import msgspec
+from msgspec import structs
+
+from jupyter_sessions.amounts import format_slots, parse_slots
+from jupyter_sessions.client import Api
+from jupyter_sessions.errors import InvalidRequest, NotRunning, UnknownBackend, UnknownImage
+from jupyter_sessions.kernels.specs import Kernel, title
+from jupyter_sessions.model import Image, SessionInfo
+from jupyter_sessions.service import BackendInfo
+from jupyter_sessions.wire.identity import here
+
+
+class KernelRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A kernel with `image` and `resources` in sessions of its own, or in the `session` that is named.
+
+    Bare numbers of memory are bytes. A kernel of a session that has no name goes when the session ends.
+    """
+
+    name: str = ""
+    display_name: str = ""
+    backend: str = ""
+    image: str = ""
+    resources: dict[str, str | int | float] = {}
+    session: str = ""
+
+
+async def make(api: Api, asked: KernelRequest) -> Kernel:
+    """The kernel that is asked for, not yet installed. Errors: SessionError naming the field."""
+    return await (_attached(api, asked) if asked.session else _owned(api, asked))
+
+
+async def _owned(api: Api, asked: KernelRequest) -> Kernel:
+    for field in ("name", "image"):
+        if not getattr(asked, field):
+            raise InvalidRequest(f"{field}: it is missing.", hint=f"Give '{field}'.", field=field)
+    resources = dict(format_slots(parse_slots(asked.resources)))
+    image = _image(await _place(api, asked.backend), asked.image)
+    return Kernel(
+        name=asked.name,
+        display_name=asked.display_name.strip() or title(asked.image, resources),
+        language=image.language or "python",
+        backend=asked.backend,
+        image=asked.image,
+        resources=resources,
+    )
+
+
+async def _attached(api: Api, asked: KernelRequest) -> Kernel:
+    """One of a session that is there; its language is that of the session's image."""
+    if asked.resources or asked.image:
+        hint = "Leave them out, or name no session."
+        raise InvalidRequest("session: it has its image and resources already.", hint=hint, field="session")
+    row = await api.find(asked.session)
+    if not row.live:
+        raise NotRunning(f"The session '{row.name}' has ended, {row.status}.", hint="Create it anew.")
+    kernel = await of_session(api, row)
+    if asked.name:
+        kernel = Kernel(
+            name=asked.name,
+            display_name=kernel.display_name,
+            language=kernel.language,
+            session=row.ref,
+        )
+    return structs.replace(kernel, display_name=asked.display_name.strip() or kernel.display_name)
+
+
+async def of_session(api: Api, row: SessionInfo) -> Kernel:
+    """The one that opens notebooks on a session."""
+    place = await _place(api, row.backend)
+    return Kernel(
+        name=name_for(row.backend, row.id),
+        display_name=title_of(row.name),
+        language=_image(place, row.image, known=False).language or "python",
+        session=f"{row.backend}/{row.id}",
+        ends_with_session=True,
+        host=here().hostname if place.type == "local" else "",
+    )
+
+
+def title_of(session: str) -> str:
+    """What the kernel of a session is called, by the session's name."""
+    return f"Session {session}"
+
+
+def name_for(backend: str, id: str) -> str:
+    """The name of the kernel that opens notebooks on a session: the same as long as that lives."""
+    return re.sub(r"[^a-z0-9._-]", "-", f"session-{backend}-{id}".lower())
+
+
+async def _place(api: Api, backend: str) -> BackendInfo:
+    """A backend, "" for the default one. Errors: UnknownBackend."""
+    offered = await api.describe(backend or None)
+    info = next((info for info in offered if backend or info.is_default), None)
+    if info is None:
+        there = ", ".join(info.name for info in offered)
+        raise UnknownBackend(
+            "backend: the default one is not there.", hint=f"There are: {there}.", field="backend"
+        )
+    return info
+
+
+def _image(info: BackendInfo, name: str, *, known: bool = True) -> Image:
+    """The image of that name. Errors: UnknownImage naming the nearest, if it must be `known`."""
+    names = {name: image for image in info.images for name in (image.name, *image.aliases)}
+    if name in names:
+        return names[name]
+    if known and names and not os.path.isfile(os.path.expanduser(name)):
+        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0)
+        hint = f"The nearest is '{nearest[0]}'." if nearest else ""
+        raise UnknownImage(
+            f"image: there is no environment '{name}' on {info.title}.", hint=hint, field="image"
+        )
+    return Image(name=name)

@@ -1,0 +1,96 @@
+"""One session for a notebook's kernel, however often it is asked for while it is being made.
+
+A page that is loaded again before the server has listed its kernel asks for it once more, and
+jupyter_server 2.21 then starts a second one. Both get the same session: they are of one notebook. Later
+the server finds the kernel itself, and whoever asks again wants a new one, as "Change kernel" does
+(which starts the new kernel before it shuts the old one down).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from jupyter_sessions.client import Api
+from jupyter_sessions.model import SessionInfo, SessionSpec
+
+_JUST_NOW_SECONDS = 1.0
+"""The server lists a kernel only some time after it has been started."""
+_ENDING = ("TERMINATING", "ERROR")
+
+
+class Making:
+    """A session in the making, for as long as kernels are `starting` with it and a moment longer."""
+
+    def __init__(self, work: asyncio.Task[SessionInfo]) -> None:
+        self.work = work
+        self.starting = 0
+        self._until = float("inf")  # Seconds of the monotonic clock.
+
+    @property
+    def over(self) -> bool:
+        """Whether it counts as made."""
+        return not self.starting and self._until <= time.monotonic()
+
+    def __enter__(self) -> None:
+        self.starting += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.starting -= 1
+        self._until = time.monotonic() + _JUST_NOW_SECONDS if _worked(self.work) else 0
+
+
+_makings: dict[str, Making] = {}
+
+
+@asynccontextmanager
+async def made(api: Api, spec: SessionSpec, key: str) -> AsyncIterator[SessionInfo]:
+    """A new session, or the one that is being made in this process for the same key, if that is not empty.
+
+    Start the kernel within the block: until its end the session counts as being made.
+    """
+    if not key:
+        yield await api.create(spec)
+        return
+    while True:
+        making, new = _making(api, spec, key)
+        with making:
+            row = await asyncio.shield(making.work)
+            if not new:
+                row = await api.get(row.backend, row.id)
+            if new or (row.live and row.status not in _ENDING):
+                yield row
+                return
+        if _makings.get(key) is making:
+            forget(key)
+
+
+def _making(api: Api, spec: SessionSpec, key: str) -> tuple[Making, bool]:
+    """The one of that key, and whether it has just begun."""
+    for old in [one for one, making in _makings.items() if making.over]:
+        del _makings[old]
+    if key in _makings:
+        return _makings[key], False
+    _makings[key] = Making(asyncio.create_task(api.create(spec)))
+    return _makings[key], True
+
+
+def forget(key: str) -> None:
+    """The session is not needed any more: whoever asks again gets a new one."""
+    _makings.pop(key, None)
+
+
+def key_of(spec: SessionSpec) -> str:
+    """What a kernel of a notebook is known by; "" for one of no notebook."""
+    if spec.notebook_path is None:
+        return ""
+    wanted = [spec.notebook_path, spec.backend, spec.image, spec.resources, spec.environ]
+    return msgspec.json.encode(wanted).decode()
+
+
+def _worked(work: asyncio.Task[SessionInfo]) -> bool:
+    return work.done() and not work.cancelled() and work.exception() is None
