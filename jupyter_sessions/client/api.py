@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from jupyter_sessions.backends.base import Output
-from jupyter_sessions.model import KernelConnection, ProcessId, SessionInfo, SessionSpec
+from jupyter_sessions.model import Event, KernelConnection, ProcessId, SessionInfo, SessionSpec
 from jupyter_sessions.service import BackendInfo, Defaults, Listing
+from jupyter_sessions.wire.journal import Outputs, Selection
 
 
 class Api(Protocol):
@@ -54,16 +55,35 @@ class Api(Protocol):
         """Call a session otherwise."""
         ...
 
+    async def renew(self, backend: str, id: str) -> SessionInfo:
+        """Put off the end of a session."""
+        ...
+
     async def logs(self, backend: str, id: str) -> str:
         """What a session printed."""
         ...
 
-    def wait(self, backend: str, id: str, until: Callable[[SessionInfo], bool]) -> AsyncIterator[SessionInfo]:
-        """Its rows as they change, up to one that `until` holds for."""
+    async def events(self, backend: str, id: str) -> builtins.list[Event]:
+        """What has happened to a session, oldest first."""
         ...
 
-    def execute(self, backend: str, id: str, code: str, *, stdin: bool = False) -> AsyncIterator[Output]:
-        """Run code in a session."""
+    async def outputs(self, backend: str, id: str, which: Selection) -> Outputs:
+        """What a session printed, by execution."""
+        ...
+
+    def wait(
+        self, backend: str, id: str, until: Callable[[SessionInfo], bool], *, every: bool = False
+    ) -> AsyncIterator[SessionInfo]:
+        """Its rows as they change, or at `every` look, up to one that `until` holds for."""
+        ...
+
+    def execute(
+        self, backend: str, id: str, code: str, *, stdin: bool = False, ref: str | None = None
+    ) -> AsyncIterator[Output]:
+        """Run code in a session, which must be the one that `ref` means if that is given.
+
+        Errors: SessionNotFound if it means another by now; NotReached. Then nothing has run.
+        """
         ...
 
     async def interrupt(self, backend: str, id: str) -> None:
@@ -74,8 +94,10 @@ class Api(Protocol):
         """Answer a run that asked for input."""
         ...
 
-    async def connection(self, backend: str, id: str, owner: ProcessId | None = None) -> KernelConnection:
-        """How to reach a session's kernel; `owner` has the session from now on."""
+    async def connection(
+        self, backend: str, id: str, owner: ProcessId | None = None, patience: float = 0
+    ) -> KernelConnection:
+        """How to reach a session's kernel; `owner` has the session from now on; see `Backend.connection`."""
         ...
 
     async def alive(self) -> bool:

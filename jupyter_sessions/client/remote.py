@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import builtins
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -16,14 +14,16 @@ import msgspec
 from jupyter_sessions import errors
 from jupyter_sessions._version import __version__
 from jupyter_sessions.backends.base import Output
-from jupyter_sessions.model import KernelConnection, ProcessId, SessionInfo, SessionSpec
+from jupyter_sessions.client.streams import Streams, lost, refused, tls_of
+from jupyter_sessions.model import Event, KernelConnection, ProcessId, SessionInfo, SessionSpec
 from jupyter_sessions.service import BackendInfo, Defaults, Listing, find
 from jupyter_sessions.wire import sse
 from jupyter_sessions.wire.access import PROTOCOL, SCHEME, Access
 from jupyter_sessions.wire.encoding import encoded
+from jupyter_sessions.wire.journal import Outputs, Selection
+from jupyter_sessions.wire.quiet import QuietClient
 
 TIMEOUT = httpx.Timeout(200.0, connect=5.0)  # The server itself answers in time, whatever a backend does.
-STREAM_TIMEOUT = httpx.Timeout(4 * sse.KEEP_ALIVE_SECONDS, connect=5.0)
 ALIVE_SECONDS = 5.0
 LOOK_AGAIN_SECONDS = 5.0
 T = TypeVar("T")
@@ -33,9 +33,9 @@ class RemoteService:
     """The same as `Service`, in a Jupyter server."""
 
     def __init__(self, access: Access) -> None:
-        tls = _tls(access)
+        tls = tls_of(access)
         self._about = access.url + "jupyter-sessions"
-        self._http = httpx.AsyncClient(
+        self._http = QuietClient(
             base_url=self._about,
             headers={"Authorization": f"{SCHEME} {access.token}"},
             transport=httpx.AsyncHTTPTransport(uds=access.socket, verify=tls) if access.socket else None,
@@ -43,6 +43,7 @@ class RemoteService:
             timeout=TIMEOUT,
             trust_env=False,
         )
+        self._streams = Streams(access, self._about, tls)
 
     async def alive(self) -> bool:
         """Whether the server answers, and lets us in. Errors: BadAnswer if it speaks another protocol."""
@@ -105,6 +106,10 @@ class RemoteService:
         """Call a session otherwise."""
         return await self._patch(backend, id, {"name": name})
 
+    async def renew(self, backend: str, id: str) -> SessionInfo:
+        """Put off the end of a session."""
+        return await self._patch(backend, id, {"action": "renew"})
+
     async def _patch(self, backend: str, id: str, body: dict[str, str]) -> SessionInfo:
         return await self._ask(SessionInfo, "PATCH", _path(backend, id), body=body)
 
@@ -112,11 +117,20 @@ class RemoteService:
         """What a session printed."""
         return (await self._ask(dict[str, str], "GET", f"{_path(backend, id)}/logs"))["logs"]
 
+    async def events(self, backend: str, id: str) -> builtins.list[Event]:
+        """What has happened to a session, oldest first."""
+        answer = await self._ask(dict[str, builtins.list[Event]], "GET", f"{_path(backend, id)}/events")
+        return answer["events"]
+
+    async def outputs(self, backend: str, id: str, which: Selection) -> Outputs:
+        """What a session printed, by execution."""
+        return await self._ask(Outputs, "GET", f"{_path(backend, id)}/outputs", params=which.params())
+
     async def wait(
-        self, backend: str, id: str, until: Callable[[SessionInfo], bool]
+        self, backend: str, id: str, until: Callable[[SessionInfo], bool], *, every: bool = False
     ) -> AsyncIterator[SessionInfo]:
-        """Its rows as they change, up to one that `until` holds for."""
-        async with self._stream("GET", "/events") as events:
+        """Its rows as they change, or at `every` look, up to one that `until` holds for."""
+        async with self._streams.open("GET", "/events") as events:
             coming = sse.Patient(events)
             try:
                 row = await self.get(backend, id)
@@ -124,17 +138,17 @@ class RemoteService:
                 while not until(row):
                     await _mention(coming, id)
                     known, row = row, await self.get(backend, id)
-                    if row.face() != known.face():
+                    if every or row.face() != known.face():
                         yield row
             finally:
                 await coming.close()
 
     async def execute(
-        self, backend: str, id: str, code: str, *, stdin: bool = False
+        self, backend: str, id: str, code: str, *, stdin: bool = False, ref: str | None = None
     ) -> AsyncIterator[Output]:
         """Run code in a session."""
-        body = {"code": code, "stdin": stdin}
-        async with self._stream("POST", f"{_path(backend, id)}/execute", body=body) as events:
+        body = {"code": code, "stdin": stdin} | ({} if ref is None else {"ref": ref})
+        async with self._streams.open("POST", f"{_path(backend, id)}/execute", body) as events:
             async for event in events:
                 if event.name == "output":
                     yield msgspec.json.decode(event.data, type=Output)
@@ -154,14 +168,16 @@ class RemoteService:
         """Answer a run that asked for input."""
         await self._send("POST", f"{_path(backend, id)}/input", body={"run": run, "text": text})
 
-    async def connection(self, backend: str, id: str, owner: ProcessId | None = None) -> KernelConnection:
-        """How to reach a session's kernel; `owner` has the session from now on."""
-        return await self._ask(
-            KernelConnection, "POST", f"{_path(backend, id)}/connection", body={"owner": owner}
-        )
+    async def connection(
+        self, backend: str, id: str, owner: ProcessId | None = None, patience: float = 0
+    ) -> KernelConnection:
+        """How to reach a session's kernel; `owner` has the session from now on; see `Backend.connection`."""
+        body = {"owner": owner, "patience": patience}
+        return await self._ask(KernelConnection, "POST", f"{_path(backend, id)}/connection", body=body)
 
     async def close(self) -> None:
         """Close connections."""
+        await self._streams.close()
         await self._http.aclose()
 
     async def _ask(
@@ -185,39 +201,16 @@ class RemoteService:
     async def _send(
         self, method: str, path: str, *, body: object = None, params: dict[str, str] | None = None
     ) -> httpx.Response:
-        request = self._http.build_request(method, path, content=_encoded(body), params=params)
+        request = self._http.build_request(
+            method, path, content=None if body is None else encoded(body), params=params
+        )
         try:
             response = await self._http.send(request)
         except httpx.TransportError as error:
-            raise _lost(error) from error
-        return _checked(response)
-
-    @asynccontextmanager
-    async def _stream(
-        self, method: str, path: str, body: object = None
-    ) -> AsyncIterator[AsyncIterator[sse.ServerEvent]]:
-        request = self._http.build_request(method, path, content=_encoded(body), timeout=STREAM_TIMEOUT)
-        try:
-            response = await self._http.send(request, stream=True)
-            try:
-                if response.is_error:
-                    await response.aread()
-                    _checked(response)
-                yield sse.parse(response.aiter_lines())
-            finally:
-                await response.aclose()
-        except httpx.TransportError as error:
-            raise _lost(error) from error
-
-
-def _tls(access: Access) -> ssl.SSLContext:
-    """The server's own certificate is trusted, whatever names stand in it; without one, nobody is."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if access.ca_file:
-        context.check_hostname = False
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        context.load_verify_locations(access.ca_file)
-    return context
+            raise lost(error) from error
+        if not response.is_success:
+            raise refused(response.status_code, response.content)
+        return response
 
 
 def _path(backend: str, id: str) -> str:
@@ -236,24 +229,3 @@ async def _mention(events: sse.Patient[sse.ServerEvent], id: str) -> None:
         raise errors.BackendUnavailable(
             "The Jupyter server has stopped.", hint="Start it again; sessions run on."
         ) from None
-
-
-def _encoded(body: object) -> bytes | None:
-    return None if body is None else encoded(body)
-
-
-def _checked(response: httpx.Response) -> httpx.Response:
-    if not response.is_success:
-        try:
-            body = msgspec.json.decode(response.content)
-        except msgspec.DecodeError:
-            body = None
-        raise errors.from_wire(body, response.status_code)
-    return response
-
-
-def _lost(error: httpx.TransportError) -> errors.SessionError:
-    why = str(error) or type(error).__name__
-    return errors.BackendUnavailable(
-        f"The Jupyter server cannot be reached: {why}.", hint="Is it still running?"
-    )

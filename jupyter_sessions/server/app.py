@@ -14,6 +14,8 @@ from jupyter_server.serverapp import ServerApp
 from jupyter_sessions._version import __version__
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.kernels import tidying
+from jupyter_sessions.kernels.offering import Offers
 from jupyter_sessions.server import handlers, proxy
 from jupyter_sessions.server.access import ScopedToken, withdraw
 from jupyter_sessions.server.base import TOKEN
@@ -31,10 +33,12 @@ class SessionsExtension(ExtensionApp):
     version = __version__
     classes = [JupyterSessions]
     service: Service | None = None
+    _offers: Offers
     _token: ScopedToken
     _server: ServerApp
     _events: EventLogger
     _access_file: Path | None = None
+    _tasks: list[asyncio.Task[None]] = []
 
     def load_config_file(self, *args: Any, **options: Any) -> None:
         """Nothing: `config.load` reads the files. Read here they would be logged, keypairs and all."""
@@ -55,7 +59,9 @@ class SessionsExtension(ExtensionApp):
             return
         self.service = Service(settings, self._server.kernel_spec_manager, self._server.root_dir)
         self.settings[proxy.SERVICES_KEY] = self.service
+        self._offers = Offers(self.service, self._server.kernel_spec_manager)
         self.service.feed.listen(self._push)
+        self.service.feed.listen(self._offers.hear)
 
     def initialize_handlers(self) -> None:
         """Make our routes known."""
@@ -69,6 +75,11 @@ class SessionsExtension(ExtensionApp):
         if self.service is not None:
             self.service.feed.start(self.service.backends.values())
             use(self.service)
+            self._tasks = [
+                asyncio.create_task(tidying.sweep(self.service)),
+                asyncio.create_task(self._offers.keep()),
+                asyncio.create_task(self.service.additions.keep_looking()),
+            ]
 
     async def stop_extension(self) -> None:
         """Let go of everything; sessions run on."""
@@ -76,7 +87,10 @@ class SessionsExtension(ExtensionApp):
             withdraw(self._access_file)
         for stream in self.settings.get(STREAMS, ()):
             stream.cancel()
+        for task in self._tasks:
+            task.cancel()
         if self.service is not None:
+            self._offers.close()
             await self.service.close()
 
     def _push(self, batch: Batch) -> None:

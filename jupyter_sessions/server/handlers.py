@@ -11,16 +11,20 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from jupyter_sessions._version import __version__
-from jupyter_sessions.errors import Forbidden, InvalidRequest, NotSupported
+from jupyter_sessions.errors import Forbidden, InvalidRequest
+from jupyter_sessions.kernels.known import session_of
 from jupyter_sessions.model import ProcessId, SessionSpec
+from jupyter_sessions.server.backends import BackendHandler, BackendsHandler, SignInHandler
 from jupyter_sessions.server.base import BaseHandler, UnknownHandler
+from jupyter_sessions.server.kernelspecs import KernelspecHandler, KernelspecsHandler
 from jupyter_sessions.server.reading import chosen, flag, whole_number
 from jupyter_sessions.server.streams import EventsHandler, ExecuteHandler
 from jupyter_sessions.service.feed import Change
 from jupyter_sessions.service.order import NEWEST, check_fields
 from jupyter_sessions.wire.access import PROTOCOL
+from jupyter_sessions.wire.journal import Selection, read_selection
 
-_ACTIONS = 'Give {"action": "restart"} or {"name": …}.'
+_ACTIONS = 'Give {"action": "restart"}, {"action": "renew"} or {"name": …}.'
 
 
 class Patch(msgspec.Struct, forbid_unknown_fields=True):
@@ -31,9 +35,10 @@ class Patch(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Owner(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a request for a connection: whose the session is from now on."""
+    """The body of a request for a connection: whose the session is, and how long that waits for it."""
 
     owner: ProcessId | None = None
+    patience: float = 0
 
 
 class Input(msgspec.Struct, forbid_unknown_fields=True):
@@ -64,7 +69,8 @@ class SessionsHandler(BaseHandler):
         head = {"epoch": feed.epoch, "rev": feed.rev}
         changes = self._changes()
         if changes is not None:
-            self.answer(head | {"changes": changes, "errors": feed.errors})
+            expiries = await self.service.expiries()
+            self.answer(head | {"changes": changes, "errors": feed.errors, "expiries": expiries})
             return
         limit, fields = self._argument("limit"), _names(self._argument("fields"))
         listing = await self.service.list(
@@ -75,12 +81,13 @@ class SessionsHandler(BaseHandler):
             order=self._argument("order") or NEWEST,
         )
         rows = [chosen(row, fields) for row in listing.sessions] if fields else listing.sessions
-        self.answer(head | {"sessions": rows, "errors": listing.errors})
+        self.answer(head | {"sessions": rows, "errors": listing.errors, "expiries": listing.expiries})
 
     def _changes(self) -> list[Change] | None:
         since, epoch = self._argument("since"), self._argument("epoch")
         if not since or not epoch:
             return None
+        self.service.look()
         return self.service.feed.since(epoch, whole_number("since", since))
 
     def _argument(self, name: str) -> str:
@@ -108,17 +115,14 @@ class SessionHandler(BaseHandler):
     @web.authenticated
     @authorized
     async def patch(self, backend: str, id: str) -> None:
-        """Restart or rename it."""
+        """Restart, renew or rename it."""
         asked = self.read(Patch)
         if asked.name is not None and asked.action is None:
             self.answer(await self.service.rename(backend, id, asked.name))
         elif asked.action == "restart" and asked.name is None:
             self.answer(await self.service.restart(backend, id))
-        elif asked.action == "renew":
-            self.service.backend(backend)
-            raise NotSupported(
-                f"action: the backend '{backend}' cannot renew sessions.", hint=_ACTIONS, field="action"
-            )
+        elif asked.action == "renew" and asked.name is None:
+            self.answer(await self.service.renew(backend, id))
         else:
             raise InvalidRequest("action: say what to do.", hint=_ACTIONS, field="action")
 
@@ -131,30 +135,13 @@ class SessionHandler(BaseHandler):
         self.answer(row, 202 if row.live else 200)
 
 
-class BackendsHandler(BaseHandler):
-    """The backends, what they can do, and what is free."""
-
-    @web.authenticated
-    @authorized
-    async def get(self) -> None:
-        """Describe them all, or with `backend` one."""
-        config = self.service.config
-        self.answer(
-            {
-                "default_backend": config.default_backend,
-                "presets": config.presets,
-                "backends": await self.service.describe(self.get_query_argument("backend", None)),
-            }
-        )
-
-
 class DefaultsHandler(BaseHandler):
     """What fills in a spec."""
 
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """The default backend and the presets; no backend is asked."""
+        """The default backend, the presets and where files stay; no backend is asked."""
         self.answer(await self.service.defaults())
 
 
@@ -166,6 +153,28 @@ class LogsHandler(BaseHandler):
     async def get(self, backend: str, id: str) -> None:
         """Its newest part."""
         self.answer({"logs": await self.service.logs(backend, id)})
+
+
+class HistoryHandler(BaseHandler):
+    """What has happened to a session."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, backend: str, id: str) -> None:
+        """All of it, oldest first."""
+        self.answer({"events": await self.service.events(backend, id)})
+
+
+class OutputsHandler(BaseHandler):
+    """What a session printed, by execution."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, backend: str, id: str) -> None:
+        """That of all executions, or of those that the query names; see `Selection`."""
+        names = Selection.__struct_fields__
+        which = read_selection({name: self.get_query_argument(name, "") for name in names})
+        self.answer(await self.service.outputs(backend, id, which))
 
 
 class InterruptHandler(BaseHandler):
@@ -202,7 +211,19 @@ class ConnectionHandler(BaseHandler):
         """Connect a notebook."""
         if not self.scoped:
             raise Forbidden("A session's key is only told to kernels of this server.")
-        self.answer(await self.service.connection(backend, id, self.read(Owner).owner))
+        asked = self.read(Owner)
+        self.answer(await self.service.connection(backend, id, asked.owner, asked.patience))
+
+
+class KernelHandler(BaseHandler):
+    """A kernel of this server."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, kernel_id: str) -> None:
+        """The session it runs in; nulls for a kernel in none."""
+        row = session_of(kernel_id)
+        self.answer({"backend": row and row.backend, "id": row and row.id})
 
 
 def _names(text: str) -> list[str]:
@@ -218,13 +239,20 @@ ROUTES: list[tuple[str, type[BaseHandler]]] = [
     (r"/sessions", SessionsHandler),
     (rf"/sessions/{_ONE}", SessionHandler),
     (rf"/sessions/{_ONE}/logs", LogsHandler),
+    (rf"/sessions/{_ONE}/events", HistoryHandler),
+    (rf"/sessions/{_ONE}/outputs", OutputsHandler),
     (rf"/sessions/{_ONE}/execute", ExecuteHandler),
     (rf"/sessions/{_ONE}/interrupt", InterruptHandler),
     (rf"/sessions/{_ONE}/input", InputHandler),
     (rf"/sessions/{_ONE}/connection", ConnectionHandler),
+    (r"/kernels/(?P<kernel_id>[^/]+)", KernelHandler),
     (r"/backends", BackendsHandler),
+    (r"/backends/(?P<backend>[^/]+)", BackendHandler),
+    (r"/backends/(?P<backend>[^/]+)/sign-in", SignInHandler),
     (r"/defaults", DefaultsHandler),
     (r"/events", EventsHandler),
+    (r"/kernelspecs", KernelspecsHandler),
+    (r"/kernelspecs/(?P<name>[^/]+)", KernelspecHandler),
 ]
 
 

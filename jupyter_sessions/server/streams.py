@@ -28,6 +28,7 @@ class Cell(msgspec.Struct, forbid_unknown_fields=True):
 
     code: str
     stdin: bool = False
+    ref: str | None = None
 
 
 class StreamHandler(BaseHandler):
@@ -90,7 +91,7 @@ class ExecuteHandler(StreamHandler):
         await self.stream(events, first)
 
     async def _outputs(self, backend: str, id: str, cell: Cell) -> AsyncIterator[Event]:
-        async for output in self.service.execute(backend, id, cell.code, stdin=cell.stdin):
+        async for output in self.service.execute(backend, id, cell.code, stdin=cell.stdin, ref=cell.ref):
             yield "output", output
 
 
@@ -105,9 +106,10 @@ class EventsHandler(StreamHandler):
         batches: asyncio.Queue[Batch] = asyncio.Queue()
         stop = feed.listen(batches.put_nowait)
         try:
-            await self.stream(
-                sse.Patient(_changes(batches)), ("hello", {"epoch": feed.epoch, "rev": feed.rev})
-            )
+            with self.service.looked_at():
+                await self.stream(
+                    sse.Patient(_changes(batches)), ("hello", {"epoch": feed.epoch, "rev": feed.rev})
+                )
         finally:
             stop()
 

@@ -69,6 +69,14 @@ class Rest:
         """A session that runs."""
         return await self.until(await self.create(name, **spec), "RUNNING")
 
+    async def end(self, row: dict[str, Any], *, forced: bool = False) -> dict[str, Any]:
+        """Its row once it was told to end: 202 while it does, 200 if it has by then."""
+        path = f"sessions/{row['backend']}/{row['id']}"
+        response = await self.ask("DELETE", f"{path}?forced=true" if forced else path)
+        ending = dict(response.json())
+        assert (response.status_code, ending["status"]) in ((202, "TERMINATING"), (200, "TERMINATED")), ending
+        return ending
+
     async def until(self, row: dict[str, Any], status: str) -> dict[str, Any]:
         """Its row, once it has that status."""
         deadline = time.monotonic() + 30

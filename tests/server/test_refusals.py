@@ -45,9 +45,13 @@ BAD_SPECS: list[tuple[dict[str, Any], int, str, str]] = [
     ({"resources": {"mem": "7e"}}, 412, "NotEnough", "mem"),
     ({"resources": {"cuda.device": 512}}, 412, "NotEnough", "cuda.device"),
     ({"replicas": 3}, 501, "NotSupported", "replicas"),
-    ({"time_limit": 60}, 501, "NotSupported", "time_limit"),
-    ({"mounts": ["data"]}, 501, "NotSupported", "mounts"),
-    ({"type": "batch"}, 501, "NotSupported", "type"),
+    ({"time_limit": "4 parsecs"}, 400, "InvalidRequest", "time_limit"),
+    ({"idle_timeout": -1}, 400, "InvalidRequest", "idle_timeout"),
+    ({"starts_at": "soon"}, 400, "InvalidRequest", "starts_at"),
+    ({"dependencies": ["nobody"]}, 400, "InvalidRequest", "dependencies"),
+    ({"callback_url": "file:///etc/passwd"}, 400, "InvalidRequest", "callback_url"),
+    ({"mounts": ["data"]}, 400, "InvalidRequest", "mounts"),
+    ({"type": "batch"}, 400, "InvalidRequest", "startupCommand"),
     ({"group": "others"}, 400, "InvalidRequest", "group"),
 ]
 
@@ -101,11 +105,13 @@ BAD_REQUESTS: list[tuple[str, str, Any, int, str]] = [
     ("DELETE", "sessions/local/x?forced=perhaps", None, 400, "forced"),
     ("PATCH", "sessions/local/x", {}, 400, "action"),
     ("PATCH", "sessions/local/x", {"action": "dance"}, 400, "action"),
-    ("PATCH", "sessions/local/x", {"action": "renew"}, 501, "action"),
+    ("PATCH", "sessions/local/x", {"action": "renew"}, 404, "session"),
+    ("PATCH", "sessions/local/x", {"action": "renew", "name": "both"}, 400, "action"),
     ("PATCH", "sessions/local/x", {"action": "restart"}, 404, "session"),
     ("PATCH", "sessions/local/x", {"action": "restart", "name": "both"}, 400, "action"),
     ("PATCH", "sessions/local/x", {"name": "a b"}, 400, "name"),
     ("GET", "sessions/local/x/logs", None, 404, "session"),
+    ("GET", "sessions/local/x/events", None, 404, "session"),
     ("POST", "sessions/local/x/execute", {"code": "1"}, 404, "session"),
     ("POST", "sessions/local/x/execute", {}, 400, "code"),
     ("POST", "sessions/local/x/execute", {"code": 1}, 400, "code"),
@@ -169,8 +175,7 @@ def unusable_state(tmp_path: Path) -> Iterator[None]:
 async def test_one_that_has_ended_says_so(rest: Rest) -> None:
     row = await rest.create("demo")
     path = f"sessions/local/{row['id']}"
-    await rest.json("DELETE", f"{path}?forced=true", status=202)
-    await rest.until(row, "TERMINATED")
+    await rest.until(await rest.end(row, forced=True), "TERMINATED")
     asked = [
         ("POST", "/execute", {"code": "1"}),
         ("POST", "/interrupt", None),

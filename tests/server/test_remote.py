@@ -76,6 +76,9 @@ async def test_a_session_through_the_client(remote: RemoteService) -> None:
     await remote.destroy("local", row.id, forced=True)
     rows = [row async for row in remote.wait("local", row.id, lambda row: not row.live)]
     assert rows[-1].status == "TERMINATED"
+    events = await remote.events("local", row.id)
+    assert (events[0].what, events[-1].what) == ("PENDING", "TERMINATED: user-requested")
+    assert events[0].when and events[-1].when and events[0].when < events[-1].when
     with pytest.raises(SessionNotFound):
         await remote.get("local", "no-such-id")
 

@@ -31,9 +31,7 @@ async def test_a_session_is_a_row_at_once_and_is_seen_to_its_end(rest: Rest) -> 
     assert [listed["id"] for listed in (await rest.json("GET", "sessions"))["sessions"]] == [row["id"]]
     row = await rest.until(row, "RUNNING")
     assert (row["image"], row["resources"]) == ("python3", {"cpu": "1", "mem": "512m"})
-    ending = await rest.json("DELETE", f"sessions/local/{row['id']}", status=202)
-    assert ending["status"] == "TERMINATING"
-    ended = await rest.until(ending, "TERMINATED")
+    ended = await rest.until(await rest.end(row), "TERMINATED")
     assert (ended["status_info"], ended["environ"]) == ("user-requested", {"PET": "cat"})
     assert (await rest.json("GET", "sessions"))["sessions"] == []
     again = await rest.json("DELETE", f"sessions/local/{row['id']}")
@@ -67,8 +65,7 @@ async def test_lists_are_filtered_paged_ordered_and_cut(rest: Rest) -> None:
     assert await listed("order=created_at&offset=1&limit=1") == ["two-b"]
     assert await listed("limit=0") == []
     assert sorted(await listed("backend=local")) == sorted(names)
-    await rest.json("DELETE", f"sessions/local/{rows[0]['id']}?forced=true", status=202)
-    await rest.until(rows[0], "TERMINATED")
+    await rest.until(await rest.end(rows[0], forced=True), "TERMINATED")
     assert await listed("order=name") == ["three-c", "two-b"]
     assert "one-a" in await listed("status=dead")
     assert set(names) <= set(await listed("status=all"))
@@ -111,6 +108,23 @@ async def test_logs_hold_what_was_printed(rest: Rest) -> None:
     row = await rest.running("demo")
     await rest.run(row, "print('as printed')")
     assert "as printed" in (await rest.json("GET", f"sessions/local/{row['id']}/logs"))["logs"]
+
+
+async def test_what_was_printed_by_execution(rest: Rest) -> None:
+    row = await rest.running("demo")
+    for number in range(3):
+        await rest.run(row, f"print({number})")
+    path = f"sessions/local/{row['id']}/outputs"
+    everything = await rest.json("GET", path)
+    assert [one["code"] for one in everything["executions"]] == ["print(0)", "print(1)", "print(2)"]
+    assert everything["gaps"] == []
+    (last,) = (await rest.json("GET", f"{path}?last=1&since=1"))["executions"]
+    assert (last["number"], last["outputs"][0]["text"], last["status"]) == (3, "2\n", "ok")
+    (first, *_) = (await rest.json("GET", f"{path}?heads=true"))["executions"]
+    assert first["outputs"] == []
+    for query, field in (("last=x", "last"), ("heads=maybe", "heads"), ("since=-1", "since")):
+        status, said = await rest.refused("GET", f"{path}?{query}")
+        assert (status, said["field"]) == (400, field)
 
 
 async def test_working_folders_are_relative_to_the_servers(rest: Rest, jp_root_dir: Any) -> None:

@@ -69,8 +69,7 @@ async def test_a_full_cycle_shows_no_secret(
         wrong = (("GET", "sessions/local/no"), ("POST", "sessions"), ("PATCH", f"sessions/local/{row['id']}"))
         seen += [(await rest.ask(method, path, {"name": 1})).text for method, path in wrong]
         await in_a_kernel(jp_serverapp, "1")
-        ended = await rest.json("DELETE", f"sessions/local/{row['id']}?forced=true", status=202)
-        await rest.until(ended, "TERMINATED")
+        await rest.until(await rest.end(row, forced=True), "TERMINATED")
         while "TERMINATED" not in seen[-1]:
             seen.append((await anext(events)).data)
     async with asyncio.timeout(10):

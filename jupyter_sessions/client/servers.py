@@ -1,0 +1,133 @@
+"""The Jupyter servers of this user on this machine, asked as the user: with the token in the files that they leave.
+
+Source: `jpserver-PID.json` of jupyter_server 2.21. A server that wants a password, or is behind a hub, leaves no
+token: nobody gets in this way.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import httpx
+import msgspec
+from jupyter_core.paths import jupyter_runtime_dir
+
+from jupyter_sessions import errors
+from jupyter_sessions.backends.files import is_private
+from jupyter_sessions.backends.signin import Credentials
+from jupyter_sessions.client.streams import refused
+from jupyter_sessions.wire.encoding import encoded
+
+_SECONDS = 30.0
+_NO_SUCH_ROUTE = 404
+
+
+class Running(msgspec.Struct, frozen=True):
+    """A server's file, as far as it matters here."""
+
+    pid: int
+    url: str
+    token: str = ""
+    sock: str = ""
+    base_url: str = "/"
+
+    def __repr__(self) -> str:
+        return f"Running({self.url!r})"
+
+
+def running() -> list[Running]:
+    """The servers that live and let this user in."""
+    return [server for server in _files() if server.token and _listens(server)]
+
+
+def _listens(server: Running) -> bool:
+    """Whether a process of this user listens where the file says.
+
+    Files outlive servers that were killed, and homes are shared by machines: somebody else may have the number
+    of the process by now, or listen in its place.
+    """
+    import psutil  # Costs 10 ms, and only who signs in needs it.
+
+    try:
+        process, port = psutil.Process(server.pid), urlsplit(server.url).port
+        if sys.platform != "win32" and process.uids().real != os.getuid():
+            return False
+        found = process.net_connections("unix" if server.sock else "tcp")
+    except (psutil.Error, ValueError):
+        return False
+    if server.sock:
+        return any(str(one.laddr) == server.sock for one in found)
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in found)
+
+
+def _files() -> Iterator[Running]:
+    for path in sorted(Path(jupyter_runtime_dir()).glob("jpserver-*.json")):
+        try:
+            if is_private(path):
+                yield msgspec.json.decode(path.read_bytes(), type=Running)
+        except (OSError, ValueError):
+            continue
+
+
+async def sign_in(backend: str, given: Credentials) -> list[str]:
+    """Sign in on each server that has the backend; their addresses.
+
+    Errors: what they say, if none lets in; NotSupported if none has it.
+    """
+    answers = await _each("POST", backend, {"method": given.method, "values": given.values})
+    if done := [url for url, error in answers.items() if error is None]:
+        return done
+    for error in answers.values():
+        if error is not None and not isinstance(error, errors.NotReached):
+            raise error
+    raise errors.NotSupported(
+        f"No Jupyter server of yours that runs here has the backend '{backend}'.",
+        hint="Add `--save`: a file that only you can read keeps it.",
+    )
+
+
+async def sign_out(backend: str) -> list[str]:
+    """Sign out on each server; the addresses of those where that could not be done."""
+    answers = await _each("DELETE", backend, None)
+    return [url for url, error in answers.items() if error is not None]
+
+
+async def _each(method: str, backend: str, body: object) -> dict[str, errors.SessionError | None]:
+    """What went wrong on each server that has, or may have, the backend, by address; None if nothing did."""
+    answers: dict[str, errors.SessionError | None] = {}
+    for server in filter(_listens, _files()):
+        try:
+            answers[server.url] = await _asked(server, method, backend, body)
+        except errors.NotFound:
+            continue
+    return answers
+
+
+async def _asked(server: Running, method: str, backend: str, body: object) -> errors.SessionError | None:
+    """What went wrong. Errors: NotFound if the server has no such backend."""
+    not_reached = errors.NotReached(f"{server.url} cannot be asked.", hint="Do it there.")
+    if not server.token:
+        return not_reached
+    try:
+        response = await _send(server, method, backend, body)
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return not_reached
+    if response.status_code == _NO_SUCH_ROUTE:
+        raise errors.NotFound(f"{server.url} has no backend '{backend}'.")
+    return None if response.is_success else refused(response.status_code, response.content)
+
+
+async def _send(server: Running, method: str, backend: str, body: object) -> httpx.Response:
+    transport = httpx.AsyncHTTPTransport(uds=server.sock) if server.sock else None
+    path = f"jupyter-sessions/backends/{quote(backend, safe='')}/sign-in"
+    async with httpx.AsyncClient(transport=transport, timeout=_SECONDS, trust_env=False) as http:
+        return await http.request(
+            method,
+            (f"http://localhost{server.base_url}" if server.sock else server.url) + path,
+            content=None if body is None else encoded(body),
+            headers={"Authorization": f"token {server.token}", "Content-Type": "application/json"},
+        )

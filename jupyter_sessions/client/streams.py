@@ -1,0 +1,105 @@
+"""Streams of events from a Jupyter server's extension, and what can be wrong with its answers."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from jupyter_sessions import errors
+from jupyter_sessions.wire import sse
+from jupyter_sessions.wire.access import SCHEME, Access
+from jupyter_sessions.wire.encoding import encoded
+
+if TYPE_CHECKING:
+    import aiohttp
+
+CONNECT_SECONDS = 5.0
+SILENT_SECONDS = 4 * sse.KEEP_ALIVE_SECONDS
+_BUFFER_BYTES = 2**20
+_HINT = "Is it still running?"
+
+
+class Streams:
+    """Opens streams. By aiohttp, whose part in a cell's time is a quarter of httpx's; imported when first needed."""
+
+    def __init__(self, access: Access, root: str, tls: ssl.SSLContext) -> None:
+        self._access = access
+        self._root = root
+        self._tls = tls
+        self._http: aiohttp.ClientSession | None = None
+
+    @asynccontextmanager
+    async def open(
+        self, method: str, path: str, body: object = None
+    ) -> AsyncIterator[AsyncIterator[sse.ServerEvent]]:
+        """The events of an answer. Errors: NotReached, BackendUnavailable, and what the server says."""
+        import aiohttp
+        from yarl import URL
+
+        content = None if body is None else encoded(body)
+        try:
+            where = URL(self._root + path, encoded=True)
+            async with self._session().request(method, where, data=content) as response:
+                if not response.ok:
+                    raise refused(response.status, await response.read())
+                yield sse.parse(_lines(response.content))
+        except aiohttp.ClientConnectorError as error:
+            raise errors.NotReached(f"The Jupyter server cannot be reached: {error}.", hint=_HINT) from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise lost(error) from error
+
+    async def close(self) -> None:
+        """Close connections."""
+        if self._http is not None:
+            await self._http.close()
+
+    def _session(self) -> aiohttp.ClientSession:
+        import aiohttp
+
+        if self._http is None:
+            socket = self._access.socket
+            self._http = aiohttp.ClientSession(
+                connector=aiohttp.UnixConnector(socket) if socket else aiohttp.TCPConnector(ssl=self._tls),
+                headers={"Authorization": f"{SCHEME} {self._access.token}"},
+                timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS),
+                read_bufsize=_BUFFER_BYTES,
+            )
+        return self._http
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[str]:
+    """Lines of any length, without their ends."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line.removesuffix(b"\r").decode()
+
+
+def tls_of(access: Access) -> ssl.SSLContext:
+    """The server's own certificate is trusted, whatever names stand in it; without one, nobody is."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if access.ca_file:
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.load_verify_locations(access.ca_file)
+    return context
+
+
+def refused(status: int, content: bytes) -> errors.SessionError:
+    """The error that an answer says."""
+    try:
+        body = msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        body = None
+    return errors.from_wire(body, status)
+
+
+def lost(error: Exception) -> errors.SessionError:
+    """A connection that could not be made, or broke."""
+    why = str(error) or type(error).__name__
+    return errors.BackendUnavailable(f"The Jupyter server cannot be reached: {why}.", hint=_HINT)

@@ -1,0 +1,36 @@
+"""Kernels on sessions, made and removed for the panel; a server lists them among its kernelspecs."""
+
+from __future__ import annotations
+
+import asyncio
+
+from jupyter_server.auth.decorator import authorized
+from tornado import web
+
+from jupyter_sessions.kernels import specs
+from jupyter_sessions.kernels.making import KernelRequest, make
+from jupyter_sessions.server.base import BaseHandler
+
+
+class KernelspecsHandler(BaseHandler):
+    """All of them."""
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Make one; that of a session which has no name of its own may be there already."""
+        kernel = await make(self.service, self.read(KernelRequest))
+        await asyncio.to_thread(specs.add, kernel, replace=kernel.ends_with_session)
+        self.answer(kernel, 201)
+
+
+class KernelspecHandler(BaseHandler):
+    """One of them."""
+
+    @web.authenticated
+    @authorized
+    async def delete(self, name: str) -> None:
+        """Remove it; sessions stay."""
+        await asyncio.to_thread(specs.remove, name)
+        self.set_status(204)
+        self.finish()
