@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-from jupyter_sessions.client import connect
-from jupyter_sessions.commands import parse, perform
+import jupyter_sessions.lean  # noqa: F401 - before all that imports httpx
+from jupyter_sessions.backends.base import Backend
+from jupyter_sessions.backends.signin import Field
+from jupyter_sessions.client import Api, connect
+from jupyter_sessions.commands import keys, parse, perform
+from jupyter_sessions.commands.backends import questions
 from jupyter_sessions.commands.grammar import Help
+from jupyter_sessions.commands.result import Result, plain
 from jupyter_sessions.errors import InvalidRequest, NotSupported, SessionError
+from jupyter_sessions.model import SessionInfo
+from jupyter_sessions.service import Service, configuration
 from jupyter_sessions.wire.places import write_private
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
@@ -34,7 +44,7 @@ def main(words: Sequence[str] | None = None) -> int:
         asked = parse(list(sys.argv[1:] if words is None else words), prog=_PROG)
         if asked.verb == "console":
             return asyncio.run(_console(asked))
-        text = asyncio.run(_perform(asked))
+        text = asyncio.run(_with_secrets(asked) if asked.verb in _WITH_SECRETS else _perform(asked))
     except Help as help_:
         text = help_.message
     except SessionError as error:
@@ -50,10 +60,25 @@ def main(words: Sequence[str] | None = None) -> int:
 async def _perform(asked: Namespace) -> str:
     api = await connect()
     try:
+        for field in await questions(api, asked):
+            asked.answers[field.name] = _ask(field)
         result = await perform(api, asked, _say)
     finally:
         await api.close()
+    for warning in result.warnings:
+        print(_for_shell(plain(warning)), file=sys.stderr)  # noqa: T201
     return result.text(shutil.get_terminal_size((_WIDTH, 24)).columns)
+
+
+def _ask(field: Field) -> str:
+    """What a person types, unseen if it is secret; a line of the input if nobody can type. Errors: InvalidRequest."""
+    prompt = f"{field.label}: "
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    try:
+        return getpass.getpass(prompt) if field.secret else input(prompt)
+    except EOFError:
+        raise InvalidRequest(f"{field.name}: it is missing.", hint="Type it.", field=field.name) from None
 
 
 async def _console(asked: Namespace) -> int:
@@ -64,14 +89,56 @@ async def _console(asked: Namespace) -> int:
     try:
         row = await api.find(asked.session)
         connection = await api.connection(row.backend, row.id)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"{row.name}.json"
+            write_private(file, msgspec.json.encode(connection))
+            with _interrupting(api, row):
+                command = [sys.executable, "-m", "jupyter_console", "--existing", str(file)]
+                process = await asyncio.create_subprocess_exec(*command, env=dict(os.environ))
+                return await process.wait()
     finally:
         await api.close()
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{row.name}.json"
-        write_private(file, msgspec.json.encode(connection))
-        command = [sys.executable, "-m", "jupyter_console", "--existing", str(file)]
-        process = await asyncio.create_subprocess_exec(*command, env=dict(os.environ))
-        return await process.wait()
+
+
+@contextmanager
+def _interrupting(api: Api, row: SessionInfo) -> Iterator[None]:
+    """Let Ctrl-C interrupt what runs in a session: Jupyter's console only says that it cannot do that itself."""
+    loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+    loop.add_signal_handler(signal.SIGINT, lambda: tasks.add(asyncio.create_task(_interrupt(api, row))))
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+async def _interrupt(api: Api, row: SessionInfo) -> None:
+    try:
+        await api.interrupt(row.backend, row.id)
+    except SessionError as error:
+        print(_for_shell(str(error)), file=sys.stderr)  # noqa: T201
+
+
+async def _with_secrets(asked: Namespace) -> str:
+    """What deals with secrets is done here, not by way of a server."""
+    service = Service(configuration())
+    try:
+        result = await _WITH_SECRETS[asked.verb](service.backend(asked.backend), asked)
+    finally:
+        await service.close()
+    return result.text(shutil.get_terminal_size((_WIDTH, 24)).columns)
+
+
+async def _env(backend: Backend, asked: Namespace) -> Result:
+    """Lines for a shell to evaluate."""
+    return keys.exports(await backend.client_environment())
+
+
+_WITH_SECRETS: dict[str, Callable[[Backend, Namespace], Awaitable[Result]]] = {
+    "env": _env,
+    "keys add": keys.add,
+    "keys list": keys.show,
+    "keys rm": keys.remove,
+}
 
 
 def _say(text: str) -> None:

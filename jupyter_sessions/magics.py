@@ -6,6 +6,8 @@ import asyncio
 import getpass
 import shlex
 import sys
+from argparse import Namespace
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
@@ -14,13 +16,26 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.display import clear_output, publish_display_data
 
 from jupyter_sessions.backends.base import Output
+from jupyter_sessions.backends.signin import Field
 from jupyter_sessions.client import Api, Bridge, connect
 from jupyter_sessions.client.bridge import Items, Say
 from jupyter_sessions.commands import Nothing, Result, Text, parse, perform
+from jupyter_sessions.commands.backends import questions
 from jupyter_sessions.commands.completion import complete, session_names
 from jupyter_sessions.commands.grammar import Help
+from jupyter_sessions.commands.outputs import Shown
 from jupyter_sessions.commands.result import plain
-from jupyter_sessions.errors import BackendUnavailable, CellFailed, InvalidRequest, SessionError
+from jupyter_sessions.errors import (
+    Ambiguous,
+    BackendUnavailable,
+    CellFailed,
+    InvalidRequest,
+    NotReached,
+    NotRunning,
+    NotSupported,
+    SessionError,
+    SessionNotFound,
+)
 from jupyter_sessions.model import SessionInfo
 
 _USAGE = "`%session create python --name demo` makes one; then begin the cell with `%%session demo`."
@@ -51,6 +66,26 @@ class RemoteInterrupt(KeyboardInterrupt):
         return self._lines
 
 
+class Known:
+    """A session that was found, and where."""
+
+    def __init__(self, api: Api, row: SessionInfo) -> None:
+        self._api = api
+        self._at = (row.backend, row.id)
+
+    def execute(self, code: str, stdin: bool, ref: str | None = None) -> AsyncIterator[Output]:
+        """Run code in it, provided that `ref` still means it."""
+        return self._api.execute(*self._at, code, stdin=stdin, ref=ref)
+
+    async def interrupt(self) -> None:
+        """Interrupt what runs in it."""
+        await self._api.interrupt(*self._at)
+
+    async def input(self, run: str, text: str) -> None:
+        """Answer a run."""
+        await self._api.input(*self._at, run, text)
+
+
 @magics_class
 class SessionMagics(Magics):
     """The magics of one shell, with their connection."""
@@ -59,6 +94,7 @@ class SessionMagics(Magics):
         super().__init__(shell)
         self._bridge = Bridge()
         self._api: Api | None = None
+        self._known: dict[str, Known] = {}
 
     @line_cell_magic
     def session(self, line: str, cell: str | None = None) -> Result | None:
@@ -80,18 +116,39 @@ class SessionMagics(Magics):
 
     def _command(self, line: str) -> Result | None:
         asked = parse(line)
+        asked.request = self._request()
+
+        if "lasting" in asked:
+            asked.lasting = True
+            for field in self._bridge.run(self._questions(asked)):
+                asked.answers[field.name] = _ask({"prompt": f"{field.label}: ", "password": field.secret})
 
         async def work(say: Say) -> Result:
             return await perform(await self._connected(), asked, say)
 
         result = self._bridge.talk(work, _say)
+        if isinstance(result, Shown):
+            for output in result.messages():
+                show(output)
+            return None
         return None if isinstance(result, Nothing) else result
+
+    async def _questions(self, asked: Namespace) -> list[Field]:
+        if asked.verb == "login" and not self._can_ask():
+            raise NotSupported("login: nobody can be asked here.", hint="Sign in in the panel or in a shell.")
+        return await questions(await self._connected(), asked)
+
+    def _request(self) -> str:
+        """The id of the message that made this kernel run the magic; "" outside of kernels."""
+        kernel = getattr(self.shell, "kernel", None)
+        return str(kernel.get_parent().get("header", {}).get("msg_id", "")) if kernel is not None else ""
 
     async def _connected(self) -> Api:
         """The connection; made anew if the server it led to is gone."""
         if self._api is None or not await self._api.alive():
             if self._api is not None:
                 await self._api.close()
+            self._known.clear()  # They are of the old connection.
             self._api = await connect()
         return self._api
 
@@ -100,41 +157,56 @@ class SessionMagics(Magics):
     def _run(self, ref: str, code: str) -> None:
         if not ref or " " in ref:
             raise InvalidRequest("%%session needs the name of a session.", hint=_USAGE)
-        api, row = self._bridge.run(self._find(ref))
-        outputs = self._bridge.iterate(api.execute(row.backend, row.id, code, stdin=self._can_ask()))
+        outputs = self._bridge.iterate(self._outputs(ref, code, self._can_ask()))
         try:
-            self._follow(api, row, outputs)
+            self._follow(ref, outputs)
         except KeyboardInterrupt:
-            self._bridge.run(api.interrupt(row.backend, row.id))
-            self._follow_to_end(api, row, outputs)
+            if ref not in self._known:
+                raise
+            self._bridge.run(self._known[ref].interrupt())
+            self._follow_to_end(ref, outputs)
         finally:
             outputs.close()
 
-    def _follow_to_end(self, api: Api, row: SessionInfo, outputs: Items[Output]) -> None:
+    def _follow_to_end(self, ref: str, outputs: Items[Output]) -> None:
         """What comes after an interrupt; one more lets go of the run."""
         try:
-            self._follow(api, row, outputs)
+            self._follow(ref, outputs)
         except RemoteError as error:
             raise RemoteInterrupt(error.lines) from None
 
-    def _follow(self, api: Api, row: SessionInfo, outputs: Items[Output]) -> None:
+    def _follow(self, ref: str, outputs: Items[Output]) -> None:
         for output in outputs:
             if output.kind == "input_request":
-                text = _ask(output.content)
-                self._bridge.run(api.input(row.backend, row.id, output.run, text))
+                self._bridge.run(self._known[ref].input(output.run, _ask(output.content)))
             elif output.kind != "reply":
                 show(output)
             elif output.content.get("status") != "ok":
                 raise RemoteError(output.content)
 
-    async def _find(self, ref: str) -> tuple[Api, SessionInfo]:
+    async def _outputs(self, ref: str, code: str, stdin: bool) -> AsyncIterator[Output]:
+        """What a cell says. A session known from before is not looked for first, which would cost every cell."""
+        if known := self._known.get(ref):
+            begun = False
+            try:
+                async for output in known.execute(code, stdin, ref=ref):
+                    begun = True
+                    yield output
+                return
+            except (SessionNotFound, Ambiguous, NotRunning, NotReached):
+                if begun:
+                    raise
+                del self._known[ref]  # Nothing has run: what is called so may be elsewhere by now.
+        found = self._known[ref] = await self._find(ref)
+        async for output in found.execute(code, stdin):
+            yield output
+
+    async def _find(self, ref: str) -> Known:
         if self._api is not None:
-            with suppress(
-                BackendUnavailable
-            ):  # Then the server has gone. Asking first would cost every cell.
-                return self._api, await self._api.find(ref)
+            with suppress(BackendUnavailable):  # Then the server has gone.
+                return Known(self._api, await self._api.find(ref))
         api = await self._connected()
-        return api, await api.find(ref)
+        return Known(api, await api.find(ref))
 
     def _can_ask(self) -> bool:
         kernel = getattr(self.shell, "kernel", None)

@@ -7,9 +7,11 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -21,9 +23,11 @@ def session(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("COLUMNS", "120")
 
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+
+    def run(*words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
         program = [str(Path(sys.executable).with_name("jupyter-session")), *words]
-        return subprocess.run(program, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+        return subprocess.run(program, input=typed, capture_output=True, text=True, timeout=60, cwd=tmp_path)
 
     return run
 
@@ -35,20 +39,95 @@ def test_sessions(session: Run) -> None:
     assert "demo" in session("ps").stdout
     (row,) = json.loads(session("ps", "--json").stdout)
     assert row["name"] == "demo"
+    nothing = session("output", "demo", "1")
+    assert (nothing.returncode, nothing.stderr) == (
+        1,
+        "The session 'demo' has no execution 1. Nothing has run in it yet.\n",
+    )
     assert session("rm", "demo").stdout == "demo is TERMINATED.\n"
     assert session("ps").stdout == "There are no sessions. `jupyter session create python` makes one.\n"
+
+
+def test_other_clients_are_let_in(session: Run) -> None:
+    done = session("env")
+    lines = dict(line.removeprefix("export ").split("=", 1) for line in done.stdout.splitlines())
+    assert httpx.get(lines["BACKEND_ENDPOINT"], trust_env=False).json()["version"].startswith("v")
+    assert lines["CANFAR_URL"] == f"{lines['BACKEND_ENDPOINT']}/skaha/v1"
+    assert all(lines[name] for name in ("BACKEND_ACCESS_KEY", "BACKEND_SECRET_KEY", "CANFAR_TOKEN"))
+    assert session("env", "local").stdout == done.stdout
+
+
+def test_a_backend_is_added_and_signed_in_to(session: Run, tmp_path: Path) -> None:
+    lines = dict(line.removeprefix("export ").split("=", 1) for line in session("env").stdout.splitlines())
+    url, key, secret = (lines[f"BACKEND_{name}"] for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY"))
+    added = session("backend", "add", "lab", "--kind", "backendai", "--url", url)
+    assert added.returncode == 0 and added.stdout.splitlines() == [
+        "The backend lab is there: A manager of jupyter_sessions, API v7.20230615.",
+        "`jupyter session login lab` signs in to it.",
+    ], added
+    again = session("backend", "add", "lab", "--kind", "skaha", "--url", url)
+    assert (again.returncode, again.stderr) == (
+        1,
+        "name: 'lab' is a backend you have added already. Use another name.\n",
+    )
+    nobody = session("login", "lab", typed=f"{key}\n{secret}\n")
+    assert nobody.returncode == 1 and "`--save`" in nobody.stderr
+    wrong = session("login", "lab", "--keypair", key, "--save", typed="wrong-secret\n")
+    assert (
+        wrong.returncode == 1 and "Signature mismatch" in wrong.stderr and "wrong-secret" not in wrong.stderr
+    )
+    assert "lacks access_key" in session("ps", "--backend", "lab").stdout
+    done = session("login", "lab", "--save", typed=f"{key}\n{secret}\n")
+    file = tmp_path / "data" / "jupyter_sessions" / "signed_in" / "lab.json"
+    assert done.stdout == f"You are signed in to lab as {key}; {file} keeps it.\n", done
+    assert file.stat().st_mode & 0o777 == 0o600
+    made = session("create", "python", "-t", "demo", "--backend", "lab", "--cpu", "0.5", "--mem", "256m")
+    assert made.returncode == 0 and "Nothing is mounted: files" in made.stdout, made
+    assert "demo" in session("ps", "--backend", "lab").stdout
+    shown = session("backend", "list").stdout
+    assert f"{key} (saved)" in shown and "you" in shown and secret not in shown
+    assert session("logout", "lab").stdout == "You are signed out of lab.\n"
+    assert not file.exists() and "lacks access_key" in session("ps", "--backend", "lab").stdout
+    assert session("backend", "rm", "lab").stdout == "The backend lab is gone.\n"
+    assert session("backend", "rm", "local").returncode == 1
+
+
+def test_access_that_expires_is_said_beside_the_list(
+    session: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    token = {"mode": "oidc", "token": {"access": "x"}, "expiry": {"access": time.time() + 2 * 86400 - 60}}
+    vendors = {
+        "version": 2,
+        "active": {"authentication": "srcnet", "server": "sky"},
+        "authentication": {"srcnet": token},
+        "servers": {"sky": {"idp": "srcnet", "url": "http://127.0.0.1:9/skaha", "version": "v1"}},
+    }
+    (tmp_path / ".canfar").mkdir()
+    (tmp_path / ".canfar" / "config.yaml").write_text(json.dumps(vendors))
+    settings = {"JupyterSessions": {"backends": {"sky": {"type": "skaha"}}}}
+    (tmp_path / "config" / "jupyter_sessions_config.json").write_text(json.dumps(settings))
+    done = session("ps", "--json")
+    assert (done.returncode, done.stdout) == (0, "[]\n")
+    assert done.stderr == "Your access to sky expires in 2 days. `canfar login` renews it.\n"
 
 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         (["info", "nowhere"], 1, "There is no session 'nowhere'. `jupyter session ps` lists"),
+        (["env", "nowhere"], 1, "There are: local."),
+        (["login", "nowhere"], 1, "There are: local."),
+        (["login", "local", "--token"], 2, "nobody signs in to 'local'"),
+        (["backend", "add", "x", "--kind", "skaha", "--url", "nowhere"], 2, "url: this is no address."),
         (["frob"], 2, "jupyter session: there is no 'frob'."),
         (["kernel"], 2, "There are: kernel add, kernel list, kernel rm."),
         (["kernel", "add"], 2, "usage: jupyter session kernel add"),
         (["kernel", "add", "A b"], 2, "name: 'A b' cannot be a kernel's name."),
         (["kernel", "add", "some", "--image", "pyton"], 2, "The nearest is 'python'."),
         (["kernel", "add", "some", "--session", "nowhere"], 1, "There is no session 'nowhere'."),
+        (["kernel", "add", "some", "--backend", "nowhere"], 1, "There are: local."),
+        (["kernel", "add", "some", "--gpu", "x"], 2, "Give a number above 0"),
         (["kernel", "rm", "python3"], 1, "There is no kernel 'python3' on a session."),
     ],
 )
@@ -59,22 +138,28 @@ def test_refusals(session: Run, words: list[str], code: int, said: str) -> None:
 
 
 def test_kernels(session: Run, tmp_path: Path) -> None:
+    settings = {"JupyterSessions": {"gpus": ["0", "1"]}}
+    (tmp_path / "config" / "jupyter_sessions_config.json").write_text(json.dumps(settings))
     assert session("kernel", "list").stdout.startswith("No kernel runs in sessions.")
+    made = session("kernel", "add", "big", "--gpu", "2", "--backend", "local")
+    assert (made.returncode, made.stdout) == (0, "The kernel big is there: Python · 2 GPU\n"), made
     made = session("kernel", "add", "small", "--image", "python", "--cpu", "1", "--mem", "1g")
     assert (made.returncode, made.stdout) == (0, "The kernel small is there: Python · 1 CPU · 1 GiB\n")
     session("create", "python", "-t", "demo", "--cpu", "0.5", "--mem", "256m")
     assert session("kernel", "add", "visit", "--session", "demo", "--display-name", "Mine").returncode == 0
     listed = {kernel["name"]: kernel for kernel in json.loads(session("kernel", "list", "--json").stdout)}
     assert listed["small"]["resources"] == {"cpu": "1", "mem": "1g"}
+    assert (listed["big"]["resources"], listed["big"]["backend"]) == ({"cuda.device": "2"}, "local")
     assert (listed["visit"]["display_name"], listed["visit"]["session"]) == ("Mine", "local/demo")
     seen = subprocess.run(
         [sys.executable, "-m", "jupyter_client.kernelspecapp", "list", "--json"],
         capture_output=True,
         text=True,
     )
-    spec = json.loads(seen.stdout)["kernelspecs"]["small"]["spec"]
-    assert spec["metadata"]["kernel_provisioner"]["provisioner_name"] == "jupyter-sessions"
-    assert session("kernel", "rm", "small", "visit").returncode == 0
+    specs = {name: found["spec"] for name, found in json.loads(seen.stdout)["kernelspecs"].items()}
+    assert specs["small"]["metadata"]["kernel_provisioner"]["provisioner_name"] == "jupyter-sessions"
+    assert {"--backend", "local", "--resource", "cuda.device=2"} < set(specs["big"]["argv"])
+    assert session("kernel", "rm", "small", "visit", "big").returncode == 0
     assert json.loads(session("kernel", "list", "--json").stdout) == []
 
 
@@ -84,13 +169,14 @@ def test_the_console_visits_a_session(session: Run, tmp_path: Path) -> None:
     leader, follower = pty.openpty()
     program = [sys.executable, "-m", "jupyter_sessions.cli", "console", "demo"]
     env = os.environ | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"}
-    process = subprocess.Popen(
-        program, stdin=follower, stdout=follower, stderr=follower, cwd=tmp_path, env=env
-    )
+    process = subprocess.Popen(program, preexec_fn=lambda: os.login_tty(follower), cwd=tmp_path, env=env)
     os.close(follower)
+    type_in(leader, "In [", b"print(6 * 7)\r", "42\r\n", "In [")
+    busy = b"import time; print('be' + 'gun'); time.sleep(100)\r"
     type_in(
-        leader, "In [", b"print(6 * 7)\r", "42\r\n", "In [", b"\x04", "exit", b"y\r", "keeping kernel alive"
+        leader, busy, "begun\r\n", b"\x03", "KeyboardInterrupt", "In [", b"print(7 * 7)\r", "49\r\n", "In ["
     )
+    type_in(leader, b"\x04", "exit", b"y\r", "keeping kernel alive")
     assert process.wait(30) == 0
     assert json.loads(session("info", "demo", "--json").stdout)["status"] == "RUNNING"
 

@@ -15,7 +15,9 @@ from nbclient.exceptions import CellExecutionError
 
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.service import Service
+from jupyter_sessions.wire.places import STATE_VARIABLE
 from tests import processes
+from tests.manager.world import contact
 from tests.processes import Ran, Shell
 
 MAKE = "%session create python --cpu 1 --mem 512m --name demo"
@@ -62,7 +64,10 @@ def test_create_ps_info_rm(shell: Shell) -> None:
     made = shell.run(MAKE)
     assert made.text == "demo is RUNNING: python3 · 1 CPU · 512 MiB on this machine\n", made.error
     listed = shell.run("%session ps")
-    assert "<td style='text-align:left'>demo</td>" in listed.html and "1 CPU · 512 MiB" in listed.html
+    assert (
+        "<td style='text-align:left;white-space:nowrap'>demo</td>" in listed.html
+        and "1 CPU · 512 MiB" in listed.html
+    )
     assert "demo" in listed.text and "RUNNING" in listed.text
     info = shell.run("%session info demo")
     assert "512m" in info.html and "cwd" in info.text
@@ -135,6 +140,23 @@ def test_an_error_there_is_an_error_here_with_the_traceback_from_there(demo: She
     assert demo.run("%%session demo\nprint(f.__name__)").text == "f\n"
 
 
+def test_what_was_printed_is_shown_again(demo: Shell, machine: Path) -> None:
+    demo.run(RICH)
+    demo.run("%%session demo\nimport sys; print('out', flush=True); print('err', file=sys.stderr); 1/0")
+    assert demo.run("%session output").text.startswith("out\nerr\n")
+    again = demo.run("%session output demo -1")
+    assert "ZeroDivisionError" in again.text and again.reply["status"] == "ok"
+    (shown,) = demo.run("%session output 1").of("display_data")
+    assert shown["data"]["text/plain"] == "42"
+    assert '"status": "error"' in demo.run("%session output demo 2 --json").text
+    refused = demo.run("%session output demo 7")
+    assert plain(refused) == "NotFound: The session 'demo' has no execution 7. There are 1 to 2."
+    assert demo.complete("%session output de") == ["demo"]
+    itself = f"import os; os.environ['{STATE_VARIABLE}'] = '{machine}'\n%load_ext jupyter_sessions"
+    inside = demo.run(f"%%session demo\n{itself}\n%session output")
+    assert inside.text.startswith("out\nerr\n"), plain(inside)
+
+
 def test_an_interrupt_reaches_the_run_there_and_nothing_else(demo: Shell) -> None:
     demo.run("%%session demo\nx = 1")
     code = "print('begun', flush=True)\nimport time\nwhile True:\n    time.sleep(0.01)"
@@ -157,7 +179,7 @@ def test_a_run_may_survive_an_interrupt(demo: Shell) -> None:
 
 
 def test_a_second_interrupt_lets_go(demo: Shell) -> None:
-    code = "import time\nprint('begun', flush=True)\nwhile True:\n    try:\n        time.sleep(60)\n    except KeyboardInterrupt:\n        print('no', flush=True)"
+    code = "import time\nword = 'begun'\nwhile True:\n    try:\n        print(word, flush=True)\n        time.sleep(60)\n    except KeyboardInterrupt:\n        word = 'no'"
     ran = demo.run(f"%%session demo\n{code}", on_text={"begun": demo.interrupt, "no\n": demo.interrupt})
     assert ran.reply["ename"] == "KeyboardInterrupt"
     assert "RUNNING" in demo.run("%session ps").text
@@ -206,6 +228,21 @@ def test_mistakes_are_said_in_one_sentence(shell: Shell, line: str, said: str) -
     assert ran.reply["ename"] == said.partition(":")[0]
 
 
+def test_kernels(demo: Shell) -> None:
+    made = demo.run("%session kernel add small --image python --cpu 1 --mem 1g")
+    assert made.text == "The kernel small is there: Python · 1 CPU · 1 GiB\n", made.error
+    visits = demo.run("%session kernel add visit --session demo --display-name <Mine>")
+    assert visits.text == "The kernel visit is there: <Mine>\n", visits.error
+    listed = demo.run("%session kernel list")
+    assert "small" in listed.text and "&lt;Mine&gt;" in listed.html and "local/demo" in listed.html
+    assert "AlreadyExists" in plain(demo.run("%session kernel add python3"))
+    assert demo.run("%session kernel rm small visit").text == (
+        "The kernel small is gone.\nThe kernel visit is gone.\n"
+    )
+    assert "No kernel runs in sessions." in demo.run("%session kernel list").text
+    assert "There is no kernel 'small' on a session." in plain(demo.run("%session kernel rm small"))
+
+
 def test_gpus_that_are_not_there(shell: Shell) -> None:
     begun = time.monotonic()
     ran = shell.run("%session create python --gpu 512")
@@ -232,6 +269,19 @@ def test_who_waits_is_told_why_and_may_go(shell: Shell) -> None:
     assert shell.run("%session rm demo").text == "demo is CANCELLED.\n"
 
 
+def test_a_name_that_comes_to_mean_another_session(demo: Shell) -> None:
+    known = "%%session demo\nprint('x' in globals()); x = 1"
+    assert [demo.run(known).text for _ in range(2)] == ["False\n", "True\n"]
+    demo.run("%session rename demo demo-old")
+    assert demo.run(known).reply["status"] == "error"
+    demo.run(SMALL)
+    assert demo.run(known).text == "False\n"
+    assert demo.run("%%session demo-old\nprint(x)").text == "1\n"
+    demo.run("%session rm demo")
+    demo.run(SMALL)
+    assert demo.run(known).text == "False\n"
+
+
 def test_outputs_stay_with_their_cell(demo: Shell) -> None:
     for word in ("one", "two"):
         ran = demo.run(f"%%session demo\nprint('{word}')")
@@ -240,7 +290,7 @@ def test_outputs_stay_with_their_cell(demo: Shell) -> None:
 
 
 def test_tab_completes_verbs_options_and_names(demo: Shell) -> None:
-    assert demo.complete("%session re")[:2] == ["restart", "rename"]
+    assert demo.complete("%session re")[:2] == ["restart", "renew"]
     assert "--name" in demo.complete("%session create --na")
     assert "demo" in demo.complete("%session info de")
     assert "demo" in demo.complete("%session rm ")
@@ -263,3 +313,19 @@ def test_a_failed_cell_stops_a_notebook(machine: Path, tmp_path: Path) -> None:
     with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
         client.execute(env=processes.environment(machine, tmp_path))
     assert [bool(cell["outputs"]) for cell in notebook.cells] == [False, True, True, False]
+
+
+def test_a_kernel_alone_keeps_what_somebody_signs_in_with(machine: Path, tmp_path: Path) -> None:
+    with processes.kernel(machine, tmp_path) as shell:
+        shell.run("%load_ext jupyter_sessions")
+        shell.run(SMALL)
+        here = contact()
+        assert "is there" in shell.run(f"%session backend add lab --kind skaha --url {here.url}/skaha").text
+        asked = shell.run("%session login lab --token", answers=(here.keypair.bearer(),))
+        assert asked.text == "You are signed in to lab.\n" and asked.of("input_request")[0]["password"]
+        assert "demo" in shell.run("%session ps --backend lab").text
+        assert here.keypair.bearer() not in shell.run("%session backend list").html
+        shell.run("%session logout lab")
+        assert "Nobody is signed in" in shell.run("%session ps --backend lab").text
+    saved = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert here.keypair.bearer().encode() not in b"".join(saved)

@@ -62,7 +62,7 @@ async def _values(api: Api, what: str) -> list[str]:
         return sorted({row.name for row in (await api.list()).sessions})
     if what == "status":
         return [*_GROUPS, *STATUSES]
-    if what == "backend":
+    if what in ("backend", "backends"):
         return [info.name for info in await api.describe()]
     if what == "kernels":
         return [kernel.name for kernel in listed()]

@@ -6,25 +6,19 @@ import asyncio
 import os
 from argparse import Namespace
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from jupyter_sessions.amounts import GPU_SLOT, format_slots, parse_count, parse_slots, slot_label
+from jupyter_sessions.backends.base import Storage
 from jupyter_sessions.client import Api
+from jupyter_sessions.commands.program import program_of
 from jupyter_sessions.commands.result import Json, Nothing, Result, Table, Text, plain
+from jupyter_sessions.durations import parse_duration
 from jupyter_sessions.errors import InvalidRequest, LaunchFailed, SessionError, SessionNotFound
-from jupyter_sessions.model import (
-    GPU_SLOT,
-    USABLE,
-    Container,
-    Service,
-    SessionInfo,
-    SessionSpec,
-    format_slots,
-    parse_count,
-    parse_slots,
-    slot_label,
-)
+from jupyter_sessions.model import USABLE, Container, Service, SessionInfo, SessionSpec
+from jupyter_sessions.service import Listing, create_replicas
 
 Say = Callable[[str], None]
 COLUMNS = ("name", "status", "image", "resources", "status_info", "id")
@@ -35,26 +29,75 @@ _GPU_ENDINGS = (".device", ".shares")
 
 
 async def create(api: Api, asked: Namespace, say: Say) -> Result:
-    """Create a session and wait until it runs, saying why it waits."""
-    preset = (await api.defaults()).presets.get(asked.preset, {}) if asked.preset else {}
+    """Create a session, or several alike, and wait until they run, saying why they wait."""
+    defaults = await api.defaults()
+    preset = defaults.presets.get(asked.preset, {}) if asked.preset else {}
     spec = SessionSpec(
         backend=asked.backend,
-        name=asked.name,
+        name=preset.get("name") if asked.name is None else asked.name,
         image=_image(asked),
         preset=asked.preset,
         resources=await resources_of(api, asked, asked.backend or preset.get("backend")),
-        environ=_pairs(asked.env, "--env"),
+        environ=pairs(asked.env, "--env"),
         cwd=None if preset.get("cwd") and not asked.cwd else _folder(asked.cwd),
         reuse_if_exists=not asked.no_reuse,
         tag=asked.tag,
+        group=asked.project,
+        resource_group=asked.resource_group,
+        idle_timeout=_span(asked.idle_timeout, "idle-timeout"),
+        time_limit=_span(asked.time_limit, "time-limit"),
+        callback_url=asked.callback_url,
+        replicas=asked.replicas or preset.get("replicas", 1),
+        **program_of(asked),
     )
-    row = await api.create(spec)
+    rows, failures = await create_replicas(api, spec) if spec.replicas > 1 else ([await api.create(spec)], [])
+    if not rows:
+        raise failures[0]
+    new = next((row for row in rows if not row.reused), None)
+    if new and (warning := _lost_files(spec, preset, defaults.storage.get(new.backend))):
+        say(warning)
+    if spec.replicas > 1:
+        await _follow_all(api, rows, failures, asked, say)
+    else:
+        await _follow(api, rows[0], asked, say)
+    return Nothing()
+
+
+async def _follow_all(
+    api: Api, rows: list[SessionInfo], failures: list[SessionError], asked: Namespace, say: Say
+) -> None:
+    """Say what becomes of each, failures as soon as they are known. Errors: LaunchFailed if there are some."""
+
+    async def one(row: SessionInfo) -> bool:
+        try:
+            await _follow(api, row, asked, say)
+        except SessionError as error:
+            say(plain(str(error)))
+            return False
+        return True
+
+    for failure in failures:
+        say(plain(str(failure)))
+    failed = len(failures) + (await asyncio.gather(*map(one, rows))).count(False)
+    if failed:
+        there = len(rows) + len(failures)
+        raise LaunchFailed(f"{failed} of {there} sessions failed.", hint="What is said above tells why.")
+
+
+async def _follow(api: Api, row: SessionInfo, asked: Namespace, say: Say) -> None:
+    """Say what becomes of a session that was asked for; wait until it runs if that is wanted."""
     waits = not asked.enqueue_only and row.status not in USABLE
     if row.reused or not waits:
         say(describe(row) + (" (reused)" if row.reused else ""))
     if waits:
         await _wait_running(api, row, asked.max_wait, say)
-    return Nothing()
+
+
+def _lost_files(spec: SessionSpec, preset: dict[str, Any], storage: Storage | None) -> str:
+    """A warning if all the files of the session will be deleted at its end."""
+    if storage is None or not storage.needs_mount or spec.mounts or preset.get("mounts"):
+        return ""
+    return "Nothing is mounted: files of this session are deleted when it ends. `--mount NAME` keeps those in a folder."
 
 
 def _image(asked: Namespace) -> str | None:
@@ -62,6 +105,10 @@ def _image(asked: Namespace) -> str | None:
         raise _twice("image", "image")
     image: str | None = asked.image or asked.image_option
     return image
+
+
+def _span(given: str | None, option: str) -> float | None:
+    return None if given is None else parse_duration(given, field=f"--{option}")
 
 
 def _folder(given: str | None) -> str:
@@ -72,9 +119,9 @@ async def _wait_running(api: Api, row: SessionInfo, seconds: float, say: Say) ->
     told = ""
     try:
         async with asyncio.timeout(seconds or None):
-            async for now in api.wait(row.backend, row.id, _settled):
+            async for now in api.wait(row.backend, row.id, settled):
                 row, line = now, describe(now)
-                if row.status_info and line != told and not _settled(row):
+                if row.status_info and line != told and not settled(row):
                     say(line)
                     told = line
     except (TimeoutError, asyncio.CancelledError) as stop:
@@ -84,19 +131,20 @@ async def _wait_running(api: Api, row: SessionInfo, seconds: float, say: Say) ->
         if isinstance(stop, asyncio.CancelledError):
             raise
         return
-    if row.status not in USABLE:
+    if row.status not in USABLE and row.result != "SUCCESS":
         hint = f"`%session logs {row.name}` shows more, `%session rm {row.name}` removes it."
         raise LaunchFailed(f"The session '{row.name}' is {row.status}: {row.status_info}.", hint=hint)
     say(describe(row))
 
 
-def _settled(row: SessionInfo) -> bool:
+def settled(row: SessionInfo) -> bool:
+    """Whether a session that begins has come to run, or to an end."""
     return row.status in USABLE or row.status == "ERROR" or not row.live
 
 
 async def resources_of(api: Api, asked: Namespace, backend: str | None = None) -> dict[str, Any]:
     """The amounts asked for by slot, of `backend` unless the options name one. Errors: InvalidRequest."""
-    given = parse_slots(_pairs(asked.resource, "--resource"), unit="m")
+    given = parse_slots(pairs(asked.resource, "--resource"), unit="m")
     options = [("cpu", "cpu", asked.cpu), ("mem", "mem", asked.mem)]
     if asked.gpu not in (None, "0"):
         _check_gpu(asked.gpu)
@@ -134,20 +182,28 @@ async def _gpu_slot(api: Api, backend: str | None) -> str:
     return slots[0]
 
 
-def _pairs(texts: list[str], option: str) -> dict[str, str]:
-    pairs = dict[str, str]()
+def pairs(texts: list[str], option: str) -> dict[str, str]:
+    """NAME=VALUE texts as a dict. Errors: InvalidRequest for another text."""
+    found = dict[str, str]()
     for text in texts:
         key, equals, value = text.partition("=")
         if not key or not equals:
             hint = "Give a name, '=' and a value."
             raise InvalidRequest(f"{option}: '{text}' is no NAME=VALUE.", hint=hint, field=option.strip("-"))
-        pairs[key] = value
-    return pairs
+        found[key] = value
+    return found
 
 
 async def ps(api: Api, asked: Namespace, say: Say) -> Result:
     """List sessions."""
     listing = await api.list(status=asked.status, backend=asked.backend)
+    result = _listed(listing, asked)
+    now = datetime.now(UTC)
+    result.warnings = [said for expiry in listing.expiries.values() if (said := expiry.warning(now))]
+    return result
+
+
+def _listed(listing: Listing, asked: Namespace) -> Result:
     if asked.json:
         return Json(listing.sessions)
     chosen = "name" if asked.name_only else asked.format or ",".join(COLUMNS)
@@ -183,7 +239,7 @@ async def rm(api: Api, asked: Namespace, say: Say) -> Result:
     failures: list[SessionError] = []
     for ref in asked.sessions:
         try:
-            say(await _end(api, ref, asked.forced))
+            say(await _end(api, ref, asked.forced, asked.recursive))
         except SessionError as error:
             failures.append(error)
     if len(failures) == 1:
@@ -193,11 +249,11 @@ async def rm(api: Api, asked: Namespace, say: Say) -> Result:
     return Nothing()
 
 
-async def _end(api: Api, ref: str, forced: bool) -> str:
+async def _end(api: Api, ref: str, forced: bool, recursive: bool) -> str:
     row = await api.find(ref)
     if not row.live:
         return f"{plain(row.name)} has ended before, {row.status}."
-    row = await api.destroy(row.backend, row.id, forced=forced)
+    row = await api.destroy(row.backend, row.id, forced=forced, recursive=recursive)
     try:
         async for now in api.wait(row.backend, row.id, lambda row: not row.live):
             row = now
@@ -210,6 +266,15 @@ async def restart(api: Api, asked: Namespace, say: Say) -> Result:
     """Restart a session."""
     row = await api.find(asked.session)
     say(describe(await api.restart(row.backend, row.id)))
+    return Nothing()
+
+
+async def renew(api: Api, asked: Namespace, say: Say) -> Result:
+    """Put off the end of a session."""
+    row = await api.find(asked.session)
+    row = await api.renew(row.backend, row.id)
+    until = f"; it ends at {words(row.ends_at)} at the latest" if row.ends_at else ""
+    say(f"{plain(row.name)} is renewed{until}.")
     return Nothing()
 
 
@@ -247,7 +312,7 @@ def show(row: SessionInfo, field: str) -> str:
         return resources(row)
     if field == "survives":
         return survival(row.survives)
-    return _words(getattr(row, _field(field)))
+    return words(getattr(row, _field(field)))
 
 
 def survival(survives: dict[str, bool]) -> str:
@@ -258,7 +323,7 @@ def survival(survives: dict[str, bool]) -> str:
     return ", ".join(filter(None, (outlived, ending)))
 
 
-def _words(value: object) -> str:
+def words(value: object) -> str:
     """A value for people; `--json` has it for programs."""
     match value:
         case None:
@@ -272,9 +337,9 @@ def _words(value: object) -> str:
         case Container():
             return f"{value.hostname} {value.status}"
         case dict():
-            return ", ".join(f"{key}: {_words(part)}" for key, part in value.items())
+            return ", ".join(f"{key}: {words(part)}" for key, part in value.items())
         case list():
-            return ", ".join(map(_words, value))
+            return ", ".join(map(words, value))
         case _:
             return str(value)
 

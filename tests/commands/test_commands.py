@@ -17,7 +17,7 @@ from jupyter_sessions.commands.completion import complete, session_names
 from jupyter_sessions.commands.grammar import Help, verbs
 from jupyter_sessions.commands.verbs import survival
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.errors import InvalidRequest, LaunchFailed, SessionError, SessionNotFound
+from jupyter_sessions.errors import InvalidRequest, LaunchFailed, NotSupported, SessionError, SessionNotFound
 from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import Service
 
@@ -121,7 +121,7 @@ async def test_from_create_to_rm(run: Run, toy: Service) -> None:
     assert isinstance(table, Table) and table.rows[0][:3] == ["mine", "RUNNING", "toyland"]
     assert (await run("ps --name-only"))[0].text() == "mine"
     info, _ = await run("info mine")
-    assert ["tag", "note"] in info.rows  # type: ignore[attr-defined]
+    assert ["tag", "note"] in info.rows
     assert '"tag": "note"' in (await run("info mine --json"))[0].text()
     assert '"name": "mine"' in (await run("ps --json"))[0].text()
     assert (await run("rm mine"))[1] == ["mine is TERMINATED."]
@@ -139,6 +139,17 @@ async def test_rm_ends_what_it_can_and_says_what_it_cannot(run: Run, toy: Servic
     assert not (await toy.list()).sessions
     with pytest.raises(InvalidRequest, match=r"'one'.*'two'"):
         await run("rm one two")
+
+
+@pytest.mark.asyncio
+async def test_spans_of_time_are_read_before_anything_is_made(run: Run, toy: Service) -> None:
+    for option in ("--idle-timeout", "--time-limit"):
+        with pytest.raises(InvalidRequest, match=f"{option}: 'a while' is no span of time"):
+            await run(f"create --name mine {option} 'a while'")
+    assert toy.backends["toy"].rows == {}
+    await run("create --name mine --idle-timeout 30m --time-limit 0")
+    with pytest.raises(NotSupported, match="'toy' cannot renew sessions"):
+        await run("renew mine")
 
 
 @pytest.mark.asyncio
@@ -310,7 +321,7 @@ async def test_completion(toy: Service) -> None:
         *before, word = line.split(" ")
         return await complete(toy, before, word)
 
-    assert await offered("re") == ["restart", "rename"]
+    assert await offered("re") == ["restart", "renew", "rename"]
     assert {"create", "ps", "rm"} <= set(await offered(""))
     assert await offered("create --na") == ["--name"]
     assert "--backend" in await offered("ps --")

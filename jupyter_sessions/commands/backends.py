@@ -1,0 +1,172 @@
+"""The verbs about backends: which there are, adding them, signing in and out.
+
+They are done in this process, for kernels may not ask their server to; it sees the files that come of it.
+What nobody wants in a file is given to the Jupyter servers of this user, which keep it in memory.
+"""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from jupyter_sessions.backends.base import Backend, Query
+from jupyter_sessions.backends.signin import Credentials, Field, Method
+from jupyter_sessions.client import Api, servers
+from jupyter_sessions.commands.result import Json, Nothing, Result, Table, plain
+from jupyter_sessions.commands.verbs import Say, pairs
+from jupyter_sessions.errors import InvalidRequest, NotSupported, SessionError
+from jupyter_sessions.service import NewBackend, Service, configuration, state_of
+
+_OPTIONS = {"user": "password", "keypair": "keypair", "token": "token", "certificate": "certificate"}
+_GIVEN = {"user": "username", "keypair": "access_key", "certificate": "certificate"}
+
+
+async def questions(api: Api, asked: Namespace) -> list[Field]:
+    """What has to be asked of a person before `perform`, which takes it as `asked.answers`.
+
+    Errors: InvalidRequest for a way to sign in that the backend does not take; NotSupported if nothing could
+    keep what is asked for.
+    """
+    if asked.verb != "login":
+        return []
+    async with _service(api) as service:
+        method = _method(service.backend(asked.backend), asked)
+    if not _is_kept(api, asked) and not servers.running():
+        hint = "Add `--save`: a file that only you can read keeps it."
+        raise NotSupported("login: no Jupyter server of yours runs here to hold it.", hint=hint)
+    known = _values(asked)
+    return [field for field in method.fields if not known.get(field.name)]
+
+
+async def login(api: Api, asked: Namespace, say: Say) -> Result:
+    """Sign in."""
+    async with _service(api) as service:
+        backend = service.backend(asked.backend)
+        given = Credentials(_method(backend, asked).name, _values(asked) | asked.answers)
+        if _is_kept(api, asked):
+            await service.sign_in(backend.name, given, remember=asked.save)
+            where = f"; {backend.ring.path} keeps it" if asked.save else ""
+        else:
+            where = f" on {', '.join(await servers.sign_in(backend.name, given))}"
+        state = state_of(backend)
+        who = given.values.get("username") or given.values.get("access_key") or ""
+        say(plain(f"You are signed in to {backend.title}{f' as {who}' if who else ''}{where}."))
+        if warning := state.warning(backend.title, datetime.now(UTC)):
+            say(warning)
+    return Nothing()
+
+
+async def logout(api: Api, asked: Namespace, say: Say) -> Result:
+    """Sign out, here and of the Jupyter servers of this user."""
+    async with _service(api) as service:
+        backend = service.backend(asked.backend)
+        if not backend.methods():
+            raise InvalidRequest(f"backend: nobody signs in to '{backend.name}'.", field="backend")
+        await service.sign_out(backend.name)
+        left = await servers.sign_out(backend.name)
+        say(plain(f"You are signed out of {backend.title}."))
+        if left:
+            say(
+                plain(
+                    f"These servers could not be asked to, and may hold what you gave them: {', '.join(left)}."
+                )
+            )
+    return Nothing()
+
+
+async def add(api: Api, asked: Namespace, say: Say) -> Result:
+    """Add a backend."""
+    options: dict[str, Any] = pairs(asked.option, "--option")
+    wanted = NewBackend(name=asked.name, type=asked.kind, url=asked.url, title=asked.title, options=options)
+    async with _service(api) as service:
+        found = await service.add_backend(wanted)
+        say(plain(f"The backend {asked.name} is there: {found}."))
+        try:
+            await service.backend(asked.name).list(Query(limit=1))
+        except SessionError:
+            say(f"`%session login {asked.name}` signs in to it.")
+    return Nothing()
+
+
+async def show(api: Api, asked: Namespace, say: Say) -> Result:
+    """List backends, with who is signed in; none is asked."""
+    async with _service(api) as service:
+        found = [_described(service, backend) for backend in service.backends.values()]
+    if asked.json:
+        return Json(found)
+    head = ["Name", "Type", "Address", "Signed in", "Expires", "From"]
+    keys = ("name", "type", "address", "who", "expires", "from")
+    return Table(head, [[one[key] for key in keys] for one in found])
+
+
+def _described(service: Service, backend: Backend) -> dict[str, str]:
+    state = state_of(backend)
+    try:
+        address = backend.where()
+    except SessionError:
+        address = ""
+    who = f"{state.who or 'yes'}{' (saved)' if state.remembered else ''}" if state.signed_in else ""
+    configured = backend.name in service.config.backends
+    return {
+        "name": backend.name,
+        "type": backend.type,
+        "address": address,
+        "who": who,
+        "expires": state.expires.astimezone().isoformat(" ", "minutes") if state.expires else "",
+        "from": "you"
+        if backend.name in service.additions.added
+        else ("configuration" if configured else "here"),
+    }
+
+
+async def remove(api: Api, asked: Namespace, say: Say) -> Result:
+    """Remove backends that were added."""
+    async with _service(api) as service:
+        for name in asked.backends:
+            await service.remove_backend(name)
+            say(f"The backend {name} is gone.")
+    return Nothing()
+
+
+@asynccontextmanager
+async def _service(api: Api) -> AsyncIterator[Service]:
+    """The backends in this process: those of `api` if they are here, else ones for this once."""
+    if isinstance(api, Service):
+        yield api
+        return
+    made = Service(configuration())
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+def _is_kept(api: Api, asked: Namespace) -> bool:
+    """Whether what is given here is still there when this verb is done."""
+    return bool(asked.save or (asked.lasting and isinstance(api, Service)))
+
+
+def _method(backend: Backend, asked: Namespace) -> Method:
+    """The way that the options ask for, else the backend's usual one. Errors: InvalidRequest."""
+    methods = {method.name: method for method in backend.methods()}
+    if not methods:
+        raise InvalidRequest(f"backend: nobody signs in to '{backend.name}'.", field="backend")
+    chosen = [name for option, name in _OPTIONS.items() if getattr(asked, option) not in (None, False)]
+    if not chosen:
+        return next(iter(methods.values()))
+    if chosen[0] not in methods:
+        hint = f"It takes: {', '.join(methods)}."
+        raise InvalidRequest(f"login: '{backend.name}' takes no {chosen[0]}.", hint=hint, field="method")
+    return methods[chosen[0]]
+
+
+def _values(asked: Namespace) -> dict[str, str]:
+    """What the options tell; paths as seen from here."""
+    given = {name: getattr(asked, option) for option, name in _GIVEN.items() if getattr(asked, option)}
+    if "certificate" in given:
+        given["certificate"] = os.path.abspath(os.path.expanduser(given["certificate"]))
+    return given

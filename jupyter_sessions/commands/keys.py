@@ -1,0 +1,71 @@
+"""The verbs about keys, which are for shells alone: their secrets do not belong into notebooks."""
+
+from __future__ import annotations
+
+import shlex
+from argparse import Namespace
+from collections.abc import Mapping
+
+from jupyter_sessions.amounts import format_slots, parse_slots
+from jupyter_sessions.backends.base import Backend
+from jupyter_sessions.commands.result import Json, Result, Table, Text
+from jupyter_sessions.commands.verbs import pairs
+from jupyter_sessions.wire.signing import Keypair
+
+_WHERE = ("BACKEND_ENDPOINT", "BACKEND_ENDPOINT_TYPE")
+
+
+def exports(variables: Mapping[str, str]) -> Text:
+    """Lines for a shell to evaluate."""
+    return Text("\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()))
+
+
+async def add(backend: Backend, asked: Namespace) -> Result:
+    """Make a key; what other clients need to use it."""
+    made = await backend.add_key(
+        {
+            "role": asked.role,
+            "domain": asked.domain,
+            "group": asked.group,
+            "email": asked.email,
+            "max_sessions": asked.max_sessions,
+            "max_slots": format_slots(parse_slots(pairs(asked.resource, "--resource"), unit="m")),
+        }
+    )
+    there = await backend.client_environment()
+    lines = {name: there[name] for name in _WHERE} | {
+        "BACKEND_ACCESS_KEY": str(made["access_key"]),
+        "BACKEND_SECRET_KEY": str(made["secret_key"]),
+        "BACKEND_DOMAIN": str(made["domain"]),
+        "BACKEND_GROUP": str(made["group"]),
+    }
+    if url := there.get("CANFAR_URL"):
+        token = Keypair(str(made["access_key"]), str(made["secret_key"])).bearer()
+        lines |= {"CANFAR_URL": url, "CANFAR_TOKEN": token}
+    return Text(f"# This secret is not shown again.\n{exports(lines).text()}")
+
+
+async def show(backend: Backend, asked: Namespace) -> Result:
+    """List keys."""
+    found = await backend.keys()
+    if asked.json:
+        return Json(found)
+    head = ["Access key", "Role", "Domain", "Group", "Limits", "Email"]
+    rows = [
+        [key["access_key"], key["role"], key["domain"], key["group"], _limits(key), key["email"]]
+        for key in found
+    ]
+    return Table(head, rows)
+
+
+def _limits(key: Mapping[str, object]) -> str:
+    slots, most = key.get("max_slots"), key.get("max_sessions")
+    parts = [f"{name}={amount}" for name, amount in slots.items()] if isinstance(slots, dict) else []
+    return ", ".join([f"{most} sessions"] * bool(most) + parts)
+
+
+async def remove(backend: Backend, asked: Namespace) -> Result:
+    """Remove keys."""
+    for key in asked.keys:
+        await backend.remove_key(key)
+    return Text("\n".join(f"The key {key} is gone." for key in asked.keys))

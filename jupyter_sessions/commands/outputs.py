@@ -1,0 +1,92 @@
+"""The verb `output`: what an execution in a session printed."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+from collections.abc import Iterator
+from typing import Any
+
+from jupyter_sessions.backends.base import Output
+from jupyter_sessions.client import Api
+from jupyter_sessions.commands.result import Json, Result, plain
+from jupyter_sessions.commands.verbs import Say
+from jupyter_sessions.errors import InvalidRequest, NotFound
+from jupyter_sessions.model import SessionInfo
+from jupyter_sessions.wire.journal import Execution, Selection
+
+_NUMBER = re.compile(r"-?[0-9]{1,9}", re.ASCII)
+
+
+class Shown(Result):
+    """Outputs of a cell, nbformat 4; a notebook shows them as if it had run the cell."""
+
+    def __init__(self, outputs: list[dict[str, Any]]) -> None:
+        self.outputs = outputs
+
+    def messages(self) -> Iterator[Output]:
+        """The same as a kernel says it; what failed then fails nothing now, so it is only printed."""
+        for output in self.outputs:
+            if output["output_type"] == "error":
+                yield Output(kind="stream", content={"name": "stderr", "text": _text(output)})
+            else:
+                yield Output(kind=output["output_type"], content=output)
+
+    def text(self, width: int = 100) -> str:
+        """As a terminal shows them."""
+        return "".join(map(_text, self.outputs)).rstrip("\n")
+
+
+async def output(api: Api, asked: Namespace, say: Say) -> Result:
+    """Show what an execution printed: the last one, or the one of a number.
+
+    Counted from the end, the one that asks (its `request`) is left out: it is still running.
+    """
+    ref, number = _meant(asked.session, asked.number)
+    row = await api.find(ref) if ref else await _only_one(api)
+    one = await _execution(api, row, number, asked.request)
+    if asked.json:
+        return Json(one)
+    if one.status == "running":
+        say(f"Execution {one.number} in {plain(row.name)} is still running. So far:")
+    elif not one.outputs:
+        say(f"Execution {one.number} in {plain(row.name)} printed nothing.")
+    return Shown(one.outputs)
+
+
+def _meant(ref: str | None, number: int | None) -> tuple[str, int]:
+    """Session and execution; a number alone is that of an execution."""
+    if ref and number is None and _NUMBER.fullmatch(ref):
+        return "", int(ref)
+    return ref or "", -1 if number is None else number
+
+
+async def _only_one(api: Api) -> SessionInfo:
+    rows = (await api.list()).sessions
+    if len(rows) != 1:
+        names = ", ".join(row.name for row in rows)
+        hint = f"There are: {names}." if rows else "`%session ps --all` shows those that have ended."
+        raise InvalidRequest("output: say which session.", hint=hint, field="session")
+    return rows[0]
+
+
+async def _execution(api: Api, row: SessionInfo, number: int, request: str) -> Execution:
+    """One by its number, or counted from the end. Errors: NotFound."""
+    which = Selection(number=number) if number >= 0 else Selection(last=1 - number)
+    there = (await api.outputs(row.backend, row.id, which)).executions
+    others = [one for one in there if number >= 0 or one.id != request]
+    if len(others) >= max(1, -number):
+        return others[number] if number < 0 else others[0]
+    heads = (await api.outputs(row.backend, row.id, Selection(heads=True))).executions
+    hint = f"There are {heads[0].number} to {heads[-1].number}." if heads else "Nothing has run in it yet."
+    raise NotFound(f"The session '{row.name}' has no execution {number}.", hint=hint, field="number")
+
+
+def _text(output: dict[str, Any]) -> str:
+    match output["output_type"]:
+        case "stream":
+            return str(output["text"])
+        case "error":
+            return "\n".join(output["traceback"]) + "\n"
+        case _:
+            return f"{output['data'].get('text/plain', '')}\n"

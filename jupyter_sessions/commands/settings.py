@@ -1,0 +1,54 @@
+"""The verb about the configuration."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+from typing import Any
+
+import msgspec
+
+from jupyter_sessions.client import Api
+from jupyter_sessions.commands.result import Json, Result, Table
+from jupyter_sessions.commands.verbs import Say
+from jupyter_sessions.config import JupyterSessions, sources
+from jupyter_sessions.service import configuration
+
+_SECRET = re.compile(
+    r"(?:^|.*[_-])(?:secret|password|passwd|passphrase|token|credential|(?:api|private)_?key|environ)s?(?:$|[_-].*)",
+    re.IGNORECASE,
+)
+_IN_ADDRESS = re.compile(r"(?<=://)[^/@\s]+@")
+_SET = "(set)"
+_NO_FILE = "default"
+
+
+async def show(api: Api, asked: Namespace, say: Say) -> Result:
+    """Show what the files on Jupyter's configuration path say, and what holds where they say nothing.
+
+    A Jupyter server may lay options of its own over it. Secrets are shown as being set.
+    """
+    settings, files = configuration(), sources()
+    names = sorted(JupyterSessions.class_trait_names(config=True))
+    found = [
+        {"name": name, "value": _shown(getattr(settings, name)), "from": files.get(name, _NO_FILE)}
+        for name in names
+    ]
+    if asked.json:
+        return Json(found)
+    rows = [[one["name"], msgspec.json.encode(one["value"]).decode(), one["from"]] for one in found]
+    return Table(["Option", "Value", "From"], rows, fold=True)
+
+
+def _shown(value: Any) -> Any:
+    """A value without the secrets in it."""
+    match value:
+        case dict():
+            return {
+                key: _SET if part and _SECRET.match(str(key)) else _shown(part) for key, part in value.items()
+            }
+        case list() | tuple():
+            return [_shown(part) for part in value]
+        case str():
+            return _IN_ADDRESS.sub("…@", value)
+    return value
