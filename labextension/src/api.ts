@@ -1,13 +1,17 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import type { ServerConnection } from '@jupyterlab/services';
 
+import type { IOutputs, ISelection } from './missed/types';
 import { requestAPI } from './request';
 import type {
   IBackends,
+  IKernelRequest,
   IListing,
+  INewBackend,
   ISession,
   ISessionRef,
-  ISessionSpec
+  ISessionSpec,
+  ISignInRequest
 } from './types';
 
 /** Where in the change journal a list stands. */
@@ -18,6 +22,10 @@ export interface IPosition {
 
 function sessionPath({ backend, id }: ISessionRef): string {
   return `sessions/${encodeURIComponent(backend)}/${encodeURIComponent(id)}`;
+}
+
+function backendPath(name: string): string {
+  return `backends/${encodeURIComponent(name)}`;
 }
 
 /** The routes of the server extension that the panel uses. */
@@ -47,12 +55,63 @@ export class SessionsApi {
     return this._send('PATCH', sessionPath(ref), { action: 'restart' });
   }
 
-  terminate(ref: ISessionRef): Promise<ISession | null> {
-    return requestAPI(sessionPath(ref), this.settings, { method: 'DELETE' });
+  renew(ref: ISessionRef): Promise<ISession | null> {
+    return this._send('PATCH', sessionPath(ref), { action: 'renew' });
+  }
+
+  terminate(ref: ISessionRef, forced = false): Promise<ISession | null> {
+    const path = `${sessionPath(ref)}${forced ? '?forced=true' : ''}`;
+    return requestAPI(path, this.settings, { method: 'DELETE' });
+  }
+
+  addKernel(request: IKernelRequest): Promise<{ name: string }> {
+    return this._send('POST', 'kernelspecs', request);
+  }
+
+  removeKernel(name: string): Promise<null> {
+    const path = `kernelspecs/${encodeURIComponent(name)}`;
+    return requestAPI(path, this.settings, { method: 'DELETE' });
   }
 
   backends(): Promise<IBackends> {
     return requestAPI('backends', this.settings);
+  }
+
+  addBackend(wanted: INewBackend): Promise<{ name: string; found: string }> {
+    return this._send('POST', 'backends', wanted);
+  }
+
+  removeBackend(name: string): Promise<null> {
+    return requestAPI(backendPath(name), this.settings, { method: 'DELETE' });
+  }
+
+  signIn(name: string, given: ISignInRequest): Promise<null> {
+    return this._send('POST', `${backendPath(name)}/sign-in`, given);
+  }
+
+  signOut(name: string): Promise<null> {
+    const init = { method: 'DELETE' };
+    return requestAPI(`${backendPath(name)}/sign-in`, this.settings, init);
+  }
+
+  /** What ran in a session, whoever ran it. */
+  outputs(ref: ISessionRef, which: ISelection): Promise<IOutputs> {
+    const given = Object.entries(which).map(([name, value]) => [
+      name,
+      `${value}`
+    ]);
+    const query = URLExt.objectToQueryString(Object.fromEntries(given));
+    return requestAPI(`${sessionPath(ref)}/outputs${query}`, this.settings);
+  }
+
+  /** The session that a kernel of this server runs in, null for none. */
+  async sessionOf(kernelId: string): Promise<ISessionRef | null> {
+    const path = `kernels/${encodeURIComponent(kernelId)}`;
+    const { backend, id } = await requestAPI<Partial<ISessionRef>>(
+      path,
+      this.settings
+    );
+    return backend && id ? { backend, id } : null;
   }
 
   private _send<T>(method: string, path: string, body: object): Promise<T> {

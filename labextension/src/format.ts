@@ -1,3 +1,5 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+
 import type { ICapacity, Resources } from './types';
 
 const SUFFIXES = ['', 'k', 'm', 'g', 't', 'p'];
@@ -95,7 +97,26 @@ export function capacityParts(
     .map(slot => formatShare(slot, capacity![slot]));
 }
 
+/**
+ * An image without its registry and project, which are often alike and leave
+ * no room for what differs; a path is kept whole.
+ */
+export function imageLabel(image: string): string {
+  return image.startsWith('/') ? image : image.split('/').pop()!;
+}
+
 /** The cell magic that runs a cell in a session. */
 export function magicFor(reference: string): string {
   return `%%session ${reference}`;
+}
+
+/** A span of milliseconds in its largest unit, rounded up: `3 days`. */
+export function formatLeft(ms: number, trans: TranslationBundle): string {
+  const minutes = Math.max(1, Math.ceil(ms / 60000));
+  if (minutes > 24 * 60) {
+    return trans.__('%1 days', Math.ceil(minutes / 1440));
+  }
+  return minutes > 60
+    ? trans.__('%1 hours', Math.ceil(minutes / 60))
+    : trans.__('%1 min', minutes);
 }

@@ -1,8 +1,19 @@
 import { commandsPlugin } from './plugins/commands';
+import { kernelsPlugin } from './plugins/kernels';
+import { missedPlugin } from './plugins/missed';
 import { modelPlugin } from './plugins/model';
 import { notificationsPlugin } from './plugins/notifications';
 import { panelPlugin } from './plugins/panel';
+import { warningsPlugin } from './plugins/warnings';
 
-export { ISessionsModel } from './tokens';
+export { IKernelsModel, ISessionsModel } from './tokens';
 
-export default [modelPlugin, commandsPlugin, panelPlugin, notificationsPlugin];
+export default [
+  modelPlugin,
+  kernelsPlugin,
+  commandsPlugin,
+  panelPlugin,
+  notificationsPlugin,
+  missedPlugin,
+  warningsPlugin
+];

@@ -7,12 +7,17 @@ import { endedAsWished, isLive } from './status';
 import { type IEffects, SessionStore } from './store';
 import type { IOutcome, ISessionsModel } from './tokens';
 import type {
+  Change,
   IBackend,
+  IBackendType,
+  IExpiry,
   IListing,
+  INewBackend,
   IPush,
   ISession,
   ISessionRef,
-  ISessionSpec
+  ISessionSpec,
+  ISignInRequest
 } from './types';
 
 /** How many vanished sessions are asked after; more is a backend's removal. */
@@ -34,6 +39,10 @@ export class SessionsModel implements ISessionsModel {
 
   get settled(): ISignal<this, IOutcome[]> {
     return this._settled;
+  }
+
+  get kernelsChanged(): ISignal<this, void> {
+    return this._kernelsChanged;
   }
 
   get revision(): number {
@@ -58,6 +67,14 @@ export class SessionsModel implements ISessionsModel {
 
   get errors(): Readonly<Record<string, string>> {
     return this._errors;
+  }
+
+  get types(): readonly IBackendType[] {
+    return this._types;
+  }
+
+  get expiries(): Readonly<Record<string, IExpiry>> {
+    return this._expiries;
   }
 
   get size(): number {
@@ -90,11 +107,11 @@ export class SessionsModel implements ISessionsModel {
     return session;
   }
 
-  async terminate(ref: ISessionRef): Promise<void> {
+  async terminate(ref: ISessionRef, forced = false): Promise<void> {
     const key = `${ref.backend}/${ref.id}`;
     this._unwanted.add(key);
     try {
-      this._offer(await this._api.terminate(ref));
+      this._offer(await this._api.terminate(ref, forced));
     } catch (error) {
       this._unwanted.delete(key);
       throw error;
@@ -105,6 +122,31 @@ export class SessionsModel implements ISessionsModel {
     this._offer(await this._api.restart(ref));
   }
 
+  async renew(ref: ISessionRef): Promise<void> {
+    this._offer(await this._api.renew(ref));
+  }
+
+  async addBackend(wanted: INewBackend): Promise<string> {
+    const { found } = await this._api.addBackend(wanted);
+    await this._renew();
+    return found;
+  }
+
+  async removeBackend(name: string): Promise<void> {
+    await this._api.removeBackend(name);
+    await this._renew();
+  }
+
+  async signIn(backend: string, given: ISignInRequest): Promise<void> {
+    await this._api.signIn(backend, given);
+    await this._renew();
+  }
+
+  async signOut(backend: string): Promise<void> {
+    await this._api.signOut(backend);
+    await this._renew();
+  }
+
   resync(): Promise<void> {
     this._resyncing ??= this._reload();
     return this._resyncing;
@@ -112,14 +154,28 @@ export class SessionsModel implements ISessionsModel {
 
   async loadBackends(): Promise<void> {
     try {
-      const { backends, default_backend } = await this._api.backends();
+      const { backends, default_backend, types } = await this._api.backends();
       this._backends = backends;
+      this._types = types ?? [];
       this._defaultBackend = default_backend ?? backends[0]?.name ?? null;
       this._heed(backends);
     } catch (error) {
       this._failure = asApiError(error);
     }
     this._changed.emit();
+  }
+
+  /** Backends are others than they were. */
+  private async _renew(): Promise<void> {
+    await this.resync();
+    await this.loadBackends();
+  }
+
+  /** Whether backends are others than those that somebody has asked for. */
+  private _tellsOfBackends(changes: Change[]): boolean {
+    return (
+      this._backends.length > 0 && changes.some(({ op }) => op === 'backend')
+    );
   }
 
   private _heed(backends: IBackend[]): void {
@@ -145,6 +201,7 @@ export class SessionsModel implements ISessionsModel {
 
   private _accept(listing: IListing): void {
     const { epoch, rev, errors = {}, sessions, changes = [] } = listing;
+    this._expiries = listing.expiries ?? {};
     if (this._failure) {
       this._revision++;
     }
@@ -155,7 +212,10 @@ export class SessionsModel implements ISessionsModel {
       const unheard = new Set(Object.keys(errors));
       this._finish(this._store.replace(sessions, unheard));
     } else if (changes.length > 0) {
-      this._finish(this._store.apply(changes));
+      this._apply(changes);
+      if (this._tellsOfBackends(changes)) {
+        void this.loadBackends();
+      }
     } else {
       this._changed.emit();
     }
@@ -171,7 +231,17 @@ export class SessionsModel implements ISessionsModel {
       void this.resync();
     } else if (push.rev === rev + 1) {
       this._position = { epoch, rev: push.rev };
-      this._finish(this._store.apply(push.changes));
+      this._apply(push.changes);
+      if (this._tellsOfBackends(push.changes)) {
+        void this._renew();
+      }
+    }
+  }
+
+  private _apply(changes: Change[]): void {
+    this._finish(this._store.apply(changes));
+    if (changes.some(({ op }) => op === 'kernels')) {
+      this._kernelsChanged.emit();
     }
   }
 
@@ -217,6 +287,8 @@ export class SessionsModel implements ISessionsModel {
   private _errors: Record<string, string> = {};
   private _backends: readonly IBackend[] = [];
   private _defaultBackend: string | null = null;
+  private _types: readonly IBackendType[] = [];
+  private _expiries: Record<string, IExpiry> = {};
   private _position: IPosition | null = null;
   private _resyncing: Promise<void> | null = null;
   private readonly _held: IPush[] = [];
@@ -224,4 +296,5 @@ export class SessionsModel implements ISessionsModel {
   private readonly _unwanted = new Set<string>();
   private readonly _changed = new Signal<this, void>(this);
   private readonly _settled = new Signal<this, IOutcome[]>(this);
+  private readonly _kernelsChanged = new Signal<this, void>(this);
 }

@@ -11,7 +11,10 @@ export class ApiError extends Error {
     message: string,
     readonly status: number,
     readonly hint: string | null = null,
-    readonly field: string | null = null
+    readonly field: string | null = null,
+
+    /** What kind of refusal it is, in the server's word. */
+    readonly reason: string | null = null
   ) {
     super(message);
     this.name = 'ApiError';
@@ -22,7 +25,10 @@ export class ApiError extends Error {
 export const NO_ANSWER = 0;
 
 /** The `status` of a failure that has nothing to do with the server. */
-const NO_REQUEST = -1;
+export const NO_REQUEST = -1;
+
+/** The `reason` of a refusal that force would overcome. */
+export const NEEDS_FORCE = 'NeedsForce';
 
 /** Any failure as an `ApiError`. */
 export function asApiError(error: unknown): ApiError {
@@ -46,7 +52,7 @@ function problem(response: Response, body: unknown): ApiError {
   const { message, reason, hint, field } = (body ?? {}) as IProblem;
   const words =
     message || reason || `${response.status} ${response.statusText}`;
-  return new ApiError(words, response.status, hint, field);
+  return new ApiError(words, response.status, hint, field, reason);
 }
 
 /** Ask a route of the server extension. */

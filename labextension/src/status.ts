@@ -76,12 +76,32 @@ export function canRestart(session: ISession, backend?: IBackend): boolean {
   return isRunning(session) && !!backend?.capabilities?.includes('restart');
 }
 
+/** Whether a session has not begun yet, so that ending it loses nothing. */
+export function isWaiting(session: ISession): boolean {
+  return phaseOf(session.status) === 'waiting';
+}
+
+/** Whether notebooks can run in a session. */
+export function canAttach(session: ISession, backend?: IBackend): boolean {
+  return isRunning(session) && !!backend?.capabilities?.includes('connection');
+}
+
 /** The backend's word for what somebody asked for. */
 const ON_REQUEST = 'user-requested';
 
-/** A reason as people would say it. */
+/** A reason as people would say it; most are told in words. */
 export function reasonLabel(reason: string, trans: TranslationBundle): string {
-  return reason === ON_REQUEST ? trans.__('on request') : reason;
+  // Source of the codes: Backend.AI manager 25.5.2
+  const labels: Record<string, string> = {
+    [ON_REQUEST]: trans.__('on request'),
+    'no-available-instances': trans.__(
+      'waiting for a machine with room for it'
+    ),
+    'predicate-checks-failed': trans.__(
+      'waiting: your limits allow no more now'
+    )
+  };
+  return labels[reason] ?? reason;
 }
 
 /** Whether an end needs no explanation: somebody's wish, or work done. */

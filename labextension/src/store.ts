@@ -60,7 +60,7 @@ export class SessionStore {
     for (const change of changes) {
       if (change.op === 'put') {
         this._put(change.session, effects);
-      } else {
+      } else if (change.op === 'remove') {
         this._remove(change, effects);
       }
     }

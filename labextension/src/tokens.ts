@@ -2,7 +2,18 @@ import { Token } from '@lumino/coreutils';
 import type { ISignal } from '@lumino/signaling';
 
 import type { ApiError } from './request';
-import type { IBackend, ISession, ISessionRef, ISessionSpec } from './types';
+import type {
+  IBackend,
+  IBackendType,
+  IExpiry,
+  IKernelRequest,
+  INewBackend,
+  ISession,
+  ISessionRef,
+  ISessionSpec,
+  ISignInRequest,
+  Resources
+} from './types';
 
 /** The id of the panel in the shell. */
 export const PANEL_ID = 'jupyter-sessions';
@@ -15,6 +26,16 @@ export namespace CommandIDs {
   export const openService = 'jupyter-sessions:open-service';
   export const copyMagic = 'jupyter-sessions:copy-magic';
   export const refresh = 'jupyter-sessions:refresh';
+  export const insertMissed = 'jupyter-sessions:insert-missed';
+  export const openNotebook = 'jupyter-sessions:open-notebook';
+  export const useForNotebook = 'jupyter-sessions:use-for-notebook';
+  export const saveKernel = 'jupyter-sessions:save-kernel';
+  export const startKernel = 'jupyter-sessions:start-kernel';
+  export const removeKernel = 'jupyter-sessions:remove-kernel';
+  export const addBackend = 'jupyter-sessions:add-backend';
+  export const removeBackend = 'jupyter-sessions:remove-backend';
+  export const signIn = 'jupyter-sessions:sign-in';
+  export const signOut = 'jupyter-sessions:sign-out';
 }
 
 /** How a session came to its end, or into an error. */
@@ -33,6 +54,9 @@ export interface ISessionsModel {
   /** Emitted with the sessions that have just ended or failed. */
   readonly settled: ISignal<ISessionsModel, IOutcome[]>;
 
+  /** Emitted when the server has other kernels on sessions than before. */
+  readonly kernelsChanged: ISignal<ISessionsModel, void>;
+
   /** Counts the changes of sessions, not of capacity or errors. */
   readonly revision: number;
 
@@ -44,6 +68,12 @@ export interface ISessionsModel {
 
   readonly backends: readonly IBackend[];
   readonly defaultBackend: string | null;
+
+  /** The types of which backends can be added. */
+  readonly types: readonly IBackendType[];
+
+  /** When credentials expire, by backend, where that is known. */
+  readonly expiries: Readonly<Record<string, IExpiry>>;
 
   /** What is wrong with a backend, by name. */
   readonly errors: Readonly<Record<string, string>>;
@@ -64,8 +94,20 @@ export interface ISessionsModel {
   backend(name: string): IBackend | undefined;
 
   create(spec: ISessionSpec): Promise<ISession>;
-  terminate(ref: ISessionRef): Promise<void>;
+
+  /** End a session; `forced` also where the backend needs force for it. */
+  terminate(ref: ISessionRef, forced?: boolean): Promise<void>;
   restart(ref: ISessionRef): Promise<void>;
+
+  /** Put off the end of a session. */
+  renew(ref: ISessionRef): Promise<void>;
+
+  /** Offer one more backend; answers what is at its address. */
+  addBackend(wanted: INewBackend): Promise<string>;
+  removeBackend(name: string): Promise<void>;
+
+  signIn(backend: string, given: ISignInRequest): Promise<void>;
+  signOut(backend: string): Promise<void>;
 
   /** Fetch what has changed since the last list or push. */
   resync(): Promise<void>;
@@ -73,6 +115,45 @@ export interface ISessionsModel {
   /** Fetch backends with their free capacity. */
   loadBackends(): Promise<void>;
 }
+
+/** A kernel that runs in a session: in one of its own unless it says which. */
+export interface IKernel {
+  name: string;
+  title: string;
+  backend?: string;
+  image?: string;
+  resources?: Resources;
+  session?: string;
+
+  /** Whether it was made to open a notebook, and goes when the session ends. */
+  endsWithSession: boolean;
+}
+
+/** The kernels that run in sessions. */
+export interface IKernelsModel {
+  /** Emitted when there may be others. */
+  readonly changed: ISignal<IKernelsModel, void>;
+
+  /** Those that a person made, by title. */
+  readonly saved: readonly IKernel[];
+
+  /** Make one; answers its name. */
+  add(request: IKernelRequest): Promise<string>;
+
+  /** The name of the kernel that joins a session, made if need be. */
+  attach(ref: ISessionRef): Promise<string>;
+
+  remove(name: string): Promise<void>;
+
+  /** Look anew which there are. */
+  refresh(): Promise<void>;
+}
+
+/** The kernels, for extensions that show them elsewhere. */
+export const IKernelsModel = new Token<IKernelsModel>(
+  'jupyter-sessions:IKernelsModel',
+  'The kernels that run in compute sessions.'
+);
 
 /** The model, for extensions that show sessions elsewhere. */
 export const ISessionsModel = new Token<ISessionsModel>(

@@ -31,12 +31,15 @@ export interface ISession extends ISessionRef {
   created_at?: string;
   status_changed?: string;
   terminated_at?: string;
+  ends_at?: string;
   ends_why?: string;
 }
 
-/** One step of the change journal. */
+/** One step of the change journal; `backend`: one came, went, failed or recovered. */
 export type Change =
   | { op: 'put'; session: ISession }
+  | { op: 'backend'; backend: string }
+  | { op: 'kernels' }
   | { op: 'remove'; backend: string; id: string };
 
 /** What the server pushes: revision `rev` is `changes` after `rev - 1`. */
@@ -46,11 +49,19 @@ export interface IPush {
   changes: Change[];
 }
 
+/** When the credentials for a backend expire, and the command that renews them. */
+export interface IExpiry {
+  at: string;
+  renew: string;
+  title: string;
+}
+
 /** An answer of the list: all rows, or what changed since a revision. */
 export interface IListing {
   epoch: string;
   rev: number;
   errors?: Record<string, string>;
+  expiries?: Record<string, IExpiry>;
   sessions?: ISession[];
   changes?: Change[];
 }
@@ -60,6 +71,26 @@ export interface IImage {
   title?: string;
   aliases?: string[];
   language?: string;
+
+  /** The types of session it is for, the usual one first. */
+  types?: string[];
+}
+
+/** Amounts that go by a name. */
+export interface ISize {
+  name: string;
+  resources: Resources;
+  shared_memory?: string | null;
+
+  /** Whether there is room for it now. */
+  fits?: boolean;
+}
+
+/** A folder that sessions may mount; an automatic one each has unasked. */
+export interface IFolder {
+  name: string;
+  read_only?: boolean;
+  automatic?: boolean;
 }
 
 /** An amount there is and how much of it nobody has now. */
@@ -73,6 +104,57 @@ export interface INameRule {
   message: string;
 }
 
+/** Something that is asked for to sign in. */
+export interface ICredentialField {
+  name: string;
+  label: string;
+  secret?: boolean;
+}
+
+/** A way to sign in. */
+export interface ISignInMethod {
+  name: string;
+  label: string;
+  fields: ICredentialField[];
+}
+
+/** How one signs in to a backend, and how things stand; without secrets. */
+export interface ISignIn {
+  methods: ISignInMethod[];
+
+  /** Whether somebody signed in here, rather than by a configuration. */
+  signed_in?: boolean;
+  who?: string;
+  expires?: string | null;
+  renew?: string;
+}
+
+/** What goes to the server to sign in. */
+export interface ISignInRequest {
+  method: string;
+  values: Record<string, string>;
+  remember: boolean;
+}
+
+/** What becomes of files; without a mounted folder all may be deleted. */
+export interface IStorage {
+  about: string;
+  needs_mount?: boolean;
+}
+
+/** A type of backend that people may add. */
+export interface IBackendType {
+  type: string;
+  title: string;
+}
+
+/** A backend to add. */
+export interface INewBackend {
+  name: string;
+  type: string;
+  url: string;
+}
+
 export interface IBackend {
   name: string;
   type: string;
@@ -82,10 +164,25 @@ export interface IBackend {
   capacity?: Record<string, ICapacity> | null;
   default_resources?: Resources;
   images?: IImage[];
+  sizes?: ISize[];
+
+  /** Resource groups. */
+  groups?: string[];
+  projects?: string[];
+  folders?: IFolder[];
   name_rule?: INameRule | null;
+  storage?: IStorage;
+  sign_in?: ISignIn;
+
+  /** Whether it lets nobody in with the credentials there are. */
+  refused?: boolean;
+
+  /** Whether a person added it. */
+  removable?: boolean;
 }
 
 export interface IBackends {
+  types?: IBackendType[];
   default_backend?: string | null;
   backends: IBackend[];
 }
@@ -97,8 +194,26 @@ export interface ISessionSpec {
   image?: string;
   /** Relative to the root of the file browser. */
   cwd?: string;
+  type?: string;
+
+  /** The project. */
+  group?: string;
+  resource_group?: string;
+  mounts?: string[];
   resources: Resources;
+  resource_opts?: Record<string, string>;
   reuse_if_exists: boolean;
+}
+
+/** A kernel to make: with `session` in that one, else in ones of its own. */
+export interface IKernelRequest {
+  /** Absent for one that goes when its session ends. */
+  name?: string;
+  display_name?: string;
+  backend?: string;
+  image?: string;
+  resources?: Resources;
+  session?: string;
 }
 
 /** The body of an answer that is an error. */

@@ -6,6 +6,7 @@ import {
   formatBytes,
   formatResources,
   GIB,
+  imageLabel,
   magicFor,
   MIB,
   parseMemory
@@ -69,4 +70,10 @@ describe('capacity', () => {
 
 it('the magic names the session', () => {
   assert.equal(magicFor('cluster/demo'), '%%session cluster/demo');
+});
+
+it('images lose what many have in common', () => {
+  assert.equal(imageLabel('cr.io/stable/python:3.11'), 'python:3.11');
+  assert.equal(imageLabel('python3'), 'python3');
+  assert.equal(imageLabel('/opt/conda/bin/python'), '/opt/conda/bin/python');
 });

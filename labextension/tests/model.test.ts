@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 
 import { SessionsApi } from '../src/api';
 import { SessionsModel } from '../src/model';
+import { NEEDS_FORCE } from '../src/request';
 import type { IOutcome } from '../src/tokens';
 import type { Change } from '../src/types';
 import { backend, FakeFeed, FakeServer, session, settle } from './helpers';
@@ -34,6 +35,27 @@ async function started(answers = {}): Promise<{
   server.asked.length = 0;
   return { feed, model, outcomes, server };
 }
+
+describe('a session that only force ends', () => {
+  it('is ended once that is asked for', async () => {
+    const { model, server } = await started({
+      'DELETE sessions/local/a': {
+        status: 403,
+        body: { message: 'It starts.', reason: 'NeedsForce', hint: 'Wait.' }
+      }
+    });
+    const ref = { backend: 'local', id: 'a' };
+    await assert.rejects(model.terminate(ref), { reason: NEEDS_FORCE });
+    server.answers['DELETE sessions/local/a'] = {
+      body: session('a', { status: 'TERMINATING', status_changed: '2026' })
+    };
+    await model.terminate(ref, true);
+    assert.deepEqual(server.asked, [
+      'DELETE sessions/local/a',
+      'DELETE sessions/local/a?forced=true'
+    ]);
+  });
+});
 
 describe('pushes', () => {
   it('are taken in order without asking', async () => {
@@ -80,6 +102,22 @@ describe('pushes', () => {
     await loading;
     assert.equal(model.size, 3);
     assert.equal(server.asked.length, 1);
+  });
+
+  it('tell of other kernels, also late', async () => {
+    const { feed, model, server } = await started();
+    let told = 0;
+    model.kernelsChanged.connect(() => told++);
+    feed.pushed.emit({ epoch: 'e', rev: 4, changes: [put('b')] });
+    assert.equal(told, 0);
+    feed.pushed.emit({ epoch: 'e', rev: 5, changes: [{ op: 'kernels' }] });
+    assert.equal(told, 1);
+    server.answers['GET sessions'] = listing(7, {
+      changes: [put('c'), { op: 'kernels' }]
+    });
+    feed.pushed.emit({ epoch: 'e', rev: 7, changes: [put('c')] });
+    await settle();
+    assert.equal(told, 2);
   });
 
   it('may have been missed when the connection was made again', async () => {

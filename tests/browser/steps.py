@@ -11,10 +11,26 @@ def open_panel(page: Page) -> None:
     page.get_by_role("button", name="New session").first.wait_for()
 
 
+def ask_for(page: Page, cpu: str, *, name: str = "") -> Locator:
+    """Fill in the form for a small session; its dialog."""
+    page.get_by_role("button", name="New session").first.click()
+    form = page.get_by_role("dialog")
+    form.get_by_label("Name").fill(name)
+    form.get_by_label("CPU").fill(cpu)
+    form.get_by_label("Memory", exact=True).fill("512")
+    form.get_by_label("Memory unit").select_option("MiB")
+    return form
+
+
+def idle(page: Page, kernel: str) -> None:
+    """Wait until the notebook in front has that kernel, and it does nothing."""
+    page.get_by_text(f"{kernel} | Idle").wait_for(timeout=60_000)
+
+
 def new_notebook(page: Page) -> None:
     """Open a notebook from the launcher, and wait until its kernel is there."""
     page.locator(".jp-LauncherCard[data-category=Notebook]").first.click()
-    page.get_by_text("(ipykernel) | Idle").wait_for()
+    idle(page, "(ipykernel)")
 
 
 def row(page: Page, name: str) -> Locator:
@@ -22,8 +38,11 @@ def row(page: Page, name: str) -> Locator:
     return page.locator(f"[data-session-name='{name}']").first
 
 
-def run_cell(page: Page, code: str, *, output: bool = True) -> Locator:
-    """Type code into the notebook's last cell, run it, and wait for its end; its first output."""
+def run_cell(page: Page, code: str, *, output: bool = True, count: int = 0) -> Locator:
+    """Type code into the notebook's last cell, run it, and wait for its end; its first output.
+
+    `count` is the kernel's number for it where others have run cells there.
+    """
     notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     notebook.locator(".jp-CodeCell").last.locator(".cm-content").click()
     cell = notebook.locator(".jp-CodeCell").last
@@ -31,5 +50,5 @@ def run_cell(page: Page, code: str, *, output: bool = True) -> Locator:
     page.keyboard.insert_text(code)
     page.keyboard.press("Shift+Enter")
     cell = notebook.locator(".jp-CodeCell").nth(number)
-    expect(cell.locator(".jp-InputPrompt").first).to_have_text("[" + str(number + 1) + "]:", timeout=60_000)
+    expect(cell.locator(".jp-InputPrompt").first).to_have_text(f"[{count or number + 1}]:", timeout=60_000)
     return cell.locator(".jp-OutputArea-output").first if output else cell

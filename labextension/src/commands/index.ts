@@ -1,5 +1,6 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Clipboard, InputDialog, Notification } from '@jupyterlab/apputils';
+import type { IDocumentManager } from '@jupyterlab/docmanager';
 import type { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { copyIcon, launchIcon, refreshIcon } from '@jupyterlab/ui-components';
@@ -8,18 +9,23 @@ import type { CommandRegistry } from '@lumino/commands';
 import { serviceURL } from '../api';
 import { magicFor } from '../format';
 import { isLive, isRunning } from '../status';
-import { CommandIDs, type ISessionsModel } from '../tokens';
+import { CommandIDs, type IKernelsModel, type ISessionsModel } from '../tokens';
 import type { IService, ISession } from '../types';
+import { backendCommands } from './backends';
+import { kernelCommands } from './kernels';
 import { lifecycleCommands } from './lifecycle';
-import { referenceTo, SESSION_ARGS, Targets } from './targets';
+import { notebookCommands } from './notebooks';
+import { isAboutOne, referenceTo, SESSION_ARGS, Targets } from './targets';
 
 /** What the commands work with. */
 export interface ICommandEnv {
   readonly app: JupyterFrontEnd;
   readonly model: ISessionsModel;
+  readonly kernels: IKernelsModel;
   readonly trans: TranslationBundle;
   readonly targets: Targets;
   readonly browser: IDefaultFileBrowser | null;
+  readonly documents: IDocumentManager | null;
 }
 
 type Commands = Record<string, CommandRegistry.ICommandOptions>;
@@ -45,7 +51,7 @@ function openService(env: ICommandEnv): CommandRegistry.ICommandOptions {
     isRunning(row) && !!row.services?.length;
   return {
     label: args =>
-      args.contextMenu
+      isAboutOne(args)
         ? trans.__('Open service')
         : trans.__('Open service of a session'),
     caption: trans.__('Open a service of a session in a new tab'),
@@ -71,7 +77,7 @@ function copyMagic(env: ICommandEnv): CommandRegistry.ICommandOptions {
   const { model, targets, trans } = env;
   return {
     label: args =>
-      args.contextMenu
+      isAboutOne(args)
         ? trans.__('Copy as magic')
         : trans.__('Copy session as magic'),
     caption: trans.__('Copy the magic that runs a cell in the session'),
@@ -104,22 +110,20 @@ function refresh(env: ICommandEnv): CommandRegistry.ICommandOptions {
 }
 
 /** Add the commands; answers their ids in the order of the palette. */
-export function addCommands(
-  app: JupyterFrontEnd,
-  model: ISessionsModel,
-  trans: TranslationBundle,
-  browser: IDefaultFileBrowser | null
-): string[] {
-  const targets = new Targets(model, app);
-  const env = { app, model, trans, targets, browser };
+export function addCommands(given: Omit<ICommandEnv, 'targets'>): string[] {
+  const { app, model } = given;
+  const env = { ...given, targets: new Targets(model, app) };
   const commands: Commands = {
     ...lifecycleCommands(env),
+    ...notebookCommands(env),
+    ...backendCommands(env),
     [CommandIDs.openService]: openService(env),
     [CommandIDs.copyMagic]: copyMagic(env),
     [CommandIDs.refresh]: refresh(env)
   };
-  for (const [id, options] of Object.entries(commands)) {
+  const others = kernelCommands(env);
+  for (const [id, options] of Object.entries({ ...commands, ...others })) {
     app.commands.addCommand(id, options);
   }
-  return Object.keys(commands);
+  return [...Object.keys(commands), CommandIDs.saveKernel];
 }

@@ -1,57 +1,27 @@
-import {
-  Dialog,
-  Notification,
-  showDialog,
-  showErrorMessage
-} from '@jupyterlab/apputils';
+import { showErrorMessage } from '@jupyterlab/apputils';
 import { addIcon, closeIcon, refreshIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
-import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { sessionsIcon } from '../icons';
-import { asApiError } from '../request';
-import { canRestart, canTerminate } from '../status';
+import { type ApiError, NEEDS_FORCE } from '../request';
+import { canRestart, canTerminate, isWaiting } from '../status';
 import { CommandIDs, PANEL_ID } from '../tokens';
 import type { ISession } from '../types';
 import { askForSession } from '../widgets/dialog';
-import { wordsFor, wordsForList } from '../words';
+import { wordsForList } from '../words';
+import {
+  attempt,
+  confirm,
+  folderOf,
+  type IQuestion,
+  refusalOf,
+  tell
+} from './asking';
 import type { ICommandEnv } from './index';
-import { SESSION_ARGS } from './targets';
+import { saveKernel } from './kernels';
+import { isAboutOne, SESSION_ARGS } from './targets';
 
 type Command = CommandRegistry.ICommandOptions;
-
-interface IQuestion {
-  title: string;
-  body: string;
-  yes: string;
-}
-
-async function confirm(
-  { title, body, yes }: IQuestion,
-  { trans }: ICommandEnv
-): Promise<boolean> {
-  const buttons = [
-    Dialog.cancelButton({ label: trans.__('Cancel') }),
-    Dialog.warnButton({ label: yes })
-  ];
-  const { button } = await showDialog({ title, body, buttons });
-  return button.accept;
-}
-
-/** Do a thing and tell the person when the server would not. */
-async function attempt(
-  headline: string,
-  act: () => Promise<void>,
-  { trans }: ICommandEnv
-): Promise<void> {
-  try {
-    await act();
-  } catch (error) {
-    const { message, hint } = wordsFor(asApiError(error), trans);
-    const words = [`${headline}:`, message, hint].filter(Boolean).join(' ');
-    Notification.error(words, { autoClose: false });
-  }
-}
 
 function reasonForNone({ model, trans }: ICommandEnv): string {
   if (!model.failure) {
@@ -59,15 +29,6 @@ function reasonForNone({ model, trans }: ICommandEnv): string {
   }
   const { message, hint } = wordsForList(model.failure, trans);
   return [message, hint].filter(Boolean).join(' ');
-}
-
-/** The launcher's folder, else the file browser's. */
-function folderOf(
-  { cwd }: ReadonlyPartialJSONObject,
-  env: ICommandEnv
-): string {
-  const path = typeof cwd === 'string' ? cwd : (env.browser?.model.path ?? '');
-  return env.app.serviceManager.contents.localPath(path);
 }
 
 function create(env: ICommandEnv): Command {
@@ -88,9 +49,13 @@ function create(env: ICommandEnv): Command {
           reasonForNone(env)
         );
       }
-      const session = await askForSession(model, trans, folderOf(args, env));
+      const { contents } = app.serviceManager;
+      const cwd = contents.localPath(folderOf(args, env));
+      const { session, kernel } = await askForSession(model, trans, cwd);
       if (session) {
         app.shell.activateById(PANEL_ID);
+      } else if (kernel) {
+        await saveKernel(kernel, env);
       }
       return session;
     }
@@ -98,9 +63,12 @@ function create(env: ICommandEnv): Command {
 }
 
 function terminate(env: ICommandEnv): Command {
-  const { model, targets, trans } = env;
+  const { targets, trans } = env;
   return {
-    label: trans.__('Terminate session…'),
+    label: args =>
+      isAboutOne(args)
+        ? trans.__('Terminate…')
+        : trans.__('Terminate session…'),
     caption: trans.__('End a session and what runs in it'),
     icon: closeIcon,
     describedBy: { args: SESSION_ARGS },
@@ -109,19 +77,53 @@ function terminate(env: ICommandEnv): Command {
       const title = trans.__('Terminate which session?');
       const session = await targets.resolve(args, canTerminate, title);
       if (session && (await confirm(endQuestion(session, env), env))) {
-        const headline = trans.__('Cannot terminate %1', session.name);
-        await attempt(headline, () => model.terminate(session), env);
+        await end(session, env);
       }
     }
   };
 }
 
-function endQuestion({ name }: ISession, { trans }: ICommandEnv): IQuestion {
+/** End a session, by force if there is no other way and the person wants it. */
+async function end(session: ISession, env: ICommandEnv): Promise<void> {
+  const { model, trans } = env;
+  const headline = trans.__('Cannot terminate %1', session.name);
+  const refusal = await refusalOf(() => model.terminate(session));
+  if (refusal?.reason === NEEDS_FORCE) {
+    if (await confirm(forceQuestion(session, refusal, env), env)) {
+      await attempt(headline, () => model.terminate(session, true), env);
+    }
+  } else if (refusal) {
+    tell(headline, refusal, trans);
+  }
+}
+
+function forceQuestion(
+  { name }: ISession,
+  { message }: ApiError,
+  { trans }: ICommandEnv
+): IQuestion {
+  const words = trans.__('By force it ends now, whatever is under way.');
   return {
-    title: trans.__('Terminate %1?', name),
-    body: trans.__('What runs in it is stopped. This cannot be undone.'),
-    yes: trans.__('Terminate')
+    title: trans.__('Terminate %1 by force?', name),
+    body: `${message} ${words}`,
+    yes: trans.__('Terminate by force')
   };
+}
+
+function endQuestion(session: ISession, { trans }: ICommandEnv): IQuestion {
+  const { name } = session;
+  return isWaiting(session)
+    ? {
+        title: trans.__('Cancel %1?', name),
+        body: trans.__('It has not begun; it leaves the queue.'),
+        yes: trans.__('Cancel session'),
+        no: trans.__('Keep waiting')
+      }
+    : {
+        title: trans.__('Terminate %1?', name),
+        body: trans.__('What runs in it is stopped. This cannot be undone.'),
+        yes: trans.__('Terminate')
+      };
 }
 
 function restart(env: ICommandEnv): Command {
@@ -129,7 +131,8 @@ function restart(env: ICommandEnv): Command {
   const suits = (row: ISession): boolean =>
     canRestart(row, model.backend(row.backend));
   return {
-    label: trans.__('Restart session…'),
+    label: args =>
+      isAboutOne(args) ? trans.__('Restart…') : trans.__('Restart session…'),
     caption: trans.__('Restart a session; its variables are lost'),
     icon: refreshIcon,
     describedBy: { args: SESSION_ARGS },

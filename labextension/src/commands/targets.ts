@@ -37,6 +37,11 @@ export function referenceTo(session: ISession, model: ISessionsModel): string {
   return isAmbiguous ? `${session.backend}/${session.name}` : session.name;
 }
 
+/** Whether a command is offered beside the session that it is about. */
+export function isAboutOne({ contextMenu, id }: Args): boolean {
+  return !!contextMenu || typeof id === 'string';
+}
+
 /** Finds the session that a command is about. */
 export class Targets {
   constructor(

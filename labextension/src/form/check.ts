@@ -3,10 +3,8 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { formatBytes, formatShare, slotLabel } from '../format';
 import type { IBackend, INameRule } from '../types';
 import { limitOf } from './limits';
+import type { FieldErrors } from './refusal';
 import { type IFormValues, memoryBytes } from './values';
-
-/** Messages by field: `backend`, `image`, `name` or a slot. */
-export type FieldErrors = Record<string, string>;
 
 /** How a backend is called in a sentence. */
 export function titleOf(backend: IBackend): string {
@@ -34,7 +32,7 @@ export class FormChecker {
     private readonly _trans: TranslationBundle
   ) {}
 
-  /** What is wrong with the values as they are. */
+  /** What is wrong with the values as they are, by field or slot. */
   errors(values: IFormValues): FieldErrors {
     const found: Record<string, string | null> = {
       image: this._image(values.image),

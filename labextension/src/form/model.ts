@@ -1,10 +1,19 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { type ISignal, Signal } from '@lumino/signaling';
 
-import { type ApiError, asApiError } from '../request';
+import { ApiError, asApiError, NO_REQUEST } from '../request';
 import type { IBackend, ISession, ISessionSpec } from '../types';
-import { type FieldErrors, FormChecker } from './check';
-import { type IFormValues, initialValues, specOf } from './values';
+import { FormChecker } from './check';
+import { exceedsKernel, offered, typesOf } from './choices';
+import type { IKernelSource } from './kernel';
+import { blamed, type FieldErrors, type IForm } from './refusal';
+import {
+  amountsOf,
+  type IAmounts,
+  type IFormValues,
+  initialValues,
+  specOf
+} from './values';
 
 /** What the form needs of the sessions model. */
 export interface ICreator {
@@ -13,21 +22,8 @@ export interface ICreator {
   create(spec: ISessionSpec): Promise<ISession>;
 }
 
-/** The server's `resources.mem` and `mem` are the form's `mem`. */
-function fieldName(field: string): string {
-  return field.replace(/^resources\./, '');
-}
-
-/** A message without the name of the field beside which it stands. */
-function withoutField(message: string, field: string): string {
-  const rest = message.startsWith(`${field}: `)
-    ? message.slice(field.length + 2)
-    : message;
-  return rest.charAt(0).toUpperCase() + rest.slice(1);
-}
-
 /** The "New session" form; has no DOM. Sessions begin in the folder `cwd`. */
-export class FormModel {
+export class FormModel implements IForm<ISession> {
   constructor(
     private readonly _creator: ICreator,
     private readonly _trans: TranslationBundle,
@@ -78,8 +74,8 @@ export class FormModel {
 
   /** Fields the form has a place for. */
   get fields(): string[] {
-    const slots = Object.keys(this._values.accelerators);
-    return ['backend', 'image', 'name', 'cpu', 'mem', ...slots];
+    const choices = offered(this.backend, this._values.image);
+    return ['backend', 'image', 'name', ...this._slots, ...choices];
   }
 
   /** Change values; `field` is the one whose server error is thereby over. */
@@ -89,6 +85,32 @@ export class FormModel {
     this._touched.add(field);
     this._refusal = null;
     this._changed.emit();
+  }
+
+  /** Change an amount, which is then that of no size. */
+  setAmount(slot: string, change: Partial<IAmounts>): void {
+    this.set(slot, { ...change, size: null });
+  }
+
+  /** Take over the amounts of a size; '' for one's own, which begin as they are. */
+  selectSize(name: string): void {
+    const size = this.backend.sizes?.find(s => s.name === name) ?? null;
+    const amounts = size ? amountsOf(size, this.backend) : {};
+    this._slots.forEach(slot => delete this._served[slot]);
+    this._slots.forEach(slot => this._touched.add(slot));
+    this.set('size', { ...amounts, size });
+  }
+
+  selectImage(image: string): void {
+    const [type = ''] = typesOf(this.backend, image);
+    this.set('image', { image, type });
+  }
+
+  /** Mount a folder, or not. */
+  mount(name: string, isWanted: boolean): void {
+    const others = this._values.folders.filter(folder => folder !== name);
+    const folders = isWanted ? [...others, name] : others;
+    this.set('mounts', { folders });
   }
 
   selectBackend(name: string): void {
@@ -103,16 +125,13 @@ export class FormModel {
 
   /** Ask for the session; null when that failed and the form says why. */
   async submit(): Promise<ISession | null> {
-    this._served = {};
-    this._refusal = null;
-    this.fields.forEach(field => this._touched.add(field));
-    if (this._isBusy || Object.keys(this.errors).length > 0) {
-      this._changed.emit();
+    const spec = this.spec();
+    if (this._isBusy || !spec) {
       return null;
     }
     this._setBusy(true);
     try {
-      return await this._creator.create(specOf(this._values, this._cwd));
+      return await this._creator.create(spec);
     } catch (error) {
       this._blame(asApiError(error));
       return null;
@@ -121,15 +140,46 @@ export class FormModel {
     }
   }
 
-  private _blame(error: ApiError): void {
-    const field = error.field && fieldName(error.field);
-    if (field && this.fields.includes(field)) {
-      const message = withoutField(error.message, field);
-      const words = [message, error.hint].filter(Boolean);
-      this._served = { [field]: words.join(' ') };
-    } else {
-      this._refusal = error;
+  /** What would be asked for; null when something is wrong and the form says what. */
+  spec(): ISessionSpec | null {
+    this._served = {};
+    this._refusal = null;
+    this.fields.forEach(field => this._touched.add(field));
+    this._changed.emit();
+    return Object.keys(this.errors).length > 0
+      ? null
+      : specOf(this._values, this._cwd);
+  }
+
+  /** What a kernel would be made of; null when the form says why there can be none. */
+  kernel(): IKernelSource | null {
+    const spec = this.spec();
+    if (spec && exceedsKernel(this._values)) {
+      this._refusal = new ApiError(
+        this._trans.__(
+          'A kernel keeps no folders, project, resource group or shared memory.'
+        ),
+        NO_REQUEST,
+        this._trans.__('Choose none of these for it, or create a session.')
+      );
+      this._changed.emit();
+      return null;
     }
+    if (!spec) {
+      return null;
+    }
+    const { backend, image, resources } = spec;
+    return { backend, image, resources };
+  }
+
+  private get _slots(): string[] {
+    return ['cpu', 'mem', ...Object.keys(this._values.accelerators)];
+  }
+
+  private _blame(error: ApiError): void {
+    const served = blamed(error, this.fields);
+    this._served = served ?? {};
+    this._refusal = served ? null : error;
   }
 
   private _setBusy(isBusy: boolean): void {

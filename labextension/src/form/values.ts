@@ -1,34 +1,46 @@
 import { GIB, MIB, parseMemory } from '../format';
-import type { IBackend, ISessionSpec, Resources } from '../types';
+import type { IBackend, ISessionSpec, ISize, Resources } from '../types';
+import { chosen, type IChoices, NO_CHOICES, typesOf } from './choices';
 import { acceleratorsOf, limitOf } from './limits';
 
 export type MemoryUnit = 'MiB' | 'GiB';
 
-/** What the form holds: numbers are as typed. */
-export interface IFormValues {
-  backend: string;
-  image: string;
-  name: string;
+/** Amounts as typed. */
+export interface IAmounts {
   cpu: string;
   memory: string;
   memoryUnit: MemoryUnit;
   accelerators: Record<string, string>;
 }
 
+/** What the form holds. */
+export interface IFormValues extends IAmounts, IChoices {
+  backend: string;
+  image: string;
+  name: string;
+}
+
 /** Bytes asked for; NaN when nothing sensible is typed. */
-export function memoryBytes({ memory, memoryUnit }: IFormValues): number {
+export function memoryBytes({ memory, memoryUnit }: IAmounts): number {
   const number = memory.trim() === '' ? NaN : Number(memory);
   return number * (memoryUnit === 'GiB' ? GIB : MIB);
 }
 
-function splitMemory(
-  preset: string
-): Pick<IFormValues, 'memory' | 'memoryUnit'> {
+type IMemory = Pick<IAmounts, 'memory' | 'memoryUnit'>;
+
+function splitMemory(preset: string): IMemory {
   const bytes = parseMemory(preset) || GIB;
   // A start, not a promise: nobody wants to read 6026 MiB
   return bytes >= GIB
     ? { memory: String(Math.floor((bytes / GIB) * 10) / 10), memoryUnit: 'GiB' }
     : { memory: String(Math.floor(bytes / MIB)), memoryUnit: 'MiB' };
+}
+
+function exactMemory(text: string): IMemory {
+  const bytes = parseMemory(text);
+  return bytes % GIB === 0
+    ? { memory: String(bytes / GIB), memoryUnit: 'GiB' }
+    : { memory: String(bytes / MIB), memoryUnit: 'MiB' };
 }
 
 /** The form as it opens for a backend. */
@@ -37,22 +49,36 @@ export function initialValues(backend: IBackend, name = ''): IFormValues {
   for (const slot of acceleratorsOf(backend)) {
     accelerators[slot] = limitOf(backend, slot).preset || '0';
   }
+  const image = backend.images?.[0]?.name ?? '';
   return {
     backend: backend.name,
-    image: backend.images?.[0]?.name ?? '',
+    image,
     name,
     cpu: limitOf(backend, 'cpu').preset || '1',
     ...splitMemory(limitOf(backend, 'mem').preset),
-    accelerators
+    accelerators,
+    ...NO_CHOICES,
+    type: typesOf(backend, image)[0] ?? ''
   };
 }
 
-function memoryText(values: IFormValues): string {
+/** The amounts of a size, for a backend; the size says nothing of CPU or memory if it has none. */
+export function amountsOf(size: ISize, backend: IBackend): Partial<IAmounts> {
+  const { cpu, mem, ...others } = size.resources;
+  const none = acceleratorsOf(backend).map(slot => [slot, '0']);
+  return {
+    ...(cpu ? { cpu } : {}),
+    ...(mem ? exactMemory(mem) : {}),
+    accelerators: { ...Object.fromEntries(none), ...others }
+  };
+}
+
+function memoryText(values: IAmounts): string {
   const bytes = memoryBytes(values);
   return bytes % MIB === 0 ? `${bytes / MIB}m` : String(Math.floor(bytes));
 }
 
-function resourcesOf(values: IFormValues): Resources {
+function resourcesOf(values: IAmounts): Resources {
   const asked = Object.entries(values.accelerators)
     .map(([slot, text]) => [slot, String(Number(text))])
     .filter(([, text]) => text !== '0');
@@ -71,6 +97,7 @@ export function specOf(values: IFormValues, cwd = ''): ISessionSpec {
     image: values.image.trim(),
     ...(name ? { name } : {}),
     ...(cwd ? { cwd } : {}),
+    ...chosen(values),
     resources: resourcesOf(values),
     reuse_if_exists: false
   };

@@ -3,31 +3,41 @@ import type {
   JupyterFrontEndPlugin
 } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
+import { IDocumentManager } from '@jupyterlab/docmanager';
 import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { ILauncher } from '@jupyterlab/launcher';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { addCommands } from '../commands';
-import { CommandIDs, ISessionsModel } from '../tokens';
+import { CommandIDs, IKernelsModel, ISessionsModel } from '../tokens';
 
 /** Adds the commands, to palette and launcher where there are such. */
 export const commandsPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-sessions:commands',
   description: 'Adds the commands for compute sessions.',
   autoStart: true,
-  requires: [ISessionsModel],
-  optional: [ICommandPalette, ILauncher, ITranslator, IDefaultFileBrowser],
+  requires: [ISessionsModel, IKernelsModel],
+  optional: [
+    ICommandPalette,
+    ILauncher,
+    ITranslator,
+    IDefaultFileBrowser,
+    IDocumentManager
+  ],
   activate: (
     app: JupyterFrontEnd,
     model: ISessionsModel,
+    kernels: IKernelsModel,
     palette: ICommandPalette | null,
     launcher: ILauncher | null,
     translator: ITranslator | null,
-    browser: IDefaultFileBrowser | null
+    browser: IDefaultFileBrowser | null,
+    documents: IDocumentManager | null
   ): void => {
     const trans = (translator ?? nullTranslator).load('jupyter_sessions');
     const category = trans.__('Compute sessions');
-    for (const command of addCommands(app, model, trans, browser)) {
+    const env = { app, model, kernels, trans, browser, documents };
+    for (const command of addCommands(env)) {
       palette?.addItem({ command, category });
     }
     launcher?.add({

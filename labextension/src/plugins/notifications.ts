@@ -1,17 +1,10 @@
-import type {
-  JupyterFrontEnd,
-  JupyterFrontEndPlugin
-} from '@jupyterlab/application';
 import { Notification } from '@jupyterlab/apputils';
-import {
-  ITranslator,
-  nullTranslator,
-  type TranslationBundle
-} from '@jupyterlab/translation';
+import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { statusLabel } from '../status';
-import { type IOutcome, ISessionsModel, PANEL_ID } from '../tokens';
+import { type IOutcome, PANEL_ID } from '../tokens';
 import type { ISession } from '../types';
+import { tellingPlugin } from './telling';
 
 /** With more ends at once than this, one message speaks for all. */
 const TOLD_ONE_BY_ONE = 3;
@@ -35,18 +28,10 @@ function tell(
 }
 
 /** Tells of sessions that ended without anybody asking for it. */
-export const notificationsPlugin: JupyterFrontEndPlugin<void> = {
-  id: 'jupyter-sessions:notifications',
-  description: 'Tells why a compute session ended when nobody ended it.',
-  autoStart: true,
-  requires: [ISessionsModel],
-  optional: [ITranslator],
-  activate: (
-    app: JupyterFrontEnd,
-    model: ISessionsModel,
-    translator: ITranslator | null
-  ): void => {
-    const trans = (translator ?? nullTranslator).load('jupyter_sessions');
+export const notificationsPlugin = tellingPlugin(
+  'notifications',
+  'Tells why a compute session ended when nobody ended it.',
+  ({ app, model, trans }) => {
     const show = {
       label: trans.__('Show sessions'),
       callback: () => app.shell.activateById(PANEL_ID)
@@ -64,4 +49,4 @@ export const notificationsPlugin: JupyterFrontEndPlugin<void> = {
       );
     });
   }
-};
+);

@@ -5,7 +5,7 @@ import {
 } from '@jupyterlab/application';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { ISessionsModel, PANEL_ID } from '../tokens';
+import { IKernelsModel, ISessionsModel, PANEL_ID } from '../tokens';
 import { SessionsPanel } from '../widgets/panel';
 
 /** Adds the side panel; needs the commands' plugin for its buttons. */
@@ -13,11 +13,12 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-sessions:panel',
   description: 'Adds the side panel that lists compute sessions.',
   autoStart: true,
-  requires: [ISessionsModel],
+  requires: [ISessionsModel, IKernelsModel],
   optional: [ILayoutRestorer, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     model: ISessionsModel,
+    kernels: IKernelsModel,
     restorer: ILayoutRestorer | null,
     translator: ITranslator | null
   ): void => {
@@ -26,7 +27,7 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     const translation = translator ?? nullTranslator;
     const trans = translation.load('jupyter_sessions');
     const panel = new SessionsPanel(
-      { model, commands, trans, baseUrl },
+      { model, kernels, commands, trans, baseUrl },
       translation
     );
     restorer?.add(panel, PANEL_ID);

@@ -1,12 +1,13 @@
-import { InputGroup } from '@jupyterlab/ui-components';
+import { Button, InputGroup } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { statusLabel } from '../status';
-import type { ISessionsModel } from '../tokens';
+import { CommandIDs, type ISessionsModel } from '../tokens';
 import type { ISession } from '../types';
 import { wordsForList } from '../words';
 import type { IPanelEnv } from './env';
 import { BackendGroup, EndedGroup, Trouble } from './groups';
+import { KernelsGroup } from './kernels';
 
 /** With fewer sessions than this a filter is only in the way. */
 const FILTER_FROM = 8;
@@ -67,6 +68,16 @@ function Notice({ env }: { env: IPanelEnv }): JSX.Element | null {
   );
 }
 
+function AddBackend({ env }: { env: IPanelEnv }): JSX.Element | null {
+  const { commands, model, trans } = env;
+  const add = (): void => void commands.execute(CommandIDs.addBackend);
+  return model.types.length > 0 ? (
+    <Button minimal={true} className="jp-Sessions-more" onClick={add}>
+      {trans.__('Add backend…')}
+    </Button>
+  ) : null;
+}
+
 /** Everything below the toolbar. */
 export function PanelContent({ env }: { env: IPanelEnv }): JSX.Element {
   const { model } = env;
@@ -86,7 +97,9 @@ export function PanelContent({ env }: { env: IPanelEnv }): JSX.Element {
             isFiltered={filter.trim() !== ''}
           />
         ))}
+        <KernelsGroup env={env} />
         <EndedGroup env={env} />
+        <AddBackend env={env} />
       </div>
     </>
   );

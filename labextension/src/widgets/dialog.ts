@@ -1,35 +1,49 @@
 import { Dialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
+import {
+  BackendForm,
+  type IAddedBackend,
+  type IBackendMaker
+} from '../form/backend';
+import {
+  KernelForm,
+  type IKernelMaker,
+  type IKernelSource
+} from '../form/kernel';
 import { type ICreator, FormModel } from '../form/model';
-import type { ISession } from '../types';
-import { FormBody } from './form';
+import type { IForm } from '../form/refusal';
+import { type IDoor, SignInForm } from '../form/signin';
+import type { IBackend, IBackendType, ISession } from '../types';
+import { BackendFields } from './addbackend';
+import { FormBody } from './body';
+import { SessionFields } from './form';
+import { KernelFields } from './kernelform';
+import { SignInFields } from './signin';
 
-const ACCEPT = 1;
+interface IFormDialogOptions<T> {
+  title: string;
+  form: IForm<T>;
+  body: Dialog.IBodyWidget<unknown>;
+  take: (made: T) => void;
+
+  /** The buttons; the last one submits, the first one cancels. */
+  buttons: Dialog.IButton[];
+}
 
 /** A dialog that stays open until the server has taken the request. */
-class NewSessionDialog extends Dialog<ISession | null> {
-  constructor(
-    private readonly _form: FormModel,
-    trans: TranslationBundle
-  ) {
-    const body = new FormBody({ form: _form, trans });
-    super({
-      title: trans.__('New session'),
-      body,
-      buttons: [
-        Dialog.cancelButton({ label: trans.__('Cancel') }),
-        Dialog.okButton({ label: trans.__('Create') })
-      ],
-      focusNodeSelector: 'select, input'
-    });
+class FormDialog<T> extends Dialog<unknown> {
+  constructor(private readonly _options: IFormDialogOptions<T>) {
+    const { title, form, body, buttons } = _options;
+    super({ title, body, buttons, focusNodeSelector: 'select, input' });
     this.addClass('jp-Sessions-dialog');
-    this._formBody = body;
-    _form.changed.connect(this._showBusy, this);
+    this.node.setAttribute('aria-label', title);
+    this._accept = buttons.length - 1;
+    form.changed.connect(this._showBusy, this);
   }
 
-  override resolve(index = ACCEPT): void {
-    if (index === ACCEPT) {
+  override resolve(index = this._accept): void {
+    if (index === this._accept) {
       void this._submit();
     } else {
       super.resolve(index);
@@ -37,39 +51,170 @@ class NewSessionDialog extends Dialog<ISession | null> {
   }
 
   private async _submit(): Promise<void> {
-    this._formBody.session = await this._form.submit();
-    if (this._formBody.session) {
-      super.resolve(ACCEPT);
+    const made = await this._options.form.submit();
+    if (made !== null) {
+      this._options.take(made);
+      super.resolve(this._accept);
     } else {
-      requestAnimationFrame(() => this._focusWrong());
+      this.focusWrong();
     }
   }
 
-  private _focusWrong(): void {
-    const wrong = this.node.querySelector<HTMLElement>(
-      '[aria-invalid="true"], .jp-mod-accept'
-    );
-    wrong?.focus();
+  /** Bring the person to what is wrong, once that is drawn. */
+  protected focusWrong(): void {
+    const find = (selector: string): HTMLElement | null =>
+      this.node.querySelector<HTMLElement>(selector);
+    const focus = (): void => {
+      find(
+        '[aria-invalid="true"], input[type="password"], .jp-mod-accept'
+      )?.focus();
+      // What is about no field stands at the end, maybe below the fold
+      find('.jp-Sessions-error')?.scrollIntoView({ block: 'nearest' });
+    };
+    // React may draw after the first frame
+    requestAnimationFrame(() => requestAnimationFrame(focus));
   }
 
   private _showBusy(): void {
-    const button = this.node.querySelector<HTMLButtonElement>('.jp-mod-accept');
-    if (button) {
-      button.disabled = this._form.isBusy;
-      button.classList.toggle('jp-mod-busy', this._form.isBusy);
+    const { isBusy } = this._options.form;
+    this.node
+      .querySelectorAll<HTMLButtonElement>('.jp-Sessions-act')
+      .forEach(button => (button.disabled = isBusy));
+    this.node
+      .querySelector('.jp-mod-accept')
+      ?.classList.toggle('jp-mod-busy', isBusy);
+  }
+
+  private readonly _accept: number;
+}
+
+/** What a person wants: a session, which was made, or a kernel. */
+export interface IAsked {
+  session: ISession | null;
+  kernel: IKernelSource | null;
+}
+
+/** Where in the dialog "New session" the button "Save as kernel" is. */
+const SAVE = 1;
+
+/** The dialog "New session", which may also make a kernel of what it holds. */
+class NewSessionDialog extends FormDialog<ISession> {
+  constructor(
+    private readonly _model: FormModel,
+    private readonly _asked: IAsked,
+    trans: TranslationBundle
+  ) {
+    super({
+      title: trans.__('New session'),
+      form: _model,
+      take: session => (_asked.session = session),
+      body: new FormBody(SessionFields, { form: _model, trans }),
+      buttons: [
+        Dialog.cancelButton({ label: trans.__('Cancel') }),
+        Dialog.createButton({
+          label: trans.__('Save as kernel…'),
+          caption: trans.__('Put it into launcher and kernel picker'),
+          className: 'jp-Sessions-act',
+          accept: false
+        }),
+        acceptButton(trans.__('Create'))
+      ]
+    });
+  }
+
+  override resolve(index?: number): void {
+    if (index === SAVE) {
+      this._save();
+    } else {
+      super.resolve(index);
     }
   }
 
-  private readonly _formBody: FormBody;
+  private _save(): void {
+    const kernel = this._model.kernel();
+    if (kernel) {
+      this._asked.kernel = kernel;
+      super.resolve(SAVE);
+    } else {
+      this.focusWrong();
+    }
+  }
 }
 
-/** Ask for a new session in a folder; null when the person thought better of it. */
+function acceptButton(label: string): Dialog.IButton {
+  return Dialog.okButton({ label, className: 'jp-Sessions-act' });
+}
+
+/** Ask for a new session in a folder. */
 export async function askForSession(
   creator: ICreator,
   trans: TranslationBundle,
   cwd: string
-): Promise<ISession | null> {
+): Promise<IAsked> {
   const form = new FormModel(creator, trans, cwd);
-  const result = await new NewSessionDialog(form, trans).launch();
-  return result.value;
+  const asked = { session: null, kernel: null };
+  const dialog = new NewSessionDialog(form, asked, trans);
+  await dialog.launch();
+  dialog.dispose();
+  return asked;
+}
+
+/** Ask with a form that has one button beside "Cancel"; null when the person thought better of it. */
+async function askWith<T>(
+  title: string,
+  yes: string,
+  form: IForm<T>,
+  body: Dialog.IBodyWidget<unknown>,
+  trans: TranslationBundle
+): Promise<T | null> {
+  let made: T | null = null;
+  const cancel = Dialog.cancelButton({ label: trans.__('Cancel') });
+  await new FormDialog({
+    title,
+    form,
+    take: taken => (made = taken),
+    body,
+    buttons: [cancel, acceptButton(yes)]
+  }).launch();
+  return made;
+}
+
+/** Make a kernel; answers its name. */
+export function askForKernel(
+  maker: IKernelMaker,
+  trans: TranslationBundle,
+  source: IKernelSource,
+  where: string
+): Promise<string | null> {
+  const form = new KernelForm(maker, source, where);
+  const body = new FormBody(KernelFields, { form, trans });
+  const title = trans.__('Save as kernel');
+  return askWith(title, trans.__('Save'), form, body, trans);
+}
+
+/** Add a backend. */
+export function askForBackend(
+  maker: IBackendMaker,
+  trans: TranslationBundle,
+  types: readonly IBackendType[]
+): Promise<IAddedBackend | null> {
+  const form = new BackendForm(maker, types);
+  const body = new FormBody(BackendFields, { form, trans });
+  const title = trans.__('Add backend');
+  return askWith(title, trans.__('Add'), form, body, trans);
+}
+
+/** Sign in to a backend; the dialog stays until that has worked, or the person gives up. */
+export async function askToSignIn(
+  door: IDoor,
+  trans: TranslationBundle,
+  backend: IBackend
+): Promise<boolean> {
+  const methods = backend.sign_in?.methods ?? [];
+  const form = new SignInForm(door, backend.name, methods);
+  const body = new FormBody(SignInFields, { form, trans });
+  const title = trans.__('Sign in to %1', backend.title || backend.name);
+  const done = await askWith(title, trans.__('Sign in'), form, body, trans);
+  form.clear();
+  return done !== null;
 }

@@ -46,6 +46,39 @@ export function Field(props: IFieldProps): JSX.Element {
   );
 }
 
+/** Several controls under one label, with what is wrong about them below. */
+export function FieldGroup(props: {
+  name: string;
+  label: string;
+  error?: string;
+  children: React.ReactNode;
+}): JSX.Element {
+  const { name, label, error, children } = props;
+  const id = `jp-Sessions-field-${name}`;
+  return (
+    <div className="jp-Sessions-field" data-field={name}>
+      <div id={`${id}-label`} className="jp-Sessions-groupLabel">
+        {label}
+      </div>
+      <div
+        className="jp-Sessions-group"
+        role="group"
+        aria-labelledby={`${id}-label`}
+        aria-describedby={error ? `${id}-note` : undefined}
+      >
+        {children}
+      </div>
+      <div
+        id={`${id}-note`}
+        className="jp-Sessions-fieldError"
+        aria-live="polite"
+      >
+        {error}
+      </div>
+    </div>
+  );
+}
+
 interface ITextProps {
   control: IControlProps;
   value: string;
@@ -54,11 +87,22 @@ interface ITextProps {
 }
 
 export function TextInput(props: ITextProps): JSX.Element {
-  const { control, value, placeholder, onChange } = props;
+  return <LineInput {...props} type="text" />;
+}
+
+/** Something that nobody looking on may read. */
+export function SecretInput(props: ITextProps): JSX.Element {
+  return <LineInput {...props} type="password" />;
+}
+
+function LineInput(
+  props: ITextProps & { type: 'text' | 'password' }
+): JSX.Element {
+  const { control, value, placeholder, onChange, type } = props;
   return (
     <input
       {...control}
-      type="text"
+      type={type}
       className="jp-mod-styled"
       autoComplete="off"
       spellCheck={false}

@@ -1,19 +1,14 @@
-import type { Dialog } from '@jupyterlab/apputils';
-import type { TranslationBundle } from '@jupyterlab/translation';
-import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { titleOf } from '../form/check';
 import type { FormModel } from '../form/model';
-import type { ISession } from '../types';
-import { wordsFor } from '../words';
+import type { IFieldsProps } from './body';
+import { PlaceFields, SizeField, TypeField } from './choices';
 import { Field, Select, TextInput } from './fields';
+import { FolderFields, StorageNote } from './folders';
 import { ResourceFields } from './resources';
 
-export interface IFormProps {
-  form: FormModel;
-  trans: TranslationBundle;
-}
+export type IFormProps = IFieldsProps<FormModel>;
 
 function BackendField({ form, trans }: IFormProps): JSX.Element | null {
   const { backends, backend, errors, isBusy } = form;
@@ -47,7 +42,7 @@ function ImageField({ form, trans }: IFormProps): JSX.Element {
     value: name,
     label: title && title !== name ? `${title} – ${name}` : name
   }));
-  const onChange = (image: string): void => form.set('image', { image });
+  const onChange = (image: string): void => form.selectImage(image);
   return (
     <Field
       name="image"
@@ -88,52 +83,19 @@ function NameField({ form, trans }: IFormProps): JSX.Element {
   );
 }
 
-function Refusal({ form, trans }: IFormProps): JSX.Element | null {
-  if (!form.refusal) {
-    return null;
-  }
-  const { message, hint } = wordsFor(form.refusal, trans);
+/** The fields of the dialog "New session". */
+export function SessionFields(props: IFormProps): JSX.Element {
   return (
-    <div className="jp-Sessions-error" role="alert">
-      <div>{message}</div>
-      {hint && <div>{hint}</div>}
-    </div>
-  );
-}
-
-function Form(props: IFormProps): JSX.Element {
-  return (
-    <div className="jp-Sessions-form" aria-busy={props.form.isBusy}>
+    <>
       <BackendField {...props} />
       <ImageField {...props} />
+      <TypeField {...props} />
       <NameField {...props} />
+      <SizeField {...props} />
       <ResourceFields {...props} />
-      <Refusal {...props} />
-    </div>
+      <PlaceFields {...props} />
+      <FolderFields {...props} />
+      <StorageNote {...props} />
+    </>
   );
-}
-
-/** The body of the dialog "New session". */
-export class FormBody
-  extends ReactWidget
-  implements Dialog.IBodyWidget<ISession | null>
-{
-  constructor(private readonly _props: IFormProps) {
-    super();
-  }
-
-  /** The session that was made, once there is one. */
-  session: ISession | null = null;
-
-  getValue(): ISession | null {
-    return this.session;
-  }
-
-  protected override render(): JSX.Element {
-    return (
-      <UseSignal signal={this._props.form.changed}>
-        {() => <Form {...this._props} />}
-      </UseSignal>
-    );
-  }
 }

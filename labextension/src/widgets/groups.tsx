@@ -4,6 +4,7 @@ import * as React from 'react';
 import { capacityParts } from '../format';
 import { CommandIDs } from '../tokens';
 import type { ISession } from '../types';
+import { AccessButtons, AccessNote } from './access';
 import type { IPanelEnv } from './env';
 import { SessionRows } from './rows';
 import { Section } from './section';
@@ -73,7 +74,8 @@ interface IGroupProps extends IBackendProps {
 export function BackendGroup(props: IGroupProps): JSX.Element {
   const { env, name, sessions } = props;
   const { model } = env;
-  const title = model.backend(name)?.title || name;
+  const backend = model.backend(name);
+  const title = backend?.title || name;
   const error = model.errors[name];
   return (
     <Section
@@ -81,7 +83,10 @@ export function BackendGroup(props: IGroupProps): JSX.Element {
       title={title}
       count={model.live(name).length}
       startsOpen={true}
+      isStale={!!error}
+      actions={backend && <AccessButtons env={env} backend={backend} />}
     >
+      {backend && <AccessNote env={env} backend={backend} />}
       <Capacity env={env} name={name} />
       {error && <Trouble env={env} message={error} />}
       {sessions.length > 0 ? (

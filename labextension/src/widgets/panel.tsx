@@ -20,6 +20,7 @@ class SessionsView extends ReactWidget {
     super();
     this.addClass('jp-Sessions-view');
     _env.model.changed.connect(this._schedule, this);
+    _env.kernels.changed.connect(this._schedule, this);
   }
 
   override dispose(): void {
@@ -51,6 +52,9 @@ class SessionsView extends ReactWidget {
 /** How long after a change the free capacity is asked for again. */
 const CAPACITY_DELAY = 1000;
 
+/** How long a person who comes to the panel is taken to look at it. */
+const LOOK = 60_000;
+
 /** The side panel "Compute sessions". */
 export class SessionsPanel extends SidePanel {
   constructor(
@@ -68,6 +72,7 @@ export class SessionsPanel extends SidePanel {
     this._fillToolbar();
     this.content.addWidget(new SessionsView(_env));
     _env.model.changed.connect(this._keepCapacity, this);
+    this.node.addEventListener('pointerenter', () => this._look());
   }
 
   override dispose(): void {
@@ -77,6 +82,7 @@ export class SessionsPanel extends SidePanel {
 
   protected override onAfterShow(msg: Message): void {
     super.onAfterShow(msg);
+    this._look();
     this._keepCapacity();
   }
 
@@ -88,6 +94,14 @@ export class SessionsPanel extends SidePanel {
     this.toolbar.addItem('create', new CommandToolbarButton(create));
     this.toolbar.addItem('spacer', Toolbar.createSpacerItem());
     this.toolbar.addItem('refresh', new CommandToolbarButton(refresh));
+  }
+
+  /** Backends without events are asked less and less while nobody looks. */
+  private _look(): void {
+    if (Date.now() - this._looked > LOOK) {
+      this._looked = Date.now();
+      void this._env.model.resync();
+    }
   }
 
   /** Free capacity moves with the sessions; nobody asks while nobody looks. */
@@ -106,4 +120,5 @@ export class SessionsPanel extends SidePanel {
 
   private _timer = 0;
   private _asked = -1;
+  private _looked = 0;
 }

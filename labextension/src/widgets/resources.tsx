@@ -22,7 +22,7 @@ function CpuField({ form, trans }: IFormProps): JSX.Element {
         <NumberInput
           control={control}
           value={values.cpu}
-          onChange={cpu => form.set('cpu', { cpu })}
+          onChange={cpu => form.setAmount('cpu', { cpu })}
         />
       )}
     </Field>
@@ -44,7 +44,7 @@ function MemoryField({ form, trans }: IFormProps): JSX.Element {
           <NumberInput
             control={control}
             value={values.memory}
-            onChange={memory => form.set('mem', { memory })}
+            onChange={memory => form.setAmount('mem', { memory })}
           />
           <Select
             control={{
@@ -56,7 +56,7 @@ function MemoryField({ form, trans }: IFormProps): JSX.Element {
             options={UNITS}
             value={values.memoryUnit}
             onChange={unit =>
-              form.set('mem', { memoryUnit: unit as MemoryUnit })
+              form.setAmount('mem', { memoryUnit: unit as MemoryUnit })
             }
           />
         </>
@@ -83,7 +83,9 @@ function AcceleratorField(props: IFormProps & { slot: string }): JSX.Element {
           control={control}
           value={accelerators[slot]}
           onChange={text =>
-            form.set(slot, { accelerators: { ...accelerators, [slot]: text } })
+            form.setAmount(slot, {
+              accelerators: { ...accelerators, [slot]: text }
+            })
           }
         />
       )}
@@ -93,7 +95,7 @@ function AcceleratorField(props: IFormProps & { slot: string }): JSX.Element {
 
 function NoAccelerator({ form, trans }: IFormProps): JSX.Element {
   const title = titleOf(form.backend);
-  const isKnown = !!form.backend.capacity;
+  const isKnown = Object.keys(form.backend.capacity ?? {}).length > 0;
   return (
     <Field
       name="gpu"

@@ -1,11 +1,12 @@
-import { closeIcon } from '@jupyterlab/ui-components';
+import { closeIcon, ellipsesIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { formatResources } from '../format';
+import { formatResources, imageLabel } from '../format';
 import { phaseIcons } from '../icons';
 import {
   canTerminate,
   isLive,
+  isWaiting,
   phaseOf,
   reasonLabel,
   statusLabel
@@ -13,6 +14,8 @@ import {
 import { CommandIDs } from '../tokens';
 import type { ISession } from '../types';
 import type { IPanelEnv } from './env';
+import { IconButton } from './iconbutton';
+import { openMenu } from './menu';
 import { ServiceLinks } from './services';
 
 export interface IRowProps {
@@ -21,6 +24,9 @@ export interface IRowProps {
 
   /** Whether the Tab key comes to this row; arrow keys reach the others. */
   isCurrent: boolean;
+
+  /** Whether notebooks can run in it. */
+  hasNotebook: boolean;
 }
 
 function StatusIcon({ status }: { status: string }): JSX.Element {
@@ -35,23 +41,35 @@ function StatusIcon({ status }: { status: string }): JSX.Element {
   );
 }
 
-/** Stays focusable while the session ends, or the focus would be lost. */
 function TerminateButton({ env, session }: IRowProps): JSX.Element {
   const { commands, trans } = env;
   const { backend, id, name } = session;
-  const isPossible = canTerminate(session);
-  const terminate = (): void =>
-    void commands.execute(CommandIDs.terminate, { backend, id });
+  const [label, title] = isWaiting(session)
+    ? [trans.__('Cancel'), trans.__('Cancel %1', name)]
+    : [trans.__('Terminate'), trans.__('Terminate %1', name)];
   return (
-    <button
-      className="jp-Sessions-terminate jp-mod-minimal jp-Button"
-      aria-label={trans.__('Terminate')}
-      aria-disabled={!isPossible}
-      title={trans.__('Terminate %1', name)}
-      onClick={isPossible ? terminate : undefined}
-    >
-      <closeIcon.react tag="span" />
-    </button>
+    <IconButton
+      label={label}
+      title={title}
+      icon={closeIcon}
+      isDisabled={!canTerminate(session)}
+      onClick={() =>
+        void commands.execute(CommandIDs.terminate, { backend, id })
+      }
+    />
+  );
+}
+
+function MenuButton({ env, session }: IRowProps): JSX.Element {
+  const { trans } = env;
+  return (
+    <IconButton
+      label={trans.__('More actions')}
+      title={trans.__('What else can be done with %1', session.name)}
+      icon={ellipsesIcon}
+      hasPopup={true}
+      onClick={event => openMenu(session, event.currentTarget, env)}
+    />
   );
 }
 
@@ -60,7 +78,7 @@ function Details({ session }: { session: ISession }): JSX.Element {
     <div className="jp-Sessions-details">
       {session.image && (
         <span className="jp-Sessions-image" title={session.image}>
-          {session.image}
+          {imageLabel(session.image)}
         </span>
       )}{' '}
       <span className="jp-Sessions-resources">
@@ -88,7 +106,7 @@ function Status({ env, session }: IRowProps): JSX.Element {
 
 /** A session: what it is, how it is, and what can be done with it. */
 export const SessionRow = React.memo((props: IRowProps) => {
-  const { env, session, isCurrent } = props;
+  const { env, session, isCurrent, hasNotebook } = props;
   const status = statusLabel(session.status, env.trans);
   return (
     <li
@@ -107,6 +125,7 @@ export const SessionRow = React.memo((props: IRowProps) => {
           {session.name}
         </span>
         <Status {...props} />
+        {isLive(session) && <MenuButton {...props} />}
         {isLive(session) && <TerminateButton {...props} />}
       </div>
       <Details session={session} />
@@ -115,7 +134,9 @@ export const SessionRow = React.memo((props: IRowProps) => {
           {reasonLabel(session.status_info, env.trans)}
         </div>
       )}
-      {isLive(session) && <ServiceLinks env={env} session={session} />}
+      {isLive(session) && (
+        <ServiceLinks env={env} session={session} hasNotebook={hasNotebook} />
+      )}
     </li>
   );
 });

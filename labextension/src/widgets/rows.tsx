@@ -1,7 +1,7 @@
 import { Button } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { canTerminate } from '../status';
+import { canAttach, canTerminate } from '../status';
 import { CommandIDs } from '../tokens';
 import type { ISession } from '../types';
 import type { IPanelEnv } from './env';
@@ -15,6 +15,10 @@ interface IRowsProps {
   env: IPanelEnv;
   label: string;
   sessions: readonly ISession[];
+}
+
+function hasNotebook(session: ISession, { model }: IPanelEnv): boolean {
+  return canAttach(session, model.backend(session.backend));
 }
 
 /** A page of rows; arrow keys move between them, Delete terminates. */
@@ -52,6 +56,7 @@ export function SessionRows(props: IRowsProps): JSX.Element {
             env={env}
             session={session}
             isCurrent={index === at}
+            hasNotebook={hasNotebook(session, env)}
           />
         ))}
       </ul>

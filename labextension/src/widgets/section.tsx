@@ -7,17 +7,28 @@ interface ISectionProps {
   title: string;
   count: number;
   startsOpen: boolean;
+
+  /** What the heading offers beside folding. */
+  actions?: React.ReactNode;
+
+  /** Whether what is in it may be out of date. */
+  isStale?: boolean;
   children: React.ReactNode;
 }
 
 /** A part of the panel with a heading that folds it. */
 export function Section(props: ISectionProps): JSX.Element {
-  const { name, title, count, startsOpen, children } = props;
+  const { name, title, count, startsOpen, actions, isStale, children } = props;
   const [isOpen, setOpen] = React.useState(startsOpen);
   const Caret = (isOpen ? caretDownIcon : caretRightIcon).react;
   const bodyId = `jp-Sessions-section-${name}`;
   return (
-    <section className="jp-Sessions-group" data-group={name} aria-label={title}>
+    <section
+      className="jp-Sessions-group"
+      data-group={name}
+      data-stale={!!isStale}
+      aria-label={title}
+    >
       <h3 className="jp-Sessions-heading">
         <button
           className="jp-Sessions-fold"
@@ -31,6 +42,7 @@ export function Section(props: ISectionProps): JSX.Element {
             <span className="jp-Sessions-count">{count.toLocaleString()}</span>
           )}
         </button>
+        {actions}
       </h3>
       <div id={bodyId} hidden={!isOpen}>
         {isOpen && children}

@@ -3,6 +3,7 @@ import * as React from 'react';
 
 import { serviceURL } from '../api';
 import { isRunning } from '../status';
+import { CommandIDs } from '../tokens';
 import type { IService, ISession } from '../types';
 import type { IPanelEnv } from './env';
 
@@ -45,18 +46,42 @@ function ServiceLink({ env, service, enabled }: ILinkProps): JSX.Element {
   );
 }
 
-/** What a session serves to a browser. */
-export function ServiceLinks(props: {
+interface ISessionProps {
   env: IPanelEnv;
   session: ISession;
-}): JSX.Element | null {
-  const { env, session } = props;
-  if (!session.services?.length) {
+}
+
+function NotebookLink({ env, session }: ISessionProps): JSX.Element | null {
+  const { commands, trans } = env;
+  const { backend, id, name } = session;
+  const open = (): void =>
+    void commands.execute(CommandIDs.openNotebook, { backend, id });
+  return (
+    <button
+      className="jp-Sessions-service"
+      title={trans.__('Open a new notebook that runs in %1', name)}
+      onClick={open}
+    >
+      {trans.__('Open notebook')}
+    </button>
+  );
+}
+
+interface ILinksProps extends ISessionProps {
+  hasNotebook: boolean;
+}
+
+/** What a session offers: notebooks, and services to a browser. */
+export function ServiceLinks(props: ILinksProps): JSX.Element | null {
+  const { env, session, hasNotebook } = props;
+  const services = session.services ?? [];
+  if (services.length === 0 && !hasNotebook) {
     return null;
   }
   return (
     <div className="jp-Sessions-services">
-      {session.services.map(service => (
+      {hasNotebook && <NotebookLink env={env} session={session} />}
+      {services.map(service => (
         <ServiceLink
           key={service.name}
           env={env}

@@ -1,0 +1,85 @@
+import type { IExpiry, ISession } from './types';
+
+/** Minutes before a session's end at which people are warned. */
+const SESSION_MARKS = [2, 10];
+
+/** Minutes before the end of an access to a backend: an hour, three days. */
+const ACCESS_MARKS = [60, 3 * 24 * 60];
+
+/** Minutes until something ends, rounded up; null if that is not near or not known. */
+function left(at: string | undefined, marks: number[], now: number) {
+  const minutes = (Date.parse(at ?? '') - now) / 60000;
+  const isNear = minutes > 0 && minutes <= Math.max(...marks);
+  return isNear ? Math.ceil(minutes) : null;
+}
+
+/** Minutes until a session is going to be ended, rounded; null if that is not near or not known. */
+export function minutesLeft(session: ISession, now: number): number | null {
+  return left(session.ends_at, SESSION_MARKS, now);
+}
+
+/** Whether the end of an access is so near that people are warned, or over. */
+export function isExpiring(at: string, now: number): boolean {
+  return Date.parse(at) <= now || left(at, ACCESS_MARKS, now) !== null;
+}
+
+/** What ends, and when. */
+interface IEnd {
+  key: string;
+  at: string | undefined;
+}
+
+/** Remembers which warnings have been given; each is given once a mark. */
+export class Warnings<T> {
+  constructor(
+    private readonly _marks: number[],
+    private readonly _endOf: (item: T) => IEnd,
+    given: Iterable<[string, number]> = []
+  ) {
+    this._given = new Map(given);
+  }
+
+  /** The mark last warned at, by key, in minutes. */
+  get given(): Record<string, number> {
+    return Object.fromEntries(this._given);
+  }
+
+  /** Of these items, those that have come near their end since the last time. */
+  due(items: readonly T[], now: number): T[] {
+    const near = new Map<string, number>();
+    const found = items.filter(item => {
+      const { key, at } = this._endOf(item);
+      const minutes = left(at, this._marks, now);
+      if (minutes === null) {
+        return false;
+      }
+      const mark = this._marks.find(each => minutes <= each) ?? this._marks[0];
+      near.set(key, mark);
+      return mark < (this._given.get(key) ?? Infinity);
+    });
+    // Who was renewed, or has been used, is warned of anew
+    this._given = near;
+    return found;
+  }
+
+  private _given: Map<string, number>;
+}
+
+/** Warnings of sessions that end soon. */
+export function sessionWarnings(): Warnings<ISession> {
+  return new Warnings(SESSION_MARKS, ({ backend, id, ends_at }) => ({
+    key: `${backend}/${id}`,
+    at: ends_at
+  }));
+}
+
+/** Warnings of credentials that expire soon, by backend; `given` on earlier visits. */
+export function accessWarnings(
+  given: Iterable<[string, number]> = []
+): Warnings<[string, IExpiry]> {
+  const endOf = ([name, { at }]: [string, IExpiry]): IEnd => ({
+    key: `${name} ${at}`,
+    at
+  });
+  return new Warnings(ACCESS_MARKS, endOf, given);
+}

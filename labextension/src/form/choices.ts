@@ -1,0 +1,78 @@
+import type { IBackend, IFolder, ISessionSpec, ISize } from '../types';
+
+/** What is chosen beside image and amounts; '' leaves it to the backend. */
+export interface IChoices {
+  type: string;
+
+  /** The size whose amounts the form holds; null once one is another. */
+  size: ISize | null;
+  group: string;
+  project: string;
+  folders: string[];
+}
+
+export const NO_CHOICES: IChoices = {
+  type: '',
+  size: null,
+  group: '',
+  project: '',
+  folders: []
+};
+
+/** The types of session that an image is for; none if they are all alike. */
+export function typesOf(backend: IBackend, image: string): string[] {
+  return backend.images?.find(({ name }) => name === image)?.types ?? [];
+}
+
+/** The folders that each session has, and those that may be chosen. */
+export function foldersOf(backend: IBackend): {
+  automatic: IFolder[];
+  mountable: IFolder[];
+} {
+  const { folders = [] } = backend;
+  return {
+    automatic: folders.filter(folder => folder.automatic),
+    mountable: folders.filter(folder => !folder.automatic)
+  };
+}
+
+/** The choices that a backend offers, by what the server calls them. */
+export function offered(backend: IBackend, image: string): string[] {
+  const { groups = [], projects = [], folders = [] } = backend;
+  return [
+    ...(typesOf(backend, image).length > 1 ? ['type'] : []),
+    ...(projects.length > 0 ? ['group'] : []),
+    ...(groups.length > 0 ? ['resource_group'] : []),
+    ...(folders.length > 0 ? ['mounts'] : [])
+  ];
+}
+
+/** The choices as they are asked for; those left open are left out. */
+export function chosen(choices: IChoices): Partial<ISessionSpec> {
+  const { type, size, group, project, folders } = choices;
+  const shmem = size?.shared_memory;
+  return {
+    ...(type ? { type } : {}),
+    ...(project ? { group: project } : {}),
+    ...(group ? { resource_group: group } : {}),
+    ...(folders.length > 0 ? { mounts: folders } : {}),
+    ...(shmem ? { resource_opts: { shmem } } : {})
+  };
+}
+
+/** Whether something is chosen that kernels do not keep. */
+export function exceedsKernel(choices: IChoices): boolean {
+  return Object.keys(chosen({ ...choices, type: '' })).length > 0;
+}
+
+/** What becomes of files: whether those of no mounted folder are at risk. */
+export type Fate = 'kept' | 'lost' | 'lost-but-automatic';
+
+/** Whether files will be gone that nobody has chosen a folder for. */
+export function fateOf(backend: IBackend, folders: string[]): Fate {
+  if (!backend.storage?.needs_mount || folders.length > 0) {
+    return 'kept';
+  }
+  const { automatic } = foldersOf(backend);
+  return automatic.length > 0 ? 'lost-but-automatic' : 'lost';
+}

@@ -1,0 +1,57 @@
+import { nameFor, titleFor } from '../kernels';
+import type { IKernelRequest, Resources } from '../types';
+import { ServedForm } from './served';
+
+/** What the sessions of a kernel are made with. */
+export interface IKernelSource {
+  backend?: string;
+  image?: string;
+  resources?: Resources;
+}
+
+/** What the form needs of the kernels model. */
+export interface IKernelMaker {
+  add(request: IKernelRequest): Promise<string>;
+}
+
+/** The "Save as kernel" form; has no DOM. It makes the name of a kernel. */
+export class KernelForm extends ServedForm<string> {
+  constructor(
+    private readonly _maker: IKernelMaker,
+    readonly source: IKernelSource,
+
+    /** The title of the backend. */
+    readonly where = ''
+  ) {
+    super();
+    this.title = titleFor(source.image ?? '', source.resources);
+    this.name = nameFor(this.title);
+  }
+
+  title: string;
+  name: string;
+
+  /** The name follows the title until a person gives it another. */
+  setTitle(title: string): void {
+    if (this.name === nameFor(this.title)) {
+      this.name = nameFor(title);
+    }
+    this.title = title;
+    this.settle();
+  }
+
+  setName(name: string): void {
+    this.name = name;
+    this.settle();
+  }
+
+  protected readonly fields = ['name', 'display_name'];
+
+  protected send(): Promise<string> {
+    return this._maker.add({
+      ...this.source,
+      name: this.name.trim(),
+      display_name: this.title.trim()
+    });
+  }
+}

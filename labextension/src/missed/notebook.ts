@@ -1,0 +1,190 @@
+import type { Cell, ICodeCellModel } from '@jupyterlab/cells';
+import type { NotebookPanel } from '@jupyterlab/notebook';
+import type { KernelMessage } from '@jupyterlab/services';
+import type { IDisposable } from '@lumino/disposable';
+import { Signal } from '@lumino/signaling';
+
+import type { SessionsApi } from '../api';
+import type { ISessionRef } from '../types';
+import { fill } from './fill';
+import { Follower } from './follow';
+import { type IMatch, isAfter, isMissed, match } from './match';
+import type { ICellState, IExecution } from './types';
+
+function isCode(cell: Cell): boolean {
+  return cell.model.type === 'code';
+}
+
+function modelOf(cell: Cell): ICodeCellModel {
+  return cell.model as ICodeCellModel;
+}
+
+/** What the session of a notebook printed that the notebook does not show. */
+export class NotebookOutputs implements IDisposable {
+  constructor(
+    private readonly _panel: NotebookPanel,
+    private readonly _api: SessionsApi
+  ) {
+    const { sessionContext } = _panel;
+    sessionContext.iopubMessage.connect(this._hear, this);
+    sessionContext.kernelChanged.connect(this._stop, this);
+  }
+
+  get isDisposed(): boolean {
+    return this._isDisposed;
+  }
+
+  /** When the notebook was saved last, as it was when it was opened. */
+  get saved(): number {
+    this._saved ??= Date.parse(
+      this._panel.context.contentsModel?.last_modified ?? ''
+    );
+    return this._saved;
+  }
+
+  /** What was printed since a moment and is not shown. */
+  async find(moment: number): Promise<IMatch[]> {
+    const kernel = this._panel.sessionContext.session?.kernel;
+    const session = kernel ? await this._api.sessionOf(kernel.id) : null;
+    if (!session) {
+      return [];
+    }
+    this._session = session;
+    const { executions } = await this._api.outputs(session, { heads: true });
+    const later = executions.filter(execution => isAfter(execution, moment));
+    const matches = match(this._cells(), later);
+    const whole = await Promise.all(matches.map(one => this._whole(one)));
+    return whole.filter(one => one !== null && isMissed(one)) as IMatch[];
+  }
+
+  /** Show it, and go on showing what still runs. */
+  insert(matches: readonly IMatch[]): void {
+    for (const { cell, execution } of matches) {
+      const there = this._cell(cell.id);
+      if (!there || modelOf(there).executionState === 'running') {
+        continue;
+      }
+      fill(modelOf(there), execution);
+      if (execution.status === 'running') {
+        this._follow(there, execution);
+      }
+    }
+  }
+
+  /** Leave a cell alone: it is run anew. */
+  release(cell: Cell): void {
+    this._followers.get(cell.model.id)?.follower.dispose();
+  }
+
+  dispose(): void {
+    this._isDisposed = true;
+    Signal.clearData(this);
+    this._stop();
+  }
+
+  private _cells(): ICellState[] {
+    return this._panel.content.widgets.filter(isCode).map(cell => {
+      const model = modelOf(cell);
+      return {
+        id: model.id,
+        code: model.sharedModel.getSource(),
+        executionCount: model.executionCount,
+        outputs: model.outputs.toJSON(),
+        isBusy: model.executionState === 'running'
+      };
+    });
+  }
+
+  private _cell(id: string): Cell | undefined {
+    return this._panel.content.widgets.find(cell => cell.model.id === id);
+  }
+
+  private async _whole({ cell, execution }: IMatch): Promise<IMatch | null> {
+    const now = this._session && (await this._load(this._session, execution));
+    return now ? { cell, execution: now } : null;
+  }
+
+  private async _load(
+    session: ISessionRef,
+    { number }: IExecution
+  ): Promise<IExecution | null> {
+    const { executions } = await this._api.outputs(session, { number });
+    return executions[0] ?? null;
+  }
+
+  private _follow(cell: Cell, execution: IExecution): void {
+    const session = this._session!;
+    const model = modelOf(cell);
+    const follower = new Follower({
+      load: () => this._load(session, execution),
+      show: now => {
+        if (cell.isDisposed) {
+          follower.dispose();
+        } else {
+          fill(model, now);
+        }
+      },
+      done: () => this._followers.delete(model.id)
+    });
+    this._followers.set(model.id, { cell, id: execution.id, follower });
+  }
+
+  private _hear(_: unknown, { parent_header }: KernelMessage.IMessage): void {
+    for (const { id, follower } of this._followers.values()) {
+      if ('msg_id' in parent_header && parent_header.msg_id === id) {
+        follower.hint();
+      }
+    }
+  }
+
+  private _stop(): void {
+    for (const { cell, follower } of [...this._followers.values()]) {
+      follower.dispose();
+      if (!cell.isDisposed) {
+        modelOf(cell).executionState = 'idle';
+      }
+    }
+  }
+
+  private readonly _followers = new Map<
+    string,
+    { cell: Cell; id: string; follower: Follower }
+  >();
+  private _session: ISessionRef | null = null;
+  private _saved: number | undefined;
+  private _isDisposed = false;
+}
+
+/**
+ * Calls back when a notebook has a kernel, and when it is connected again.
+ *
+ * The first connection is not waited for: a server lets one to a busy kernel
+ * in after a minute (jupyter_server 2.21, `kernel_info_timeout`).
+ */
+export function whenThere(
+  panel: NotebookPanel,
+  callback: (lost: number | null) => void
+): void {
+  const { sessionContext } = panel;
+  let lost: number | null = null;
+  let known: string | undefined;
+  let isConnected = false;
+  const look = (): void => {
+    const id = sessionContext.session?.kernel?.id;
+    if (id && id !== known) {
+      [known, lost] = [id, null];
+      callback(null);
+    }
+  };
+  sessionContext.kernelChanged.connect(look);
+  sessionContext.connectionStatusChanged.connect((_, status) => {
+    if (status !== 'connected') {
+      lost ??= isConnected ? Date.now() : null;
+    } else if (lost !== null) {
+      callback(lost);
+      lost = null;
+    }
+    isConnected = status === 'connected';
+  });
+  look();
+}

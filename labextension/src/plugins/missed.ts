@@ -1,0 +1,126 @@
+import type {
+  JupyterFrontEnd,
+  JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import { ICommandPalette, Notification } from '@jupyterlab/apputils';
+import {
+  INotebookTracker,
+  NotebookActions,
+  type NotebookPanel
+} from '@jupyterlab/notebook';
+import {
+  ITranslator,
+  nullTranslator,
+  type TranslationBundle
+} from '@jupyterlab/translation';
+
+import { SessionsApi } from '../api';
+import type { IMatch } from '../missed/match';
+import { NotebookOutputs, whenThere } from '../missed/notebook';
+import { CommandIDs } from '../tokens';
+
+/** Says that something is missing, and offers to insert it. */
+class Offer {
+  constructor(
+    private readonly _outputs: NotebookOutputs,
+    private readonly _panel: NotebookPanel,
+    private readonly _trans: TranslationBundle
+  ) {}
+
+  make(missed: IMatch[]): void {
+    this.withdraw();
+    const trans = this._trans;
+    const name = this._panel.title.label;
+    this._id = Notification.info(
+      trans.__('%1: its session printed what is not shown here.', name),
+      {
+        autoClose: false,
+        actions: [
+          {
+            label: trans.__('Insert missed output'),
+            displayType: 'accent',
+            callback: () => this._outputs.insert(missed)
+          }
+        ]
+      }
+    );
+  }
+
+  withdraw(): void {
+    if (this._id) {
+      Notification.dismiss(this._id);
+      this._id = null;
+    }
+  }
+
+  private _id: string | null = null;
+}
+
+/** Offers what was printed while a notebook was closed; inserts on request. */
+export const missedPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-sessions:missed-output',
+  description: 'Inserts what a session printed while its notebook was closed.',
+  autoStart: true,
+  requires: [INotebookTracker],
+  optional: [ICommandPalette, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    tracker: INotebookTracker,
+    palette: ICommandPalette | null,
+    translator: ITranslator | null
+  ): void => {
+    const trans = (translator ?? nullTranslator).load('jupyter_sessions');
+    const api = new SessionsApi(app.serviceManager.serverSettings);
+    const notebooks = new Map<
+      NotebookPanel,
+      { outputs: NotebookOutputs; offer: Offer }
+    >();
+
+    tracker.widgetAdded.connect(async (_, panel) => {
+      const outputs = new NotebookOutputs(panel, api);
+      const offer = new Offer(outputs, panel, trans);
+      notebooks.set(panel, { outputs, offer });
+      panel.disposed.connect(() => {
+        notebooks.delete(panel);
+        offer.withdraw();
+        outputs.dispose();
+      });
+      await panel.revealed;
+      const { saved } = outputs;
+      whenThere(panel, lost => {
+        void outputs.find(lost ?? saved).then(
+          missed => missed.length > 0 && offer.make(missed),
+          error => console.warn('Missed output cannot be found', error)
+        );
+      });
+    });
+
+    NotebookActions.executionScheduled.connect((_, { cell }) =>
+      notebooks.forEach(({ outputs }) => outputs.release(cell))
+    );
+
+    const command = CommandIDs.insertMissed;
+    app.commands.addCommand(command, {
+      label: trans.__('Insert missed output'),
+      caption: trans.__('Insert what the session printed meanwhile'),
+      describedBy: { args: { type: 'object', properties: {} } },
+      isEnabled: () => tracker.currentWidget !== null,
+      execute: async () => {
+        const panel = tracker.currentWidget;
+        const notebook = panel && notebooks.get(panel);
+        if (!notebook) {
+          return;
+        }
+        const { outputs, offer } = notebook;
+        const missed = await outputs.find(outputs.saved);
+        offer.withdraw();
+        outputs.insert(missed);
+        if (missed.length === 0) {
+          const words = trans.__('No output is missing.');
+          Notification.info(words, { autoClose: 3000 });
+        }
+      }
+    });
+    palette?.addItem({ command, category: trans.__('Compute sessions') });
+  }
+};

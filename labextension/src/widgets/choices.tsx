@@ -1,0 +1,121 @@
+import * as React from 'react';
+
+import { typesOf } from '../form/choices';
+import { formatResources } from '../format';
+import type { ISize } from '../types';
+import { Field, Select } from './fields';
+import type { IFormProps } from './form';
+
+interface IChoiceProps extends IFormProps {
+  field: string;
+  label: string;
+
+  /** What one may choose from; drawn only if there is something. */
+  options: { value: string; label: string }[];
+  value: string;
+  note?: string;
+  onChange: (value: string) => void;
+}
+
+function Choice(props: IChoiceProps): JSX.Element | null {
+  const { form, field, label, options, value, note, onChange } = props;
+  return options.length === 0 ? null : (
+    <Field
+      name={field}
+      label={label}
+      note={note}
+      error={form.errors[field]}
+      disabled={form.isBusy}
+    >
+      {control => (
+        <Select
+          control={control}
+          options={options}
+          value={value}
+          onChange={onChange}
+        />
+      )}
+    </Field>
+  );
+}
+
+/** Names to choose from, if there are any, below the choice of none. */
+function optionsOf(
+  names: string[],
+  none: string
+): { value: string; label: string }[] {
+  const options = names.map(name => ({ value: name, label: name }));
+  return names.length > 0 ? [{ value: '', label: none }, ...options] : [];
+}
+
+/** The types of session, where an image is for several. */
+export function TypeField(props: IFormProps): JSX.Element | null {
+  const { form, trans } = props;
+  const types = typesOf(form.backend, form.values.image);
+  const options = types.map(type => ({ value: type, label: type }));
+  return (
+    <Choice
+      {...props}
+      field="type"
+      label={trans.__('Type')}
+      options={types.length > 1 ? options : []}
+      value={form.values.type}
+      onChange={type => form.set('type', { type })}
+    />
+  );
+}
+
+/** Amounts by a name, which fill in those below. */
+export function SizeField(props: IFormProps): JSX.Element {
+  const { form, trans } = props;
+  const { sizes = [] } = form.backend;
+  const { size } = form.values;
+  const label = ({ name, resources, fits = true }: ISize): string => {
+    const amounts = `${name} – ${formatResources(resources)}`;
+    return fits ? amounts : trans.__('%1 (no room now)', amounts);
+  };
+  const named = sizes.map(size => ({ value: size.name, label: label(size) }));
+  const own = { value: '', label: trans.__('Custom') };
+  return (
+    <Choice
+      {...props}
+      field="size"
+      label={trans.__('Size')}
+      options={named.length > 0 ? [own, ...named] : []}
+      value={size?.name ?? ''}
+      note={
+        size?.fits === false
+          ? trans.__('No room for it now: the session will wait.')
+          : ''
+      }
+      onChange={name => form.selectSize(name)}
+    />
+  );
+}
+
+/** Whose a session is, and on which part of the backend it runs. */
+export function PlaceFields(props: IFormProps): JSX.Element {
+  const { form, trans } = props;
+  const { projects = [], groups = [] } = form.backend;
+  const open = trans.__('Automatic');
+  return (
+    <>
+      <Choice
+        {...props}
+        field="group"
+        label={trans.__('Project')}
+        options={optionsOf(projects, open)}
+        value={form.values.project}
+        onChange={project => form.set('group', { project })}
+      />
+      <Choice
+        {...props}
+        field="resource_group"
+        label={trans.__('Resource group')}
+        options={optionsOf(groups, open)}
+        value={form.values.group}
+        onChange={group => form.set('resource_group', { group })}
+      />
+    </>
+  );
+}

@@ -1,0 +1,30 @@
+import type { LabIcon } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+interface IIconButtonProps {
+  label: string;
+  title: string;
+  icon: LabIcon;
+  onClick: (event: React.MouseEvent<HTMLButtonElement>) => void;
+
+  /** It stays focusable, or the focus would be lost while a session ends. */
+  isDisabled?: boolean;
+  hasPopup?: boolean;
+}
+
+/** A small button of a row. */
+export function IconButton(props: IIconButtonProps): JSX.Element {
+  const { label, title, icon, onClick, isDisabled = false, hasPopup } = props;
+  return (
+    <button
+      className="jp-Sessions-iconButton jp-mod-minimal jp-Button"
+      aria-label={label}
+      aria-disabled={isDisabled}
+      aria-haspopup={hasPopup ? 'menu' : undefined}
+      title={title}
+      onClick={isDisabled ? undefined : onClick}
+    >
+      <icon.react tag="span" />
+    </button>
+  );
+}

@@ -1,0 +1,79 @@
+import { closeIcon } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+import { titleOf } from '../form/check';
+import { formatResources } from '../format';
+import { sessionsIcon } from '../icons';
+import { CommandIDs, type IKernel } from '../tokens';
+import type { IPanelEnv } from './env';
+import { IconButton } from './iconbutton';
+import { Section } from './section';
+
+interface IKernelProps {
+  env: IPanelEnv;
+  kernel: IKernel;
+}
+
+/** What its sessions are like; the backend is only said where there are several. */
+function detailsOf(kernel: IKernel, { model, trans }: IPanelEnv): string {
+  const { image, resources, session } = kernel;
+  if (session) {
+    return trans.__('in the session %1', session);
+  }
+  const backend = kernel.backend && model.backend(kernel.backend);
+  const where = backend && model.backends.length > 1 ? titleOf(backend) : '';
+  return [image, formatResources(resources), where].filter(Boolean).join(' · ');
+}
+
+function KernelRow({ env, kernel }: IKernelProps): JSX.Element {
+  const { commands, trans } = env;
+  const { name, title } = kernel;
+  const start = (): void =>
+    void commands.execute(CommandIDs.startKernel, { name });
+  const remove = (): void =>
+    void commands.execute(CommandIDs.removeKernel, { name });
+  return (
+    <li className="jp-Sessions-kernel" data-kernel-name={name}>
+      <div className="jp-Sessions-rowHead">
+        <sessionsIcon.react tag="span" className="jp-Sessions-kernelIcon" />
+        <span className="jp-Sessions-kernelTitle" title={name}>
+          {title}
+        </span>
+        <IconButton
+          label={trans.__('Remove kernel')}
+          title={trans.__('Remove the kernel %1', title)}
+          icon={closeIcon}
+          onClick={remove}
+        />
+      </div>
+      <div className="jp-Sessions-details">{detailsOf(kernel, env)}</div>
+      {commands.isEnabled(CommandIDs.startKernel, { name }) && (
+        <div className="jp-Sessions-services">
+          <button className="jp-Sessions-service" onClick={start}>
+            {trans.__('Start notebook')}
+          </button>
+        </div>
+      )}
+    </li>
+  );
+}
+
+/** The kernels that people made, with which notebooks run in sessions. */
+export function KernelsGroup({ env }: { env: IPanelEnv }): JSX.Element | null {
+  const { saved } = env.kernels;
+  const title = env.trans.__('Kernels');
+  return saved.length > 0 ? (
+    <Section
+      name="kernels"
+      title={title}
+      count={saved.length}
+      startsOpen={true}
+    >
+      <ul className="jp-Sessions-rows" aria-label={title}>
+        {saved.map(kernel => (
+          <KernelRow key={kernel.name} env={env} kernel={kernel} />
+        ))}
+      </ul>
+    </Section>
+  ) : null;
+}
