@@ -23,19 +23,25 @@ from jupyter_sessions.backends import local
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.service import Service
+from jupyter_sessions.wire.identity import Identity
 from jupyter_sessions.wire.places import STATE_VARIABLE, place
 
 CI = os.environ.get("CI") == "true"
+_leaving: list[Identity] = []
+"""Managers that were told to end. They take a second for it, in which the next test may begin."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Benchmarks want a quiet machine, so they run only when asked for."""
+    """Benchmarks want a quiet machine, all that can fail and others' clients much time: only when asked for."""
     parser.addoption("--benchmarks", action="store_true", help="run the benchmarks as well")
+    parser.addoption("--faults", action="store_true", help="run what may befall sessions as well")
+    parser.addoption("--interop", action="store_true", help="run others' clients and servers as well")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the benchmarks out unless asked for."""
-    return True if collection_path.name == "benchmarks" and not config.getoption("benchmarks") else None
+    """Leave out what was not asked for."""
+    name = collection_path.name
+    return True if name in ("benchmarks", "faults", "interop") and not config.getoption(name) else None
 
 
 def need(program: str, why: str) -> str:
@@ -56,8 +62,18 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.delenv("JUPYTER_SESSIONS_SERVER", raising=False)
     (tmp_path / "config").mkdir()
     yield folder
-    asyncio.run(end_everything())
+    asyncio.run(end_everything(wait=False))
     shutil.rmtree(place().run_folder(), ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def all_have_left() -> Iterator[None]:
+    """No manager of a test stays."""
+    yield
+    deadline = time.monotonic() + 20
+    while left := [one for one in _leaving if one.alive()]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")
@@ -110,8 +126,8 @@ async def service(state: Path) -> AsyncIterator[Service]:
     await made.close()
 
 
-async def end_everything() -> None:
-    """End all sessions of the state folder's manager, and then the manager."""
+async def end_everything(*, wait: bool = True) -> None:
+    """End all sessions of the state folder's manager, and then the manager; `wait` until it is gone."""
     if not (local.find() or place().live_file.exists()):
         return
     service = Service(JupyterSessions())
@@ -126,5 +142,6 @@ async def end_everything() -> None:
     await service.close()
     if contact := local.find():
         os.kill(contact.identity.pid, signal.SIGTERM)
-        while contact.identity.alive() and time.monotonic() < deadline:
+        _leaving.append(contact.identity)
+        while wait and contact.identity.alive() and time.monotonic() < deadline:
             await asyncio.sleep(0.02)

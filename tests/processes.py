@@ -21,6 +21,8 @@ from jupyter_sessions.wire.access import VARIABLE, Access
 from jupyter_sessions.wire.places import STATE_VARIABLE
 
 TOKEN = "token-of-the-test-server"
+QUICKLY = "--KernelRestarter.time_to_dead=0.3"
+"""An option of a server that looks more often whether a kernel is dead."""
 
 
 def environment(state: Path, folder: Path, **more: str) -> dict[str, str]:
@@ -90,10 +92,16 @@ class Server:
         client = BlockingKernelClient(connection_file=str(self.folder / "runtime" / f"kernel-{uid}.json"))
         client.load_connection_file()
         client.start_channels()
-        client.wait_for_ready(60)
+        until_ready(client, 60)
         yield Shell(client, lambda: self.ask("POST", f"api/kernels/{uid}/interrupt"))
         client.stop_channels()
         self.ask("DELETE", f"api/kernels/{uid}")
+
+
+def until_ready(client: BlockingKernelClient, seconds: float) -> None:
+    """Wait for a kernel, which under load may take more than jupyter_client's second between heartbeats."""
+    client.hb_channel.time_to_dead = seconds
+    client.wait_for_ready(seconds)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import psutil
 
+from jupyter_sessions.config import JupyterSessions
+from jupyter_sessions.service import Service
+from tests.manager.world import contact, run, spares, until
 from tests.ports import free_port, wait_for_port
 
 SECONDS = 30
@@ -46,21 +50,27 @@ def start(folder: Path, enabled: bool) -> tuple[subprocess.Popen[bytes], str]:
     return process, f"127.0.0.1:{port}"
 
 
-def measure(process: subprocess.Popen[bytes], address: str, path: str) -> tuple[float, float]:
-    """Share of a core used while somebody listens at `path`, and memory in MiB."""
+def measure(
+    process: subprocess.Popen[bytes], address: str, path: str, *others: psutil.Process
+) -> tuple[float, float]:
+    """Share of a core that the server and others use while somebody listens at `path`, and its memory in MiB."""
     listener = subprocess.Popen([sys.executable, "-c", LISTEN, f"http://{address}/{path}"])
+    watched = [psutil.Process(process.pid), *others]
     try:
         time.sleep(5)
-        watched = psutil.Process(process.pid)
-        before = sum(watched.cpu_times()[:2])
+        before = cpu_seconds(watched)
         time.sleep(SECONDS)
-        used = (sum(watched.cpu_times()[:2]) - before) / SECONDS
-        return used, watched.memory_info().rss / 1024**2
+        used = (cpu_seconds(watched) - before) / SECONDS
+        return used, watched[0].memory_info().rss / 1024**2
     finally:
         listener.kill()
         listener.wait()
         process.terminate()
         process.wait()
+
+
+def cpu_seconds(watched: list[psutil.Process]) -> float:
+    return sum(sum(one.cpu_times()[:2]) for one in watched)
 
 
 def test_idle_cost(state: Path, tmp_path: Path, report: Callable[[str], None]) -> None:
@@ -72,3 +82,25 @@ def test_idle_cost(state: Path, tmp_path: Path, report: Callable[[str], None]) -
     )
     assert cpu - bare_cpu <= MOST_CPU
     assert mib - bare_mib <= MOST_MIB, json.dumps({"bare": bare_mib, "with": mib})
+
+
+async def a_session() -> list[psutil.Process]:
+    """One runs, and another could at once: the manager, and what it keeps ready."""
+    service = Service(JupyterSessions())
+    await run(service, "idle")
+    kept = await until(spares, 60)
+    await service.close()
+    return [psutil.Process(contact().identity.pid), *kept]
+
+
+def test_idle_cost_beside_a_session(state: Path, tmp_path: Path, report: Callable[[str], None]) -> None:
+    """The same bound, with the manager and the interpreter that is kept ready counted in."""
+    others = asyncio.run(a_session())
+    bare_cpu, _ = measure(*start(tmp_path, False), "api")
+    cpu, _ = measure(*start(tmp_path, True), "jupyter-sessions/events", *others)
+    own = [one.memory_full_info().uss / 1024**2 for one in others]
+    report(
+        f"idle with a listener and a session: {100 * cpu:.2f} % of a core with the manager and what it keeps ready "
+        f"({100 * bare_cpu:.2f} % without the extension); manager {own[0]:.0f} MiB, kept ready {sum(own[1:]):.0f} MiB"
+    )
+    assert cpu - bare_cpu <= MOST_CPU

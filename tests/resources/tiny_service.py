@@ -2,7 +2,8 @@
 
 `python tiny_service.py (--socket PATH | --port N) [--delay SECONDS]`
 
-It is reached under `/…/services/<backend>/<id>/<service>/<what>`; `what` picks the function below.
+It is reached under `/…/services/<backend>/<id>/<service>/<what>` or, by the manager's Skaha face, under
+`/…/notebook/<id>/<what>`; `what` picks the function below.
 """
 
 from __future__ import annotations
@@ -261,7 +262,7 @@ WHAT: dict[str, Handler] = {
 async def dispatch(request: web.Request) -> web.StreamResponse:
     """Pick the function by the first part of the path after the service's name."""
     path = request.raw_path.partition("?")[0]
-    what = path.partition("/services/")[2].split("/")[3:]
+    what = path.partition("/services/")[2].split("/")[3:] or path.partition("/notebook/")[2].split("/")[1:]
     if what[:1] not in (["seen"], ["gone"]):
         SEEN.append(json.dumps(facts(request)))
     handler = WHAT.get(unquote(what[0]) if what else "", echo)

@@ -6,16 +6,16 @@ from uuid import uuid4
 
 from msgspec import structs
 
-from jupyter_sessions.backends.base import Backend
-from jupyter_sessions.errors import AlreadyExists, SessionNotFound
-from jupyter_sessions.model import NameRule, SessionInfo, in_group
+from jupyter_sessions.backends.base import Backend, Storage
+from jupyter_sessions.errors import AlreadyExists, NeedsForce, SessionNotFound
+from jupyter_sessions.model import Choices, Folder, Image, NameRule, SessionInfo, Size, in_group
 
 
 class Toy(Backend):
     """Sessions that are nothing but rows."""
 
     type = "toy"
-    name_rule = NameRule(r"[a-z-]{1,20}", "Use 1 to 20 lower-case letters or '-'.")
+    name_rule = NameRule(r"[a-z0-9-]{1,20}", "Use 1 to 20 lower-case letters, digits or '-'.")
     poll_seconds = 0.05
 
     def __init__(self, name, **options):
@@ -62,6 +62,43 @@ class Forgetful(Toy):
         return row
 
 
+class Choosy(Toy):
+    """Has much to choose from, deletes files that lie in no folder, and ends nothing but by force."""
+
+    type = "choosy"
+    storage = Storage(about="Files that lie in no folder are deleted.", needs_mount=True)
+
+    async def images(self):
+        return [Image(name="lab/desk:1", types=["notebook", "desktop"]), Image(name="lab/job:1")]
+
+    async def choices(self):
+        big = {"cpu": "8", "mem": "64g", "cuda.device": "2"}
+        return Choices(
+            sizes=[
+                Size(name="small", resources={"cpu": "1", "mem": "1536m"}),
+                Size(name="big", resources=big, shared_memory="1g", fits=False),
+            ],
+            groups=["cpu-nodes", "gpu-nodes"],
+            projects=["astro", "default"],
+            folders=[
+                Folder(name=".config", automatic=True),
+                Folder(name="catalogues", read_only=True),
+                Folder(name="data"),
+            ],
+        )
+
+    async def create(self, spec):
+        row = await super().create(spec)
+        row = structs.replace(row, status="PREPARING", resources=spec.resources, mounts=spec.mounts)
+        self.rows[row.id] = row
+        return structs.replace(row)
+
+    async def destroy(self, id, *, forced=False, recursive=False):
+        if not forced:
+            raise NeedsForce(f"{self.title} does not end what it prepares.", hint="End it by force.")
+        return await super().destroy(id)
+
+
 class Hanging(Toy):
     """Never answers."""
 
@@ -74,6 +111,9 @@ class Raising(Toy):
 
     async def list(self, query):
         raise ValueError("the toy is broken")
+
+    def sign_in_state(self):
+        raise KeyError("username")
 
 
 class Unmakeable(Toy):

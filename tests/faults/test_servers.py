@@ -21,7 +21,8 @@ from jupyter_sessions.client.remote import RemoteService
 from jupyter_sessions.wire.access import SCHEME, VARIABLE
 from tests import processes
 from tests.conftest import need
-from tests.processes import Server, read_access, server
+from tests.manager.world import contact
+from tests.processes import Server, read_access, server, until
 
 pytestmark = pytest.mark.usefixtures("machine")
 
@@ -66,6 +67,39 @@ def test_a_kernel_whose_server_died_goes_on_by_itself(machine: Path, tmp_path: P
         assert shell.run("%%session demo\nprint(x + 1)").text == "42\n"
         asked = [line for line in second.log.read_text().splitlines() if "jupyter_sessions" in line]
         assert not any("Traceback" in line for line in asked)
+
+
+def test_a_running_server_is_signed_in_from_a_shell_and_from_a_notebook(
+    machine: Path, tmp_path: Path
+) -> None:
+    with server(machine, tmp_path) as made, made.shell() as shell:
+        made.running("demo")
+        keypair = contact().keypair
+        shell.run("%load_ext jupyter_sessions")
+        added = shell.run(f"%session backend add lab --kind backendai --url {contact().url}")
+        assert "The backend lab is there" in added.text, added.error
+        until(lambda: len(made.ask("GET", "jupyter-sessions/backends")["backends"]) == 2, made.log.read_text)
+        wrong = shell.run("%session login lab", answers=(keypair.access_key, "wrong-secret"))
+        assert "Signature mismatch" in wrong.error and "wrong-secret" not in wrong.error + wrong.text
+        asked = shell.run(f"%session login lab --keypair {keypair.access_key}", answers=(keypair.secret_key,))
+        assert f"You are signed in to lab as {keypair.access_key} on http" in asked.text, asked.error
+        assert [question["password"] for question in asked.of("input_request")] == [True]
+        assert "demo" in shell.run("%session ps --backend lab").text
+
+        command = [sys.executable, "-m", "jupyter_sessions.cli"]
+        out = subprocess.run([*command, "logout", "lab"], env=made.env, capture_output=True, text=True)
+        assert out.stdout == "You are signed out of lab.\n", out.stderr
+        assert "lacks access_key" in shell.run("%session ps --backend lab").text
+        given = f"{keypair.access_key}\n{keypair.secret_key}\n"
+        again = subprocess.run(
+            [*command, "login", "lab"], env=made.env, input=given, capture_output=True, text=True
+        )
+        assert "You are signed in to lab as" in again.stdout, again.stderr
+        assert "demo" in shell.run("%session ps --backend lab").text
+        files = [
+            path.read_text() for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".sqlite"
+        ]
+        assert keypair.secret_key not in "".join(files) and "wrong-secret" not in "".join(files)
 
 
 def test_a_server_that_dies_during_a_cell_is_said_in_one_sentence(machine: Path, tmp_path: Path) -> None:

@@ -1,0 +1,52 @@
+"""Our backend on a real manager, and what its tests ask of it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any
+
+from jupyter_sessions.backends.backendai import BackendAI
+from jupyter_sessions.backends.base import Query
+from jupyter_sessions.model import SessionInfo, SessionSpec
+from jupyter_sessions.wire.signing import Keypair
+from tests.interop.backendai_server import IMAGE, Server
+
+NEVER = {"cpu": "900", "mem": "128m"}
+SMALL = {"cpu": "1", "mem": "128m"}
+
+
+def backend_at(server: Server, **options: Any) -> BackendAI:
+    """A backend as configured for it."""
+    given = server.options() | options
+    return BackendAI("lab", **{name: value for name, value in given.items() if name != "type"})
+
+
+def keys(key: Keypair) -> dict[str, str]:
+    """As options."""
+    return {"access_key": key.access_key, "secret_key": key.secret_key}
+
+
+async def ended_all(lab: BackendAI) -> None:
+    """End what there is, and wait until that is over."""
+    async with asyncio.timeout(120):
+        while rows := await lab.list(Query()):
+            for row in rows:
+                if row.status != "TERMINATING":
+                    await lab.destroy(row.id, forced=True)
+            await asyncio.sleep(0.2)
+
+
+def spec(name: str = "", **fields: Any) -> SessionSpec:
+    """A session that starts, unless it asks for more than there is."""
+    given = {"name": name or f"real-{secrets.token_hex(4)}", "image": IMAGE, "resources": dict(SMALL)}
+    return SessionSpec(backend="lab", **(given | fields))
+
+
+async def reached(lab: BackendAI, row: SessionInfo, *statuses: str) -> SessionInfo:
+    """The row, in one of these statuses."""
+    async with asyncio.timeout(60):
+        while row.status not in statuses:
+            await asyncio.sleep(0.1)
+            row = await lab.get(row.id)
+    return row

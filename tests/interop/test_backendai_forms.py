@@ -1,0 +1,52 @@
+"""The contract in the forms that managers up to v4 and v5 have, of our backend on this package's own manager.
+
+No such manager can be had any more. Ours takes every version, and a proxy says that it is one of those.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from jupyter_sessions.backends import local
+from jupyter_sessions.backends.backendai import BackendAI
+from jupyter_sessions.backends.base import Backend
+from tests.backends.contract import BackendContract
+from tests.between import Between, advertising
+
+
+@pytest_asyncio.fixture(params=["v5.20191215", "v4.20190615"])
+async def between(machine: Path, request: pytest.FixtureRequest) -> AsyncIterator[Between]:
+    """The proxy that speaks of an old version."""
+    contact = local.find() or local.start()
+    async with advertising(contact.url, request.param) as between:
+        yield between
+
+
+class TestContract(BackendContract):
+    """What every backend must do."""
+
+    other_image = sys.executable
+    resources = {"cpu": "0.1", "mem": "128m"}
+    bad_names = ("", "abc", "a b c", "-abc", "x" * 65)
+
+    @pytest.fixture
+    def backend(self, between: Between) -> Backend:
+        """As a person would configure it."""
+        contact = local.find() or local.start()
+        keypair = contact.keypair
+        return BackendAI(
+            "lab", endpoint=between.url, access_key=keypair.access_key, secret_key=keypair.secret_key
+        )
+
+    @pytest.mark.asyncio
+    async def test_it_asks_in_that_form(self, place: Backend, between: Between) -> None:
+        row = await place.create(self.spec(place))
+        await place.destroy(row.id, forced=True)
+        root = "/kernel" if between.version == "v4.20190615" else "/session"
+        assert {f"POST {root}", "POST /admin/graphql"} <= set(between.seen)
+        assert any(asked.startswith(f"DELETE {root}/{row.id}") for asked in between.seen)

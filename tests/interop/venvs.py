@@ -1,0 +1,89 @@
+"""Others' clients and servers, each in a virtual environment of its own, made once and kept.
+
+They lie in `JUPYTER_SESSIONS_TEST_CACHE`, by default the user's cache folder, by what is in them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.conftest import CI
+
+_CACHE = Path(
+    os.environ.get("JUPYTER_SESSIONS_TEST_CACHE") or Path.home() / ".cache" / "jupyter_sessions_tests"
+)
+_UV = str(Path(sys.executable).with_name("uv"))
+_PYENV = Path.home() / ".pyenv" / "versions"
+
+
+class Venv(msgspec.Struct, frozen=True):
+    """A Python version and what pip installs for it."""
+
+    python: str
+    requirements: tuple[str, ...]
+
+    def program(self, name: str) -> str:
+        """The path of one of its programs; without its Python a test is skipped, or under CI fails."""
+        return str(self._made() / "bin" / name)
+
+    def kept(self) -> bool:
+        """Whether it has been made already."""
+        return (self._folder(_interpreter(self.python)) / "complete").exists()
+
+    def _folder(self, interpreter: str) -> Path:
+        key = hashlib.sha256(msgspec.json.encode((interpreter, self))).hexdigest()[:12]
+        return _CACHE / f"{self.python}-{key}"
+
+    def _made(self) -> Path:
+        interpreter = _interpreter(self.python)
+        folder = self._folder(interpreter)
+        if not self.kept():
+            shutil.rmtree(folder, ignore_errors=True)
+            _run(_UV, "venv", "--quiet", "--python", interpreter, str(folder))
+            python = str(folder / "bin" / "python")
+            _run(
+                _UV, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *self.requirements
+            )
+            (folder / "complete").touch()
+        return folder
+
+
+def newest_backendai() -> Venv:
+    """The newest client of Backend.AI for which there is a Python here."""
+    there = [venv for venv in (BACKENDAI_26, BACKENDAI_25) if _found(venv.python)]
+    return there[0] if there else BACKENDAI_23
+
+
+def _found(version: str) -> str | None:
+    """An interpreter of this version: this one, one on the path, or pyenv's."""
+    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+        return sys.executable
+    installed = sorted(_PYENV.glob(f"{version}.*/bin/python"))
+    return str(installed[-1]) if installed else shutil.which(f"python{version}")
+
+
+def _interpreter(version: str) -> str:
+    found = _found(version)
+    if found is None:
+        (pytest.fail if CI else pytest.skip)(f"Python {version} is not installed")
+    return found
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, f"{command}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+
+
+BACKENDAI_23 = Venv("3.11", ("backend.ai-client==23.9.10", "yarl<=1.17.0"))
+BACKENDAI_25 = Venv("3.12", ("backend.ai-client==25.5.2",))
+BACKENDAI_26 = Venv("3.13", ("backend.ai-client==26.9.6",))
+SKAHA = Venv("3.11", ("skaha==1.7.0",))
+CANFAR = Venv("3.11", ("canfar==1.5.2", "typer<0.29"))
