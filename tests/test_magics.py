@@ -190,6 +190,8 @@ def test_a_session_that_ends_meanwhile(demo: Shell) -> None:
         service = Service(JupyterSessions())
         row = await service.find("demo")
         await service.destroy("local", row.id, forced=True)
+        async for _ in service.wait("local", row.id, lambda row: not row.live):
+            pass
         await service.close()
 
     ender = threading.Thread(target=lambda: asyncio.run(end()))

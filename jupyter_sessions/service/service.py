@@ -15,7 +15,7 @@ from jupyter_sessions.backends.base import Backend, Output, Query
 from jupyter_sessions.backends.pace import unsettled
 from jupyter_sessions.backends.signin import Credentials
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.errors import NotRunning, SessionError, SessionNotFound, Unauthorized
+from jupyter_sessions.errors import BackendUnavailable, NotRunning, SessionError, SessionNotFound, Unauthorized
 from jupyter_sessions.model import (
     Endpoint,
     Event,
@@ -285,8 +285,8 @@ class Service:
         try:
             async for output in follow(place, place.execute(id, code, stdin=stdin)):
                 yield output
-        except SessionNotFound as error:
-            raise await self._why_not_found(place, id, error) from error
+        except (SessionNotFound, BackendUnavailable) as error:
+            raise await self._explained(place, id, error) from error
 
     async def interrupt(self, backend: str, id: str) -> None:
         """Interrupt what runs in a session."""
@@ -335,16 +335,17 @@ class Service:
         try:
             return await ask(place, work, seconds, acts=True)
         except SessionNotFound as error:
-            raise await self._why_not_found(place, id, error) from error
+            raise await self._explained(place, id, error) from error
 
-    async def _why_not_found(self, place: Backend, id: str, error: SessionNotFound) -> SessionError:
-        """Many backends know nothing of ended sessions when something is to be done to them."""
+    async def _explained(self, place: Backend, id: str, error: SessionError) -> SessionError:
+        """NotRunning if the session has ended: many backends know nothing of it then, or break off what went on."""
         with suppress(SessionError):
             row = await ask(place, place.get(id), GET_SECONDS)
-            if not row.live:
+            if not row.live or row.status == "TERMINATING":
+                ends = "ends" if row.live else "has ended"
                 why = f" ({row.status_info})" if row.status_info else ""
                 return NotRunning(
-                    f"The session '{row.name}' has ended, {row.status}{why}.", hint="Create it anew."
+                    f"The session '{row.name}' {ends}, {row.status}{why}.", hint="Create it anew."
                 )
         return error
 

@@ -12,7 +12,15 @@ import pytest
 
 from jupyter_sessions.backends.signin import SignIn
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.errors import BackendTimeout, BadAnswer, InvalidRequest, NotSupported, SessionNotFound
+from jupyter_sessions.errors import (
+    BackendTimeout,
+    BackendUnavailable,
+    BadAnswer,
+    InvalidRequest,
+    NotRunning,
+    NotSupported,
+    SessionNotFound,
+)
 from jupyter_sessions.model import SessionSpec
 from jupyter_sessions.service import Batch, Service
 from jupyter_sessions.service import service as service_module
@@ -60,6 +68,20 @@ async def test_four_methods_are_enough(toys: Path) -> None:
     with pytest.raises(InvalidRequest, match="lower-case"):
         await service.create(SessionSpec(name="UPPER"))
     assert (await service.destroy("toy", row.id)).status == "TERMINATED"
+
+
+async def test_a_connection_that_broke_off_is_the_backend_s_fault_unless_the_session_has_ended(
+    toys: Path,
+) -> None:
+    service = made("breaking")
+    for name, kind, said in (
+        ("lives", BackendUnavailable, "broke off"),
+        ("dies", NotRunning, "has ended, TERMINATED"),
+    ):
+        row = await service.create(SessionSpec(name=name))
+        with pytest.raises(kind, match=said):
+            async for _ in service.execute("breaking", row.id, "1"):
+                pass
 
 
 async def test_one_that_hangs_or_raises_breaks_no_list(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,17 +64,12 @@ class Cells:
     ) -> AsyncIterator[Output]:
         """Run code; its messages as they come, the last of kind `reply`."""
         line = await self._line(client, id)
-        run, heard = secrets.token_hex(8), False
+        run = secrets.token_hex(8)
         self._busy[id, run] = line
         try:
             async for frame in line.frames(code, {"messages": True, "stdin": stdin}):
-                heard = True
                 for output in _outputs(frame, run):
                     yield output
-        except errors.BackendUnavailable:
-            if not heard:
-                await self._check(client, id)
-            raise
         finally:
             del self._busy[id, run]
             await self._put_back(id, line)
@@ -101,12 +96,6 @@ class Cells:
         if socket := await client.websocket(f"/session/{quote(id)}/execute"):
             return Stream(socket, client.who)
         return Poll(client, id)
-
-    async def _check(self, client: ManagerClient, id: str) -> None:
-        """A session that ends breaks off its line. Errors: NotRunning and such, if that is why."""
-        with suppress(errors.BackendUnavailable):
-            line = await self._line(client, id)
-            await line.close()
 
     async def _put_back(self, id: str, line: Line) -> None:
         """Keep a line for the next run, unless there is one already; and no more those that have ended."""

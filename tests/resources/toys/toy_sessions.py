@@ -7,8 +7,8 @@ from uuid import uuid4
 from msgspec import structs
 
 from jupyter_sessions.backends.base import Backend, Storage
-from jupyter_sessions.errors import AlreadyExists, NeedsForce, SessionNotFound
-from jupyter_sessions.model import Choices, Folder, Image, NameRule, SessionInfo, Size, in_group
+from jupyter_sessions.errors import AlreadyExists, BackendUnavailable, NeedsForce, SessionNotFound
+from jupyter_sessions.model import TYPES, Choices, Folder, Image, NameRule, SessionInfo, Size, in_group
 
 
 class Toy(Backend):
@@ -66,6 +66,7 @@ class Choosy(Toy):
     """Has much to choose from, deletes files that lie in no folder, and ends nothing but by force."""
 
     type = "choosy"
+    types = (*TYPES, "notebook", "desktop")
     storage = Storage(about="Files that lie in no folder are deleted.", needs_mount=True)
 
     async def images(self):
@@ -97,6 +98,16 @@ class Choosy(Toy):
         if not forced:
             raise NeedsForce(f"{self.title} does not end what it prepares.", hint="End it by force.")
         return await super().destroy(id)
+
+
+class Breaking(Toy):
+    """Loses its connection whenever something is run; a session called `dies` does not outlive that."""
+
+    async def execute(self, id, code, *, stdin=False):
+        if self.rows[id].name == "dies":
+            await self.destroy(id)
+        raise BackendUnavailable(f"{self.title} broke off the connection.", hint="Try again.")
+        yield
 
 
 class Hanging(Toy):
