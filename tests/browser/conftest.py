@@ -119,6 +119,7 @@ def tab(lab: Lab, tmp_path: Path) -> Iterator[Page]:
         context.set_default_timeout(TIMEOUT_MS)
         context.on("console", note)
         yield context.pages[0]
+        context.pages[0].screenshot(path=tmp_path / "last.png")  # For who looks into a failure.
         context.close()
     assert errors == []
 

@@ -33,6 +33,11 @@ def new_notebook(page: Page) -> None:
     idle(page, "(ipykernel)")
 
 
+def card(page: Page, title: str) -> Locator:
+    """A kernel in the launcher in front."""
+    return page.locator(f".jp-LauncherCard[data-category=Notebook][title='{title}']:visible")
+
+
 def row(page: Page, name: str) -> Locator:
     """A session's row in the panel."""
     return page.locator(f"[data-session-name='{name}']").first

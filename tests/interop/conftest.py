@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.conftest import lab as lab
+from tests.browser.conftest import tab as tab
 from tests.interop.backendai_server import Server, running
+from tests.kernels.conftest import jupyter as jupyter
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, WebSocket, expect
 
 from jupyter_sessions.backends.backendai import BackendAI
 from jupyter_sessions.backends.base import Query
-from tests.browser.conftest import Lab, lab, tab  # noqa: F401 - fixtures
+from tests.browser.conftest import Lab
 from tests.browser.steps import ask_for, new_notebook, open_panel, row, run_cell
 from tests.interop.backendai_server import Server
 
@@ -56,7 +56,7 @@ class Traffic:
 
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("both")
-def test_both_backends_in_panel_and_notebook(lab: Lab, tab: Page) -> None:  # noqa: F811
+def test_both_backends_in_panel_and_notebook(lab: Lab, tab: Page) -> None:
     traffic = Traffic(tab)
     tab.goto(f"{lab.url}lab?token=browser")
     open_panel(tab)

@@ -11,6 +11,8 @@ from typing import Any
 
 import aiohttp
 
+from jupyter_sessions.model import SessionInfo
+from jupyter_sessions.service import Service
 from tests.processes import Server
 
 Message = dict[str, Any]
@@ -115,3 +117,8 @@ async def page(made: Server, kernel_id: str) -> AsyncIterator[Page]:
             yield opened
         finally:
             listening.cancel()
+
+
+async def of_notebooks(service: Service) -> list[SessionInfo]:
+    """The live sessions of kernels."""
+    return [row for row in (await service.list()).sessions if row.name.startswith(("one-", "two-"))]

@@ -9,6 +9,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from jupyter_sessions.service import Service
+
 Message = dict[str, Any]
 
 STATE = ("x = 20", "print(x + 1)")
@@ -130,3 +132,12 @@ async def inspection(notebook: Client, code: str) -> str:
     """What is told of a name."""
     reply = await notebook.kc.inspect(code, reply=True, timeout=20)
     return str(reply["content"]["data"]["text/plain"])
+
+
+async def left(service: Service) -> list[str]:
+    """Names of live sessions."""
+    return [row.name for row in (await service.list()).sessions]
+
+
+async def nothing(service: Service) -> bool:
+    return not await left(service)

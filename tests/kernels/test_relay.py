@@ -14,7 +14,7 @@ import pytest
 from jupyter_sessions.service import Service
 from jupyter_sessions.wire.identity import identify, own_identity
 from tests.kernels.clients import connect, shell, shut_down
-from tests.manager.world import ask, configure, ended, kill_manager, nothing_left, reach, run, says, until
+from tests.manager.world import ask, configure, ended, nothing_left, run, says
 
 pytestmark = pytest.mark.asyncio
 
@@ -83,42 +83,6 @@ async def test_a_message_with_a_wrong_signature_is_dropped(service: Service) -> 
     assert (await service.get("local", row.id)).status == "RUNNING"
 
 
-async def test_addresses_outlive_the_kernel(service: Service) -> None:
-    row = await run(service, "restarts")
-    connection = await connect(service, row)
-    with shell(connection) as front:
-        front.run("x = 1")
-        await service.restart("local", row.id)
-        assert await connect(service, row) == connection
-        assert "NameError" in front.run("x").error
-        front.client.execute("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-        row = await until(lambda: restarted(service, row.id, 2))
-        assert row.status_info == "its kernel ended and was restarted: killed by SIGKILL"
-        assert front.run("print(2)").text == "2\n"
-        front.client.execute("exit()")
-        row = await until(lambda: restarted(service, row.id, 3))
-        assert front.run("print(3)").text == "3\n"
-
-
-async def restarted(service: Service, id: str, times: int) -> object:
-    row = await service.get("local", id)
-    return row if row.restarts == times and row.status == "RUNNING" else None
-
-
-async def test_addresses_outlive_the_manager(service: Service) -> None:
-    row = await run(service, "adopted")
-    connection = await connect(service, row)
-    with shell(connection) as front:
-        front.run("x = 1")
-        await kill_manager()
-        await service.get("local", row.id)
-        assert front.run("print(x)").text == "1\n"
-        assert await connect(service, row) == connection
-        await kill_manager(signal.SIGTERM)
-        await service.get("local", row.id)
-        assert front.run("print(x)").text == "1\n"
-
-
 async def test_a_kernel_nobody_connected_to_ends_its_session(service: Service) -> None:
     row = await run(service, "alone")
     await says(service, row, "exit()")
@@ -130,26 +94,6 @@ async def test_out_of_memory_is_no_reason_to_restart(service: Service) -> None:
     with shell(await connect(service, row)) as front:
         front.client.execute("x = b'1' * 2**29; import time; time.sleep(30)")
         assert "out of memory" in (await ended(service, row)).status_info
-
-
-@pytest.mark.parametrize("crash", [False, True], ids=["manager lives", "manager crashes"])
-async def test_the_owner_goes_without_a_word(service: Service, state: Path, crash: bool) -> None:
-    configure(state, owner_grace=1)
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    owner = identify(process.pid)
-    row, kept = await run(service, "orphan"), await run(service, "kept")
-    for one in (row, kept):
-        await connect(service, one, owner)
-    if crash:
-        await kill_manager()
-        await service.get("local", row.id)
-    process.kill()
-    process.wait()
-    await connect(service, kept, own_identity())  # Somebody else takes it over in time.
-    row = await ended(service, row)
-    assert row.status_info == "the notebook that owned it has gone"
-    await asyncio.sleep(1)
-    assert (await reach(service, kept, "RUNNING")).id == kept.id
 
 
 async def test_a_queued_session_whose_owner_goes(service: Service, state: Path) -> None:

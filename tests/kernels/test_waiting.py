@@ -1,4 +1,4 @@
-"""Notebooks whose session waits: what they show, how they are given up, and that there is only one."""
+"""Notebooks whose session waits: what they show, and how they are given up."""
 
 from __future__ import annotations
 
@@ -13,17 +13,12 @@ from jupyter_sessions.errors import LaunchFailed
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service import Service
 from tests.kernels.conftest import SMALL
-from tests.kernels.page import Page, page, post
+from tests.kernels.page import Page, of_notebooks, page, post
 from tests.kernels.script import client
 from tests.manager.world import ask, configure, ended, kill_manager, run, until
 from tests.processes import QUICKLY, Server, server
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("jupyter"), pytest.mark.timeout(180)]
-
-
-async def of_notebooks(service: Service) -> list[SessionInfo]:
-    """The live sessions of kernels."""
-    return [row for row in (await service.list()).sessions if row.name.startswith(("one-", "two-"))]
 
 
 async def test_a_cell_waits_and_then_runs(service: Service, state: Path, tmp_path: Path) -> None:
@@ -162,40 +157,6 @@ def change(jupyter: Path, **config: object) -> None:
     spec = json.loads(file.read_text())
     spec["metadata"]["kernel_provisioner"]["config"] |= config
     file.write_text(json.dumps(spec))
-
-
-async def test_one_notebook_has_one_session(service: Service, state: Path, tmp_path: Path) -> None:
-    """Asked for twice at once, while even the manager is starting; and found again by another server."""
-    configure(state, owner_grace=20)
-    with server(state, tmp_path, QUICKLY) as made:
-        models = await asyncio.gather(
-            *(
-                asyncio.to_thread(post, made, name, "owned")
-                for name in ("one.ipynb", "one.ipynb", "two.ipynb")
-            )
-        )
-        rows = await of_notebooks(service)
-        assert sorted(row.name[:3] for row in rows) == ["one", "two"]
-        async with page(made, models[1]["kernel"]["id"]) as opened:
-            assert (await opened.reply(await opened.execute("x = 42")))["status"] == "ok"
-        await run(service, "demo", resources=SMALL)
-        model = await asyncio.to_thread(post, made, "three.ipynb", "attached")
-        async with page(made, model["kernel"]["id"]) as opened:
-            assert (await opened.reply(await opened.execute("x = 43")))["status"] == "ok"
-        made.process.kill()
-        made.process.wait()
-    with server(state, tmp_path, QUICKLY) as made:
-        for name, kind, x in (("three.ipynb", "attached", 43), ("one.ipynb", "owned", 42)):
-            model = await asyncio.to_thread(post, made, name, kind)
-            async with page(made, model["kernel"]["id"]) as opened:
-                uid = await opened.execute("print(x)")
-                await opened.reply(uid)
-                assert opened.shown(uid) == f"{x}\n"
-            assert {one.id for one in await of_notebooks(service)} == {one.id for one in rows}
-        made.ask("DELETE", f"api/kernels/{model['kernel']['id']}")
-        model = await asyncio.to_thread(post, made, "one.ipynb", "owned")
-        async with page(made, model["kernel"]["id"]) as opened:
-            assert (await opened.reply(await opened.execute("x")))["ename"] == "NameError"
 
 
 async def test_elsewhere_one_waits_and_is_told(

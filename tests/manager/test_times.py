@@ -181,65 +181,6 @@ async def test_what_cannot_be_understood_is_refused(shared: Service, field: str,
     assert "refused" not in [row.name for row in (await shared.list(backend="local", status="all")).sessions]
 
 
-async def test_time_that_is_over(shared: Service, tmp_path: Path) -> None:
-    """What is not used ends; what is silent and busy, or works in the background, does not; a limit ends all."""
-
-    async def idle() -> None:
-        row = await ended(shared, await run(shared, "idle", idle_timeout=5))
-        assert row.status_info == "idle-timeout: it was not used for 5 s"
-        assert row.ends_why == "idle"
-
-    async def busy() -> None:
-        row = await run(shared, "busy", idle_timeout=5)
-        await says(shared, row, "import time; time.sleep(12)")
-        assert (await shared.get("local", row.id)).status == "RUNNING"
-
-    async def background() -> None:
-        row = await run(shared, "background", idle_timeout=5)
-        await says(
-            shared,
-            row,
-            "import threading\ndef spin():\n    while True: pass\n"
-            "threading.Thread(target=spin, daemon=True).start()",
-        )
-        await asyncio.sleep(12)
-        assert (await shared.get("local", row.id)).status == "RUNNING"
-
-    async def command() -> None:
-        row = await run(shared, "command", idle_timeout=5)
-        await _begin(row.id, "sleep 60")
-        await asyncio.sleep(12)
-        assert (await shared.get("local", row.id)).status == "RUNNING"
-
-    async def beside() -> None:
-        """What runs beside a kernel is asked to end, too, and what does not heed an interrupt."""
-        tidies = "trap '' INT; trap 'touch tidied-%s; exit' TERM; touch %s; while :; do sleep 0.1; done"
-        begun = tidies % ("startup", "startup")
-        row = await run(shared, "beside", time_limit="6s", startup_command=begun, cwd=str(tmp_path))
-        await _begin(row.id, tidies % ("command", "command"))
-        row = await ended(shared, row)
-        assert row.status_info == "time-limit: its 6 s are over"
-        assert {file.name for file in tmp_path.glob("tidied-*")} == {"tidied-startup", "tidied-command"}
-
-    async def limited() -> None:
-        row = await run(shared, "limited", time_limit="6s")
-        tidy = "import time\ntry:\n    time.sleep(60)\nfinally:\n    print('tidied')"
-        outputs = [output async for output in shared.execute("local", row.id, tidy)]
-        assert "tidied" in str(outputs)
-        assert outputs[-1].content["ename"] == "KeyboardInterrupt"
-        row = await ended(shared, row)
-        assert row.status_info == "time-limit: its 6 s are over"
-
-    await asyncio.gather(idle(), busy(), background(), command(), beside(), limited())
-
-
-async def _begin(session_id: str, command: str) -> None:
-    """Begin a batch run, and look no further: to look is to use."""
-    async with Rest(V8) as rest:
-        asked = {"mode": "batch", "options": {"exec": command}}
-        assert (await rest.send("POST", f"/session/{session_id}", asked)).status_code == 200
-
-
 async def test_ends_are_told_warned_of_and_renewed(service: Service, state: Path) -> None:
     row = await run(service, "limited", time_limit="2h", idle_timeout="1h")
     row = await service.get("local", row.id)
