@@ -3,6 +3,7 @@
 * `state`: a state folder of its own, so that nothing touches the user's manager or sessions.
 * `service`: all backends in this process, on that state folder; ends its sessions and manager.
 * `machine`: a state folder whose manager is shared by tests and outlives them; their sessions do not.
+* `shared`: all backends in this process, on that state folder.
 * `toys`: backends of a third party, found as entry points.
 """
 
@@ -121,6 +122,14 @@ def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest_asyncio.fixture
 async def service(state: Path) -> AsyncIterator[Service]:
     """All backends in this process."""
+    made = Service(JupyterSessions())
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture
+async def shared(machine: Path) -> AsyncIterator[Service]:
+    """The same on the manager that tests share."""
     made = Service(JupyterSessions())
     yield made
     await made.close()

@@ -336,7 +336,7 @@ class Sessions(Roster):
     def wait_for(self, record: Record, reason: str) -> None:
         """Note why a pending session waits."""
         if record.status_info != reason:
-            record.status_info = reason
+            record.status_info, record.changed = reason, datetime.now(UTC)
             self._keep(record, "session_waiting")
 
     def cancel(self, record: Record, reason: str) -> None:

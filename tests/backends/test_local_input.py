@@ -114,38 +114,38 @@ REFUSED: list[tuple[dict[str, Any], type[SessionError], str]] = [
 ]
 
 
-async def test_what_is_refused_is_named_and_nothing_is_made(service: Service) -> None:
+async def test_what_is_refused_is_named_and_nothing_is_made(shared: Service) -> None:
     for fields, error, says_ in REFUSED:
         with pytest.raises(error) as caught:
-            await ask(service, **({"name": "refused"} | fields))
+            await ask(shared, **({"name": "refused"} | fields))
         assert says_ in str(caught.value), fields
         assert caught.value.status < 500 or error in (SessionError, NotSupported)
-    assert (await service.list(status="all")).sessions == []
+    assert (await shared.list(status="all")).sessions == []
 
 
-async def test_a_folder_whose_name_is_no_text_is_refused(service: Service, tmp_path: Path) -> None:
+async def test_a_folder_whose_name_is_no_text_is_refused(shared: Service, tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path) + b"/\xe4"
     await asyncio.to_thread(os.mkdir, folder)
     with pytest.raises(InvalidRequest, match="cwd: this holds text that is not UTF-8") as caught:
-        await ask(service, "refused", cwd=os.fsdecode(folder))
+        await ask(shared, "refused", cwd=os.fsdecode(folder))
     assert caught.value.field == "cwd"
 
 
-async def test_a_live_name(service: Service) -> None:
-    row = await run(service, "same-name")
-    again = await ask(service, "same-name", image="python")
+async def test_a_live_name(shared: Service) -> None:
+    row = await run(shared, "same-name")
+    again = await ask(shared, "same-name", image="python")
     assert (again.id, again.reused, row.reused) == (row.id, True, False)
     for fields in ({"image": sys.executable}, {"reuse_if_exists": False}):
         with pytest.raises(AlreadyExists) as caught:
-            await ask(service, "same-name", **fields)
+            await ask(shared, "same-name", **fields)
         assert (
             "a session 'same-name' exists already with the image 'python3', RUNNING" in caught.value.message
         )
         assert caught.value.data == {"existingSessionId": row.id}
-    assert len((await service.list(status="all")).sessions) == 1
+    assert len((await shared.list(status="all")).sessions) == 1
 
 
-async def test_one_that_cannot_start_says_why_and_leaves_nothing(service: Service, tmp_path: Path) -> None:
+async def test_one_that_cannot_start_says_why_and_leaves_nothing(shared: Service, tmp_path: Path) -> None:
     """The reason is in the log of the interpreter: it has no ipykernel."""
     await asyncio.to_thread(venv.create, tmp_path / "bare", symlinks=True)
     bare = str(tmp_path / "bare" / "bin" / "python")
@@ -166,18 +166,18 @@ async def test_one_that_cannot_start_says_why_and_leaves_nothing(service: Servic
         ),
         (str(silent), "failed-to-start: the kernel ended before it was ready (exit status 7)"),
     ):
-        row = await reach(service, await ask(service, "fails", image=image), "ERROR")
+        row = await reach(shared, await ask(shared, "fails", image=image), "ERROR")
         assert row.status_info.startswith(why)
         await nothing_left(row)
-        capacity = await service.backend("local").capacity()
+        capacity = await shared.backend("local").capacity()
         assert capacity["cpu"].free == capacity["cpu"].total
         with pytest.raises(SessionError, match="is ERROR"):
-            await says(service, row, "1")
-        assert (await service.destroy("local", row.id)).status == "TERMINATED"
+            await says(shared, row, "1")
+        assert (await shared.destroy("local", row.id)).status == "TERMINATED"
 
 
 async def test_what_a_session_is_given(
-    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shared: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secrets = {"JPY_API_TOKEN", "JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN", "BACKEND_SECRET_KEY", "SKAHA_TOKEN"}
     for name in secrets:
@@ -189,11 +189,11 @@ async def test_what_a_session_is_given(
     before = os.umask(0o027)
     try:
         row = await run(
-            service, "given", resources={"cpu": "2"}, environ={"OMP_NUM_THREADS": "1", "X": "ü\n'"}
+            shared, "given", resources={"cpu": "2"}, environ={"OMP_NUM_THREADS": "1", "X": "ü\n'"}
         )
     finally:
         os.umask(before)
-    environ = eval(await says(service, row, "import os; print(dict(os.environ))"))
+    environ = eval(await says(shared, row, "import os; print(dict(os.environ))"))
     assert not [name for name in environ if name in secrets or name.startswith("JUPYTER_SESSIONS_")]
     assert (environ["MINE"], environ["X"], environ["BACKENDAI_SESSION_NAME"]) == ("here", "ü\n'", "given")
     threads = {
@@ -202,17 +202,17 @@ async def test_what_a_session_is_given(
     assert threads == {"OMP": "1", "MKL": "7", "OPENBLAS": "2", "NUMEXPR": "2", "JULIA": "2"}
     assert environ["CUDA_VISIBLE_DEVICES"] == ""
     where = "import os, sys; print(os.getcwd(), sys.prefix, oct(os.umask(0)))"
-    assert await says(service, row, where) == f"{tmp_path} {sys.prefix} 0o27"
+    assert await says(shared, row, where) == f"{tmp_path} {sys.prefix} 0o27"
 
 
-async def test_a_folder_of_its_own(service: Service, tmp_path: Path) -> None:
+async def test_a_folder_of_its_own(shared: Service, tmp_path: Path) -> None:
     (tmp_path / "with blank").mkdir()
-    row = await run(service, "elsewhere", cwd=str(tmp_path / "with blank"))
+    row = await run(shared, "elsewhere", cwd=str(tmp_path / "with blank"))
     assert row.cwd == str(tmp_path / "with blank")
-    assert await says(service, row, "import os; print(os.getcwd())") == row.cwd
+    assert await says(shared, row, "import os; print(os.getcwd())") == row.cwd
 
 
-async def test_an_interpreter_by_its_path(service: Service, tmp_path: Path) -> None:
+async def test_an_interpreter_by_its_path(shared: Service, tmp_path: Path) -> None:
     """A virtual environment that sees the packages of this one."""
     await asyncio.to_thread(venv.create, tmp_path / "lab", symlinks=True)
     python = tmp_path / "lab" / "bin" / "python"
@@ -220,6 +220,6 @@ async def test_an_interpreter_by_its_path(service: Service, tmp_path: Path) -> N
     packages = Path(subprocess.check_output(ask_for, text=True).strip())
     ours = [path for path in sys.path if path.endswith("site-packages")]
     (packages / "ours.pth").write_text("\n".join(ours))
-    row = await run(service, "in-a-venv", image=str(python))
+    row = await run(shared, "in-a-venv", image=str(python))
     assert row.image == str(python)
-    assert await says(service, row, "import sys; print(sys.prefix)") == str(tmp_path / "lab")
+    assert await says(shared, row, "import sys; print(sys.prefix)") == str(tmp_path / "lab")

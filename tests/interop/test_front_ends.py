@@ -1,4 +1,4 @@
-"""The scripted notebook in front ends of others: JupyterLab, Notebook 7, a bare client; and a run of papermill."""
+"""The scripted notebook in front ends of others: JupyterLab, Notebook 7, a bare client, nbclient in a kernel, papermill."""
 
 from __future__ import annotations
 
@@ -22,6 +22,16 @@ from tests.browser import script
 from tests.browser.conftest import TOKEN, Lab
 from tests.kernels.script import client, nothing, play
 from tests.manager.world import run, says, until
+from tests.processes import server
+from tests.processes import until as until_true
+
+RUN = """
+import nbformat
+from nbclient import NotebookClient
+notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import os; print(os.environ['BACKENDAI_SESSION_NAME'])")])
+await NotebookClient(notebook, kernel_name="owned").async_execute()
+print(notebook.cells[0].outputs[0]["text"])
+"""
 
 
 @pytest.mark.parametrize("front_end", ["lab/tree", "notebooks"])
@@ -117,3 +127,12 @@ async def test_papermill_leaves_no_session(service: Service, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     assert nbformat.read(tmp_path / "out.ipynb", 4).cells[-1].outputs[0]["text"] == "42\n"
     await until(lambda: nothing(service))
+
+
+@pytest.mark.usefixtures("jupyter")
+def test_a_notebook_run_by_a_kernel_of_the_server(state: Path, tmp_path: Path) -> None:
+    """It goes through the server, which knows the backends."""
+    with server(state, tmp_path) as made, made.shell() as shell:
+        ran = shell.run(RUN)
+        assert ran.text.startswith("kernel-"), ran.error
+        until_true(lambda: not made.ask("GET", "jupyter-sessions/sessions")["sessions"], lambda: "left")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,11 @@ def jupyter(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     specs.add(specs.Kernel(name="attached", display_name="Attached", session="demo"))
     calls._connection.clear()  # It is of another test's manager.
     return folder
+
+
+def change(jupyter: Path, **config: object) -> None:
+    """Change the configuration of the kernel `owned`."""
+    file = jupyter / "kernels" / "owned" / "kernel.json"
+    spec = json.loads(file.read_text())
+    spec["metadata"]["kernel_provisioner"]["config"] |= config
+    file.write_text(json.dumps(spec))

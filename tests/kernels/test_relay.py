@@ -25,21 +25,21 @@ comm.on_msg(lambda message: comm.send(data={}, buffers=[bytes(part)[::-1] for pa
 """
 
 
-async def test_clients_share_one_kernel(service: Service) -> None:
-    row = await run(service, "shared")
-    connection = await connect(service, row)
+async def test_clients_share_one_kernel(shared: Service) -> None:
+    row = await run(shared, "shared")
+    connection = await connect(shared, row)
     with shell(connection) as one, shell(connection) as two:
         one.run("x = 1")
         assert two.run("print(x + 1)").text == "2\n"
         asked = two.run("print(input('name? ')[::-1])", answers=("eva",))
         assert (asked.of("input_request")[0]["prompt"], asked.text) == ("name? ", "ave\n")
         assert "x" in one.complete("x")
-    assert await says(service, row, "print(x)") == "1"
+    assert await says(shared, row, "print(x)") == "1"
 
 
-async def test_buffers_pass_both_ways(service: Service) -> None:
-    row = await run(service, "buffers")
-    with shell(await connect(service, row)) as front:
+async def test_buffers_pass_both_ways(shared: Service) -> None:
+    row = await run(shared, "buffers")
+    with shell(await connect(shared, row)) as front:
         opened = []
         front.client.execute_interactive(BUFFERS, output_hook=opened.append, timeout=30)
         message = next(one for one in opened if one["msg_type"] == "comm_open")
@@ -52,48 +52,48 @@ async def test_buffers_pass_both_ways(service: Service) -> None:
         assert [bytes(part) for part in message["buffers"]] == [b"\0cba"]
 
 
-async def test_a_visitor_cannot_end_it(service: Service) -> None:
-    row = await run(service, "visited")
-    await connect(service, row, own_identity())
-    with shell(await connect(service, row)) as front:
+async def test_a_visitor_cannot_end_it(shared: Service) -> None:
+    row = await run(shared, "visited")
+    await connect(shared, row, own_identity())
+    with shell(await connect(shared, row)) as front:
         front.run("x = 1")
         assert shut_down(front) == {"status": "ok", "restart": False}
         assert shut_down(front, restart=True) == {"status": "ok", "restart": True}
         assert front.run("print(x)").text == "1\n"
-    assert (await service.get("local", row.id)).status == "RUNNING"
+    assert (await shared.get("local", row.id)).status == "RUNNING"
 
 
-async def test_its_owner_can(service: Service) -> None:
-    row = await run(service, "owned")
-    with shell(await connect(service, row, own_identity())) as front:
+async def test_its_owner_can(shared: Service) -> None:
+    row = await run(shared, "owned")
+    with shell(await connect(shared, row, own_identity())) as front:
         assert shut_down(front, restart=True) == {"status": "ok", "restart": True}
         assert front.run("print(1)").text == "1\n"
         assert shut_down(front) == {"status": "ok", "restart": False}
-    row = await ended(service, row)
+    row = await ended(shared, row)
     assert row.status_info == "its notebook was shut down"
     await nothing_left(row)
 
 
-async def test_a_message_with_a_wrong_signature_is_dropped(service: Service) -> None:
-    row = await run(service, "forged")
-    with shell(await connect(service, row, own_identity())) as front:
+async def test_a_message_with_a_wrong_signature_is_dropped(shared: Service) -> None:
+    row = await run(shared, "forged")
+    with shell(await connect(shared, row, own_identity())) as front:
         front.client.session.key = b"another"
         front.client.shutdown()
         await asyncio.sleep(0.3)
-    assert (await service.get("local", row.id)).status == "RUNNING"
+    assert (await shared.get("local", row.id)).status == "RUNNING"
 
 
-async def test_a_kernel_nobody_connected_to_ends_its_session(service: Service) -> None:
-    row = await run(service, "alone")
-    await says(service, row, "exit()")
-    assert (await ended(service, row)).status_info == "self-terminated: exit status 0"
+async def test_a_kernel_nobody_connected_to_ends_its_session(shared: Service) -> None:
+    row = await run(shared, "alone")
+    await says(shared, row, "exit()")
+    assert (await ended(shared, row)).status_info == "self-terminated: exit status 0"
 
 
-async def test_out_of_memory_is_no_reason_to_restart(service: Service) -> None:
-    row = await run(service, "greedy", resources={"mem": "200m"})
-    with shell(await connect(service, row)) as front:
+async def test_out_of_memory_is_no_reason_to_restart(shared: Service) -> None:
+    row = await run(shared, "greedy", resources={"mem": "200m"})
+    with shell(await connect(shared, row)) as front:
         front.client.execute("x = b'1' * 2**29; import time; time.sleep(30)")
-        assert "out of memory" in (await ended(service, row)).status_info
+        assert "out of memory" in (await ended(shared, row)).status_info
 
 
 async def test_a_queued_session_whose_owner_goes(service: Service, state: Path) -> None:

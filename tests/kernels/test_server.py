@@ -8,17 +8,9 @@ import httpx
 import pytest
 
 from jupyter_sessions.wire.access import SCHEME
-from tests.processes import read_access, server, until
+from tests.processes import read_access, server
 
 pytestmark = pytest.mark.usefixtures("jupyter")
-
-RUN = """
-import nbformat
-from nbclient import NotebookClient
-notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import os; print(os.environ['BACKENDAI_SESSION_NAME'])")])
-await NotebookClient(notebook, kernel_name="owned").async_execute()
-print(notebook.cells[0].outputs[0]["text"])
-"""
 
 
 def test_pages_are_not_told_the_key(state: Path, tmp_path: Path) -> None:
@@ -46,11 +38,3 @@ def test_which_session_a_kernel_runs_in(state: Path, tmp_path: Path) -> None:
 
         assert session_of("attached") == ("local", row["id"])
         assert session_of("python3") == (None, None)
-
-
-def test_a_notebook_run_by_a_kernel_of_the_server(state: Path, tmp_path: Path) -> None:
-    """It goes through the server, which knows the backends."""
-    with server(state, tmp_path) as made, made.shell() as shell:
-        ran = shell.run(RUN)
-        assert ran.text.startswith("kernel-"), ran.error
-        until(lambda: not made.ask("GET", "jupyter-sessions/sessions")["sessions"], lambda: "left")

@@ -32,20 +32,20 @@ ABOUT = 'echo "$BACKENDAI_SESSION_NAME $GIVEN" >&2; pwd; python -c "import sys; 
 UNTIL = "until [ -e gate ]; do sleep 0.02; done; "
 
 
-async def test_commands_that_end(service: Service, tmp_path: Path) -> None:
+async def test_commands_that_end(shared: Service, tmp_path: Path) -> None:
     """Each with its output, result and exit code; and with the events that managers send."""
-    await service.backend("local").capacity()
+    await shared.backend("local").capacity()
     async with Rest() as rest, Listener(rest, "/events/session?sessionName=*") as listener:
         assert await listener.line() == ": keep-alive"
         fine = await ask(
-            service,
+            shared,
             "all-fine",
             type="batch",
             startup_command=ABOUT,
             environ={"GIVEN": "word"},
             cwd=str(tmp_path),
         )
-        fine = await ended(service, fine)
+        fine = await ended(shared, fine)
         names = await listener.names("session_terminated")
     of_session = [name for name in names if name.startswith("session_")]
     assert of_session[:3] == ["session_enqueued", "session_scheduled", "session_started"]
@@ -55,7 +55,7 @@ async def test_commands_that_end(service: Service, tmp_path: Path) -> None:
     assert (success["reason"], success["exitCode"]) == ("task-done", 0)
     assert (fine.type, fine.status_info, fine.result, fine.exit_code) == ("batch", "task-done", "SUCCESS", 0)
     assert {"PENDING", "PREPARING", "RUNNING", "TERMINATING", "TERMINATED"} == fine.status_history.keys()
-    said = (await service.logs("local", fine.id)).splitlines()
+    said = (await shared.logs("local", fine.id)).splitlines()
     assert said[:2] == ["all-fine word", str(tmp_path)]
     assert Path(said[2]).parent == Path(sys.executable).parent  # The image's, by whichever of its names.
 
@@ -64,74 +64,74 @@ async def test_commands_that_end(service: Service, tmp_path: Path) -> None:
         ("is-killed", "kill -9 $$", "task-failed: killed by SIGKILL", -9),
         ("not-there", "no-such-program", "task-failed: exit status 127", 127),
     ):
-        row = await ended(service, await ask(service, name, type="batch", startup_command=command))
+        row = await ended(shared, await ask(shared, name, type="batch", startup_command=command))
         assert (row.result, row.status_info, row.exit_code) == ("FAILURE", why, code)
         assert "RUNNING" in row.status_history
         await nothing_left(row)
 
 
-async def test_commands_that_run_long(service: Service, tmp_path: Path) -> None:
+async def test_commands_that_run_long(shared: Service, tmp_path: Path) -> None:
     """One is ended, one ends while no manager is there, one takes too much memory."""
     greedy = await ask(
-        service, "too-greedy", type="batch", startup_command="exec python -c \"x = b'x' * 10**9\""
+        shared, "too-greedy", type="batch", startup_command="exec python -c \"x = b'x' * 10**9\""
     )
-    greedy = await ended(service, greedy)
+    greedy = await ended(shared, greedy)
     assert greedy.status_info.startswith("out of memory: it used more than its 256 MiB")
     assert greedy.result == "FAILURE"
 
     long, alone = await asyncio.gather(
-        run(service, "runs-long", type="batch", startup_command="echo $$; sleep 1000 & wait"),
-        run(service, "taken-over", type="batch", startup_command=UNTIL + "echo after", cwd=str(tmp_path)),
+        run(shared, "runs-long", type="batch", startup_command="echo $$; sleep 1000 & wait"),
+        run(shared, "taken-over", type="batch", startup_command=UNTIL + "echo after", cwd=str(tmp_path)),
     )
     with pytest.raises(NotSupported, match="runs its startup command and takes no code"):
-        await says(service, long, "1")
+        await says(shared, long, "1")
     with pytest.raises(NotSupported, match="batch session"):
-        await service.connection("local", long.id)
+        await shared.connection("local", long.id)
     await kill_manager()
     (tmp_path / "gate").touch()
-    alone = await ended(service, alone)
+    alone = await ended(shared, alone)
     assert (alone.result, alone.exit_code, alone.status_info) == ("SUCCESS", 0, "task-done")
-    assert await service.logs("local", alone.id) == "after\n"
+    assert await shared.logs("local", alone.id) == "after\n"
 
-    long = await service.restart("local", long.id)
+    long = await shared.restart("local", long.id)
     assert (long.status, long.restarts, long.result) == ("RUNNING", 1, "UNDEFINED")
-    pids = await until(lambda: _two_lines(service, long.id))
+    pids = await until(lambda: _two_lines(shared, long.id))
     assert pids[0] != pids[1]
-    await service.destroy("local", long.id)
-    long = await ended(service, long)
+    await shared.destroy("local", long.id)
+    long = await ended(shared, long)
     assert (long.status_info, long.result) == ("user-requested", "FAILURE")
     await nothing_left(long)
 
 
-async def _two_lines(service: Service, id: str) -> list[str]:
-    lines = (await service.logs("local", id)).split()
+async def _two_lines(shared: Service, id: str) -> list[str]:
+    lines = (await shared.logs("local", id)).split()
     return lines if len(lines) > 1 else []
 
 
-async def test_a_script_before_and_a_command_beside(service: Service, tmp_path: Path) -> None:
+async def test_a_script_before_and_a_command_beside(shared: Service, tmp_path: Path) -> None:
     cwd, seen = str(tmp_path), "print(open('made').read())"
     script = "#!/bin/sh\r\necho $BACKENDAI_SESSION_NAME > made\r\necho prepared\r\n"
     beside = "echo beside $$; touch started; exec sleep 1000"
-    row = await run(service, "prepared", bootstrap_script=script, startup_command=beside, cwd=cwd)
-    assert await says(service, row, seen) == "prepared"
+    row = await run(shared, "prepared", bootstrap_script=script, startup_command=beside, cwd=cwd)
+    assert await says(shared, row, seen) == "prepared"
     await until((tmp_path / "started").exists)
-    logs = await service.logs("local", row.id)
+    logs = await shared.logs("local", row.id)
     assert logs.startswith("prepared\n")
     pid = re.findall(r"^beside (\d+)$", logs, re.MULTILINE)[0]
     assert os.path.exists(f"/proc/{pid}")
     (tmp_path / "started").unlink()
     (tmp_path / "made").unlink()
-    row = await service.restart("local", row.id)
+    row = await shared.restart("local", row.id)
     await until((tmp_path / "started").exists)  # With the kernel, for it ended with it.
     assert not os.path.exists(f"/proc/{pid}")
     assert not (tmp_path / "made").exists()
     await kill_manager()
-    await service.destroy("local", row.id)
-    await nothing_left(await ended(service, row))
+    await shared.destroy("local", row.id)
+    await nothing_left(await ended(shared, row))
 
     failing = "echo one\necho two >&2\necho\necho three\necho four\nexit 7"
-    row = await ask(service, "unprepared", bootstrap_script=failing)
-    row = await reach(service, row, "ERROR")
+    row = await ask(shared, "unprepared", bootstrap_script=failing)
+    row = await reach(shared, row, "ERROR")
     why = "failed-to-start: the bootstrap script failed (exit status 7): two | three | four"
     assert (row.status_info, row.exit_code) == (why, 7)
     assert "RUNNING" not in row.status_history

@@ -75,9 +75,9 @@ async def test_folders(state: Path, service: Service, tmp_path: Path) -> None:
     assert sorted(row.name for row in (await service.list()).sessions) == ["has-folders", "has-them-too"]
 
 
-async def test_a_working_folder_of_its_own(service: Service) -> None:
+async def test_a_working_folder_of_its_own(shared: Service) -> None:
     """Asked for over the wire a session has one, which a restart keeps."""
-    await service.backend("local").capacity()
+    await shared.backend("local").capacity()
     async with Rest(V8) as rest:
         body = {
             "name": "has-its-own",
@@ -85,40 +85,40 @@ async def test_a_working_folder_of_its_own(service: Service) -> None:
             "config": {"resources": SMALL, "resource_opts": {"shmem": "64m"}},
         }
         made = (await rest.send("POST", "/session", body)).json()
-        row = await service.get("local", made["sessionId"])
+        row = await shared.get("local", made["sessionId"])
         assert row.cwd is not None and row.id in row.cwd
         assert row.resource_opts == {"shmem": str(64 * 1024**2)}
         assert row.limits["shmem"] == "counts as memory, not limited by itself"
         assert (
-            await says(service, row, "open('kept', 'w').write('yes'); import os; print(os.getcwd())")
+            await says(shared, row, "open('kept', 'w').write('yes'); import os; print(os.getcwd())")
             == row.cwd
         )
-        await service.restart("local", row.id)
-        assert await says(service, row, "print(open('kept').read())") == "yes"
+        await shared.restart("local", row.id)
+        assert await says(shared, row, "print(open('kept').read())") == "yes"
 
 
-async def test_ports(service: Service, tmp_path: Path) -> None:
+async def test_ports(shared: Service, tmp_path: Path) -> None:
     port = free_port()
-    row = await run(service, "has-a-port", preopen_ports=[port], cwd=str(tmp_path))
+    row = await run(shared, "has-a-port", preopen_ports=[port], cwd=str(tmp_path))
     (opened,) = [one for one in row.services if one.name == str(port)]
     assert (opened.protocol, opened.ports) == ("preopen", [port])
-    early = await service.open_service("local", row.id, str(port), "/base/")
+    early = await shared.open_service("local", row.id, str(port), "/base/")
     assert (early.url, early.at_root) == (f"http://127.0.0.1:{port}", True)
-    await says(service, row, SERVE)
+    await says(shared, row, SERVE)
     await kill_manager()
-    endpoint = await service.open_service("local", row.id, str(port), "/base/")
+    endpoint = await shared.open_service("local", row.id, str(port), "/base/")
     async with httpx.AsyncClient(trust_env=False) as client:
         assert (await client.get(f"{endpoint.url}/hello")).text == "/hello"
 
     with pytest.raises(InvalidRequest, match=f"{port} is held by the session 'has-a-port'"):
-        await ask(service, "same-port", preopen_ports=[port])
+        await ask(shared, "same-port", preopen_ports=[port])
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         other = stranger.getsockname()[1]
         with pytest.raises(InvalidRequest, match=f"{other} is held by another program"):
-            await ask(service, "same-port", preopen_ports=[other])
+            await ask(shared, "same-port", preopen_ports=[other])
     with pytest.raises(NotFound, match="There are: jupyter"):
-        await service.open_service("local", row.id, "8", "/base/")
+        await shared.open_service("local", row.id, "8", "/base/")
 
-    await says(service, row, "server.shutdown(); server.server_close()")
+    await says(shared, row, "server.shutdown(); server.server_close()")
     with socket.create_server(("127.0.0.1", port)), pytest.raises(NotRunning, match="not of this session"):
-        await service.open_service("local", row.id, str(port), "/base/")
+        await shared.open_service("local", row.id, str(port), "/base/")

@@ -293,6 +293,12 @@ async def test_lists_come_in_pages(state: Path, service: Service) -> None:
             found = answer["data"]["compute_session_list"]
             return [item["name"] for item in found["items"]], found["total_count"]
 
+        async def place() -> object:
+            """A place in the queue is a change, too, and is noted when the queue is looked at."""
+            last = (await rest.send("GET", "/session/waits-4")).json()
+            return "4th in the queue" in last["statusInfo"]
+
+        await until(place)
         everything, count = await page(100, 0)
         assert count == 6
         assert sorted(everything) == ["holder", *names]

@@ -14,7 +14,6 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest, NotRunning
 from jupyter_sessions.service import Service
 from tests.manager.world import SMALL, V8, Rest, ask, ended, kill_manager, reach, run, says, until
@@ -23,14 +22,6 @@ from tests.ports import free_port
 pytestmark = pytest.mark.asyncio
 
 GQL = "query($id: UUID!) { compute_session(id: $id) { idle_checks dependencies { name } containers { live_stat } } }"
-
-
-@pytest_asyncio.fixture
-async def shared(machine: Path) -> AsyncIterator[Service]:
-    """Backends on the manager that tests share."""
-    made = Service(JupyterSessions())
-    yield made
-    await made.close()
 
 
 class Listener:
