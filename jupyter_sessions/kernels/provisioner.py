@@ -56,7 +56,7 @@ class SessionProvisioner(KernelProvisionerBase):
     ).tag(config=True)
 
     _held: KernelSession | None = None
-    _stopped = False
+    _stopped = _asked = False
     _limit: int | None = None
 
     @property
@@ -99,7 +99,7 @@ class SessionProvisioner(KernelProvisionerBase):
 
     async def shutdown_requested(self, restart: bool = False) -> None:
         """Count the kernel as stopped."""
-        self._stopped = True
+        self._stopped = self._asked = True
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Nothing is started here, so there is no command."""
@@ -114,7 +114,7 @@ class SessionProvisioner(KernelProvisionerBase):
             known.note(str(self.kernel_id), held)
         else:
             connection = await self._held.restart()
-        self._stopped = False
+        self._stopped = self._asked = False
         self._hope_again()
         self.connection_info = _info(connection)
         return self.connection_info
@@ -124,7 +124,7 @@ class SessionProvisioner(KernelProvisionerBase):
         held = self._held
         if held is not None and not restart:
             self._held = None
-            await held.let_go()
+            await held.let_go(asked=self._asked)
 
     def get_shutdown_wait_time(self, recommended: float = 5.0) -> float:
         """What jupyter_client recommends: requests are answered at once."""

@@ -21,6 +21,7 @@ from jupyter_sessions.wire.identity import own_identity
 _AGAIN_SECONDS = 1.0
 _START_SECONDS = 10.0
 """A kernel that starts takes less; if it fails, that is the answer to who asked for it."""
+_REQUEST_SECONDS = 1.0
 _ENDED_CODE = 1
 _NOT_BEGUN = ("PENDING", "SCHEDULED", "PREPARING", "PREPARED", "PULLING", "CREATING")
 
@@ -89,13 +90,18 @@ class KernelSession:
         """Interrupt what runs in it; if it was made for this kernel and still waits, give it up."""
         await call(self._interrupt)
 
-    async def let_go(self) -> None:
-        """Leave it to itself, or end it if it was made for this kernel and no other. May be called again."""
+    async def let_go(self, *, asked: bool = False) -> None:
+        """Leave it to itself, or end it if it was made for this kernel and no other. May be called again.
+
+        `asked`: its kernel was sent a shutdown request, which is the reason that it ends for if it comes in time.
+        """
         self._stop_watching()
         self._doors.close()
         row = self._holds
         if row is not None and self._release():
             once.forget(self._key)
+            if asked:
+                await call(lambda api: _ends(api, row))
             await call(lambda api: _end(api, row))
 
     def part(self) -> bool:
@@ -237,6 +243,16 @@ class KernelSession:
 
 def _settled(row: SessionInfo) -> bool:
     return row.status in USABLE or row.status == "ERROR" or not row.live
+
+
+async def _ends(api: Api, row: SessionInfo) -> None:
+    """Give a session the time to end by itself."""
+    with suppress(TimeoutError, SessionError):
+        async with asyncio.timeout(_REQUEST_SECONDS):
+            async for _ in api.wait(
+                row.backend, row.id, lambda row: not row.live or row.status == "TERMINATING"
+            ):
+                pass
 
 
 async def _end(api: Api, row: SessionInfo) -> None:

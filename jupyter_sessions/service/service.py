@@ -15,7 +15,13 @@ from jupyter_sessions.backends.base import Backend, Output, Query
 from jupyter_sessions.backends.pace import unsettled
 from jupyter_sessions.backends.signin import Credentials
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.errors import BackendUnavailable, NotRunning, SessionError, SessionNotFound, Unauthorized
+from jupyter_sessions.errors import (
+    BackendUnavailable,
+    NotRunning,
+    SessionError,
+    SessionNotFound,
+    Unauthorized,
+)
 from jupyter_sessions.model import (
     Endpoint,
     Event,

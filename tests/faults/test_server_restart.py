@@ -43,6 +43,7 @@ def test_a_notebook_finds_its_session_again(page: playwright.Page, lab: Lab) -> 
     expect(notebook).not_to_have_class(DIRTY)
     assert file.read_bytes() == saved
     assert run_cell(page, "print(x + 1)").inner_text().strip() == "42"
+    idle(page, "Session kept")  # What is saved while its cell still runs changes again.
     page.keyboard.press("Control+s")
     expect(notebook).not_to_have_class(DIRTY)
     notebook.locator(".lm-TabBar-tabCloseIcon").click()

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from jupyter_sessions.backends.files import locked
 from tests.conftest import CI
 
 _CACHE = Path(
@@ -45,14 +46,14 @@ class Venv(msgspec.Struct, frozen=True):
     def _made(self) -> Path:
         interpreter = _interpreter(self.python)
         folder = self._folder(interpreter)
-        if not self.kept():
-            shutil.rmtree(folder, ignore_errors=True)
-            _run(_UV, "venv", "--quiet", "--python", interpreter, str(folder))
-            python = str(folder / "bin" / "python")
-            _run(
-                _UV, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *self.requirements
-            )
-            (folder / "complete").touch()
+        _CACHE.mkdir(parents=True, exist_ok=True)
+        with locked(_CACHE / f"{folder.name}.lock"):  # Others may make it just now.
+            if not self.kept():
+                shutil.rmtree(folder, ignore_errors=True)
+                _run(_UV, "venv", "--quiet", "--python", interpreter, str(folder))
+                where = ("--python", str(folder / "bin" / "python"))
+                _run(_UV, "pip", "install", "--quiet", "--compile-bytecode", *where, *self.requirements)
+                (folder / "complete").touch()
         return folder
 
 
