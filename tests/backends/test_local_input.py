@@ -114,13 +114,13 @@ REFUSED: list[tuple[dict[str, Any], type[SessionError], str]] = [
 ]
 
 
-async def test_what_is_refused_is_named_and_nothing_is_made(shared: Service) -> None:
+async def test_what_is_refused_is_named_and_nothing_is_made(service: Service) -> None:
     for fields, error, says_ in REFUSED:
         with pytest.raises(error) as caught:
-            await ask(shared, **({"name": "refused"} | fields))
+            await ask(service, **({"name": "refused"} | fields))
         assert says_ in str(caught.value), fields
         assert caught.value.status < 500 or error in (SessionError, NotSupported)
-    assert (await shared.list(status="all")).sessions == []
+    assert (await service.list(status="all")).sessions == []
 
 
 async def test_a_folder_whose_name_is_no_text_is_refused(shared: Service, tmp_path: Path) -> None:
@@ -131,21 +131,21 @@ async def test_a_folder_whose_name_is_no_text_is_refused(shared: Service, tmp_pa
     assert caught.value.field == "cwd"
 
 
-async def test_a_live_name(shared: Service) -> None:
-    row = await run(shared, "same-name")
-    again = await ask(shared, "same-name", image="python")
+async def test_a_live_name(service: Service) -> None:
+    row = await run(service, "same-name")
+    again = await ask(service, "same-name", image="python")
     assert (again.id, again.reused, row.reused) == (row.id, True, False)
     for fields in ({"image": sys.executable}, {"reuse_if_exists": False}):
         with pytest.raises(AlreadyExists) as caught:
-            await ask(shared, "same-name", **fields)
+            await ask(service, "same-name", **fields)
         assert (
             "a session 'same-name' exists already with the image 'python3', RUNNING" in caught.value.message
         )
         assert caught.value.data == {"existingSessionId": row.id}
-    assert len((await shared.list(status="all")).sessions) == 1
+    assert len((await service.list(status="all")).sessions) == 1
 
 
-async def test_one_that_cannot_start_says_why_and_leaves_nothing(shared: Service, tmp_path: Path) -> None:
+async def test_one_that_cannot_start_says_why_and_leaves_nothing(service: Service, tmp_path: Path) -> None:
     """The reason is in the log of the interpreter: it has no ipykernel."""
     await asyncio.to_thread(venv.create, tmp_path / "bare", symlinks=True)
     bare = str(tmp_path / "bare" / "bin" / "python")
@@ -166,14 +166,14 @@ async def test_one_that_cannot_start_says_why_and_leaves_nothing(shared: Service
         ),
         (str(silent), "failed-to-start: the kernel ended before it was ready (exit status 7)"),
     ):
-        row = await reach(shared, await ask(shared, "fails", image=image), "ERROR")
+        row = await reach(service, await ask(service, "fails", image=image), "ERROR")
         assert row.status_info.startswith(why)
         await nothing_left(row)
-        capacity = await shared.backend("local").capacity()
+        capacity = await service.backend("local").capacity()
         assert capacity["cpu"].free == capacity["cpu"].total
         with pytest.raises(SessionError, match="is ERROR"):
-            await says(shared, row, "1")
-        assert (await shared.destroy("local", row.id)).status == "TERMINATED"
+            await says(service, row, "1")
+        assert (await service.destroy("local", row.id)).status == "TERMINATED"
 
 
 async def test_what_a_session_is_given(

@@ -46,6 +46,28 @@ def test_the_scripted_notebook(lab: Lab, tab: Page, front_end: str) -> None:
     hands.play()
 
 
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("jupyter")
+async def test_plain() -> None:
+    notebook = client("python3")
+    async with notebook.async_setup_kernel():
+        await play(notebook)
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("jupyter")
+async def test_attached(service: Service) -> None:
+    row = await run(service, "demo", resources={"mem": "400m"})
+    notebook = client("attached")
+    async with notebook.async_setup_kernel():
+        await play(notebook)
+        await says(service, row, "print('told by another'); told = 1")
+        assert await says(service, row, "print(told)") == "1"
+    row = await service.get("local", row.id)
+    assert (row.status, row.restarts) == ("RUNNING", 1)
+    assert await says(service, row, "print(told)") == "1"
+
+
 class Command:
     """The kernelspec's command as a process, which a bare front end starts, interrupts and starts again."""
 

@@ -12,12 +12,11 @@ from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service import Service
 from jupyter_sessions.wire.journal import Execution, Outputs, Selection
 from tests.kernels.clients import connect, shell
-from tests.manager.world import Rest, ended, kill_manager, run, says, until
+from tests.manager.world import Rest, ended, run, says, until
 from tests.processes import Shell
 
 pytestmark = pytest.mark.asyncio
 
-LINES = "import time\nfor number in range(60):\n    print('line', number, flush=True)\n    time.sleep(0.06)"
 PICTURE = "import matplotlib.pyplot as plt; plt.plot([1, 2]); plt.show()"
 
 
@@ -50,7 +49,7 @@ async def test_it_is_there_whoever_ran_it_and_when_all_is_over(service: Service)
             return leave(front, "import time; print('begun', flush=True); time.sleep(60)")
 
     request = await asyncio.to_thread(visit)
-    await until(lambda: _begun(service, row))
+    await until(lambda: begun(service, row))
     first, second, third = (await outputs(service, row)).executions
     assert [first.number, second.number, third.number] == [1, 2, 3]
     assert first.outputs == [{"output_type": "stream", "name": "stdout", "text": "over REST\n"}]
@@ -67,7 +66,7 @@ async def test_it_is_there_whoever_ran_it_and_when_all_is_over(service: Service)
         assert (refused.status_code, refused.json()["field"]) == (400, "last")
 
 
-async def _begun(service: Service, row: SessionInfo) -> bool:
+async def begun(service: Service, row: SessionInfo) -> bool:
     found = (await outputs(service, row, last=1)).executions
     return bool(found and found[0].outputs)
 
@@ -80,34 +79,6 @@ async def test_logs_begin_a_new_file_without_losing_the_last(tmp_path: Path) -> 
         kept.take({"header": {"msg_type": "stream"}, "content": {"text": text}})
         assert kept.text().endswith(f"{line}line {number}\n")
         assert len(kept.text()) > logs.TAIL_BYTES - len(line)
-
-
-async def test_a_manager_is_killed_while_something_runs(service: Service) -> None:
-    row = await run(service, "demo")
-    await service.outputs("local", row.id, Selection())
-    client = await connect(service, row)
-
-    def start() -> None:
-        with shell(client) as front:
-            leave(front, LINES)
-
-    await asyncio.to_thread(start)
-    await until(lambda: _begun(service, row))
-    await kill_manager()
-    await asyncio.sleep(0.3)
-    assert (await last(service, row)).status == "running"
-
-    async def is_over() -> bool:
-        return (await last(service, row)).status != "running"
-
-    await until(is_over)
-    one = await last(service, row)
-    text = "".join(output["text"] for output in one.outputs)
-    assert (one.status, one.number) == ("ok", 1)
-    assert text.startswith("line 0\n") and text.endswith("line 59\n")
-    assert "was not seen: no session manager was running.]" in text
-    (gap,) = (await outputs(service, row)).gaps
-    assert 0.2 < (gap.until - gap.since).total_seconds() < 20
 
 
 async def test_a_run_that_nobody_reads_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
