@@ -131,8 +131,9 @@ async def test_one_that_is_busy_for_long_is_not_given_up(service: Service) -> No
     row = await run(service, "overnight")
     busy = asyncio.create_task(says(service, row, "import time; time.sleep(4)"))
     await asyncio.sleep(0.2)
-    await kill_manager()
+    busy.cancel()  # Who is broken off would look what became of the session, and start a manager for it.
     await asyncio.gather(busy, return_exceptions=True)
+    await kill_manager()
     with subprocess.Popen([sys.executable, "-c", IMPATIENT], start_new_session=True) as manager:
         await until(local.find)
         assert contact().identity.pid == manager.pid

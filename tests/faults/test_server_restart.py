@@ -38,8 +38,10 @@ def test_a_notebook_finds_its_session_again(page: playwright.Page, lab: Lab) -> 
     lab.stop()
     lab.start()
 
-    page.goto(f"{lab.url}lab/tree/{file.name}?token={TOKEN}")
+    # In a workspace of its own: JupyterLab would open it twice, as it was and by its address, the second time late.
+    page.goto(f"{lab.url}lab/workspaces/again/tree/{file.name}?token={TOKEN}")
     idle(page, "Session kept")
+    open_panel(page)
     expect(notebook).not_to_have_class(DIRTY)
     assert file.read_bytes() == saved
     assert run_cell(page, "print(x + 1)").inner_text().strip() == "42"

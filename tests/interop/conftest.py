@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import lab as lab
+from tests.browser.conftest import page as page
 from tests.browser.conftest import tab as tab
 from tests.interop.backendai_server import Server, running
 from tests.kernels.conftest import jupyter as jupyter
