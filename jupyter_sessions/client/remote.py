@@ -75,7 +75,7 @@ class RemoteService:
 
     async def find(self, ref: str) -> SessionInfo:
         """A session by what people call it."""
-        return await find(self, ref)
+        return await find(lambda status: self.list(status=status), ref)
 
     async def describe(self, backend: str | None = None) -> builtins.list[BackendInfo]:
         """One backend or all."""

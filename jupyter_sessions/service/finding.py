@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Protocol
 
 import msgspec
 
@@ -49,24 +48,15 @@ async def expiries(backends: Sequence[Backend]) -> dict[str, Expiry]:
     }
 
 
-class Lists(Protocol):
-    """What can list sessions."""
+async def find(listed: Callable[[str], Awaitable[Listing]], ref: str) -> SessionInfo:
+    """The row of a session by "backend/NAME", id or name: of a live one, else of the one that ended last.
 
-    async def list(
-        self, *, status: str = "live", backend: str | None = None, limit: int | None = None, offset: int = 0
-    ) -> Listing:
-        """Sessions, most recently changed first."""
-        ...
-
-
-async def find(where: Lists, ref: str) -> SessionInfo:
-    """The listed row of a session by "backend/NAME", id or name: of a live one, else of the one that ended last.
-
+    `listed` lists the sessions of a status, most recently changed first.
     Errors: SessionNotFound; Ambiguous, listing the matches.
     """
     failures: dict[str, str] = {}
     for status in ("live", "all"):  # The first is quick, for a server knows it; the second is asked for anew.
-        listing = await where.list(status=status)
+        listing = await listed(status)
         failures |= listing.errors
         matches = [
             row for row in listing.sessions if ref in (row.ref, row.name, row.id, f"{row.backend}/{row.id}")

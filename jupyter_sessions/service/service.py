@@ -94,9 +94,21 @@ class Service:
 
         Errors: InvalidRequest, UnknownBackend. What fails in a backend is in the listing's errors.
         """
+        names = [self.backend(backend).name] if backend else [*self.backends]
+        listing = await self._listed(names, status, limit, offset, order)
+        return structs.replace(listing, expiries=await self.expiries(names))
+
+    async def _listed(
+        self,
+        names: builtins.list[str],
+        status: str,
+        limit: int | None = None,
+        offset: int = 0,
+        order: str = NEWEST,
+    ) -> Listing:
+        """The same of backends by name, without the expiries, for which files are looked at."""
         in_group("PENDING", status)
         sort = ordering(order)
-        names = [self.backend(backend).name] if backend else [*self.backends]
         most = None if limit is None else limit + offset
         query = Query(status=status, limit=most if order == NEWEST else None)
         seconds = self._patience(names)
@@ -105,7 +117,7 @@ class Service:
         )
         rows = [row for result, _ in results for row in result]
         errors = {name: said for name, (_, said) in zip(names, results, strict=True) if said}
-        return Listing(sort(rows)[offset:most], errors, await self.expiries(names))
+        return Listing(sort(rows)[offset:most], errors)
 
     async def _list_one(
         self, backend: Backend, query: Query, seconds: float
@@ -139,7 +151,7 @@ class Service:
 
     async def find(self, ref: str) -> SessionInfo:
         """A session by "backend/NAME", id or name; see `finding.find`."""
-        return await find(self, ref)
+        return await find(lambda status: self._listed([*self.backends], status), ref)
 
     async def defaults(self) -> Defaults:
         """What fills in a spec."""
