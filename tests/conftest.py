@@ -26,6 +26,7 @@ from jupyter_sessions.errors import SessionError
 from jupyter_sessions.service import Service
 from jupyter_sessions.wire.identity import Identity
 from jupyter_sessions.wire.places import STATE_VARIABLE, place
+from tests.ending import end_sessions
 
 CI = os.environ.get("CI") == "true"
 _leaving: list[Identity] = []
@@ -101,9 +102,7 @@ async def _end_sessions() -> None:
     if not place().live_file.exists():
         return
     service = Service(JupyterSessions())
-    rows = (await service.list(backend="local")).sessions
-    for row in rows:
-        await service.destroy("local", row.id, forced=True)
+    await end_sessions(service.backends["local"])
     deadline = time.monotonic() + 20
     while (await service.list(backend="local")).sessions and time.monotonic() < deadline:
         await asyncio.sleep(0.02)

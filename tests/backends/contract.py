@@ -21,6 +21,7 @@ from jupyter_sessions.backends.base import OPTIONAL, Backend, Query
 from jupyter_sessions.errors import AlreadyExists, InvalidRequest, NotSupported, SessionNotFound
 from jupyter_sessions.model import USABLE, SessionInfo, SessionSpec
 from jupyter_sessions.wire.journal import Selection
+from tests.ending import end_sessions
 
 SECONDS = 30.0
 
@@ -49,9 +50,7 @@ class BackendContract:
         """The backend; what a test leaves in it is ended."""
         before = {row.id for row in await backend.list(Query())}
         yield backend
-        for row in await backend.list(Query()):
-            if row.id not in before:
-                await backend.destroy(row.id, forced=True)
+        await end_sessions(backend, but=before)
         await backend.close()
         await backend.close()
 

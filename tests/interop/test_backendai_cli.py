@@ -52,9 +52,9 @@ def version(request: pytest.FixtureRequest) -> str:
 def cli(with_manager: Cli) -> Iterator[Cli]:
     """The command line; what a test that failed leaves is ended."""
     yield with_manager
-    left = json.loads(with_manager("--output=json", "ps", "-f", "id").out)["items"]
-    if left:
-        with_manager("rm", "--forced", *(row["session_id"] for row in left))
+    rows = json.loads(with_manager("--output=json", "ps", "-f", "id,status").out)["items"]
+    if left := [row["session_id"] for row in rows if row["status"] != "TERMINATING"]:
+        with_manager("rm", "--forced", *left)
 
 
 @pytest.fixture(scope="module")

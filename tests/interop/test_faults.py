@@ -23,6 +23,7 @@ from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import Service
 from tests import between as faults
 from tests.between import Between, Fault, faulty
+from tests.ending import end_sessions
 from tests.interop.backendai_server import IMAGE, Server
 
 pytestmark = pytest.mark.asyncio
@@ -63,8 +64,7 @@ async def lab(backendai: Server, between: Between) -> AsyncIterator[BackendAI]:
     made = BackendAI("lab", **{name: value for name, value in options.items() if name != "type"})
     yield made
     between.heal()
-    for row in await made.list(Query()):
-        await made.destroy(row.id, forced=True)
+    await end_sessions(made)
     await made.close()
 
 
@@ -283,8 +283,7 @@ async def test_the_panel_recovers_by_itself(backendai: Server, between: Between)
         await _until(lambda: third.id in _ids(service.feed.rows("lab")))
     finally:
         between.heal()
-        for row in await straight.list(Query()):
-            await straight.destroy(row.id, forced=True)
+        await end_sessions(straight)
         await straight.close()
         await service.close()
 

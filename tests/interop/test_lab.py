@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import Page, WebSocket, expect
 
 from jupyter_sessions.backends.backendai import BackendAI
-from jupyter_sessions.backends.base import Query
 from tests.browser.conftest import Lab
 from tests.browser.steps import ask_for, new_notebook, open_panel, row, run_cell
+from tests.ending import end_sessions
 from tests.interop.backendai_server import Server
 
 
@@ -29,8 +29,7 @@ def both(state: Path, tmp_path: Path, backendai: Server) -> Iterator[None]:
 
 async def _end_all(server: Server) -> None:
     backend = BackendAI("lab", **{key: value for key, value in server.options().items() if key != "type"})
-    for session in await backend.list(Query()):
-        await backend.destroy(session.id, forced=True)
+    await end_sessions(backend)
     await backend.close()
 
 

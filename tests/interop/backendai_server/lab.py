@@ -10,6 +10,7 @@ from jupyter_sessions.backends.backendai import BackendAI
 from jupyter_sessions.backends.base import Query
 from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.wire.signing import Keypair
+from tests.ending import end_sessions
 from tests.interop.backendai_server import IMAGE, Server
 
 NEVER = {"cpu": "900", "mem": "128m"}
@@ -31,9 +32,7 @@ async def ended_all(lab: BackendAI) -> None:
     """End what there is, and wait until that is over."""
     async with asyncio.timeout(120):
         while rows := await lab.list(Query()):
-            for row in rows:
-                if row.status != "TERMINATING":
-                    await lab.destroy(row.id, forced=True)
+            await end_sessions(lab, but={row.id for row in rows if row.status == "TERMINATING"})
             await asyncio.sleep(0.2)
 
 
