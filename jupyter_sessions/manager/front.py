@@ -12,9 +12,9 @@ from typing import Any
 import zmq
 
 from jupyter_sessions.errors import NotRunning, NotSupported, SessionError
-from jupyter_sessions.manager.iopub import Message
 from jupyter_sessions.manager.kernel import Connection, KernelLink
 from jupyter_sessions.manager.kernel_info import KernelInfos
+from jupyter_sessions.manager.messages import Message
 from jupyter_sessions.manager.owed import Owed
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.wire.backend import ZmqBackEnd

@@ -6,22 +6,19 @@ Source: "Messaging in Jupyter", wire protocol 5.4; ZeroMQ's ZMQ_FD, which tells 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable
-from typing import Any
 
-import msgspec
 import zmq
+
+from jupyter_sessions.manager.messages import Message, parsed
 
 log = logging.getLogger("jupyter_sessions")
 
 GATHER_SECONDS = 0.05
 _AT_ONCE = 200
 _LAST = 5000
-_DELIMITER = b"<IDS|MSG>"
 
-Message = dict[str, Any]
 Socket = zmq.Socket[bytes]
 
 
@@ -97,7 +94,7 @@ class Iopub:
             frames = _receive(self._socket)
             if not frames:
                 return self._turn is not None and self._go_over(self._turn)
-            message = _message(frames)
+            message = parsed(frames)
             if message is None or message["msg_id"] in self._early:
                 continue
             if self._turn is not None:
@@ -139,7 +136,7 @@ class _Turn:
     def look(self) -> bool:
         """Read the other socket; whether anything came there that was taken, so that all that follows comes, too."""
         while frames := _receive(self.socket):
-            if message := _message(frames):
+            if message := parsed(frames):
                 self._held.append(message)
         return any(message["msg_id"] in self.taken for message in self._held)
 
@@ -162,41 +159,3 @@ def _receive(socket: Socket) -> list[bytes]:
         return socket.recv_multipart(zmq.NOBLOCK)
     except zmq.Again:
         return []
-
-
-def _message(frames: list[bytes]) -> Message | None:
-    """None for what is not of a kernel."""
-    try:
-        return unpack(frames)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-
-
-def unpack(frames: list[bytes]) -> Message:
-    """A message as jupyter_client's Session has it, but for dates, which stay text. Errors: ValueError, KeyError.
-
-    Signatures are not looked at: the socket lies in a folder of this user's alone, whose processes
-    can all read the key.
-    """
-    first = frames.index(_DELIMITER) + 2
-    header, parent, metadata, content = (_decode(part) for part in frames[first : first + 4])
-    return {
-        "header": header,
-        "msg_id": header["msg_id"],
-        "msg_type": header["msg_type"],
-        "parent_header": parent,
-        "metadata": metadata,
-        "content": content,
-        "buffers": frames[first + 4 :],
-    }
-
-
-def _decode(part: bytes) -> dict[str, Any]:
-    """As Session does it, at a tenth of the cost; what is no strict JSON (NaN, half characters) passes, too."""
-    try:
-        found = msgspec.json.decode(part)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        found = json.loads(part.decode(errors="replace"))
-    if not isinstance(found, dict):
-        raise TypeError("a part of a message is no object")
-    return found

@@ -15,7 +15,8 @@ import zmq.asyncio
 from jupyter_client.session import Session
 
 from jupyter_sessions.errors import NotRunning
-from jupyter_sessions.manager.iopub import Iopub, Message
+from jupyter_sessions.manager.iopub import Iopub
+from jupyter_sessions.manager.messages import Message, parsed
 from jupyter_sessions.manager.unread import Unread
 from jupyter_sessions.wire.front import CHANNELS
 from jupyter_sessions.wire.places import private_folder, write_private
@@ -279,12 +280,8 @@ class KernelLink:
         socket = self._sockets[channel]
         while True:
             frames = await socket.recv_multipart(copy=True)
-            try:
-                _, parts = self._session.feed_identities(frames)
-                message = self._session.deserialize(parts)
-            except (ValueError, TypeError):
-                continue
-            self._take(message)
+            if message := parsed(frames):
+                self._take(message)
 
     def _take_output(self, message: Message) -> None:
         self._heard.set()

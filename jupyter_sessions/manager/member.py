@@ -13,10 +13,10 @@ from typing import Any
 
 from jupyter_sessions.manager.cluster import Sub, hostname
 from jupyter_sessions.manager.environment import environment, with_programs
-from jupyter_sessions.manager.iopub import Message
 from jupyter_sessions.manager.journal import FOLDER, Journal
 from jupyter_sessions.manager.kernel import Connection, KernelLink
 from jupyter_sessions.manager.logs import Logs, last_lines
+from jupyter_sessions.manager.messages import Message
 from jupyter_sessions.manager.record import Record, socket_folder
 from jupyter_sessions.manager.runtime import ending
 from jupyter_sessions.manager.runtime.launch import LaunchError, Process, launch, recover, stop, wait

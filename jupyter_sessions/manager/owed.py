@@ -17,8 +17,8 @@ from typing import Any
 
 import msgspec
 
-from jupyter_sessions.manager.iopub import Message
 from jupyter_sessions.manager.kernel import KernelLink
+from jupyter_sessions.manager.messages import Message
 from jupyter_sessions.wire.unanswered import Asked
 
 log = logging.getLogger("jupyter_sessions")

@@ -55,7 +55,8 @@ class StreamHandler(BaseHandler):
         try:
             while True:
                 self.write(sse.frame(*event) if event else sse.KEEP_ALIVE)
-                await self.flush()
+                if not await events.over():  # The last one leaves together with the end.
+                    await self.flush()
                 event = await events.next(sse.KEEP_ALIVE_SECONDS)
         except StopAsyncIteration:
             self.write(sse.frame(sse.CLOSE, {}))

@@ -61,13 +61,23 @@ class Patient(Generic[T]):
 
     async def next(self, seconds: float) -> T | None:
         """The next item, None if there is none within that time. Errors: StopAsyncIteration at the end."""
-        if self._coming is None:
-            self._coming = asyncio.ensure_future(anext(self._source))
-        done, _ = await asyncio.wait({self._coming}, timeout=seconds)
+        coming = self._ask()
+        done, _ = await asyncio.wait({coming}, timeout=seconds)
         if not done:
             return None
-        coming, self._coming = self._coming, None
+        self._coming = None
         return coming.result()
+
+    async def over(self) -> bool:
+        """Whether the source is at its end, if it says so at once."""
+        coming = self._ask()
+        await asyncio.sleep(0)
+        return coming.done() and not coming.cancelled() and isinstance(coming.exception(), StopAsyncIteration)
+
+    def _ask(self) -> asyncio.Future[T]:
+        if self._coming is None:
+            self._coming = asyncio.ensure_future(anext(self._source))
+        return self._coming
 
     async def close(self) -> None:
         """Want no more."""

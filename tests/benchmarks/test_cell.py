@@ -20,7 +20,9 @@ from jupyter_sessions.service import Service
 from tests import processes
 
 BLOCKS, ROUNDS, WARM_UP = 6, 30, 5
-MOST_ADDED = 0.005
+DESIGNED_KERNEL_MS, DESIGNED_MORE_MS = 4.6, 5.0
+MOST = (DESIGNED_KERNEL_MS + DESIGNED_MORE_MS) / DESIGNED_KERNEL_MS
+"""5 ms more where the kernel itself takes 4.6 ms; on a machine of another pace as much of its own time."""
 TIMED = f"""
 import time
 def _timed():
@@ -58,16 +60,20 @@ def seconds(client: BlockingKernelClient) -> float:
 
 @pytest.mark.timeout(300)
 def test_beside_the_same_kernel(report: Callable[[str], None], state: Path, tmp_path: Path) -> None:
-    taken: dict[str, list[float]] = {"kernel": [], "magic": []}
+    pairs: list[tuple[float, float]] = []
     with processes.server(state, tmp_path) as made:
         row = made.running("demo", resources={"cpu": "2", "mem": "512m"})
         with made.shell() as shell, direct(row) as client:
             shell.run("%load_ext jupyter_sessions")
             for _ in range(BLOCKS):
-                taken["kernel"].append(median([seconds(client) for _ in range(ROUNDS + WARM_UP)][WARM_UP:]))
+                kernel = median([seconds(client) for _ in range(ROUNDS + WARM_UP)][WARM_UP:])
                 said = shell.run(TIMED).of("stream")
                 times = json.loads("".join(content["text"] for content in said).splitlines()[-1])
-                taken["magic"].append(median(times[WARM_UP:]))
-    kernel, magic = min(taken["kernel"]), min(taken["magic"])
-    report(f"%%session: {1000 * magic:.1f} ms, the kernel itself {1000 * kernel:.1f} ms")
-    assert magic - kernel <= MOST_ADDED
+                pairs.append((kernel, median(times[WARM_UP:])))
+    more = median(magic - kernel for kernel, magic in pairs)
+    ratio = median(magic / kernel for kernel, magic in pairs)
+    report(
+        f"%%session: {1000 * more:.1f} ms more than the kernel itself, which takes "
+        f"{1000 * median(kernel for kernel, _ in pairs):.1f} ms: {ratio:.2f}x (bound {MOST:.2f})"
+    )
+    assert ratio <= MOST

@@ -17,8 +17,8 @@ from jupyter_sessions.manager.api.console import ends_step, report
 from jupyter_sessions.manager.api.runs import begin, count, running
 from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, find
 from jupyter_sessions.manager.guardian import Guardian
-from jupyter_sessions.manager.iopub import Message
 from jupyter_sessions.manager.kernel import KernelLink, Run
+from jupyter_sessions.manager.messages import Message
 
 HOLD_SECONDS = 2.0
 GATHER_SECONDS = 0.005

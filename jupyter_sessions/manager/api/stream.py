@@ -26,8 +26,8 @@ from jupyter_sessions.manager.api.console import ends_step, report
 from jupyter_sessions.manager.api.runs import begin, count, streamed
 from jupyter_sessions.manager.api.session import SESSIONS, read_object
 from jupyter_sessions.manager.guardian import Guardian
-from jupyter_sessions.manager.iopub import Message
 from jupyter_sessions.manager.kernel import KernelLink, Run
+from jupyter_sessions.manager.messages import Message
 
 _AT_ONCE = 1000
 _AHEAD = 100
