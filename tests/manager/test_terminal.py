@@ -90,8 +90,8 @@ async def test_a_terminal(rest: Rest, service: Service) -> None:
         seen = await shown(socket, "/pts/")
         assert ("33 77" in seen, "shelled" in seen) == (True, True)
         assert "33 77" in await shown(other, "/pts/"), "all see the same"
-        await type_in(other, "sleep 100\n")
-        await shown(socket, "sleep 100")
+        await type_in(other, "sh -c 'echo sle''eps; exec sleep 100'\n")
+        await shown(socket, "sleeps")  # Said by what has the terminal: an interrupt reaches it.
         await type_in(socket, "\x03echo $((41 + 1))\n")
         await shown(socket, "42")
     async with rest.socket(where) as again:
