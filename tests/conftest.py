@@ -13,6 +13,7 @@ import asyncio
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -27,6 +28,10 @@ from jupyter_sessions.service import Service
 from jupyter_sessions.wire.identity import Identity
 from jupyter_sessions.wire.places import STATE_VARIABLE, place
 from tests.ending import end_sessions
+
+# Processes of tests keep compiled code, as a person's do, or each one would compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 CI = os.environ.get("CI") == "true"
 _leaving: list[Identity] = []
