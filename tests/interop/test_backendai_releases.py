@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, suppress
@@ -25,9 +24,17 @@ from jupyter_sessions.errors import (
     UnknownImage,
 )
 from jupyter_sessions.wire.signing import Keypair
-from tests.backends.contract import BackendContract
-from tests.interop.backendai_server import ADMIN, IMAGE, NEWEST, OLDEST, OTHER_IMAGE, Server, running
-from tests.interop.backendai_server.lab import NEVER, SMALL, backend_at, ended_all, keys, reached, spec
+from tests.interop.backendai_server import ADMIN, IMAGE, NEWEST, OLDEST, Server, running
+from tests.interop.backendai_server.lab import (
+    NEVER,
+    SMALL,
+    RealContract,
+    backend_at,
+    ended_all,
+    keys,
+    reached,
+    spec,
+)
 
 pytestmark = pytest.mark.timeout(600)  # A first run downloads much.
 
@@ -51,29 +58,13 @@ async def lab(server: Server) -> AsyncIterator[BackendAI]:
     await made.close()
 
 
-class TestContract(BackendContract):
+class TestContract(RealContract):
     """What every backend must do."""
-
-    image = "python"
-    other_image = OTHER_IMAGE
-    resources = SMALL
-    bad_names = ("", "abc", "a b c", "-abc", "x" * 65)
 
     @pytest.fixture
     def backend(self, server: Server) -> Backend:
-        """The real manager.
-
-        Each test has a name of its own: what is ended while it is being scheduled may stay for long on 26.9.6.
-        """
-        self.starts = server.release.sessions
-        self.good_name = f"contract-{secrets.token_hex(4)}"  # type: ignore[misc]
-        return backend_at(server)
-
-    async def settled(self, backend: Backend, uid: str) -> None:
-        """One that is cancelled while it is being scheduled starts all the same."""
-        async with asyncio.timeout(60):
-            while self.starts and (await backend.get(uid)).status != "RUNNING":
-                await asyncio.sleep(0.2)
+        """The real manager."""
+        return self.at(server)
 
 
 @pytest.mark.asyncio

@@ -32,32 +32,20 @@ from jupyter_sessions.model import Folder, Size
 from jupyter_sessions.service import NewBackend, Service
 from jupyter_sessions.wire import signing
 from jupyter_sessions.wire.signing import Keypair
-from tests.backends.contract import BackendContract
-from tests.interop.backendai_server import ADMIN, IMAGE, OTHER_IMAGE, USER, Server
-from tests.interop.backendai_server.lab import SMALL, backend_at, ended_all, keys, reached, spec
+from tests.interop.backendai_server import ADMIN, IMAGE, USER, Server
+from tests.interop.backendai_server.lab import SMALL, RealContract, backend_at, ended_all, keys, reached, spec
 from tests.interop.backendai_server.web import signing_in
 
 pytestmark = pytest.mark.timeout(600)  # A first run downloads much.
 
 
-class TestContract(BackendContract):
+class TestContract(RealContract):
     """What every backend must do."""
-
-    image = "python"
-    other_image = OTHER_IMAGE
-    resources = {"cpu": "1", "mem": "128m"}
-    bad_names = ("", "abc", "a b c", "-abc", "x" * 65)
 
     @pytest.fixture
     def backend(self, backendai: Server) -> Backend:
         """The real manager."""
-        return backend_at(backendai)
-
-    async def settled(self, backend: Backend, uid: str) -> None:
-        """One that is cancelled while it is being scheduled starts all the same (seen on 25.5.2)."""
-        async with asyncio.timeout(60):
-            while (await backend.get(uid)).status != "RUNNING":
-                await asyncio.sleep(0.2)
+        return self.at(backendai)
 
 
 def test_where_it_must_be_installed_first_it_starts_in_three_minutes(backendai: Server) -> None:

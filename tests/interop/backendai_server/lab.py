@@ -7,11 +7,12 @@ import secrets
 from typing import Any
 
 from jupyter_sessions.backends.backendai import BackendAI
-from jupyter_sessions.backends.base import Query
+from jupyter_sessions.backends.base import Backend, Query
 from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.wire.signing import Keypair
+from tests.backends.contract import BackendContract
 from tests.ending import end_sessions
-from tests.interop.backendai_server import IMAGE, Server
+from tests.interop.backendai_server import IMAGE, OTHER_IMAGE, Server
 
 NEVER = {"cpu": "900", "mem": "128m"}
 SMALL = {"cpu": "1", "mem": "128m"}
@@ -26,6 +27,32 @@ def backend_at(server: Server, **options: Any) -> BackendAI:
 def keys(key: Keypair) -> dict[str, str]:
     """As options."""
     return {"access_key": key.access_key, "secret_key": key.secret_key}
+
+
+class RealContract(BackendContract):
+    """What every backend must do, on a real manager: give the fixture `backend` by `at`."""
+
+    image = "python"
+    other_image = OTHER_IMAGE
+    resources = SMALL
+    bad_names = ("", "abc", "a b c", "-abc", "x" * 65)
+
+    def at(self, server: Server) -> BackendAI:
+        """A backend there.
+
+        Each test has a name of its own: what another has ended while it was being scheduled may start all the
+        same, and live on for a time.
+        """
+        self.starts = server.release.sessions
+        self.good_name = f"contract-{secrets.token_hex(4)}"  # type: ignore[misc]
+        return backend_at(server)
+
+    async def settled(self, backend: Backend, uid: str) -> None:
+        """One that is cancelled while it is being scheduled starts all the same."""
+        async with asyncio.timeout(60):
+            while self.starts and (row := await backend.get(uid)).status != "RUNNING":
+                assert row.live, row
+                await asyncio.sleep(0.2)
 
 
 async def ended_all(lab: BackendAI) -> None:
