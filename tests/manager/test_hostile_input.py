@@ -69,7 +69,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 def test_every_route(target: Target) -> None:
     """A few requests of each kind; thousands are sent by tests/interop/test_fuzz.py."""
 
-    @settings(CALM, max_examples=50)
+    @settings(CALM, max_examples=100)
     @given(attack=attacks(target.holder, [*ROUTES, *SKAHA]))
     def strike(attack: Attack) -> None:
         target.strike(attack)

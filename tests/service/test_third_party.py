@@ -134,7 +134,7 @@ async def test_a_server_describes_one_that_is_down_at_once(
         monkeypatch.setattr(service_module, "LOOK_SECONDS", 60)
         begun = time.monotonic()
         (down,) = await service.describe("hanging")
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 0.1
         assert (down.health, down.capabilities) == ({"ok": False, "message": "It is down."}, [])
     finally:
         await service.close()
