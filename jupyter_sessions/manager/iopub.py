@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import zmq
 
-from jupyter_sessions.manager.messages import Message, parsed
+from jupyter_sessions.manager.messages import Message, deserialize
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -94,7 +94,7 @@ class Iopub:
             frames = _receive(self._socket)
             if not frames:
                 return self._turn is not None and self._go_over(self._turn)
-            message = parsed(frames)
+            message = deserialize(frames)
             if message is None or message["msg_id"] in self._early:
                 continue
             if self._turn is not None:
@@ -136,7 +136,7 @@ class _Turn:
     def look(self) -> bool:
         """Read the other socket; whether anything came there that was taken, so that all that follows comes, too."""
         while frames := _receive(self.socket):
-            if message := parsed(frames):
+            if message := deserialize(frames):
                 self._held.append(message)
         return any(message["msg_id"] in self.taken for message in self._held)
 

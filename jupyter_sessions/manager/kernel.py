@@ -16,7 +16,7 @@ from jupyter_client.session import Session
 
 from jupyter_sessions.errors import NotRunning
 from jupyter_sessions.manager.iopub import Iopub
-from jupyter_sessions.manager.messages import Message, parsed
+from jupyter_sessions.manager.messages import Message, deserialize
 from jupyter_sessions.manager.unread import Unread
 from jupyter_sessions.wire.front import CHANNELS
 from jupyter_sessions.wire.places import private_folder, write_private
@@ -280,7 +280,7 @@ class KernelLink:
         socket = self._sockets[channel]
         while True:
             frames = await socket.recv_multipart(copy=True)
-            if message := parsed(frames):
+            if message := deserialize(frames):
                 self._take(message)
 
     def _take_output(self, message: Message) -> None:

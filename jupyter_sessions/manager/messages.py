@@ -15,35 +15,30 @@ _DELIMITER = b"<IDS|MSG>"
 Message = dict[str, Any]
 
 
-def parsed(frames: list[bytes]) -> Message | None:
-    """A message; None for what is not of a kernel."""
+def deserialize(frames: list[bytes]) -> Message | None:
+    """A message as jupyter_client's Session has it, but for dates, which stay text; None for what is not of a kernel.
+
+    Signatures are not looked at: the sockets lie in a folder of this user's alone, whose processes
+    can all read the key.
+    """
     try:
-        return unpack(frames)
+        first = frames.index(_DELIMITER) + 2
+        header, parent, metadata, content = (_decode(part) for part in frames[first : first + 4])
+        return {
+            "header": header,
+            "msg_id": header["msg_id"],
+            "msg_type": header["msg_type"],
+            "parent_header": parent,
+            "metadata": metadata,
+            "content": content,
+            "buffers": frames[first + 4 :],
+        }
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
-def unpack(frames: list[bytes]) -> Message:
-    """A message as jupyter_client's Session has it, but for dates, which stay text. Errors: ValueError, KeyError.
-
-    Signatures are not looked at: the socket lies in a folder of this user's alone, whose processes
-    can all read the key.
-    """
-    first = frames.index(_DELIMITER) + 2
-    header, parent, metadata, content = (_decode(part) for part in frames[first : first + 4])
-    return {
-        "header": header,
-        "msg_id": header["msg_id"],
-        "msg_type": header["msg_type"],
-        "parent_header": parent,
-        "metadata": metadata,
-        "content": content,
-        "buffers": frames[first + 4 :],
-    }
-
-
 def _decode(part: bytes) -> dict[str, Any]:
-    """As Session does it, at a tenth of the cost; what is no strict JSON (NaN, half characters) passes, too."""
+    """As Session does it; what is no strict JSON (NaN, half characters) passes, too."""
     try:
         found = msgspec.json.decode(part)
     except (msgspec.DecodeError, UnicodeDecodeError):
