@@ -6,6 +6,7 @@ import * as React from 'react';
 import type { IForm } from '../form/refusal';
 import type { ApiError } from '../request';
 import { wordsFor } from '../words';
+import { ErrorBox } from './notes';
 
 /** What a form and its fields are drawn with. */
 export interface IFieldsProps<F extends IForm<unknown>> {
@@ -22,13 +23,7 @@ function Refusal(props: {
   if (!refusal) {
     return null;
   }
-  const { message, hint } = wordsFor(refusal, trans);
-  return (
-    <div className="jp-Sessions-error" role="alert">
-      <div>{message}</div>
-      {hint && <div>{hint}</div>}
-    </div>
-  );
+  return <ErrorBox {...wordsFor(refusal, trans)} />;
 }
 
 /** The body of a dialog with a form: its fields, and what was refused. */

@@ -1,4 +1,4 @@
-import { Button, InputGroup } from '@jupyterlab/ui-components';
+import { InputGroup } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { statusLabel } from '../status';
@@ -8,6 +8,8 @@ import { wordsForList } from '../words';
 import type { IPanelEnv } from './env';
 import { BackendGroup, EndedGroup, Trouble } from './groups';
 import { KernelsGroup } from './kernels';
+import { EmptyNote } from './notes';
+import { ListButton } from './rowparts';
 
 /** With fewer sessions than this a filter is only in the way. */
 const FILTER_FROM = 8;
@@ -62,9 +64,7 @@ function Notice({ env }: { env: IPanelEnv }): JSX.Element | null {
     return <Trouble env={env} {...wordsForList(failure, trans)} />;
   }
   return model.isLoaded ? null : (
-    <div className="jp-Sessions-empty" role="status">
-      {trans.__('Loading…')}
-    </div>
+    <EmptyNote role="status">{trans.__('Loading…')}</EmptyNote>
   );
 }
 
@@ -72,9 +72,7 @@ function AddBackend({ env }: { env: IPanelEnv }): JSX.Element | null {
   const { commands, model, trans } = env;
   const add = (): void => void commands.execute(CommandIDs.addBackend);
   return model.types.length > 0 ? (
-    <Button minimal={true} className="jp-Sessions-more" onClick={add}>
-      {trans.__('Add backend…')}
-    </Button>
+    <ListButton label={trans.__('Add backend…')} onClick={add} />
   ) : null;
 }
 

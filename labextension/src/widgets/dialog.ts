@@ -34,7 +34,9 @@ interface IFormDialogOptions<T> {
 /** A dialog that stays open until the server has taken the request. */
 class FormDialog<T> extends Dialog<unknown> {
   constructor(private readonly _options: IFormDialogOptions<T>) {
-    const { title, form, body, buttons } = _options;
+    const { title, form, body } = _options;
+    const [cancel, ...others] = _options.buttons;
+    const buttons = [cancel, ...others.map(disabledWhileBusy)];
     super({ title, body, buttons, focusNodeSelector: 'select, input' });
     this.addClass('jp-Sessions-dialog');
     this.node.setAttribute('aria-label', title);
@@ -114,10 +116,9 @@ class NewSessionDialog extends FormDialog<ISession> {
         Dialog.createButton({
           label: trans.__('Save as kernel…'),
           caption: trans.__('Put it into launcher and kernel picker'),
-          className: 'jp-Sessions-act',
           accept: false
         }),
-        acceptButton(trans.__('Create'))
+        Dialog.okButton({ label: trans.__('Create') })
       ]
     });
   }
@@ -141,8 +142,8 @@ class NewSessionDialog extends FormDialog<ISession> {
   }
 }
 
-function acceptButton(label: string): Dialog.IButton {
-  return Dialog.okButton({ label, className: 'jp-Sessions-act' });
+function disabledWhileBusy(button: Dialog.IButton): Dialog.IButton {
+  return { ...button, className: 'jp-Sessions-act' };
 }
 
 /** Ask for a new session in a folder. */
@@ -174,7 +175,7 @@ async function askWith<T>(
     form,
     take: taken => (made = taken),
     body,
-    buttons: [cancel, acceptButton(yes)]
+    buttons: [cancel, Dialog.okButton({ label: yes })]
   }).launch();
   return made;
 }

@@ -20,29 +20,56 @@ interface IFieldProps {
   children: (control: IControlProps) => React.ReactNode;
 }
 
-/** A labelled control with what there is to say about it below. */
-export function Field(props: IFieldProps): JSX.Element {
-  const { name, label, note, error, disabled = false, children } = props;
-  const id = `jp-Sessions-field-${name}`;
-  const control = {
-    id,
-    name,
-    disabled,
-    'aria-invalid': !!error,
-    'aria-describedby': error || note ? `${id}-note` : undefined
-  };
+/** A label, what it labels, and below that what there is to say about it. */
+function FieldFrame(props: {
+  name: string;
+  label: React.ReactNode;
+  note?: string;
+  error?: string;
+  children: React.ReactNode;
+}): JSX.Element {
+  const { name, label, note, error, children } = props;
   return (
     <div className="jp-Sessions-field" data-field={name}>
-      <label htmlFor={id}>{label}</label>
-      <div className="jp-Sessions-control">{children(control)}</div>
+      {label}
+      {children}
       <div
-        id={`${id}-note`}
+        id={noteId(name)}
         className={error ? 'jp-Sessions-fieldError' : 'jp-Sessions-fieldNote'}
         aria-live="polite"
       >
         {error || note}
       </div>
     </div>
+  );
+}
+
+function fieldId(name: string): string {
+  return `jp-Sessions-field-${name}`;
+}
+
+function noteId(name: string): string {
+  return `${fieldId(name)}-note`;
+}
+
+/** A labelled control with what there is to say about it below. */
+export function Field(props: IFieldProps): JSX.Element {
+  const { name, label, note, error, disabled = false, children } = props;
+  const id = fieldId(name);
+  const control = {
+    id,
+    name,
+    disabled,
+    'aria-invalid': !!error,
+    'aria-describedby': error || note ? noteId(name) : undefined
+  };
+  return (
+    <FieldFrame
+      {...{ name, note, error }}
+      label={<label htmlFor={id}>{label}</label>}
+    >
+      <div className="jp-Sessions-control">{children(control)}</div>
+    </FieldFrame>
   );
 }
 
@@ -54,28 +81,25 @@ export function FieldGroup(props: {
   children: React.ReactNode;
 }): JSX.Element {
   const { name, label, error, children } = props;
-  const id = `jp-Sessions-field-${name}`;
+  const labelId = `${fieldId(name)}-label`;
   return (
-    <div className="jp-Sessions-field" data-field={name}>
-      <div id={`${id}-label`} className="jp-Sessions-groupLabel">
-        {label}
-      </div>
+    <FieldFrame
+      {...{ name, error }}
+      label={
+        <div id={labelId} className="jp-Sessions-groupLabel">
+          {label}
+        </div>
+      }
+    >
       <div
-        className="jp-Sessions-group"
+        className="jp-Sessions-fieldGroup"
         role="group"
-        aria-labelledby={`${id}-label`}
-        aria-describedby={error ? `${id}-note` : undefined}
+        aria-labelledby={labelId}
+        aria-describedby={error ? noteId(name) : undefined}
       >
         {children}
       </div>
-      <div
-        id={`${id}-note`}
-        className="jp-Sessions-fieldError"
-        aria-live="polite"
-      >
-        {error}
-      </div>
-    </div>
+    </FieldFrame>
   );
 }
 

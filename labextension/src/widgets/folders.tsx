@@ -82,7 +82,7 @@ export function StorageNote({ form, trans }: IFormProps): JSX.Element | null {
   }
   const fate = fateOf(form.backend, form.values.folders);
   if (fate === 'kept') {
-    return <div className="jp-Sessions-fieldNote">{storage.about}</div>;
+    return <div className="jp-Sessions-storage">{storage.about}</div>;
   }
   return (
     <div className="jp-Sessions-caution" role="note">

@@ -6,6 +6,7 @@ import { CommandIDs } from '../tokens';
 import type { ISession } from '../types';
 import { AccessButtons, AccessNote } from './access';
 import type { IPanelEnv } from './env';
+import { EmptyNote, ErrorBox } from './notes';
 import { SessionRows } from './rows';
 import { Section } from './section';
 
@@ -19,13 +20,11 @@ interface ITroubleProps {
 export function Trouble({ env, message, hint }: ITroubleProps): JSX.Element {
   const retry = (): void => void env.commands.execute(CommandIDs.refresh);
   return (
-    <div className="jp-Sessions-error" role="alert">
-      <div>{message}</div>
-      {hint && <div>{hint}</div>}
+    <ErrorBox message={message} hint={hint}>
       <Button minimal={true} className="jp-Sessions-retry" onClick={retry}>
         {env.trans.__('Try again')}
       </Button>
-    </div>
+    </ErrorBox>
   );
 }
 
@@ -53,9 +52,9 @@ function NoRows({ env, name, isFiltered }: IGroupProps): JSX.Element | null {
     return null;
   }
   return (
-    <div className="jp-Sessions-empty">
+    <EmptyNote>
       {isFiltered ? trans.__('No session matches.') : trans.__('No sessions.')}
-    </div>
+    </EmptyNote>
   );
 }
 

@@ -7,6 +7,7 @@ import { sessionsIcon } from '../icons';
 import { CommandIDs, type IKernel } from '../tokens';
 import type { IPanelEnv } from './env';
 import { IconButton } from './iconbutton';
+import { RowDetails, RowHead, RowLink, RowLinks, RowList } from './rowparts';
 import { Section } from './section';
 
 interface IKernelProps {
@@ -34,7 +35,7 @@ function KernelRow({ env, kernel }: IKernelProps): JSX.Element {
     void commands.execute(CommandIDs.removeKernel, { name });
   return (
     <li className="jp-Sessions-kernel" data-kernel-name={name}>
-      <div className="jp-Sessions-rowHead">
+      <RowHead>
         <sessionsIcon.react tag="span" className="jp-Sessions-kernelIcon" />
         <span className="jp-Sessions-kernelTitle" title={name}>
           {title}
@@ -45,14 +46,12 @@ function KernelRow({ env, kernel }: IKernelProps): JSX.Element {
           icon={closeIcon}
           onClick={remove}
         />
-      </div>
-      <div className="jp-Sessions-details">{detailsOf(kernel, env)}</div>
+      </RowHead>
+      <RowDetails>{detailsOf(kernel, env)}</RowDetails>
       {commands.isEnabled(CommandIDs.startKernel, { name }) && (
-        <div className="jp-Sessions-services">
-          <button className="jp-Sessions-service" onClick={start}>
-            {trans.__('Start notebook')}
-          </button>
-        </div>
+        <RowLinks>
+          <RowLink label={trans.__('Start notebook')} onClick={start} />
+        </RowLinks>
       )}
     </li>
   );
@@ -69,11 +68,11 @@ export function KernelsGroup({ env }: { env: IPanelEnv }): JSX.Element | null {
       count={saved.length}
       startsOpen={true}
     >
-      <ul className="jp-Sessions-rows" aria-label={title}>
+      <RowList aria-label={title}>
         {saved.map(kernel => (
           <KernelRow key={kernel.name} env={env} kernel={kernel} />
         ))}
-      </ul>
+      </RowList>
     </Section>
   ) : null;
 }

@@ -16,6 +16,7 @@ import type { ISession } from '../types';
 import type { IPanelEnv } from './env';
 import { IconButton } from './iconbutton';
 import { openMenu } from './menu';
+import { RowDetails, RowHead } from './rowparts';
 import { ServiceLinks } from './services';
 
 export interface IRowProps {
@@ -75,7 +76,7 @@ function MenuButton({ env, session }: IRowProps): JSX.Element {
 
 function Details({ session }: { session: ISession }): JSX.Element {
   return (
-    <div className="jp-Sessions-details">
+    <RowDetails>
       {session.image && (
         <span className="jp-Sessions-image" title={session.image}>
           {imageLabel(session.image)}
@@ -84,7 +85,7 @@ function Details({ session }: { session: ISession }): JSX.Element {
       <span className="jp-Sessions-resources">
         {formatResources(session.resources)}
       </span>
-    </div>
+    </RowDetails>
   );
 }
 
@@ -119,7 +120,7 @@ export const SessionRow = React.memo((props: IRowProps) => {
       data-status={session.status}
       data-live={isLive(session)}
     >
-      <div className="jp-Sessions-rowHead">
+      <RowHead>
         <StatusIcon status={session.status} />
         <span className="jp-Sessions-name" title={session.name}>
           {session.name}
@@ -127,7 +128,7 @@ export const SessionRow = React.memo((props: IRowProps) => {
         <Status {...props} />
         {isLive(session) && <MenuButton {...props} />}
         {isLive(session) && <TerminateButton {...props} />}
-      </div>
+      </RowHead>
       <Details session={session} />
       {session.status_info && (
         <div className="jp-Sessions-info">

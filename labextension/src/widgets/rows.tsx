@@ -1,4 +1,3 @@
-import { Button } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { canAttach, canTerminate } from '../status';
@@ -7,6 +6,7 @@ import type { ISession } from '../types';
 import type { IPanelEnv } from './env';
 import { moveFocus, ROW, useRoving } from './roving';
 import { SessionRow } from './row';
+import { ListButton, RowList } from './rowparts';
 
 /** Rows rendered at first, and added by each "Show more". */
 const PAGE = 100;
@@ -42,9 +42,8 @@ export function SessionRows(props: IRowsProps): JSX.Element {
 
   return (
     <>
-      <ul
+      <RowList
         ref={list}
-        className="jp-Sessions-rows"
         aria-label={label}
         onKeyDown={onKeyDown}
         onFocus={onFocus}
@@ -59,7 +58,7 @@ export function SessionRows(props: IRowsProps): JSX.Element {
             hasNotebook={hasNotebook(session, env)}
           />
         ))}
-      </ul>
+      </RowList>
       {sessions.length > shown && (
         <ShowMore
           env={env}
@@ -78,12 +77,13 @@ function ShowMore(props: {
 }): JSX.Element {
   const { env, left, onClick } = props;
   return (
-    <Button minimal={true} className="jp-Sessions-more" onClick={onClick}>
-      {env.trans.__(
+    <ListButton
+      label={env.trans.__(
         'Show %1 more of %2',
         Math.min(PAGE, left),
         left.toLocaleString()
       )}
-    </Button>
+      onClick={onClick}
+    />
   );
 }

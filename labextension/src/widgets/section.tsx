@@ -24,7 +24,7 @@ export function Section(props: ISectionProps): JSX.Element {
   const bodyId = `jp-Sessions-section-${name}`;
   return (
     <section
-      className="jp-Sessions-group"
+      className="jp-Sessions-section"
       data-group={name}
       data-stale={!!isStale}
       aria-label={title}

@@ -1,4 +1,3 @@
-import { launchIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { serviceURL } from '../api';
@@ -6,6 +5,7 @@ import { isRunning } from '../status';
 import { CommandIDs } from '../tokens';
 import type { IService, ISession } from '../types';
 import type { IPanelEnv } from './env';
+import { RowLink, RowLinks } from './rowparts';
 
 interface ILinkProps {
   env: IPanelEnv;
@@ -16,34 +16,11 @@ interface ILinkProps {
 function ServiceLink({ env, service, enabled }: ILinkProps): JSX.Element {
   const { baseUrl, trans } = env;
   const href = enabled ? serviceURL(service.url, baseUrl) : null;
-  if (!href) {
-    return (
-      <a
-        role="link"
-        aria-disabled={true}
-        className="jp-Sessions-service"
-        title={
-          enabled
-            ? trans.__('Has no address that a browser can open')
-            : trans.__('Opens once the session is running')
-        }
-      >
-        {service.name}
-      </a>
-    );
-  }
-  return (
-    <a
-      className="jp-Sessions-service"
-      href={href}
-      target="_blank"
-      rel="noopener noreferrer"
-      title={trans.__('Open %1 in a new tab', service.name)}
-    >
-      {service.name}
-      <launchIcon.react tag="span" aria-hidden={true} />
-    </a>
-  );
+  const why = enabled
+    ? trans.__('Has no address that a browser can open')
+    : trans.__('Opens once the session is running');
+  const title = href ? trans.__('Open %1 in a new tab', service.name) : why;
+  return <RowLink label={service.name} title={title} href={href} />;
 }
 
 interface ISessionProps {
@@ -57,13 +34,11 @@ function NotebookLink({ env, session }: ISessionProps): JSX.Element | null {
   const open = (): void =>
     void commands.execute(CommandIDs.openNotebook, { backend, id });
   return (
-    <button
-      className="jp-Sessions-service"
+    <RowLink
+      label={trans.__('Open notebook')}
       title={trans.__('Open a new notebook that runs in %1', name)}
       onClick={open}
-    >
-      {trans.__('Open notebook')}
-    </button>
+    />
   );
 }
 
@@ -79,7 +54,7 @@ export function ServiceLinks(props: ILinksProps): JSX.Element | null {
     return null;
   }
   return (
-    <div className="jp-Sessions-services">
+    <RowLinks>
       {hasNotebook && <NotebookLink env={env} session={session} />}
       {services.map(service => (
         <ServiceLink
@@ -89,6 +64,6 @@ export function ServiceLinks(props: ILinksProps): JSX.Element | null {
           enabled={isRunning(session)}
         />
       ))}
-    </div>
+    </RowLinks>
   );
 }
