@@ -62,6 +62,9 @@ class Feed:
         self._flush: asyncio.TimerHandle | None = None
         self._running = False
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._backends: dict[str, Backend] = {}
+        self._doubted: dict[str, set[Key]] = {}
+        self._checks: dict[str, asyncio.Task[None]] = {}
         self._nudges: dict[str, asyncio.Event] = {}
 
     @property
@@ -89,6 +92,7 @@ class Feed:
         self._announce(("", backend.name), {"op": "backend", "backend": backend.name})
 
     def _begin(self, backend: Backend) -> None:
+        self._backends[backend.name] = backend
         self._tasks[backend.name] = asyncio.create_task(self._watch(backend))
 
     def leave(self, name: str) -> None:
@@ -120,15 +124,19 @@ class Feed:
             self._announce(("", name), {"op": "backend", "backend": name})
 
     def _drop(self, name: str) -> None:
-        if task := self._tasks.pop(name, None):
-            task.cancel()
+        for tasks in (self._tasks, self._checks):
+            if task := tasks.pop(name, None):
+                task.cancel()
+        self._backends.pop(name, None)
+        self._doubted.pop(name, None)
         self.synced.discard(name)
         self.errors.pop(name, None)
         self.refused.discard(name)
 
     async def stop(self) -> None:
         """Stop watching."""
-        tasks, self._tasks, self._running = [*self._tasks.values()], {}, False
+        tasks = [*self._tasks.values(), *self._checks.values()]
+        self._tasks, self._checks, self._running = {}, {}, False
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -147,13 +155,21 @@ class Feed:
             self._nudges[backend].set()
 
     def put(self, row: SessionInfo) -> None:
-        """Take in a row as it is now; one older than what is known already is passed over."""
+        """Take in a row as it is now.
+
+        A row that looks older than what is known may have been on its way when the session changed, or its
+        backend may have set the time back: it is not taken in before the backend was asked again.
+        """
         key = (row.backend, row.id)
-        known = self._rows.get(key)
-        if known is None and not (row.live and self._may_return(row, self._ended.get(key))):
+        known, ended = self._rows.get(key), self._ended.get(key)
+        if known is None and not row.live:
             return
-        if known is not None and not _newer(row, known):
-            return
+        if _older(row, known) if known else not self._may_return(row, ended):
+            self._doubt(key)
+        elif known is None or row.face() != known.face():
+            self._take(key, row)
+
+    def _take(self, key: Key, row: SessionInfo) -> None:
         if row.live:
             self._rows[key] = row
             self._ended.pop(key, None)
@@ -161,6 +177,39 @@ class Feed:
             self._rows.pop(key, None)
             self._remember_ended(key, row)
         self._announce(key, {"op": "put", "session": public(row)})
+
+    def _doubt(self, key: Key) -> None:
+        """Have a session's backend asked how it is now."""
+        name = key[0]
+        if not self._running or name not in self._backends:
+            return
+        self._doubted.setdefault(name, set()).add(key)
+        if name not in self._checks:
+            self._checks[name] = asyncio.create_task(self._check(self._backends[name]))
+
+    async def _check(self, backend: Backend) -> None:
+        """Ask for the sessions that are in doubt until none is."""
+        try:
+            while keys := self._doubted.pop(backend.name, None):
+                for key in keys:
+                    with suppress(SessionError):
+                        await self._check_one(backend, key)
+        finally:
+            if self._checks.get(backend.name) is asyncio.current_task():
+                del self._checks[backend.name]
+
+    async def _check_one(self, backend: Backend, key: Key) -> None:
+        """Take in what the backend says now, unless other news came while it was asked."""
+        before = self._known(key)
+        row = await ask(backend, backend.get(key[1]), GET_SECONDS)
+        after = self._known(key)
+        if after is not before:
+            self.put(row)
+        elif before is None or row.face() != before.face():
+            self._take(key, row)
+
+    def _known(self, key: Key) -> SessionInfo | None:
+        return self._rows.get(key) or self._ended.get(key)
 
     def tell_of_kernels(self) -> None:
         """There are other kernels on sessions than before, of those that are made without being asked for."""
@@ -261,7 +310,5 @@ def public(row: SessionInfo) -> dict[str, Any]:
     return {key: value for key, value in shown.items() if key not in PRIVATE}
 
 
-def _newer(row: SessionInfo, known: SessionInfo) -> bool:
-    if row.status_changed and known.status_changed and row.status_changed < known.status_changed:
-        return False
-    return row.face() != known.face()
+def _older(row: SessionInfo, known: SessionInfo) -> bool:
+    return bool(row.status_changed and known.status_changed and row.status_changed < known.status_changed)

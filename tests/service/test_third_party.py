@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from jupyter_sessions.backends.signin import SignIn
 from jupyter_sessions.config import JupyterSessions
@@ -21,7 +23,7 @@ from jupyter_sessions.errors import (
     NotSupported,
     SessionNotFound,
 )
-from jupyter_sessions.model import SessionSpec
+from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import Batch, Service
 from jupyter_sessions.service import service as service_module
 from jupyter_sessions.service.registry import find_types
@@ -199,6 +201,33 @@ async def test_an_answer_that_comes_late_brings_nothing_back(toys: Path) -> None
         await service.destroy("toy", row.id)
         service.feed.put(row)
         assert service.feed.rows("toy") == []
+    finally:
+        await service.close()
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["back in time", "back from the dead"])
+async def test_a_row_whose_time_goes_back_is_in_the_list_again(toys: Path, ended: bool) -> None:
+    service = made("toy")
+    service.feed.start(service.backends.values())
+    rows: dict[str, SessionInfo] = service.backends["toy"].rows  # type: ignore[attr-defined]
+
+    def listed() -> list[str]:
+        return [row.status_info for row in service.feed.rows("toy")]
+
+    try:
+        row = await service.create(SessionSpec(name="mine"))
+        async with asyncio.timeout(5):
+            if ended:
+                await service.destroy("toy", row.id)
+                while listed():
+                    await asyncio.sleep(0.02)
+            earlier = row.status_changed - timedelta(hours=1) if row.status_changed else None
+            rows[row.id] = structs.replace(row, status_changed=earlier, status_info="requeued")
+            while listed() != ["requeued"]:
+                await asyncio.sleep(0.02)
+            rows[row.id] = structs.replace(rows[row.id], status_info="again")
+            while listed() != ["again"]:
+                await asyncio.sleep(0.02)
     finally:
         await service.close()
 
