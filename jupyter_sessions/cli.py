@@ -24,13 +24,15 @@ from jupyter_sessions.client import Api, connect
 from jupyter_sessions.commands import keys, parse, perform
 from jupyter_sessions.commands.backends import questions
 from jupyter_sessions.commands.grammar import Help
-from jupyter_sessions.commands.result import Result, plain
+from jupyter_sessions.commands.result import Json, Result, Text, plain
+from jupyter_sessions.commands.terminal import NobodyReads, printable, write
 from jupyter_sessions.errors import InvalidRequest, NotSupported, SessionError
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service import Service, configuration
 from jupyter_sessions.wire.places import write_private
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
+UNREAD = 141  # As a shell reports a program that SIGPIPE ended.
 _MAGIC, _PROG = "%session", "jupyter session"
 _WIDTH = 100
 
@@ -38,26 +40,34 @@ _WIDTH = 100
 def main(words: Sequence[str] | None = None) -> int:
     """Do what the command line asks.
 
-    The exit code is 0 if that was done, 1 if not, 2 if it was not understood, 130 if it was interrupted.
+    The exit code is 0 if that was done, 1 if not, 2 if it was not understood, 130 if it was interrupted, 141 if
+    nobody reads the output any more.
     """
     try:
-        asked = parse(list(sys.argv[1:] if words is None else words), prog=_PROG)
+        return _main(list(sys.argv[1:] if words is None else words))
+    except NobodyReads:
+        return UNREAD
+
+
+def _main(words: list[str]) -> int:
+    try:
+        asked = parse(words, prog=_PROG)
         if asked.verb == "console":
             return asyncio.run(_console(asked))
-        text = asyncio.run(_with_secrets(asked) if asked.verb in _WITH_SECRETS else _perform(asked))
+        result = asyncio.run(_with_secrets(asked) if asked.verb in _WITH_SECRETS else _perform(asked))
     except Help as help_:
-        text = help_.message
+        result = Text(help_.message)
     except SessionError as error:
-        print(_for_shell(str(error)), file=sys.stderr)  # noqa: T201
+        _complain(str(error))
         return WRONG if isinstance(error, InvalidRequest) else FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
-    if text:
-        print(_for_shell(text))  # noqa: T201
+    if text := result.text(shutil.get_terminal_size((_WIDTH, 24)).columns):
+        write(_for_shell(text), sys.stdout, exact=isinstance(result, Json))
     return 0
 
 
-async def _perform(asked: Namespace) -> str:
+async def _perform(asked: Namespace) -> Result:
     api = await connect()
     try:
         for field in await questions(api, asked):
@@ -66,13 +76,13 @@ async def _perform(asked: Namespace) -> str:
     finally:
         await api.close()
     for warning in result.warnings:
-        print(_for_shell(plain(warning)), file=sys.stderr)  # noqa: T201
-    return result.text(shutil.get_terminal_size((_WIDTH, 24)).columns)
+        _complain(plain(warning))
+    return result
 
 
 def _ask(field: Field) -> str:
     """What a person types, unseen if it is secret; a line of the input if nobody can type. Errors: InvalidRequest."""
-    prompt = f"{field.label}: "
+    prompt = printable(f"{field.label}: ", sys.stdout.encoding)
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     try:
@@ -115,17 +125,16 @@ async def _interrupt(api: Api, row: SessionInfo) -> None:
     try:
         await api.interrupt(row.backend, row.id)
     except SessionError as error:
-        print(_for_shell(str(error)), file=sys.stderr)  # noqa: T201
+        _complain(str(error))
 
 
-async def _with_secrets(asked: Namespace) -> str:
+async def _with_secrets(asked: Namespace) -> Result:
     """What deals with secrets is done here, not by way of a server."""
     service = Service(configuration())
     try:
-        result = await _WITH_SECRETS[asked.verb](service.backend(asked.backend), asked)
+        return await _WITH_SECRETS[asked.verb](service.backend(asked.backend), asked)
     finally:
         await service.close()
-    return result.text(shutil.get_terminal_size((_WIDTH, 24)).columns)
 
 
 async def _env(backend: Backend, asked: Namespace) -> Result:
@@ -142,7 +151,11 @@ _WITH_SECRETS: dict[str, Callable[[Backend, Namespace], Awaitable[Result]]] = {
 
 
 def _say(text: str) -> None:
-    print(_for_shell(text), flush=True)  # noqa: T201
+    write(_for_shell(text), sys.stdout)
+
+
+def _complain(text: str) -> None:
+    write(_for_shell(text), sys.stderr)
 
 
 def _for_shell(text: str) -> str:

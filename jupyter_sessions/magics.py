@@ -19,7 +19,7 @@ from jupyter_sessions.backends.base import Output
 from jupyter_sessions.backends.signin import Field
 from jupyter_sessions.client import Api, Bridge, connect
 from jupyter_sessions.client.bridge import Items, Say
-from jupyter_sessions.commands import Nothing, Result, Text, parse, perform
+from jupyter_sessions.commands import Nothing, Result, Table, Text, parse, perform
 from jupyter_sessions.commands.backends import questions
 from jupyter_sessions.commands.completion import complete, session_names
 from jupyter_sessions.commands.grammar import Help
@@ -127,6 +127,9 @@ class SessionMagics(Magics):
             return await perform(await self._connected(), asked, say)
 
         result = self._bridge.talk(work, _say)
+        if not isinstance(result, Table):  # It shows them itself.
+            for warning in result.warnings:
+                print(plain(warning), file=sys.stderr)  # noqa: T201
         if isinstance(result, Shown):
             for output in result.messages():
                 show(output)

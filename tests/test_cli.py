@@ -76,7 +76,7 @@ def test_a_backend_is_added_and_signed_in_to(session: Run, tmp_path: Path) -> No
     assert (
         wrong.returncode == 1 and "Signature mismatch" in wrong.stderr and "wrong-secret" not in wrong.stderr
     )
-    assert "lacks access_key" in session("ps", "--backend", "lab").stdout
+    assert "lacks access_key" in session("ps", "--backend", "lab").stderr
     done = session("login", "lab", "--save", typed=f"{key}\n{secret}\n")
     file = tmp_path / "data" / "jupyter_sessions" / "signed_in" / "lab.json"
     assert done.stdout == f"You are signed in to lab as {key}; {file} keeps it.\n", done
@@ -87,7 +87,7 @@ def test_a_backend_is_added_and_signed_in_to(session: Run, tmp_path: Path) -> No
     shown = session("backend", "list").stdout
     assert f"{key} (saved)" in shown and "you" in shown and secret not in shown
     assert session("logout", "lab").stdout == "You are signed out of lab.\n"
-    assert not file.exists() and "lacks access_key" in session("ps", "--backend", "lab").stdout
+    assert not file.exists() and "lacks access_key" in session("ps", "--backend", "lab").stderr
     assert session("backend", "rm", "lab").stdout == "The backend lab is gone.\n"
     assert session("backend", "rm", "local").returncode == 1
 
@@ -109,7 +109,9 @@ def test_access_that_expires_is_said_beside_the_list(
     (tmp_path / "config" / "jupyter_sessions_config.json").write_text(json.dumps(settings))
     done = session("ps", "--json")
     assert (done.returncode, done.stdout) == (0, "[]\n")
-    assert done.stderr == "Your access to sky expires in 2 days. `canfar login` renews it.\n"
+    down, expires = done.stderr.splitlines()
+    assert down.startswith("sky: sky cannot be reached")
+    assert expires == "Your access to sky expires in 2 days. `canfar login` renews it."
 
 
 @pytest.mark.parametrize(
@@ -191,3 +193,26 @@ def type_in(terminal: int, *script: str | bytes) -> None:
         while step not in shown:
             shown += os.read(terminal, 65536).decode(errors="replace")
         shown = shown.partition(step)[2]
+
+
+def test_a_terminal_without_utf8_is_shown_all_the_same(session: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    made = session("create", "python", "-t", "demo", "--cpu", "0.5", "--mem", "256m", "--tag", "größer·😀")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert made.stdout.splitlines()[-1] == "demo is RUNNING: python3 , 0.5 CPU , 256 MiB on this machine"
+    assert session("ps").stdout.splitlines()[1] == "-" * len(session("ps").stdout.splitlines()[1])
+    (row,) = json.loads(session("ps", "--json").stdout)
+    assert row["tag"] == "größer·😀"
+
+
+def test_who_closes_the_pipe_early_gets_no_traceback(session: Run) -> None:
+    program = str(Path(sys.executable).with_name("jupyter-session"))
+    for words in ("--help", "create --help", "nonsense"):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [program, *words.split()], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+        os.close(writing)
+        assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr, done.stderr
+        assert done.returncode == (2 if words == "nonsense" else 141)

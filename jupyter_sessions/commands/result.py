@@ -6,11 +6,15 @@ import io
 import shutil
 from collections.abc import Sequence
 from html import escape
+from itertools import zip_longest
 
 import msgspec
 
 _WHOLE = 32  # characters
 _GAP = 3
+_LEAST_WRAPPED = 24
+_KEPT = 2
+"""How many of the first columns stay longer than others."""
 
 
 class Result:
@@ -63,29 +67,31 @@ class Table(Result):
         rows: list[list[str]],
         *,
         empty: str = "",
-        notes: list[str] | None = None,
         fold: bool = False,
+        wrapped: int | None = None,
     ) -> None:
         self.head = head
         self.rows = rows
         self._empty = empty
-        self._notes = notes or []
         self._fold = fold
+        self._wrapped = wrapped
 
     def text(self, width: int = 100) -> str:
-        """A table of that many columns of text at most; whole columns are left out from the right."""
-        body = self._drawn(width) if self.rows else self._empty
-        return "\n".join([body, *map(plain, self._notes)])
+        """A table of that many columns of text at most; whole columns are left out from the right.
+
+        The one that is `wrapped` takes several lines instead, and is among the last to go.
+        """
+        return self._drawn(width) if self.rows else self._empty
 
     def __repr__(self) -> str:
         return "\n".join([super().__repr__(), *map(plain, self.warnings)])
 
     def _drawn(self, width: int) -> str:
         lines = [self.head, *([plain(cell) for cell in row] for row in self.rows)]
-        return _folded(lines, width) if self._fold else _aligned(lines, width)
+        return _folded(lines, width) if self._fold else _aligned(lines, width, self._wrapped)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        notes = "".join(f"<p>{escape(note)}</p>" for note in [*self._notes, *self.warnings])
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.warnings)
         if not self.rows:
             return {"text/plain": repr(self), "text/html": f"<p>{escape(self._empty)}</p>{notes}"}
         head = "".join(f"<th style='text-align:left'>{escape(name)}</th>" for name in self.head)
@@ -94,24 +100,60 @@ class Table(Result):
         return {"text/plain": repr(self), "text/html": html}
 
 
-def _aligned(lines: list[list[str]], width: int) -> str:
+def _aligned(lines: list[list[str]], width: int, wrapped: int | None = None) -> str:
     """Columns side by side under a rule. By hand: rich takes a tenth of a second more, from import to last line."""
     from rich.cells import cell_len
 
-    sizes = [[cell_len(cell) for cell in line] for line in lines]
-    widths = [max(column) for column in zip(*sizes, strict=True)]
-    shown = len(widths)
-    while shown > 1 and sum(widths[:shown]) + _GAP * shown > width:
-        shown -= 1
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    if wrapped is not None:
+        whole, widths[wrapped] = widths[wrapped], min(widths[wrapped], _LEAST_WRAPPED)
+    shown = _fitting(widths, width, wrapped)
+    if wrapped in shown:
+        room = width - sum(widths[at] + _GAP for at in shown)
+        widths[wrapped] = min(whole, widths[wrapped] + max(room, 0))
     drawn = [
-        "".join(
-            cell + " " * (whole + _GAP - size)
-            for cell, whole, size in zip(line[:shown], widths, taken, strict=False)
+        _joined(
+            [_broken(line[at], widths[at]) if at == wrapped else [line[at]] for at in shown], shown, widths
         )
-        for line, taken in zip(lines, sizes, strict=True)
+        for line in lines
     ]
-    drawn.insert(1, "─" * (sum(widths[:shown]) + _GAP * (shown - 1)))
+    drawn.insert(1, "─" * (sum(widths[at] + _GAP for at in shown) - _GAP))
+    return "\n".join(drawn)
+
+
+def _fitting(widths: list[int], width: int, wrapped: int | None) -> list[int]:
+    """The columns that there is room for, the first and the `wrapped` one as long as there can be."""
+    shown = [*range(len(widths))]
+    while len(shown) > 1 and sum(widths[at] + _GAP for at in shown) > width:
+        rest = [at for at in shown[_KEPT:] if at != wrapped] or [at for at in shown[1:] if at != wrapped]
+        shown.remove(rest[-1] if rest else shown[-1])
+    return shown
+
+
+def _joined(cells: list[list[str]], shown: list[int], widths: list[int]) -> str:
+    """One row of the table, of as many lines as its highest cell."""
+    from rich.cells import set_cell_size
+
+    lines = zip_longest(*cells, fillvalue="")
+    drawn = (
+        "".join(set_cell_size(cell, widths[at] + _GAP) for cell, at in zip(line, shown, strict=True))
+        for line in lines
+    )
     return "\n".join(line.rstrip() for line in drawn)
+
+
+def _broken(text: str, width: int) -> list[str]:
+    """The text in lines of that many columns, broken between words where there are any."""
+    from rich.cells import cell_len, chop_cells
+
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if cell_len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines += chop_cells(word, width)
+    return [line for line in lines if line] or [""]
 
 
 def _folded(lines: list[list[str]], width: int) -> str:

@@ -16,7 +16,13 @@ from jupyter_sessions.client import Api
 from jupyter_sessions.commands.program import program_of
 from jupyter_sessions.commands.result import Json, Nothing, Result, Table, Text, plain
 from jupyter_sessions.durations import parse_duration
-from jupyter_sessions.errors import InvalidRequest, LaunchFailed, SessionError, SessionNotFound
+from jupyter_sessions.errors import (
+    BackendUnavailable,
+    InvalidRequest,
+    LaunchFailed,
+    SessionError,
+    SessionNotFound,
+)
 from jupyter_sessions.model import USABLE, Container, Service, SessionInfo, SessionSpec
 from jupyter_sessions.service import Listing, create_replicas
 
@@ -195,12 +201,26 @@ def pairs(texts: list[str], option: str) -> dict[str, str]:
 
 
 async def ps(api: Api, asked: Namespace, say: Say) -> Result:
-    """List sessions."""
+    """List sessions. Errors: BackendUnavailable if no backend could be asked."""
     listing = await api.list(status=asked.status, backend=asked.backend)
+    await _check_answered(api, asked, listing)
     result = _listed(listing, asked)
     now = datetime.now(UTC)
-    result.warnings = [said for expiry in listing.expiries.values() if (said := expiry.warning(now))]
+    result.warnings = [
+        *(f"{backend}: {why}" for backend, why in listing.errors.items()),
+        *(said for expiry in listing.expiries.values() if (said := expiry.warning(now))),
+    ]
     return result
+
+
+async def _check_answered(api: Api, asked: Namespace, listing: Listing) -> None:
+    """Errors: BackendUnavailable with all reasons if every backend failed, which is not the same as an empty list."""
+    if listing.sessions or not listing.errors:
+        return
+    names = [asked.backend] if asked.backend else (await api.defaults()).storage
+    if all(name in listing.errors for name in names):
+        why = " ".join(f"{plain(name)}: {plain(reason)}" for name, reason in listing.errors.items())
+        raise BackendUnavailable(f"The sessions could not be listed. {why}")
 
 
 def _listed(listing: Listing, asked: Namespace) -> Result:
@@ -217,10 +237,13 @@ def _listed(listing: Listing, asked: Namespace) -> Result:
         for cells, row in zip(rows, listing.sessions, strict=True):
             cells.insert(1, row.backend)
     head = [_TITLES.get(field, field.replace("_", " ").capitalize()) for field in fields]
-    notes = [f"{backend}: {why}" for backend, why in listing.errors.items()]
     which = "" if asked.status == "live" else f" ({asked.status})"
+    where = " on the backends that answered" if listing.errors else ""
     return Table(
-        head, rows, empty=f"There are no sessions{which}. `%session create python` makes one.", notes=notes
+        head,
+        rows,
+        empty=f"There are no sessions{which}{where}. `%session create python` makes one.",
+        wrapped=None if asked.format else fields.index("status_info"),
     )
 
 

@@ -17,7 +17,14 @@ from jupyter_sessions.commands.completion import complete, session_names
 from jupyter_sessions.commands.grammar import Help, verbs
 from jupyter_sessions.commands.verbs import survival
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.errors import InvalidRequest, LaunchFailed, NotSupported, SessionError, SessionNotFound
+from jupyter_sessions.errors import (
+    BackendUnavailable,
+    InvalidRequest,
+    LaunchFailed,
+    NotSupported,
+    SessionError,
+    SessionNotFound,
+)
 from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import Service
 
@@ -304,9 +311,44 @@ def test_narrow_terminals_lose_columns_but_no_letters() -> None:
 
 
 def test_notes_say_what_failed() -> None:
-    bundle = Table(["Name"], [], empty="None.", notes=["far: <b>down</b>"])._repr_mimebundle_()
+    table = Table(["Name"], [], empty="None.")
+    table.warnings = ["far: <b>down</b>"]
+    bundle = table._repr_mimebundle_()
     assert "&lt;b&gt;" in bundle["text/html"] and bundle["text/plain"] == "None.\nfar: <b>down</b>"
     assert Text("a\nb").text() == repr(Text("a\nb")) == "a\nb"
+
+
+def test_why_a_session_waits_is_among_the_last_that_a_narrow_terminal_loses() -> None:
+    why = "Waiting behind 'gamma-big', which needs 2 CPUs (1 free). Second in the queue."
+    head = ["Name", "Status", "Environment", "Resources", "Status info", "Session ID"]
+    row = ["waits", "PENDING", "python3", "1 CPU · 512 MiB", why, "8f0f2b7c-1111-2222-3333-444455556666"]
+    table = Table(head, [row, ["runs", "RUNNING", "python3", "1 CPU", "", "id"]], wrapped=4)
+    assert why in table.text(200)
+    for width in (120, 80, 60, 46):
+        text = table.text(width)
+        assert max(map(len, text.splitlines())) <= width
+        words = [word for line in text.splitlines()[1:] for word in line.split() if word in why.split()]
+        assert " ".join(words) == why, text
+        assert "PENDING" in text and ("8f0f2b7c" in text) is (width == 120)
+    assert "Resources" in table.text(100) and "Resources" not in table.text(60)
+
+
+@pytest.mark.asyncio
+async def test_a_list_that_nobody_could_give_is_an_error_and_no_empty_list(toys: Path) -> None:
+    def service(*names: str) -> Service:
+        backends = {name: {"type": name} for name in names}
+        return Service(JupyterSessions(backends=backends, enabled_backends=names, default_backend=names[0]))
+
+    for line in ("ps", "ps --json", "ps --name-only", "ps --all --backend raising"):
+        with pytest.raises(BackendUnavailable, match=r"could not be listed. raising: .*the toy is broken"):
+            await perform(service("raising"), parse(line), print)
+    for line in ("ps", "ps --json"):
+        result = await perform(service("toy", "raising"), parse(line), print)
+        assert "the toy is broken" in result.warnings[0] and "raising" not in result.text()
+    assert (
+        "no sessions on the backends that answered"
+        in (await perform(service("toy", "raising"), parse("ps"), print)).text()
+    )
 
 
 # Completion.

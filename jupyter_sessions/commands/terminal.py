@@ -1,0 +1,56 @@
+"""Printing to terminals and pipes as they are: not each can show every character, and some are closed early."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from contextlib import suppress
+from typing import TextIO
+
+_PLAINER = str.maketrans({"·": ",", "─": "-", "…": "...", "’": "'", "“": '"', "”": '"', "×": "x", "–": "-"})
+_ESCAPED = "jupyter_sessions.escaped"
+
+
+class NobodyReads(Exception):
+    """The program that read the output has closed its end of the pipe."""
+
+
+def write(text: str, stream: TextIO, *, exact: bool = False) -> None:
+    """Print a line. What the stream cannot encode is replaced, or escaped as in JSON if it is to be `exact`.
+
+    Errors: NobodyReads.
+    """
+    try:
+        print(printable(text, stream.encoding, exact=exact), file=stream, flush=True)
+    except BrokenPipeError:
+        _discard(stream)
+        raise NobodyReads from None
+
+
+def printable(text: str, encoding: str | None, *, exact: bool = False) -> str:
+    """The text in characters that an encoding has."""
+    encoding = encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text if exact else text.translate(_PLAINER)
+        return text.encode(encoding, _ESCAPED).decode(encoding)
+    return text
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what is still buffered go nowhere, or Python complains of it when it exits."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    r"""Write characters as JSON does, ``\u00e9``, in two parts beyond the first 65,536."""
+    assert isinstance(error, UnicodeEncodeError)  # noqa: S101
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2)), error.end
+
+
+codecs.register_error(_ESCAPED, _escape)
