@@ -3,10 +3,14 @@ import { describe, it } from 'node:test';
 
 import type * as nbformat from '@jupyterlab/nbformat';
 
+import { SessionsApi } from '../src/api';
 import { fill, type ICell, type IOutputsModel } from '../src/missed/fill';
 import { Follower } from '../src/missed/follow';
 import { isAfter, isMissed, match } from '../src/missed/match';
+import { ServerOutputs } from '../src/missed/source';
 import type { ICellState, IExecution } from '../src/missed/types';
+import { SessionsModel } from '../src/model';
+import { backend, FakeFeed, FakeServer } from './helpers';
 
 function stream(text: string, name = 'stdout'): nbformat.IOutput {
   return { output_type: 'stream', name, text };
@@ -245,5 +249,32 @@ describe('following', () => {
     follower.hint();
     await wait(60);
     assert.equal(asked, before);
+  });
+});
+
+describe('what a session printed', () => {
+  const row = { backend: 'local', id: 'a' };
+
+  function source(capabilities: string[]): [FakeServer, ServerOutputs] {
+    const server = new FakeServer({
+      'GET kernels/k': { body: row },
+      'GET backends': { body: { backends: [backend({ capabilities })] } }
+    });
+    const api = new SessionsApi(server.settings);
+    const model = new SessionsModel(api, new FakeFeed());
+    return [server, new ServerOutputs(api, model)];
+  }
+
+  it('is asked for where the backend keeps it', async () => {
+    const [, kept] = source(['restart', 'outputs']);
+    assert.deepEqual(await kept.sessionOf('k'), row);
+  });
+
+  it('is not asked for where the backend does not', async () => {
+    const [server, none] = source(['restart']);
+    assert.equal(await none.sessionOf('k'), null);
+    assert.equal(await none.sessionOf('k'), null);
+    const asked = ['GET kernels/k', 'GET backends', 'GET kernels/k'];
+    assert.deepEqual(server.asked, asked);
   });
 });

@@ -4,11 +4,11 @@ import type { KernelMessage } from '@jupyterlab/services';
 import type { IDisposable } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 
-import type { SessionsApi } from '../api';
 import type { ISessionRef } from '../types';
 import { fill } from './fill';
 import { Follower } from './follow';
 import { type IMatch, isAfter, isMissed, match } from './match';
+import type { IOutputsSource } from './source';
 import type { ICellState, IExecution } from './types';
 
 function isCode(cell: Cell): boolean {
@@ -23,7 +23,7 @@ function modelOf(cell: Cell): ICodeCellModel {
 export class NotebookOutputs implements IDisposable {
   constructor(
     private readonly _panel: NotebookPanel,
-    private readonly _api: SessionsApi
+    private readonly _source: IOutputsSource
   ) {
     const { sessionContext } = _panel;
     sessionContext.iopubMessage.connect(this._hear, this);
@@ -45,12 +45,12 @@ export class NotebookOutputs implements IDisposable {
   /** What was printed since a moment and is not shown. */
   async find(moment: number): Promise<IMatch[]> {
     const kernel = this._panel.sessionContext.session?.kernel;
-    const session = kernel ? await this._api.sessionOf(kernel.id) : null;
+    const session = kernel ? await this._source.sessionOf(kernel.id) : null;
     if (!session) {
       return [];
     }
     this._session = session;
-    const { executions } = await this._api.outputs(session, { heads: true });
+    const { executions } = await this._source.outputs(session, { heads: true });
     const later = executions.filter(execution => isAfter(execution, moment));
     const matches = match(this._cells(), later);
     const whole = await Promise.all(matches.map(one => this._whole(one)));
@@ -108,7 +108,7 @@ export class NotebookOutputs implements IDisposable {
     session: ISessionRef,
     { number }: IExecution
   ): Promise<IExecution | null> {
-    const { executions } = await this._api.outputs(session, { number });
+    const { executions } = await this._source.outputs(session, { number });
     return executions[0] ?? null;
   }
 

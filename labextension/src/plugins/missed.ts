@@ -17,7 +17,8 @@ import {
 import { SessionsApi } from '../api';
 import type { IMatch } from '../missed/match';
 import { NotebookOutputs, whenThere } from '../missed/notebook';
-import { CommandIDs } from '../tokens';
+import { ServerOutputs } from '../missed/source';
+import { CommandIDs, ISessionsModel } from '../tokens';
 
 /** Says that something is missing, and offers to insert it. */
 class Offer {
@@ -61,23 +62,25 @@ export const missedPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-sessions:missed-output',
   description: 'Inserts what a session printed while its notebook was closed.',
   autoStart: true,
-  requires: [INotebookTracker],
+  requires: [INotebookTracker, ISessionsModel],
   optional: [ICommandPalette, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     tracker: INotebookTracker,
+    model: ISessionsModel,
     palette: ICommandPalette | null,
     translator: ITranslator | null
   ): void => {
     const trans = (translator ?? nullTranslator).load('jupyter_sessions');
     const api = new SessionsApi(app.serviceManager.serverSettings);
+    const source = new ServerOutputs(api, model);
     const notebooks = new Map<
       NotebookPanel,
       { outputs: NotebookOutputs; offer: Offer }
     >();
 
     tracker.widgetAdded.connect(async (_, panel) => {
-      const outputs = new NotebookOutputs(panel, api);
+      const outputs = new NotebookOutputs(panel, source);
       const offer = new Offer(outputs, panel, trans);
       notebooks.set(panel, { outputs, offer });
       panel.disposed.connect(() => {

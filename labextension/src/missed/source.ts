@@ -1,0 +1,37 @@
+import type { SessionsApi } from '../api';
+import type { ISessionsModel } from '../tokens';
+import type { ISessionRef } from '../types';
+import type { IOutputs, ISelection } from './types';
+
+/** Where notebooks find what their sessions printed. */
+export interface IOutputsSource {
+  /** The session of a kernel, if what it prints is kept. */
+  sessionOf(kernelId: string): Promise<ISessionRef | null>;
+
+  outputs(ref: ISessionRef, which: ISelection): Promise<IOutputs>;
+}
+
+/** Asks the server, and only about backends that can answer. */
+export class ServerOutputs implements IOutputsSource {
+  constructor(
+    private readonly _api: Pick<SessionsApi, 'sessionOf' | 'outputs'>,
+    private readonly _model: Pick<ISessionsModel, 'backend' | 'loadBackends'>
+  ) {}
+
+  async sessionOf(kernelId: string): Promise<ISessionRef | null> {
+    const session = await this._api.sessionOf(kernelId);
+    return session && (await this._keepsOutputs(session)) ? session : null;
+  }
+
+  outputs(ref: ISessionRef, which: ISelection): Promise<IOutputs> {
+    return this._api.outputs(ref, which);
+  }
+
+  private async _keepsOutputs({ backend }: ISessionRef): Promise<boolean> {
+    if (!this._model.backend(backend)) {
+      await this._model.loadBackends();
+    }
+    const capabilities = this._model.backend(backend)?.capabilities;
+    return capabilities?.includes('outputs') ?? false;
+  }
+}
