@@ -22,6 +22,7 @@ from jupyter_sessions.wire.access import PROTOCOL, SCHEME, Access
 from jupyter_sessions.wire.encoding import encoded
 from jupyter_sessions.wire.journal import Outputs, Selection
 from jupyter_sessions.wire.quiet import QuietClient
+from jupyter_sessions.wire.unix_http import unix_transport
 
 TIMEOUT = httpx.Timeout(200.0, connect=5.0)  # The server itself answers in time, whatever a backend does.
 ALIVE_SECONDS = 5.0
@@ -38,7 +39,7 @@ class RemoteService:
         self._http = QuietClient(
             base_url=self._about,
             headers={"Authorization": f"{SCHEME} {access.token}"},
-            transport=httpx.AsyncHTTPTransport(uds=access.socket, verify=tls) if access.socket else None,
+            transport=unix_transport(access.socket, tls) if access.socket else None,
             verify=tls,
             timeout=TIMEOUT,
             trust_env=False,

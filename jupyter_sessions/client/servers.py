@@ -21,6 +21,7 @@ from jupyter_sessions.backends.files import is_private
 from jupyter_sessions.backends.signin import Credentials
 from jupyter_sessions.client.streams import refused
 from jupyter_sessions.wire.encoding import encoded
+from jupyter_sessions.wire.unix_http import unix_transport
 
 _SECONDS = 30.0
 _NO_SUCH_ROUTE = 404
@@ -122,7 +123,7 @@ async def _asked(server: Running, method: str, backend: str, body: object) -> er
 
 
 async def _send(server: Running, method: str, backend: str, body: object) -> httpx.Response:
-    transport = httpx.AsyncHTTPTransport(uds=server.sock) if server.sock else None
+    transport = unix_transport(server.sock) if server.sock else None
     path = f"jupyter-sessions/backends/{quote(backend, safe='')}/sign-in"
     async with httpx.AsyncClient(transport=transport, timeout=_SECONDS, trust_env=False) as http:
         return await http.request(

@@ -28,6 +28,7 @@ from jupyter_sessions.wire import sse
 from jupyter_sessions.wire.encoding import encoded
 from jupyter_sessions.wire.quiet import QuietClient
 from jupyter_sessions.wire.signing import DEFAULT_CONTENT_TYPE
+from jupyter_sessions.wire.unix_http import unix_transport
 
 if TYPE_CHECKING:
     import aiohttp
@@ -70,7 +71,7 @@ class ManagerClient:
         self._websockets: aiohttp.ClientSession | None = None
         # Nobody is verified on a socket of this machine, and certificates take a while to read.
         nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        transport = httpx.AsyncHTTPTransport(uds=socket, verify=nobody) if socket else None
+        transport = unix_transport(socket, nobody) if socket else None
         self._endpoints = [endpoint.strip().rstrip("/") for endpoint in endpoints]
         self._seconds = seconds
         self._connect_seconds = min(connect_seconds, seconds / max(len(self._endpoints), 1))

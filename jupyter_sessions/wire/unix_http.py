@@ -1,0 +1,131 @@
+"""httpx over unix sockets on asyncio's own streams.
+
+anyio 4 waits for a raw socket with a bare `Future.set_result`: if a request is cancelled in the moment in which its
+answer comes, the event loop reports an InvalidStateError that nobody can catch. It also runs in circles while the
+other side does not accept connections, where this waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+if TYPE_CHECKING:
+    import httpcore
+
+_MOST, _MOST_KEPT, _KEPT_SECONDS = 100, 20, 5.0  # httpx's own.
+_AGAIN_SECONDS = 0.01
+_BUFFER_BYTES = 1 << 20
+
+
+def unix_transport(path: str, verify: ssl.SSLContext | bool = True) -> httpx.AsyncHTTPTransport:
+    """A transport of httpx that sends all requests to a unix socket."""
+    import httpcore
+
+    context = httpx.create_ssl_context(verify=verify) if isinstance(verify, bool) else verify
+    transport = httpx.AsyncHTTPTransport(verify=context)
+    transport._pool = httpcore.AsyncConnectionPool(
+        ssl_context=context,
+        max_connections=_MOST,
+        max_keepalive_connections=_MOST_KEPT,
+        keepalive_expiry=_KEPT_SECONDS,
+        uds=path,
+        network_backend=_backend(),
+    )
+    return transport
+
+
+def _backend() -> httpcore.AsyncNetworkBackend:
+    import httpcore
+
+    class Backend(httpcore.AnyIOBackend):
+        """Connects to unix sockets."""
+
+        async def connect_unix_socket(
+            self, path: str, timeout: float | None = None, socket_options: Any = None
+        ) -> httpcore.AsyncNetworkStream:
+            """Connect. Errors: httpcore's."""
+            with _translated(httpcore.ConnectTimeout, httpcore.ConnectError):
+                async with asyncio.timeout(timeout):
+                    connected = await _connected(path)
+                    reader, writer = await asyncio.open_unix_connection(sock=connected, limit=_BUFFER_BYTES)
+            return _stream(reader, writer)
+
+    return Backend()
+
+
+async def _connected(path: str) -> socket.socket:
+    """A socket that is connected, as soon as the other side has room for one more."""
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made.setblocking(False)
+    try:
+        while True:
+            try:
+                made.connect(path)
+            except BlockingIOError:
+                await asyncio.sleep(_AGAIN_SECONDS)
+            else:
+                return made
+    except BaseException:
+        made.close()
+        raise
+
+
+def _stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> httpcore.AsyncNetworkStream:
+    import httpcore
+
+    class Stream(httpcore.AsyncNetworkStream):
+        """One connection."""
+
+        async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            """What has come; nothing at the end."""
+            with _translated(httpcore.ReadTimeout, httpcore.ReadError):
+                async with asyncio.timeout(timeout):
+                    return await reader.read(max_bytes)
+
+        async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+            """Send all of it."""
+            if buffer:
+                with _translated(httpcore.WriteTimeout, httpcore.WriteError):
+                    async with asyncio.timeout(timeout):
+                        writer.write(buffer)
+                        await writer.drain()
+
+        async def aclose(self) -> None:
+            """Close the connection."""
+            writer.close()
+
+        async def start_tls(
+            self,
+            ssl_context: ssl.SSLContext,
+            server_hostname: str | None = None,
+            timeout: float | None = None,
+        ) -> httpcore.AsyncNetworkStream:
+            """Go on encrypted."""
+            with _translated(httpcore.ConnectTimeout, httpcore.ConnectError):
+                await writer.start_tls(
+                    ssl_context, server_hostname=server_hostname, ssl_handshake_timeout=timeout
+                )
+            return self
+
+        def get_extra_info(self, info: str) -> Any:
+            """Whether the other side has closed a connection that is idle."""
+            return reader.at_eof() if info == "is_readable" else writer.get_extra_info(info)
+
+    return Stream()
+
+
+@contextmanager
+def _translated(late: type[Exception], failed: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise late(str(error)) from error
+    except OSError as error:
+        raise failed(str(error)) from error
