@@ -120,7 +120,7 @@ def _sessions(
         store=store,
         bus=Bus(),
         capacity=_capacity(settings),
-        limits=_limits(settings, run_folder.name, where.folder / "cages"),
+        limits=_limits(settings, where.key, where.folder / "cages"),
         run_folder=run_folder,
         state_folder=where.folder,
         keep_fds=(keep_fd,),

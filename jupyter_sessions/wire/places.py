@@ -2,17 +2,22 @@
 
 State lives per host in the XDG state folder if that is on a local disk (homes are shared over
 networks, SQLite's WAL and locks are not), else in a private folder under /var/tmp. Two containers
-that share a home and a host name get a folder each (`Place.secondary`).
+that share a home and a host name get a folder each (`Place.secondary`). Sockets need short paths on this
+node: they lie in $XDG_RUNTIME_DIR, else in a folder of a random name that nobody can make first.
 """
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import os
 import re
+import secrets
+import shutil
 import stat
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -24,6 +29,10 @@ from jupyter_sessions.wire.signing import Keypair
 PROTOCOL = 1
 STATE_VARIABLE = "JUPYTER_SESSIONS_STATE"
 _SHORT, _ON_DISK = "/tmp", "/var/tmp"  # noqa: S108 - what is made in them is checked for its owner
+_LONGEST_RUN_FOLDER = 48
+"""Bytes, so that the paths of sockets in it stay under 100."""
+_PREFIX = "jps-"
+_LINGER = Path("/var/lib/systemd/linger")
 _NETWORKED = re.compile(
     r"nfs|cifs|smb|lustre|gpfs|beegfs|ceph|afs|9p|gluster|pvfs|orangefs|weka|panfs|davfs|ncp|fuse\.(?!fuse-overlayfs)"
 )
@@ -84,12 +93,94 @@ class Place:
         """Publish the running manager, in one step."""
         write_private(self.contact_file, msgspec.json.encode(contact))
 
-    def run_folder(self) -> Path:
-        """A short private folder on this node for sockets, of this host, boot, container and state."""
+    @property
+    def key(self) -> str:
+        """A name for this manager's things on the machine: of this user, host, boot, container and state."""
         key = f"{self.host.hostname} {self.host.boot_id} {self.host.pid_ns} {self.folder}"
-        digest = hashlib.sha256(key.encode()).hexdigest()[:8]
+        return f"{_PREFIX}{os.getuid()}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+
+    @property
+    def run_folder_file(self) -> Path:
+        """The file that says where the run folder is, for later managers: sessions keep their sockets there."""
+        return self.folder / f"run_folder-{self.host.hostname}.json"
+
+    def run_folder(self) -> Path:
+        """Return the short private folder for sockets on this node, made if need be.
+
+        It stays the same for a boot and a container. If another user took its path, there is a new one.
+        """
+        known = self._known_run_folder()
+        if known is not None:
+            try:
+                return private_folder(Path(known.path))
+            except (SessionError, OSError):
+                pass
+        made = new_run_folder()
+        note = RunFolder(path=str(made), boot_id=self.host.boot_id, pid_ns=self.host.pid_ns)
+        private_folder(self.folder)
+        write_private(self.run_folder_file, msgspec.json.encode(note))
+        return made
+
+    def _known_run_folder(self) -> RunFolder | None:
+        try:
+            known = msgspec.json.decode(self.run_folder_file.read_bytes(), type=RunFolder)
+        except (OSError, ValueError):
+            return None
+        if known.boot_id != self.host.boot_id:  # Nothing listens there any longer.
+            if Path(known.path).name.startswith(_PREFIX):
+                shutil.rmtree(known.path, ignore_errors=True)
+            return None
+        return known if known.pid_ns == self.host.pid_ns else None
+
+
+class RunFolder(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the sockets of this host are, in which boot and container."""
+
+    path: str
+    boot_id: str
+    pid_ns: int
+
+
+def new_run_folder() -> Path:
+    """Make a private folder for sockets: in the user's runtime folder if that will do, else under /tmp."""
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nonexistent")
+    if holds_sockets(runtime):
+        base = runtime
+    else:
         base = Path(_SHORT) if os.access(_SHORT, os.W_OK) else Path(tempfile.gettempdir())
-        return private_folder(base / f"jps-{os.getuid()}-{digest}")
+    while True:
+        path = base / f"{_PREFIX}{secrets.token_hex(4)}"
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            continue
+        return path
+
+
+def holds_sockets(runtime: Path) -> bool:
+    """Return whether a runtime folder is private, local, short, and stays as long as sessions do."""
+    try:
+        status = runtime.lstat()
+    except OSError:
+        return False
+    private = stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == 0o700
+    if not private or status.st_uid != os.getuid() or not os.access(runtime, os.W_OK):
+        return False
+    short = len(os.fsencode(runtime / f"{_PREFIX}01234567")) <= _LONGEST_RUN_FOLDER
+    return short and is_local(runtime) and not _goes_at_logout(runtime)
+
+
+def _goes_at_logout(runtime: Path) -> bool:
+    """Return whether systemd removes the folder at the last logout, which sessions may well outlive."""
+    if runtime != Path(f"/run/user/{os.getuid()}"):
+        return False
+    with suppress(OSError):
+        if f"user@{os.getuid()}.service" in Path("/proc/self/cgroup").read_text():
+            return False  # This process and all it starts go with it.
+    try:
+        return not (_LINGER / getpass.getuser()).exists()
+    except (OSError, KeyError):
+        return True
 
 
 def place() -> Place:
@@ -97,11 +188,28 @@ def place() -> Place:
     host = here()
     if given := os.environ.get(STATE_VARIABLE):
         return Place(private_folder(Path(given)), host)
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    base = (
-        state / "jupyter_sessions" if is_local(state) else Path(_ON_DISK) / f"jupyter_sessions-{os.getuid()}"
-    )
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "jupyter_sessions"
+    base = state if is_local(state) else _on_disk(state, host)
     return Place(private_folder(private_folder(base) / host.hostname), host)
+
+
+def _on_disk(state: Path, host: Host) -> Path:
+    """Return a folder on this node's disk for a home that is shared over a network.
+
+    Where another user took its usual name it has a random one, which a file in the home tells.
+    """
+    note = state / f"{host.hostname}.path"
+    try:
+        return private_folder(Path(note.read_text()))
+    except (OSError, ValueError, SessionError):
+        pass
+    try:
+        return private_folder(Path(_ON_DISK) / f"jupyter_sessions-{os.getuid()}")
+    except SessionError:
+        private_folder(state)
+        made = Path(tempfile.mkdtemp(prefix="jupyter_sessions-", dir=_ON_DISK))
+        write_private(note, os.fsencode(made))
+        return made
 
 
 def private_folder(path: Path) -> Path:

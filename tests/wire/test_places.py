@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from jupyter_sessions.errors import SessionError
+from jupyter_sessions.wire import places
 from jupyter_sessions.wire.identity import here, identify
 from jupyter_sessions.wire.places import (
     STATE_VARIABLE,
@@ -124,6 +128,110 @@ def test_containers_of_one_home_are_apart(where: Place) -> None:
     assert folders[0] != folders[1]
     for folder in folders:
         folder.rmdir()
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A runtime folder of this user, with a short path."""
+    folder = Path(tempfile.mkdtemp(prefix="rt"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_sockets_lie_in_the_runtime_folder_and_stay_there(where: Place, runtime: Path) -> None:
+    made = where.run_folder()
+    assert made.parent == runtime
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    assert where.run_folder() == made, "a later manager finds the sockets of sessions"
+    shutil.rmtree(made)
+    assert where.run_folder() == made and made.is_dir()
+
+
+@pytest.mark.parametrize("spoiled", ["open", "foreign", "link", "long", "none", "logout", "remote"])
+def test_a_runtime_folder_that_will_not_do_is_passed_over(
+    where: Place, runtime: Path, spoiled: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if spoiled == "open":
+        runtime.chmod(0o755)
+    elif spoiled == "foreign":
+        if os.getuid() != 0:
+            pytest.skip("only root can give files away")
+        os.chown(runtime, 65534, 65534)
+    elif spoiled == "link":
+        (tmp_path / "rt").symlink_to(runtime)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "rt"))
+    elif spoiled == "long":
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(private_folder(runtime / ("x" * 40))))
+    elif spoiled == "none":
+        monkeypatch.delenv("XDG_RUNTIME_DIR")
+    elif spoiled == "logout":
+        monkeypatch.setattr(places, "_goes_at_logout", lambda runtime: True)
+    else:
+        monkeypatch.setattr(places, "is_local", lambda path: False)
+    made = where.run_folder()
+    assert made.parent == Path("/tmp")
+    made.rmdir()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("trap", ["folder", "link", "file"])
+def test_who_takes_the_path_of_the_sockets_keeps_nobody_from_starting(
+    where: Place, trap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    first = where.run_folder()
+    first.rmdir()
+    if trap == "folder":
+        first.mkdir()
+    elif trap == "link":
+        first.symlink_to("/tmp")
+    else:
+        first.touch()
+    os.chown(first, 65534, 65534, follow_symlinks=False)
+    second = where.run_folder()
+    assert second != first
+    assert where.run_folder() == second
+    second.rmdir()
+    first.rmdir() if trap == "folder" else first.unlink()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_nor_who_takes_the_path_of_the_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where homes are shared over a network, state lies on the node's own disk."""
+    monkeypatch.delenv(STATE_VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(places, "_ON_DISK", str(tmp_path))
+    monkeypatch.setattr(places, "is_local", lambda path: False)
+    usual = tmp_path / f"jupyter_sessions-{os.getuid()}"
+    assert place().folder.parent == usual
+    shutil.rmtree(usual)
+    usual.mkdir()
+    os.chown(usual, 65534, 65534)
+    found = place().folder
+    assert found.parent.parent == tmp_path and found.parent != usual
+    assert place().folder == found
+
+
+def test_names_of_run_folders_cannot_be_foretold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    names = set()
+    for _ in range(3):  # The same place each time, as far as another user can know.
+        where = Place(private_folder(tmp_path / "state"), here())
+        folder = where.run_folder()
+        names.add(folder.name)
+        folder.rmdir()
+        where.run_folder_file.unlink()
+    assert len(names) == 3
+
+
+def test_the_run_folder_of_an_earlier_boot_goes(where: Place) -> None:
+    old = Place(where.folder, msgspec.structs.replace(here(), boot_id="earlier"))
+    left = old.run_folder()
+    (left / "socket").touch()
+    new = where.run_folder()
+    assert new != left and not left.exists()
+    new.rmdir()
 
 
 MOUNTS = r"""
