@@ -16,7 +16,7 @@ from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.kernels import tidying
 from jupyter_sessions.kernels.offering import Offers
-from jupyter_sessions.server import handlers, proxy
+from jupyter_sessions.server import handlers, heartbeat, proxy
 from jupyter_sessions.server.access import ScopedToken, withdraw
 from jupyter_sessions.server.base import TOKEN
 from jupyter_sessions.server.streams import STREAMS
@@ -50,7 +50,8 @@ class SessionsExtension(ExtensionApp):
         self._token = ScopedToken()
         self.settings[TOKEN] = self._token
         self.settings[STREAMS] = set[asyncio.Task[None]]()
-        self._events.register_event_schema(_SCHEMA_FILE)
+        for file in (_SCHEMA_FILE, heartbeat.SCHEMA_FILE):
+            self._events.register_event_schema(file)
         try:
             settings = configuration(self)
         except InvalidRequest as error:
@@ -72,10 +73,11 @@ class SessionsExtension(ExtensionApp):
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Once the port is known: tell kernels of it, and begin to watch the backends."""
         self._access_file = self._token.publish(serverapp)
+        self._tasks = [asyncio.create_task(heartbeat.beat(self._events, self.service))]
         if self.service is not None:
             self.service.feed.start(self.service.backends.values())
             use(self.service)
-            self._tasks = [
+            self._tasks += [
                 asyncio.create_task(tidying.sweep(self.service)),
                 asyncio.create_task(self._offers.keep()),
                 asyncio.create_task(self.service.additions.keep_looking()),

@@ -33,14 +33,14 @@ export class SessionsApi {
   constructor(readonly settings: ServerConnection.ISettings) {}
 
   /** All live sessions, or what changed since a position. */
-  list(since: IPosition | null): Promise<IListing> {
+  list(since: IPosition | null, signal?: AbortSignal): Promise<IListing> {
     const query = since
       ? URLExt.objectToQueryString({
           since: `${since.rev}`,
           epoch: since.epoch
         })
       : '';
-    return requestAPI(`sessions${query}`, this.settings);
+    return requestAPI(`sessions${query}`, this.settings, { signal });
   }
 
   get(ref: ISessionRef): Promise<ISession> {

@@ -2,7 +2,7 @@ import { type ISignal, Signal } from '@lumino/signaling';
 
 import type { IPosition, SessionsApi } from './api';
 import type { IFeed } from './feed';
-import { type ApiError, asApiError } from './request';
+import { ApiError, asApiError, NO_ANSWER } from './request';
 import { endedAsWished, isLive } from './status';
 import { type IEffects, SessionStore } from './store';
 import type { IOutcome, ISessionsModel } from './tokens';
@@ -30,7 +30,9 @@ export class SessionsModel implements ISessionsModel {
     feed: IFeed
   ) {
     feed.opened.connect(() => void this.resync());
+    feed.silent.connect(() => this._loseServer());
     feed.pushed.connect((_, push) => this._take(push));
+    feed.beat.connect((_, position) => this._compare(position));
   }
 
   get changed(): ISignal<this, void> {
@@ -55,6 +57,10 @@ export class SessionsModel implements ISessionsModel {
 
   get failure(): ApiError | null {
     return this._failure;
+  }
+
+  get upToDate(): Date | null {
+    return this._upToDate;
   }
 
   get backends(): readonly IBackend[] {
@@ -188,9 +194,31 @@ export class SessionsModel implements ISessionsModel {
     }
   }
 
+  /** The server is silent: what is asked of it may never be answered. */
+  private _loseServer(): void {
+    this._loading?.abort();
+    this._failure = new ApiError('', NO_ANSWER);
+    this._changed.emit();
+  }
+
+  /** Whether there is more than what has been pushed; some may be lost. */
+  private _compare({ epoch, rev }: IPosition): void {
+    const known = this._position;
+    if (!known || this._resyncing) {
+      return;
+    }
+    if (epoch !== known.epoch || rev > known.rev) {
+      void this.resync();
+    } else {
+      this._upToDate = new Date();
+    }
+  }
+
   private async _reload(): Promise<void> {
+    this._loading = new AbortController();
+    const { signal } = this._loading;
     try {
-      this._accept(await this._api.list(this._position));
+      this._accept(await this._api.list(this._position, signal));
     } catch (error) {
       this._failure = asApiError(error);
       this._changed.emit();
@@ -208,6 +236,7 @@ export class SessionsModel implements ISessionsModel {
     this._failure = null;
     this._errors = { ...errors };
     this._position = { epoch, rev };
+    this._upToDate = new Date();
     if (sessions) {
       const unheard = new Set(Object.keys(errors));
       this._finish(this._store.replace(sessions, unheard));
@@ -231,6 +260,7 @@ export class SessionsModel implements ISessionsModel {
       void this.resync();
     } else if (push.rev === rev + 1) {
       this._position = { epoch, rev: push.rev };
+      this._upToDate = new Date();
       this._apply(push.changes);
       if (this._tellsOfBackends(push.changes)) {
         void this._renew();
@@ -291,6 +321,8 @@ export class SessionsModel implements ISessionsModel {
   private _expiries: Record<string, IExpiry> = {};
   private _position: IPosition | null = null;
   private _resyncing: Promise<void> | null = null;
+  private _loading: AbortController | null = null;
+  private _upToDate: Date | null = null;
   private readonly _held: IPush[] = [];
   private readonly _store = new SessionStore();
   private readonly _unwanted = new Set<string>();

@@ -66,6 +66,9 @@ export interface ISessionsModel {
   /** Why the list could not be had, if so. */
   readonly failure: ApiError | null;
 
+  /** When the list was known to be right last, if ever. */
+  readonly upToDate: Date | null;
+
   readonly backends: readonly IBackend[];
   readonly defaultBackend: string | null;
 

@@ -15,11 +15,19 @@ export function wordsFor(error: ApiError, trans: TranslationBundle): IWords {
     : { message: error.message, hint: error.hint };
 }
 
-/** The words for a list that could not be had. */
+/** The words for a list that could not be had; `upToDate` is the age of the one shown. */
 export function wordsForList(
   error: ApiError,
-  trans: TranslationBundle
+  trans: TranslationBundle,
+  upToDate: Date | null = null
 ): IWords {
+  if (error.status === NO_ANSWER && upToDate) {
+    const time = upToDate.toLocaleTimeString([], { timeStyle: 'medium' });
+    return {
+      message: trans.__('The Jupyter server does not answer.'),
+      hint: trans.__('The list is as it was at %1.', time)
+    };
+  }
   // The list itself is never missing, so the whole extension is
   return error.status === 404
     ? {

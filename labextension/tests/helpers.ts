@@ -2,6 +2,7 @@ import { ServerConnection } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
 
+import type { IPosition } from '../src/api';
 import type { IFeed } from '../src/feed';
 import type { IBackend, IPush, ISession } from '../src/types';
 
@@ -46,7 +47,9 @@ export function backend(more: Partial<IBackend> = {}): IBackend {
 /** A feed that a test drives. */
 export class FakeFeed implements IFeed {
   readonly opened = new Signal<this, void>(this);
+  readonly silent = new Signal<this, void>(this);
   readonly pushed = new Signal<this, IPush>(this);
+  readonly beat = new Signal<this, IPosition>(this);
 }
 
 type Answer = { status?: number; body: unknown };
@@ -55,6 +58,9 @@ type Answer = { status?: number; body: unknown };
 export class FakeServer {
   readonly asked: string[] = [];
   readonly bodies: unknown[] = [];
+
+  /** Whether it takes requests and answers none. */
+  isStopped = false;
 
   constructor(readonly answers: Record<string, Answer>) {}
 
@@ -69,6 +75,11 @@ export class FakeServer {
   }
 
   private async _answer(request: Request): Promise<Response> {
+    if (this.isStopped) {
+      return new Promise((_, reject) =>
+        request.signal.addEventListener('abort', reject)
+      );
+    }
     const url = new URL(request.url);
     const key = `${request.method} ${url.pathname.split('/jupyter-sessions/')[1]}`;
     this.asked.push(key + url.search);

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 
 import { SessionsApi } from '../src/api';
 import { SessionsModel } from '../src/model';
-import { NEEDS_FORCE } from '../src/request';
+import { NEEDS_FORCE, NO_ANSWER } from '../src/request';
 import type { IOutcome } from '../src/tokens';
 import type { Change } from '../src/types';
 import { backend, FakeFeed, FakeServer, session, settle } from './helpers';
@@ -125,6 +125,49 @@ describe('pushes', () => {
     feed.opened.emit();
     await settle();
     assert.equal(server.asked.length, 1);
+  });
+});
+
+describe('a heartbeat', () => {
+  it('makes it ask for what it missed, and only then', async () => {
+    const { feed, model, server } = await started();
+    feed.beat.emit({ epoch: 'e', rev: 3 });
+    feed.beat.emit({ epoch: 'e', rev: 2 });
+    await settle();
+    assert.deepEqual(server.asked, []);
+    server.answers['GET sessions'] = listing(4, { changes: [put('b')] });
+    feed.beat.emit({ epoch: 'e', rev: 4 });
+    await settle();
+    assert.equal(model.size, 2);
+    feed.beat.emit({ epoch: 'f', rev: 0 });
+    await settle();
+    assert.equal(server.asked.length, 2);
+  });
+
+  it('that is missed makes the list old, until the server is back', async () => {
+    const { feed, model, server } = await started();
+    const before = model.upToDate;
+    feed.silent.emit();
+    assert.equal(model.failure?.status, NO_ANSWER);
+    assert.equal(model.upToDate, before);
+    assert.equal(model.size, 1);
+    server.answers['GET sessions'] = listing(0, { epoch: 'f', sessions: [] });
+    feed.opened.emit();
+    await settle();
+    assert.equal(model.failure, null);
+    assert.equal(model.size, 0);
+  });
+
+  it('that is missed gives up a list that is not answered', async () => {
+    const { feed, model, server } = await started();
+    server.isStopped = true;
+    const loading = model.resync();
+    feed.silent.emit();
+    await loading;
+    assert.equal(model.failure?.status, NO_ANSWER);
+    server.isStopped = false;
+    await model.resync();
+    assert.equal(model.failure, null);
   });
 });
 

@@ -37,6 +37,8 @@ FLAGS = [
 ITS_OWN = ("Could not restore the debugger state: Canceled future",)
 # What tests have refused: signing in, and ending a session without force.
 REFUSALS = (("/sign-in?", " 401 "), ("/jupyter-sessions/sessions/choosy/", " 403 "))
+# What it says of requests to a server that is away, or was when they were made.
+IN_VAIN = ("net::ERR_", "WebSocket connection to", "NetworkError", "Connection lost")
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": '{"fetchNews": "false", "checkForUpdates": false}',
     "@jupyterlab/docmanager-extension/plugin": '{"renameUntitledFileOnSave": false}',
@@ -45,10 +47,14 @@ SETTINGS = {
 
 
 class Lab:
-    """A JupyterLab server, and Notebook 7 with it, on one port for all its life."""
+    """A JupyterLab server, and Notebook 7 with it, on one port for all its life.
+
+    A test sets `is_to_fail` before it takes the server away: the browser then tells of requests in vain.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.log = folder / "notebooks", folder / "lab.log"
+        self.is_to_fail = False
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}/"
         self._command = [
@@ -106,6 +112,7 @@ def tab(lab: Lab, tmp_path: Path) -> Iterator[Page]:
         where = str(message.location.get("url"))
         # The browser tells of each refusal.
         refused = any(path in where and status in message.text for path, status in REFUSALS)
+        refused |= lab.is_to_fail and any(words in message.text for words in IN_VAIN)
         if message.type == "error" and not message.text.startswith(ITS_OWN) and not refused:
             errors.append(f"{message.text} ({where})")
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jupyter_sessions.server import heartbeat
+from jupyter_sessions.server.app import SCHEMA_ID
 from jupyter_sessions.wire import sse
 
 if TYPE_CHECKING:
@@ -144,12 +146,12 @@ class Subscriber:
         self.texts: list[str] = []
         self.times: list[float] = []
 
-    async def read(self, seconds: float = 10) -> dict[str, Any]:
-        """The next batch of ours."""
+    async def read(self, schema: str = SCHEMA_ID, seconds: float = 10) -> dict[str, Any]:
+        """Return the next event of that schema, by default the next batch of changes."""
         while True:
             text = await asyncio.wait_for(self.socket.read_message(), seconds)
             message = json.loads(text)
-            if message["schema_id"].startswith("https://schema.jupyter.org/jupyter_sessions/"):
+            if message["schema_id"] == schema:
                 self.texts.append(text)
                 self.times.append(time.monotonic())
                 self.batches.append(message)
@@ -182,3 +184,23 @@ async def test_a_burst_is_pushed_in_few_batches_without_gaps(rest: Rest, jp_ws_f
     assert sum(moment >= begun for moment in subscriber.times) <= took / 0.1 + 2 and len(revs) < 30
     assert "hunter-two" not in "".join(subscriber.texts) and "PASSWORD" not in "".join(subscriber.texts)
     subscriber.socket.close()
+
+
+async def test_a_heartbeat_tells_subscribers_the_latest_revision(
+    rest: Rest, extension: SessionsExtension, jp_ws_fetch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "SECONDS", 0.1)
+    events = extension.serverapp.event_logger
+    # Without a page nothing is emitted, which would fill the event log of an administrator.
+    assert not heartbeat.has_listeners(events)
+    subscriber = Subscriber(await jp_ws_fetch("api", "events", "subscribe"))
+    row = await rest.running("demo")
+    batch: dict[str, Any] = {"rev": 0}
+    while {"op": "kernels"} not in batch.get("changes", []):  # The last: the session is offered as a kernel.
+        batch = await subscriber.read()
+    beats = [await subscriber.read(heartbeat.SCHEMA_ID) for _ in range(2)]
+    assert {(beat["epoch"], beat["rev"]) for beat in beats} == {(batch["epoch"], batch["rev"])}
+    subscriber.socket.close()
+    while heartbeat.has_listeners(events):
+        await asyncio.sleep(0.02)
+    await rest.end(row)

@@ -16,13 +16,12 @@ export const modelPlugin: JupyterFrontEndPlugin<ISessionsModel> = {
   provides: ISessionsModel,
   activate: (app: JupyterFrontEnd): ISessionsModel => {
     const settings = app.serviceManager.serverSettings;
-    const model = new SessionsModel(
-      new SessionsApi(settings),
-      new EventFeed(settings)
-    );
+    const feed = new EventFeed(settings, () => document.hidden);
+    const model = new SessionsModel(new SessionsApi(settings), feed);
     // A hidden page may have been frozen, its connection dead
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden) {
+        feed.wake();
         void model.resync();
       }
     });

@@ -61,7 +61,9 @@ function Notice({ env }: { env: IPanelEnv }): JSX.Element | null {
   const { model, trans } = env;
   const { failure } = model;
   if (failure) {
-    return <Trouble env={env} {...wordsForList(failure, trans)} />;
+    return (
+      <Trouble env={env} {...wordsForList(failure, trans, model.upToDate)} />
+    );
   }
   return model.isLoaded ? null : (
     <EmptyNote role="status">{trans.__('Loading…')}</EmptyNote>

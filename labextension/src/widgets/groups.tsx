@@ -82,7 +82,7 @@ export function BackendGroup(props: IGroupProps): JSX.Element {
       title={title}
       count={model.live(name).length}
       startsOpen={true}
-      isStale={!!error}
+      isStale={!!error || !!model.failure}
       actions={backend && <AccessButtons env={env} backend={backend} />}
     >
       {backend && <AccessNote env={env} backend={backend} />}
