@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from jupyter_sessions.backends.files import locked
-from tests.conftest import CI
+from tests.conftest import CI, need
 
 _CACHE = Path(
     os.environ.get("JUPYTER_SESSIONS_TEST_CACHE") or Path.home() / ".cache" / "jupyter_sessions_tests"
@@ -34,6 +34,10 @@ class Venv(msgspec.Struct, frozen=True):
     def program(self, name: str) -> str:
         """The path of one of its programs; without its Python a test is skipped, or under CI fails."""
         return str(self._made() / "bin" / name)
+
+    def site_packages(self) -> str:
+        """The folder of what pip has installed, as `program`."""
+        return str(self._made() / "lib" / f"python{self.python}" / "site-packages")
 
     def kept(self) -> bool:
         """Whether it has been made already."""
@@ -55,6 +59,23 @@ class Venv(msgspec.Struct, frozen=True):
                 _run(_UV, "pip", "install", "--quiet", "--compile-bytecode", *where, *self.requirements)
                 (folder / "complete").touch()
         return folder
+
+
+def node_package(name: str, version: str) -> Path:
+    """The folder of a package of npm; without npm a test is skipped, or under CI fails."""
+    npm = need("npm", f"it installs {name}")
+    need("node", f"it runs {name}")
+    folder = _CACHE / f"npm-{name}-{version}"
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    with locked(_CACHE / f"{folder.name}.lock"):
+        if not (folder / "complete").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            (folder / "package.json").write_text('{"private": true}')  # Else npm looks for one above.
+            options = ("--prefix", str(folder), "--no-audit", "--no-fund", "--silent", "--ignore-scripts")
+            _run(npm, "install", *options, f"{name}@{version}")
+            (folder / "complete").touch()
+    return folder / "node_modules" / name
 
 
 def newest_backendai() -> Venv:
@@ -88,3 +109,4 @@ BACKENDAI_25 = Venv("3.12", ("backend.ai-client==25.5.2",))
 BACKENDAI_26 = Venv("3.13", ("backend.ai-client==26.9.6",))
 SKAHA = Venv("3.11", ("skaha==1.7.0",))
 CANFAR = Venv("3.11", ("canfar==1.5.2", "typer<0.29"))
+JUPYTERHUB = Venv(f"{sys.version_info.major}.{sys.version_info.minor}", ("jupyterhub==6.1.1",))

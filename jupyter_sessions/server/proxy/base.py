@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +16,7 @@ from jupyter_sessions.errors import SessionError
 from jupyter_sessions.wire.proxy import credentials, headers, target
 from jupyter_sessions.wire.proxy.origin import Caller, why_not_act, why_not_read
 
-from . import pages
+from . import pages, shared_origin
 from .contract import INPUTS_KEY, ROOT, SERVICES_KEY, Services
 from .input import Inputs
 from .refusal import NotListening, Refusal
@@ -50,7 +51,30 @@ class ServiceHandler(JupyterHandler):
     @property
     def prefix(self) -> str:
         """The raw path under which browsers see the service, with both slashes."""
-        return self.base_url + ROOT + "/".join(self.names) + "/"
+        return self._prefix(self.path_kwargs.get("key") or "")
+
+    def _prefix(self, key: str) -> str:
+        return self.base_url + ROOT + (f"~{key}/" if key else "") + "/".join(self.names) + "/"
+
+    @cached_property
+    def _key(self) -> str:
+        """The key that the service's path has to hold; "" where no other person's page can ask for it."""
+        if not shared_origin.is_shared(self.base_url, self.request.host):
+            return ""
+        user = getattr(self.current_user, "username", "")
+        secret = self.settings["cookie_secret"]
+        return shared_origin.key_for(
+            user, self.base_url, secret if isinstance(secret, bytes) else secret.encode()
+        )
+
+    @property
+    def _has_key(self) -> bool:
+        return hmac.compare_digest(self.path_kwargs.get("key") or "", self._key)
+
+    @property
+    def proper_prefix(self) -> str:
+        """`prefix` with the key that it has to hold; the same unless a person followed an old link."""
+        return self.prefix if self._caller().by_token else self._prefix(self._key)
 
     @property
     def rest(self) -> str:
@@ -107,6 +131,13 @@ class ServiceHandler(JupyterHandler):
         reason = why_not_read(caller) if safe else why_not_act(caller)
         if reason:
             raise Refusal(403, reason, kind="CrossSite", hint="Open the service from Jupyter.")
+        if not (caller.by_token or self.navigates or self._has_key):
+            raise Refusal(
+                403,
+                "This request does not come from a page of the service.",
+                kind="CrossSite",
+                hint="Open the service from Jupyter. Other people's pages share this server's origin.",
+            )
         await self._authorize(action)
         if target.climbs(self.rest):
             raise Refusal(400, "The path leaves the service.", kind="BadPath", hint="Leave out its '..'.")

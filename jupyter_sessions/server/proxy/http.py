@@ -65,12 +65,14 @@ class HttpHandler(ServiceHandler):
             self.heard()
 
     def _moved(self) -> bool:
-        """Redirect to the service's root, or away from a URL that shows the token to its pages."""
+        """Redirect to the service's root, to its path with the key, or away from a URL that shows the token."""
         query = target.clean_query(self.request.query, self.credentials)
         shown = self.navigates and self.token_authenticated and query != self.request.query
-        if self.rest and not shown:
+        prefix = self.proper_prefix
+        if self.rest and prefix == self.prefix and not shown:
             return False
-        path = self.request.path if self.rest else self.prefix
+        path = prefix + self.rest[1:]
+        self.set_header("Cache-Control", "no-store")
         self.redirect(f"{path}?{query}" if query else path, status=307)
         return True
 

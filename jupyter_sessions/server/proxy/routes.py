@@ -9,6 +9,7 @@ from tornado.routing import PathMatches
 
 from .contract import ROOT
 from .http import HttpHandler
+from .shared_origin import KEY
 from .websocket import SocketHandler
 
 if TYPE_CHECKING:
@@ -31,5 +32,5 @@ class UpgradeMatches(PathMatches):
 
 def handlers(base_url: str) -> list[tuple[Any, ...]]:
     """Rules for `web_app.add_handlers(".*$", …)`; `base_url` is the server's, with both slashes."""
-    pattern = re.escape(base_url) + ROOT + _REST
+    pattern = re.escape(base_url) + ROOT + KEY + _REST
     return [(UpgradeMatches(pattern), SocketHandler), (pattern, HttpHandler)]
