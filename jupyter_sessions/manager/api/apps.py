@@ -47,12 +47,13 @@ async def start_service(request: web.Request) -> web.Response:
     `arguments` is JSON text; its "base_url" is the path under which the service's pages appear. The app
     "kernel" is ours: where notebooks connect (`front.front_of`), with the key as token; its "owner" is
     the process that has the session from now on, "patience" how many seconds it waits for it to start.
+    It has no pages: with a "base_url" the app is a service, and one of that name is not declared.
     """
     body = await body_of(request)
     name = str(body.get("app") or body.get("service") or "")
     arguments = read_object(str(body.get("arguments") or ""), "arguments")
     sessions, record = request.app[SESSIONS], find(request)
-    if name == KERNEL:
+    if name == KERNEL and "base_url" not in arguments:
         claim = _claim(arguments)
         stem, key = sessions.front(record).open()
         sessions.claim(record, claim.owner, claim.patience)
