@@ -29,7 +29,7 @@ from jupyter_sessions.commands.terminal import NobodyReads, printable, write
 from jupyter_sessions.errors import InvalidRequest, NotSupported, SessionError
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service import Service, configuration
-from jupyter_sessions.wire.places import write_private
+from jupyter_sessions.wire.files import write_private
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
 UNREAD = 141  # As a shell reports a program that SIGPIPE ended.

@@ -16,7 +16,8 @@ from jupyter_core.paths import jupyter_data_dir
 from jupyter_sessions.backends import files
 from jupyter_sessions.backends.signin import Credentials
 from jupyter_sessions.errors import InvalidRequest, Unauthorized
-from jupyter_sessions.wire.places import private_folder, write_private
+from jupyter_sessions.wire.files import write_private
+from jupyter_sessions.wire.places import private_folder
 
 
 class Kept(msgspec.Struct, frozen=True):

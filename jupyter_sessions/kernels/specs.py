@@ -14,7 +14,7 @@ from jupyter_core.paths import jupyter_data_dir
 from jupyter_sessions.amounts import parse_slots, slot_label
 from jupyter_sessions.errors import AlreadyExists, InvalidRequest, NotFound
 from jupyter_sessions.wire.environment import PROVISIONER, provisioned
-from jupyter_sessions.wire.places import write_private
+from jupyter_sessions.wire.files import write_private
 
 _ICONS = Path(__file__).parent / "icons"
 _OURS, _ENDS, _HOST = (

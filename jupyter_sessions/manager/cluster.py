@@ -34,6 +34,7 @@ class Sub(msgspec.Struct, kw_only=True, omit_defaults=True):
     status_info: str = ""
     changed: datetime = msgspec.field(default_factory=_now)
     ended: datetime | None = None
+    kernel_key: str = ""
     process: Process | None = None
     service_processes: dict[str, Process] = {}
     exit_code: int | None = None

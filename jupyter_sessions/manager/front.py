@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import zmq
 
-from jupyter_sessions.errors import NotRunning, NotSupported, SessionError
+from jupyter_sessions.errors import NotRunning, NotSupported
 from jupyter_sessions.manager.kernel import Connection, KernelLink
 from jupyter_sessions.manager.kernel_info import KernelInfos
 from jupyter_sessions.manager.messages import Message
@@ -70,7 +69,7 @@ class Front:
         if self._record.notebook:
             try:
                 self.open(again=True)
-            except (zmq.ZMQError, OSError, SessionError):
+            except Exception:  # Whatever it is, it must not end the session.
                 log.exception("notebooks cannot reach session %s", self._record.name)
 
     def _listen(self, again: bool) -> Relay:
@@ -171,8 +170,7 @@ class Front:
             await asyncio.to_thread(_end, relay, self._why_ended(), self._counts)
         self._backlog.clear()
         self._owed.remove()
-        self.connection.file.unlink(missing_ok=True)
-        shutil.rmtree(self.connection.folder, ignore_errors=True)
+        self.connection.discard()
 
     def release(self) -> None:
         """Let go of front ends; a later manager lets them back in."""

@@ -6,34 +6,72 @@ import asyncio
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import zmq
 import zmq.asyncio
 from jupyter_client.session import Session
 
-from jupyter_sessions.errors import NotRunning
+from jupyter_sessions.errors import LaunchFailed, NotRunning
 from jupyter_sessions.manager.iopub import Iopub
 from jupyter_sessions.manager.messages import Message, deserialize
+from jupyter_sessions.manager.runtime.process import Process
 from jupyter_sessions.manager.unread import Unread
+from jupyter_sessions.wire.files import load, read, remove, write_private
 from jupyter_sessions.wire.front import CHANNELS
-from jupyter_sessions.wire.places import private_folder, write_private
+from jupyter_sessions.wire.places import private_folder
 
 _OPEN_SECONDS = 0.005
 _SUBSCRIBE_SECONDS = 0.02
 UNREAD_SECONDS = 600.0
 
 
-class Connection(msgspec.Struct, frozen=True):
-    """A kernel's connection file: ipc sockets in a private folder, and a key.
+class KernelKeyLost(LaunchFailed):
+    """A kernel cannot be spoken to any more."""
 
-    The file lies elsewhere, where nobody tidies up old files: a later manager needs it.
+
+class Member(Protocol):
+    """What is kept of a member of a session, as far as its kernel's connection goes."""
+
+    kernel_key: str
+    process: Process | None
+
+
+def new_key() -> str:
+    """Return a key that signs the messages of a kernel."""
+    return secrets.token_hex(16)
+
+
+def connect_to(member: Member, folder: Path, file: Path) -> Connection:
+    """Return the connection of a member's kernel, whose key is kept with the member from now on.
+
+    Managers up to version 0.1 kept the key in the connection file alone. The key stays empty if that file
+    is lost while a kernel uses it.
+    """
+    if not member.kernel_key:
+        with suppress(OSError):
+            member.kernel_key = load(file, _OnlyKey).key
+    if not member.kernel_key and member.process is None:
+        member.kernel_key = new_key()
+    return Connection(folder, file, member.kernel_key)
+
+
+class _OnlyKey(msgspec.Struct):
+    key: str
+
+
+class Connection(msgspec.Struct, frozen=True):
+    """How a kernel is reached: ipc sockets in a private folder, and a key; the file tells the kernel.
+
+    The file lies where nobody tidies up old files. A lost or damaged one is written again.
     """
 
     folder: Path
     file: Path
+    secret: str
 
     @property
     def stem(self) -> str:
@@ -46,13 +84,15 @@ class Connection(msgspec.Struct, frozen=True):
         return str(self.folder / "f")
 
     def prepare(self) -> None:
-        """Write the file, with a new key unless there is one: front ends stay connected."""
+        """Make the folder and the file, unless they are as they should be. Errors: OSError, SessionError."""
         private_folder(self.folder)
-        if self.file.exists():
-            return
         ports = {f"{name}_port": port for name, port in CHANNELS.items()}
         scheme = {"transport": "ipc", "ip": self.stem, "signature_scheme": "hmac-sha256"}
-        write_private(self.file, msgspec.json.encode({**ports, **scheme, "key": secrets.token_hex(16)}))
+        wanted = msgspec.json.encode({**ports, **scheme, "key": self.key().decode()})
+        with suppress(OSError):
+            if read(self.file) == wanted:
+                return
+        write_private(self.file, wanted)
 
     def make(self) -> None:
         """Make way for a kernel."""
@@ -62,18 +102,22 @@ class Connection(msgspec.Struct, frozen=True):
     def clear(self) -> None:
         """Remove sockets that a kernel left behind."""
         for path in self.folder.glob("k-*"):
-            path.unlink(missing_ok=True)
+            remove(path)
+
+    def discard(self) -> None:
+        """Remove the file and the folder with all sockets."""
+        remove(self.file)
+        remove(self.folder)
 
     def bound(self) -> bool:
         """True once the kernel listens."""
         return os.path.exists(f"{self.stem}-{CHANNELS['shell']}")
 
     def key(self) -> bytes:
-        """The key that signs messages; empty if the file is gone, as its kernel then is."""
-        try:
-            return str(msgspec.json.decode(self.file.read_bytes())["key"]).encode()
-        except FileNotFoundError:
-            return b""
+        """The key that signs messages. Errors: KernelKeyLost, for without one anybody could send them."""
+        if not self.secret:
+            raise KernelKeyLost(f"The connection file {self.file} is lost or damaged.")
+        return self.secret.encode()
 
 
 class Run:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from jupyter_sessions.errors import SessionError
 from jupyter_sessions.manager.cluster import Sub, hostname
 from jupyter_sessions.manager.environment import environment, with_programs
 from jupyter_sessions.manager.journal import FOLDER, Journal
-from jupyter_sessions.manager.kernel import Connection, KernelLink
+from jupyter_sessions.manager.kernel import KernelLink, connect_to
 from jupyter_sessions.manager.logs import Logs, last_lines
 from jupyter_sessions.manager.messages import Message
 from jupyter_sessions.manager.record import Record, socket_folder
@@ -23,7 +23,7 @@ from jupyter_sessions.manager.runtime.launch import LaunchError, Process, launch
 from jupyter_sessions.manager.runtime.limits import Cage, CageGone
 from jupyter_sessions.manager.usage import Meter
 from jupyter_sessions.manager.workshop import Workshop
-from jupyter_sessions.wire.places import write_private
+from jupyter_sessions.wire.files import write_private
 
 log = logging.getLogger("jupyter_sessions")
 SHELL = "/bin/sh"
@@ -57,8 +57,8 @@ class Member:
         self.row: Record | Sub = row or record
         self.name = hostname(self.row.rank)
         self.folder = Path(record.folder) / (self.name if row else "")
-        self.connection = Connection(
-            shop.run_folder / socket_folder(self.row.id), self.folder / "kernel.json"
+        self.connection = connect_to(
+            self.row, shop.run_folder / socket_folder(self.row.id), self.folder / "kernel.json"
         )
         self.logs = Logs(self.folder)
         self.journal = Journal(self.folder / FOLDER)
@@ -95,6 +95,11 @@ class Member:
             known = row.cpu_ms_before - self.cage.usage().cpu_ms
             self._cpu_ms_elsewhere = max(row.cpu_ms_at_launch, known)
         self.journal.resume()
+        try:
+            if self.has_kernel:
+                self.connection.prepare()
+        except (OSError, SessionError) as error:
+            why = why or f"its kernel cannot be reached: {error}"
         return why
 
     async def prepare(self) -> None:
@@ -175,7 +180,8 @@ class Member:
 
     def connect(self) -> KernelLink | None:
         """A new line to its kernel, not yet open; None if it has none."""
-        self.link = KernelLink(self.connection, self._hear) if self.has_kernel else None
+        reachable = self.has_kernel and self.connection.secret
+        self.link = KernelLink(self.connection, self._hear) if reachable else None
         return self.link
 
     def _hear(self, message: Message) -> None:
@@ -241,6 +247,9 @@ class Member:
         """End all its processes now."""
         if self.cage is not None:
             await self.cage.kill()
+        elif self.row.process is not None:  # Its limits could not be found or made.
+            while not ending.kill(self.row.process):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
 
     async def clean_up(self) -> None:
         """Remove what it had on the machine besides its files."""
@@ -248,8 +257,7 @@ class Member:
             await self.cage.kill()
             if not self.cage.remove():
                 log.warning("the limits of session %s cannot be removed", self.row.id)
-        self.connection.file.unlink(missing_ok=True)
-        shutil.rmtree(self.connection.folder, ignore_errors=True)
+        self.connection.discard()
 
     def _amounts(self) -> tuple[Decimal, int]:
         slots = self.record.member_slots

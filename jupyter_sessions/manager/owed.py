@@ -19,6 +19,7 @@ import msgspec
 
 from jupyter_sessions.manager.kernel import KernelLink
 from jupyter_sessions.manager.messages import Message
+from jupyter_sessions.wire.files import read, remove
 from jupyter_sessions.wire.unanswered import Asked
 
 log = logging.getLogger("jupyter_sessions")
@@ -70,9 +71,10 @@ class Owed:
     def read(self) -> list[Asked]:
         """What an earlier manager noted; from now on it is owed."""
         try:
-            asked = _decoder.decode(self._path.read_bytes().split(b"\n", 1)[0])
-        except (OSError, msgspec.MsgspecError):
+            asked = _decoder.decode(read(self._path).split(b"\n", 1)[0])
+        except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
             asked = []
+        asked = [one for one in asked if isinstance(one.header.get("msg_id"), str)]
         self.earlier = {one.id: _Heard(one, one.count) for one in asked}
         self._read_at = time.monotonic()
         return asked
@@ -81,7 +83,7 @@ class Owed:
         """Nothing is owed any more, not even by a later manager."""
         self.forget()
         self.close()
-        self._path.unlink(missing_ok=True)
+        remove(self._path)
 
     def close(self) -> None:
         """Let go of the file."""

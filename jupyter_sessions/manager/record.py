@@ -37,7 +37,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     `cpu_ms_before` is the CPU time used so far when last looked at, `cpu_ms_at_launch` that of the
     processes that restarts ended. `exit_code` is that of the main process, or the negative number of
-    the signal that killed it. `owner` is the process for whose sake it exists, `notebook` tells whether
+    the signal that killed it. `kernel_key` signs the messages of its kernel. `owner` is the process for whose sake it exists, `notebook` tells whether
     one was ever connected to it, `notebook_path` which one it is for, and `start_by` how long that waits
     for it; `restarts` counts those of its kernel, whoever wanted them. `dependencies` are ids, `met` those
     of them that have succeeded; `idle_timeout` and `time_limit` are seconds, 0 for none, and `limit_from`
@@ -70,6 +70,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     user_email: str = ""
     gpus: list[str] = []
     limits: dict[str, str] = {}
+    kernel_key: str = ""
     process: Process | None = None
     service_processes: dict[str, Process] = {}
     exit_code: int | None = None
@@ -130,6 +131,13 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     def member_ids(self) -> list[str]:
         """The identifiers of all members; the main one has the session's."""
         return [self.id, *(sub.id for sub in self.subs)]
+
+    @property
+    def processes(self) -> list[Process]:
+        """The main processes and services of all members, as last started."""
+        mains = [self.process, *(sub.process for sub in self.subs)]
+        services = [self.service_processes, *(sub.service_processes for sub in self.subs)]
+        return [one for one in mains if one] + [one for some in services for one in some.values()]
 
     @property
     def cpu_ms(self) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from jupyter_sessions.errors import Ambiguous, SessionNotFound
@@ -11,7 +13,7 @@ from jupyter_sessions.manager.keys import ADMIN, SUPERADMIN, Key
 from jupyter_sessions.manager.minilang import EVERYTHING, Clause, begins, equals, one_of, since
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.scheduler import used
-from jupyter_sessions.manager.store import Store, StoreError
+from jupyter_sessions.manager.store import Store, StoreError, make_room
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -102,6 +104,21 @@ class Roster:
         return self._live.get(id) or self._unsaved.get(id) or self.store.get(id)
 
     # Keeping.
+
+    def _make_room(self, record: Record) -> None:
+        """Its folders and its row, all or none. Errors: StoreError."""
+        folder, cwd = Path(record.folder), Path(record.launch.cwd)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if cwd.parent == folder:
+                cwd.mkdir(exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{folder} cannot be made: {error.strerror}.", hint=make_room(folder)) from error
+        try:
+            self.store.save(record)
+        except StoreError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
     def _note(self, record: Record) -> None:
         """Keep a session as it is now."""

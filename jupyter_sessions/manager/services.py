@@ -15,6 +15,7 @@ from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.runtime import ports
 from jupyter_sessions.manager.runtime.launch import launch, stop
 from jupyter_sessions.model import Endpoint
+from jupyter_sessions.wire.files import remove, write_private
 
 _GRACE_SECONDS = 2.0
 
@@ -42,7 +43,7 @@ class Services:
         async with self._lock:
             process = self._record.service_processes.get(key)
             if process is None or not process.child.alive():
-                socket.unlink(missing_ok=True)
+                remove(socket)
                 await self._launch(key, name, command, socket, base_url)
         return Endpoint(socket=str(socket))
 
@@ -65,7 +66,7 @@ class Services:
                 if key.rpartition("-")[0] == name:
                     await stop(process, _GRACE_SECONDS)
                     del self._record.service_processes[key]
-                    (self._sockets / key).unlink(missing_ok=True)
+                    remove(self._sockets / key)
 
     def serves(self, endpoint: Endpoint) -> bool:
         """Whether a service that was started there has not ended; a user's own program may come any time."""
@@ -110,7 +111,7 @@ class Services:
             "language": launch_.language,
             "interrupt_mode": launch_.interrupt_mode,
         }
-        (folder / "kernel.json").write_bytes(msgspec.json.encode(spec))
+        write_private(folder / "kernel.json", msgspec.json.encode(spec))
         path = launch_.env.get("JUPYTER_PATH")
         return {"JUPYTER_PATH": ":".join(filter(None, (str(folder.parent.parent), path)))}
 

@@ -18,18 +18,18 @@ from jupyter_sessions.manager.events import Bus
 from jupyter_sessions.manager.folders import Folder
 from jupyter_sessions.manager.front import Front
 from jupyter_sessions.manager.guardian import Guardian, Workshop
-from jupyter_sessions.manager.kernel import Connection
+from jupyter_sessions.manager.kernel import connect_to, new_key
 from jupyter_sessions.manager.kernel_info import KernelInfos
 from jupyter_sessions.manager.leases import Leases
 from jupyter_sessions.manager.leftovers import find_process, why_lost
 from jupyter_sessions.manager.queue import Queue
 from jupyter_sessions.manager.record import Record, folder_of, socket_folder
 from jupyter_sessions.manager.roster import Roster
-from jupyter_sessions.manager.runtime.launch import Process, exit_status
+from jupyter_sessions.manager.runtime.launch import Process, exit_status, kill
 from jupyter_sessions.manager.runtime.limits import Limits
 from jupyter_sessions.manager.runtime.pool import Pool
 from jupyter_sessions.manager.scheduler import Capacity
-from jupyter_sessions.manager.store import Store, StoreError, make_room
+from jupyter_sessions.manager.store import Store, StoreError
 from jupyter_sessions.manager.tasks import Tasks
 from jupyter_sessions.manager.timekeeper import Clock, Signs, Timekeeper
 from jupyter_sessions.manager.waiting import dependents
@@ -133,7 +133,7 @@ class Sessions(Roster):
         """Where notebooks meet a session."""
         if record.id not in self._fronts:
             folder = self._shop.run_folder / socket_folder(record.id)
-            connection = Connection(folder, Path(record.folder) / "kernel.json")
+            connection = connect_to(record, folder, Path(record.folder) / "kernel.json")
             self._fronts[record.id] = Front(record, connection, self._infos, self._asked)
         return self._fronts[record.id]
 
@@ -150,26 +150,14 @@ class Sessions(Roster):
         if self.named(record.name, record.access_key):
             raise InvalidRequest(f"A session '{record.name}' exists already.", field="name")
         record.stamp()
+        record.kernel_key = new_key()
+        for sub in record.subs:
+            sub.kernel_key = new_key()
         self._make_room(record)  # If it cannot be kept, it does not begin.
         self._live[record.id] = record
         self._spread(record, "session_enqueued")
         self._leases.watch(record)
         self._queue.changed()
-
-    def _make_room(self, record: Record) -> None:
-        """Its folders and its row, all or none. Errors: StoreError."""
-        folder, cwd = Path(record.folder), Path(record.launch.cwd)
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if cwd.parent == folder:
-                cwd.mkdir(exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{folder} cannot be made: {error.strerror}.", hint=make_room(folder)) from error
-        try:
-            self.store.save(record)
-        except StoreError:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
 
     def claim(self, record: Record, owner: Identity | None, patience: float = 0) -> None:
         """Note that a notebook is connected to a session, which `owner` has from now on if given.
@@ -270,16 +258,32 @@ class Sessions(Roster):
         met = {record.id for record in self.live if record.notebook and not record.process}
         self._sweep({one for record in kept for one in record.member_ids}, met)
         for record in self.live:
-            self._callbacks.known(record)
-            if record.id in processes:
-                self._adopt(record, processes[record.id], lost)
-            if record.status == "PENDING" and record.notebook:
-                self.front(record).resume()
-            self._leases.watch(record)
+            try:
+                self._take_in(record, processes.get(record.id), lost)
+            except Exception as error:  # One session's trouble is not that of the others.
+                log.exception("session %s", record.name)
+                self._give_up(record, f"the manager could not take it over: {error}")
         self._on_live(bool(self._live))
         self._forget_old()
         self._queue.changed()
         self._tasks.start(self.time.run())
+
+    def _take_in(self, record: Record, process: Process | None, lost: str) -> None:
+        self._callbacks.known(record)
+        if record.holds_slots:
+            self._adopt(record, process, lost)
+        if record.status == "PENDING" and record.notebook:
+            self.front(record).resume()
+        self._leases.watch(record)
+
+    def _give_up(self, record: Record, why: str) -> None:
+        """End a session of which nothing can be made."""
+        for process in record.processes:
+            kill(process)
+        if record.status == "PENDING":
+            self.cancel(record, why)
+        else:
+            self._lost(record, why)
 
     def _sweep(self, alive: set[str], met: set[str]) -> None:
         """Remove limits and sockets of all others than these; notebooks wait at those of `met`."""

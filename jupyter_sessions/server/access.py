@@ -16,8 +16,8 @@ import msgspec
 from jupyter_server.serverapp import ServerApp
 
 from jupyter_sessions.wire.access import SCHEME, VARIABLE, Access
+from jupyter_sessions.wire.files import write_private
 from jupyter_sessions.wire.identity import own_identity
-from jupyter_sessions.wire.places import write_private
 
 _EVERYWHERE = ("", "0.0.0.0", "::", "*")  # noqa: S104
 _PREFIX = "jupyter_sessions-server-"

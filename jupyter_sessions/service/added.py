@@ -17,7 +17,8 @@ from jupyter_core.paths import jupyter_config_dir
 
 from jupyter_sessions.backends import files
 from jupyter_sessions.errors import InvalidRequest
-from jupyter_sessions.wire.places import place, write_private
+from jupyter_sessions.wire.files import write_private
+from jupyter_sessions.wire.places import place
 
 log = logging.getLogger("jupyter_sessions")
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from jupyter_sessions.wire.files import read, remove
+
 log = logging.getLogger("jupyter_sessions")
 
 Waiting = tuple[str, list[bytes]]
@@ -36,18 +38,18 @@ class Backlog:
             log.exception("what waits for a kernel cannot be kept")
 
     def read(self) -> Iterator[Waiting]:
-        """All of them; a line that was cut off is left out."""
+        """All of them; a damaged line is left out."""
         try:
-            lines = self._path.read_bytes().splitlines() if self._path else []
+            lines = read(self._path).splitlines() if self._path else []
         except OSError:
             return
         for line in lines:
             try:
                 yield _decoder.decode(line)
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, ValueError, RecursionError):
                 continue
 
     def clear(self) -> None:
         """Keep none of them any more."""
         if self._path is not None:
-            self._path.unlink(missing_ok=True)
+            remove(self._path)

@@ -23,6 +23,7 @@ from pathlib import Path
 import msgspec
 
 from jupyter_sessions.errors import SessionError
+from jupyter_sessions.wire.files import load, write_private
 from jupyter_sessions.wire.identity import Host, Identity, here
 from jupyter_sessions.wire.signing import Keypair
 
@@ -77,11 +78,10 @@ class Place:
     def contact(self) -> Contact | None:
         """The running manager, or None: the file is believed only if its writer lives, here."""
         try:
-            with self.contact_file.open("rb") as file:
-                if os.fstat(file.fileno()).st_uid != os.getuid():
-                    return None
-                contact = msgspec.json.decode(file.read(), type=Contact)
-        except (OSError, ValueError):
+            if self.contact_file.stat().st_uid != os.getuid():
+                return None
+            contact = load(self.contact_file, Contact)
+        except OSError:
             return None
         return contact if contact.identity.alive() else None
 
@@ -227,18 +227,6 @@ def private_folder(path: Path) -> Path:
     if stat.S_IMODE(status.st_mode) & 0o077:
         path.chmod(0o700)
     return path
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Write a 0600 file in one step: readers see the old one or the new one."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def is_local(path: Path, mountinfo: str | None = None) -> bool:

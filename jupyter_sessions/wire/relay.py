@@ -74,6 +74,8 @@ class Relay:
         self._stem = stem
         self._back = back
         self._told = told
+        if not key:
+            raise ValueError("a relay without a key would let anybody speak to the kernel")
         self._session = Session(key=key, username="jupyter_sessions")
         self._identity = secrets.token_bytes(8).replace(b"\0", b"\1")
         self._context: Context = zmq.Context()

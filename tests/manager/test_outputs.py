@@ -82,7 +82,7 @@ async def test_logs_begin_a_new_file_without_losing_the_last(tmp_path: Path) -> 
 
 
 async def test_a_run_that_nobody_reads_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    link = kernel.KernelLink(kernel.Connection(tmp_path, tmp_path / "none.json"), lambda message: None)
+    link = kernel.KernelLink(kernel.Connection(tmp_path, tmp_path / "none.json", "key"), lambda message: None)
     read, unread = kernel.Run("read"), kernel.Run("unread")
     link._runs = {"read": read, "unread": unread}
     monkeypatch.setattr(kernel, "UNREAD_SECONDS", 0.05)

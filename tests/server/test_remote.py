@@ -23,8 +23,8 @@ from jupyter_sessions.errors import (
 from jupyter_sessions.model import USABLE, SessionInfo, SessionSpec
 from jupyter_sessions.service import Service
 from jupyter_sessions.wire.access import VARIABLE, Access
+from jupyter_sessions.wire.files import write_private
 from jupyter_sessions.wire.identity import Identity
-from jupyter_sessions.wire.places import write_private
 
 if TYPE_CHECKING:
     from pathlib import Path

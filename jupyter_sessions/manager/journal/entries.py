@@ -84,7 +84,7 @@ def lines(path: Path, *, heads: bool = False) -> Iterator[Line]:
     with path.open("rb") as file:
         for line in file:
             if not heads or line.startswith(_HEADS):
-                with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                with suppress(msgspec.MsgspecError, ValueError, RecursionError):
                     yield _decoder.decode(line)
 
 
@@ -98,14 +98,14 @@ def _gaps(folder: Path) -> list[Gap]:
     found = list[Gap]()
     with suppress(OSError):
         for line in (folder / _GAPS).read_bytes().splitlines()[-MOST_GAPS:]:
-            with suppress(msgspec.MsgspecError):
+            with suppress(msgspec.MsgspecError, ValueError, RecursionError):
                 found.append(msgspec.json.decode(line, type=Gap))
     return found
 
 
 def numbers(folder: Path) -> list[int]:
     """Those of all executions that are kept, the oldest first."""
-    return sorted(int(path.stem) for path in folder.glob("[0-9]*.jsonl"))
+    return sorted(int(path.stem) for path in folder.glob("[0-9]*.jsonl") if path.stem.isdecimal())
 
 
 def file_of(folder: Path, number: int) -> Path:

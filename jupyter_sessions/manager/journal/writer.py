@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from jupyter_sessions.errors import SessionError
 from jupyter_sessions.manager.journal.entries import (
     Began,
     Ended,
@@ -23,8 +24,9 @@ from jupyter_sessions.manager.journal.entries import (
     numbers,
 )
 from jupyter_sessions.manager.journal.folding import KINDS, Fold, Note, Said, display_id, encode
+from jupyter_sessions.wire.files import remove, write_private
 from jupyter_sessions.wire.journal import Gap
-from jupyter_sessions.wire.places import private_folder, write_private
+from jupyter_sessions.wire.places import private_folder
 
 JOURNAL_BYTES = 32 * 1024**2
 RUN_BYTES = 16 * 1024**2
@@ -55,7 +57,7 @@ class Journal:
         self._mark = folder / "seen"
         self._runs: dict[str, _Run] = {}
         self._displays: dict[str, list[int]] = {}
-        self._sizes = {number: file_of(folder, number).stat().st_size for number in numbers(folder)}
+        self._sizes = {number: _size(file_of(folder, number)) for number in numbers(folder)}
         self._total = sum(self._sizes.values())
         self._file: BinaryIO | None = None
         self._written = 0
@@ -81,7 +83,7 @@ class Journal:
 
     def seen(self) -> None:
         """Note that somebody listens now; to be called about once a second."""
-        with suppress(OSError):
+        with suppress(OSError, SessionError):
             private_folder(self._folder)
             self._mark.touch()
 
@@ -91,7 +93,8 @@ class Journal:
             gap = Gap(datetime.fromtimestamp(self._mark.stat().st_mtime, UTC), datetime.now(UTC))
             add_gap(self._folder, gap)
             for number in [*self._sizes][-_MOST_RUNNING:]:
-                self._take_over(number, gap)
+                with suppress(OSError):
+                    self._take_over(number, gap)
 
     def caught_up(self) -> None:
         """The kernel is free: what ran before `resume` and has not ended since, ended unseen."""
@@ -148,7 +151,7 @@ class Journal:
         if number not in self._sizes:
             return
         data = (b"" if line is None else encode(line)) + b"\n"
-        with suppress(OSError):
+        with suppress(OSError, SessionError):
             if self._file is None or self._written != number:
                 self._shut()
                 self._file, self._written = self._open(number), number
@@ -186,7 +189,7 @@ class Journal:
         while len(self._sizes) > 1 and (len(self._sizes) > MOST_RUNS or self._total > JOURNAL_BYTES):
             oldest = next(old for old in self._sizes if old != number)
             self._total -= self._sizes.pop(oldest)
-            file_of(self._folder, oldest).unlink(missing_ok=True)
+            remove(file_of(self._folder, oldest))
 
     def _shorten(self, number: int) -> None:
         path, fold, marks = file_of(self._folder, number), Fold(), list[Line]()
@@ -202,6 +205,13 @@ class Journal:
             write_private(path, b"".join(encode(line) + b"\n" for line in kept))
             size = path.stat().st_size
         self._grow(number, size - self._sizes[number])
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _put(known: dict[str, Any], key: str, value: object, most: int) -> None:

@@ -16,6 +16,7 @@ import msgspec
 
 from jupyter_sessions.manager.runtime import proc
 from jupyter_sessions.manager.runtime.process import Identity, Process, here, identify, wait_gone
+from jupyter_sessions.wire.files import load
 
 _shims: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -30,9 +31,8 @@ class _Exit(msgspec.Struct):
 
 def _exit(process: Process) -> _Exit | None:
     try:
-        text = (Path(process.folder) / "exit.json").read_bytes()
-        found = msgspec.json.decode(text, type=_Exit)
-    except (OSError, msgspec.MsgspecError):
+        found = load(Path(process.folder) / "exit.json", _Exit)
+    except OSError:
         return None
     return found if found.pid == process.child.pid else None
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +31,7 @@ from jupyter_sessions.manager.runtime.ending import (
 )
 from jupyter_sessions.manager.runtime.pool import Pool
 from jupyter_sessions.manager.runtime.process import Process, here, identify, readable
+from jupyter_sessions.wire.files import load, read, remove, write_private
 
 __all__ = [
     "Fence",
@@ -164,7 +166,7 @@ def _prepare(folder: Path, log: str) -> None:
     """Make what is reported to, and take away what an earlier process reported."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in _REPORTS:
-        (folder / name).unlink(missing_ok=True)
+        remove(folder / name)
     os.close(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
 
 
@@ -209,7 +211,7 @@ def _abandon(shim: subprocess.Popen[bytes], folder: str) -> None:
         for pid in (*proc.descendants(shim.pid), shim.pid):
             send(pid, signal.SIGKILL)
     for name in ("spec.json", "process.json"):
-        (Path(folder) / name).unlink(missing_ok=True)
+        remove(Path(folder) / name)
 
 
 def recover(folder: str | os.PathLike[str]) -> Process | None:
@@ -219,21 +221,29 @@ def recover(folder: str | os.PathLike[str]) -> Process | None:
     """
     path = Path(folder)
     try:
-        process = msgspec.json.decode((path / "process.json").read_bytes(), type=Process)
+        process = load(path / "process.json", Process)
     except FileNotFoundError:
-        if (path / "error").exists():
-            text = (path / "error").read_text(errors="surrogateescape")
-            step, number, name = text.split("\n", 2)
-            raise LaunchError(_sentence(step, int(number), name)) from None
+        if text := _error(path / "error"):
+            raise LaunchError(text) from None
         return None
+    except OSError as error:
+        raise LaunchError(f"It is not known which process was started: {error}.") from error
     return process if process.child.start_time else _dated(process, path)
+
+
+def _error(path: Path) -> str:
+    """What a shim says why it started nothing, in words for people; "" if it does not."""
+    with suppress(OSError, ValueError):
+        step, number, name = read(path).decode(errors="surrogateescape").split("\n", 2)
+        return _sentence(step, int(number), name)
+    return ""
 
 
 def _dated(process: Process, path: Path) -> Process:
     """Without /proc the shim knows no start times: look them up once, right after the start."""
     shim, child = (identify(one.pid) or one for one in (process.shim, process.child))
     process = Process(shim, child, process.folder)
-    (path / "process.json").write_bytes(msgspec.json.encode(process))
+    write_private(path / "process.json", msgspec.json.encode(process))
     return process
 
 

@@ -26,6 +26,8 @@ PR_SET_CHILD_SUBREAPER = 36
 _IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGQUIT)
 _BURY_S = 5.0
 _WRITE_S = 10.0
+_FULL = (28, 122, 69)
+"""ENOSPC, and EDQUOT of Linux and macOS."""
 
 
 def main(path: str) -> int:
@@ -224,8 +226,8 @@ def _write(folder: str, name: str, text: str) -> None:
             with open(f"{path}.new", "w", errors="surrogateescape") as file:
                 file.write(text)
             return os.replace(f"{path}.new", path)
-        except OSError:
-            if time.monotonic() > end:
+        except OSError as error:
+            if error.errno not in _FULL or time.monotonic() > end:
                 raise
             time.sleep(0.2)
 

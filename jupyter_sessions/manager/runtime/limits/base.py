@@ -141,7 +141,11 @@ class Limits:
         for record in self._remnants():
             if record.id not in live_ids and record.id not in swept:
                 swept.append(record.id)
-                self._end(self._cage(record, 0))
+                try:
+                    self._end(self._cage(record, 0))
+                except CageGone as error:
+                    _log.warning("%s", error)
+                    self._records.delete(record.id)
         return swept
 
     def _remnants(self) -> Iterator[Record]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import msgspec
 
 from jupyter_sessions.manager.runtime.limits.part import LimitsError, PartRecord
 from jupyter_sessions.manager.runtime.process import here
+from jupyter_sessions.wire.files import load, remove, write_private
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -42,10 +42,8 @@ class Records:
     def save(self, record: Record) -> None:
         """Write it in one step."""
         path = self._path(record.id)
-        new = path.with_suffix(".new")
         try:
-            new.write_bytes(msgspec.json.encode(record))
-            os.replace(new, path)
+            write_private(path, msgspec.json.encode(record))
         except OSError as error:
             raise LimitsError(f"{path} cannot be written: {error.strerror}.") from error
 
@@ -61,7 +59,7 @@ class Records:
     def delete(self, id: str) -> None:
         """Forget it."""
         for path in (self.marker(id), self._path(id)):
-            path.unlink(missing_ok=True)
+            remove(path)
 
     def marker(self, id: str) -> Path:
         """The file that is there once a session was over its memory."""
@@ -78,6 +76,7 @@ class Records:
 
 def _load(path: Path) -> Record | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Record)
-    except (OSError, msgspec.MsgspecError):
+        found = load(path, Record)
+    except OSError:
         return None
+    return found if found.id == path.stem else None

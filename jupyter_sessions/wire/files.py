@@ -1,0 +1,97 @@
+"""Small files of ours: written in one step, and read so that a damaged one is an error like a missing one.
+
+Power loss leaves files empty or full of zeros, a person may put anything in their place.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+MOST_BYTES = 64 * 1024**2
+
+
+class FileDamaged(OSError):
+    """A file cannot hold what we wrote into it; the message names the file and says what is wrong."""
+
+
+def read(path: Path, most: int = MOST_BYTES) -> bytes:
+    """Return the content of a regular file. Errors: OSError, among them FileNotFoundError and FileDamaged."""
+    # A named pipe in its place would otherwise be waited for.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise FileDamaged(f"{path} is not a regular file")
+        if status.st_size > most:
+            raise FileDamaged(f"{path} is larger than {most} bytes")
+        return file.read(most)
+
+
+def load(path: Path, type: type[T], most: int = MOST_BYTES) -> T:
+    """Return what a JSON file holds. Errors: OSError, among them FileNotFoundError and FileDamaged."""
+    data = read(path, most)
+    try:
+        return msgspec.json.decode(data, type=type)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        why = "it is empty" if not data else str(error)
+        raise FileDamaged(f"{path} is damaged: {why}") from error
+
+
+def write_private(path: Path, data: bytes, *, durable: bool = False) -> None:
+    """Write a 0600 file in one step: readers see the old one or the new one.
+
+    A folder in its place is removed. A `durable` file is on the disk when this returns, which takes
+    some milliseconds: for what must survive a power loss. Errors: OSError.
+    """
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(descriptor)
+        _replace(temporary, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    if durable:
+        _sync_folder(path.parent)
+
+
+def _replace(new: str, path: Path) -> None:
+    try:
+        os.replace(new, path)
+    except (IsADirectoryError, PermissionError):  # The latter on macOS.
+        if not path.is_dir():
+            raise
+        remove(path)
+        os.replace(new, path)
+
+
+def _sync_folder(folder: Path) -> None:
+    with suppress(OSError):  # Not every file system can.
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove whatever is at a path, as far as that can be done; links are not followed."""
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
