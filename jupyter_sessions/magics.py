@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import re
 import shlex
 import sys
 from argparse import Namespace
@@ -11,6 +12,14 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
+from IPython.core.completer import (
+    CompletionContext,
+    MatcherAPIv2,
+    MatcherResult,
+    SimpleCompletion,
+    SimpleMatcherResult,
+    context_matcher,
+)
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.display import clear_output, publish_display_data
@@ -40,6 +49,10 @@ from jupyter_sessions.model import SessionInfo
 
 _USAGE = "`%session create python --name demo` makes one; then begin the cell with `%%session demo`."
 _COMPLETION_SECONDS = 2.0
+_MATCHER, _BEFORE_OTHERS = "jupyter_sessions", 1000.0
+_MAGIC = re.compile(r"^\s*(?:[\w\s.,\[\]]+=\s*)?(?P<magic>%(?P<cell>%?)session\s.*)$")
+_UNKNOWN = "<unknown>"
+"""IPython's type of a completion of which nothing is said."""
 
 
 class RemoteError(CellFailed):
@@ -112,6 +125,10 @@ class SessionMagics(Magics):
             raise
         except SessionError as error:
             raise _in_one_sentence(error) from None
+        except RemoteInterrupt:
+            raise
+        except KeyboardInterrupt as stop:
+            raise _interrupt_in_one_sentence(stop) from None
         return None
 
     def _command(self, line: str) -> Result | None:
@@ -217,18 +234,21 @@ class SessionMagics(Magics):
 
     # Completion.
 
-    def complete(self, shell: InteractiveShell, event: Any) -> list[str]:
-        """What could come next; nothing if the backends do not say soon."""
-        with suppress(SessionError, TimeoutError):
-            return self._bridge.run(self._complete(event.text_until_cursor, event.symbol))
-        return []
+    def complete(self, line: str, word: str) -> dict[str, str]:
+        """Return what could stand in place of the `word` at the end of a line, each with its meaning.
 
-    async def _complete(self, line: str, word: str) -> list[str]:
+        That is nothing if the backends do not say soon.
+        """
+        with suppress(SessionError, TimeoutError):
+            return self._bridge.run(self._complete(line, word))
+        return {}
+
+    async def _complete(self, line: str, word: str) -> dict[str, str]:
         before = _words(line.removesuffix(word))
         async with asyncio.timeout(_COMPLETION_SECONDS):
             api = await self._connected()
             if before[0].startswith("%%"):
-                return await session_names(api, word) if len(before) == 1 else []
+                return await session_names(api, word) if len(before) == 1 else {}
             return await complete(api, before[1:], word)
 
 
@@ -264,6 +284,14 @@ def _in_one_sentence(error: SessionError) -> SessionError:
     return error.with_traceback(None)
 
 
+def _interrupt_in_one_sentence(stop: KeyboardInterrupt) -> KeyboardInterrupt:
+    """The interrupt without a traceback, with what the command said last: how to go on, or to cancel what waits."""
+    said = " ".join(getattr(stop, "last_words", [])) or "Interrupted. `%session ps` shows what there is."
+    interrupt = KeyboardInterrupt(said)
+    interrupt._render_traceback_ = lambda: [plain(said)]  # type: ignore[attr-defined]
+    return interrupt
+
+
 def _ask(content: dict[str, Any]) -> str:
     prompt = str(content.get("prompt", ""))
     return getpass.getpass(prompt) if content.get("password") else input(prompt)
@@ -277,5 +305,23 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     """Make the magics known to a shell."""
     magics = SessionMagics(shell)
     shell.register_magics(magics)
-    for name in ("%session", "%%session"):
-        shell.set_hook("complete_command", magics.complete, str_key=name)  # type: ignore[no-untyped-call]
+    matchers = shell.Completer.custom_matchers
+    matchers[:] = [one for one in matchers if getattr(one, "matcher_identifier", "") != _MATCHER]
+    matchers.append(_matcher(magics))
+
+
+def _matcher(magics: SessionMagics) -> MatcherAPIv2:
+    """What completes lines of `%session` and `%%session`, and nobody else does there."""
+
+    @context_matcher(identifier=_MATCHER, priority=_BEFORE_OTHERS)  # type: ignore[untyped-decorator]
+    def match(context: CompletionContext) -> MatcherResult:
+        line = _MAGIC.match(context.text_until_cursor)
+        if line is None or (line["cell"] and context.cursor_line):
+            return SimpleMatcherResult(completions=[], suppress=False)
+        found = magics.complete(line["magic"], context.token)
+        if not found and context.token:
+            found = {context.token: ""}  # Or IPython would ask others, who take the line for Python.
+        completions = [SimpleCompletion(text, type=about or _UNKNOWN) for text, about in found.items()]
+        return SimpleMatcherResult(completions=completions, suppress=True, ordered=True)
+
+    return match  # type: ignore[no-any-return]

@@ -242,7 +242,13 @@ class Shell:
 
     def complete(self, code: str) -> list[str]:
         """What is offered at the end of the code."""
-        return list(self.client.complete(code, reply=True, timeout=30)["content"]["matches"])
+        return list(self.completions(code))
+
+    def completions(self, code: str) -> dict[str, str]:
+        """What is offered, each with its type."""
+        content = self.client.complete(code, reply=True, timeout=30)["content"]
+        types = content["metadata"].get("_jupyter_types_experimental", [])
+        return dict.fromkeys(content["matches"], "") | {one["text"]: one["type"] for one in types}
 
 
 def read_access(made: Server) -> Access:

@@ -300,6 +300,27 @@ def test_tab_completes_verbs_options_and_names(demo: Shell) -> None:
     assert "python3" in demo.complete("%session create pyth")
 
 
+def test_tab_offers_nothing_that_is_not_ours(demo: Shell) -> None:
+    offered = demo.completions("x = 1\n%session create python --")
+    assert offered["--cpu"] == "number of CPUs" and all(name.startswith("--") for name in offered)
+    assert demo.completions("%session info ")["demo"] == "RUNNING python3"
+    assert demo.complete("rows = %session ps --na") == ["--name-only"]
+    assert demo.complete("%session create python --nonsense") == ["--nonsense"]
+    assert "upper" in demo.complete("text = '%session create '\ntext.up")[0]
+    demo.run("%reload_ext jupyter_sessions")
+    assert demo.complete("%session rest") == ["restart"]
+
+
+def test_an_interrupted_wait_says_in_one_sentence_how_to_cancel_it(shell: Shell) -> None:
+    ran = shell.run(
+        "%session create python --cpu 0.5 --mem 256m --name later --starts-at 1h",
+        on_text={"later is PENDING": shell.interrupt},
+    )
+    assert ran.reply["ename"] == "KeyboardInterrupt"
+    assert plain(ran) == "later stays in the queue, PENDING; `%session rm later` cancels it."
+    assert "stays in the queue" not in ran.text
+
+
 def test_tables_are_inert(demo: Shell) -> None:
     demo.run("%session create python --cpu 0.5 --mem 256m --name other --tag '<script>alert(1)</script>'")
     ran = demo.run("%session ps --format name,tag")

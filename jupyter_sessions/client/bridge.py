@@ -19,6 +19,14 @@ _END = object()
 _PARTING_SECONDS = 2.0
 
 
+class Interrupted(KeyboardInterrupt):
+    """An interrupt that cancelled a coroutine; `last_words` are what that had to say on its way out."""
+
+    def __init__(self, last_words: list[str]) -> None:
+        super().__init__(*last_words)
+        self.last_words = last_words
+
+
 class Items(Iterator[T]):
     """Items that another thread makes. An interrupt while waiting for one loses none: go on, or `close`."""
 
@@ -46,13 +54,13 @@ class Bridge:
         self._lock = threading.Lock()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of a coroutine. Interrupted, it is cancelled and the interrupt raised."""
+        """Return the result of a coroutine. Errors: Interrupted, by which the coroutine is cancelled."""
         return self.talk(lambda say: work, lambda text: None)
 
     def talk(self, work: Callable[[Say], Coroutine[Any, Any, T]], say: Say) -> T:
-        """The result of a coroutine that says things on the way; they are said in the thread that waits.
+        """Return the result of a coroutine that says things on the way; they are said in the thread that waits.
 
-        Interrupted, the coroutine is cancelled, may say a last word, and the interrupt is raised.
+        Errors: Interrupted, by which the coroutine is cancelled.
         """
         words: queue.SimpleQueue[Any] = queue.SimpleQueue()
         future = self.start(_ending(work(words.put), words))
@@ -61,10 +69,11 @@ class Bridge:
                 say(word)
         except KeyboardInterrupt:
             future.cancel()
+            last_words: list[str] = []
             with suppress(queue.Empty):
                 while (word := words.get(timeout=_PARTING_SECONDS)) is not _END:
-                    say(word)
-            raise
+                    last_words.append(word)
+            raise Interrupted(last_words) from None
         return future.result()
 
     def iterate(self, source: AsyncIterator[T]) -> Items[T]:

@@ -1,20 +1,28 @@
-"""What could be typed next: verbs, options, and names of sessions, images and backends."""
+"""What could be typed next: verbs, options, and names of sessions, images and backends, each with a few words on it."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from jupyter_sessions.client import Api
 from jupyter_sessions.commands.grammar import split_verb, verbs
 from jupyter_sessions.kernels.specs import listed
 from jupyter_sessions.model import STATUSES
 
-_GROUPS = ("live", "running", "dead", "all")
+_ABOUT_GROUPS = {
+    "live": "those that have not ended",
+    "running": "those that run",
+    "dead": "those that have ended",
+    "all": "live and ended ones",
+}
 
 
-async def complete(api: Api, before: Sequence[str], word: str) -> list[str]:
-    """What may stand in place of the unfinished `word` after the words `before`, the first a verb."""
+async def complete(api: Api, before: Sequence[str], word: str) -> dict[str, str]:
+    """Return what may stand in place of the unfinished `word` after the words `before`, the first a verb.
+
+    Each comes with what it means, "" if that goes without saying.
+    """
     known = verbs()
     verb, rest = split_verb(known, before)
     if not verb:
@@ -25,18 +33,29 @@ async def complete(api: Api, before: Sequence[str], word: str) -> list[str]:
     if rest and asked is not None and asked.nargs != 0:
         return _fitting(await _values(api, asked.dest), word)
     if word.startswith("-"):
-        return _fitting([name for name in options if name.startswith("--")], word)
+        shown = {name: _about(action) for name, action in options.items() if name.startswith("--")}
+        return _fitting(shown, word)
     return _fitting(await _values(api, _positional(parser, rest, options)), word)
 
 
-def _next_words(known: Iterable[str], before: Sequence[str], word: str) -> list[str]:
-    """What may come next of verbs that begin so."""
-    begun = [verb.split() for verb in known if verb.split()[: len(before)] == list(before)]
-    return _fitting(list(dict.fromkeys(verb[len(before)] for verb in begun)), word)
+def _next_words(
+    known: Mapping[str, argparse.ArgumentParser], before: Sequence[str], word: str
+) -> dict[str, str]:
+    """Return what may come next of verbs that begin so."""
+    begun = {verb: verb.split() for verb in known if verb.split()[: len(before)] == list(before)}
+    found = dict[str, str]()
+    for verb, words in begun.items():
+        whole = len(words) == len(before) + 1
+        found.setdefault(words[len(before)], known[verb].description or "" if whole else "")
+    return _fitting(found, word)
 
 
-async def session_names(api: Api, word: str) -> list[str]:
-    """Names of live sessions that begin so."""
+def _about(option: argparse.Action) -> str:
+    return " ".join((option.help or "").split()).replace("%%", "%")
+
+
+async def session_names(api: Api, word: str) -> dict[str, str]:
+    """Return the names of live sessions that begin so, each with its status and image."""
     return _fitting(await _values(api, "session"), word)
 
 
@@ -57,20 +76,22 @@ def _positional(
     return positionals[given].dest if given < len(positionals) else ""
 
 
-async def _values(api: Api, what: str) -> list[str]:
+async def _values(api: Api, what: str) -> dict[str, str]:
     if what in ("session", "sessions"):
-        return sorted({row.name for row in (await api.list()).sessions})
+        rows = sorted((await api.list()).sessions, key=lambda row: row.name)
+        return {row.name: " ".join(filter(None, (row.status, row.image))) for row in rows}
     if what == "status":
-        return [*_GROUPS, *STATUSES]
+        return _ABOUT_GROUPS | dict.fromkeys(STATUSES, "")
     if what in ("backend", "backends"):
-        return [info.name for info in await api.describe()]
+        return {info.name: info.title for info in await api.describe()}
     if what == "kernels":
-        return [kernel.name for kernel in listed()]
+        return dict.fromkeys((kernel.name for kernel in listed()), "")
     if what in ("image", "image_option"):
         images = [image for info in await api.describe() for image in info.images]
-        return sorted({name for image in images for name in (image.name, *image.aliases)})
-    return []
+        names = {name: image.title for image in images for name in (image.name, *image.aliases)}
+        return dict(sorted(names.items()))
+    return {}
 
 
-def _fitting(candidates: Sequence[str] | dict[str, argparse.ArgumentParser], word: str) -> list[str]:
-    return [candidate for candidate in candidates if candidate.startswith(word)]
+def _fitting(candidates: Mapping[str, str], word: str) -> dict[str, str]:
+    return {candidate: about for candidate, about in candidates.items() if candidate.startswith(word)}

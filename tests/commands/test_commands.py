@@ -361,7 +361,7 @@ async def test_completion(toy: Service) -> None:
 
     async def offered(line: str) -> list[str]:
         *before, word = line.split(" ")
-        return await complete(toy, before, word)
+        return [*await complete(toy, before, word)]
 
     assert await offered("re") == ["restart", "renew", "rename"]
     assert {"create", "ps", "rm"} <= set(await offered(""))
@@ -373,4 +373,14 @@ async def test_completion(toy: Service) -> None:
     for line in ("info m", "rm m", "rm mine m", "rename m", "logs --help m"):
         assert await offered(line) == ["mine", "more"], line
     assert await offered("info mine m") == await offered("rename mine m") == await offered("nonsense m") == []
-    assert await session_names(toy, "mo") == ["more"]
+    assert await session_names(toy, "mo") == {"more": "RUNNING toy"}
+
+
+@pytest.mark.asyncio
+async def test_completions_say_what_they_mean(toy: Service) -> None:
+    options = await complete(toy, ["create", "python"], "--")
+    assert options["--cpu"] == "number of CPUs" and all(options.values())
+    assert (await complete(toy, [], "cr"))["create"] == "Create a session."
+    assert (await complete(toy, [], "ker")) == {"kernel": ""}
+    assert (await complete(toy, ["kernel"], "a"))["add"].startswith("Make a kernel")
+    assert (await complete(toy, ["ps", "--status"], "liv")) == {"live": "those that have not ended"}
