@@ -79,7 +79,8 @@ class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     seconds or as "4h", with 0 for none. A `type` of "" is the backend's to choose, `replicas` is for what makes
     several sessions (`create_replicas`). Field meanings: seed 000, "Creating Session", and seed 004, `create`.
     A session with an `owner` ends some time after that process has, unless another one asks for the same
-    session for the same `notebook_path`, an absolute path, before.
+    session for the same `notebook_path`, an absolute path, before. `kernel_arguments` follow those of the
+    kernelspec.
     """
 
     backend: str | None = None
@@ -117,6 +118,7 @@ class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     time_limit: float | str | None = None
     owner: ProcessId | None = None
     notebook_path: str | None = None
+    kernel_arguments: list[str] = []
 
 
 # --- what it is ----------------------------------------------------------------------------------

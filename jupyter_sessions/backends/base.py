@@ -221,6 +221,9 @@ class Backend(ABC):
     async def touch(self, id: str) -> None:  # noqa: B027
         """Somebody works in a session through a service port: called at most once a minute."""
 
+    async def set_environ(self, id: str, environ: dict[str, str]) -> None:  # noqa: B027
+        """Set variables for the processes of a session that start from now on, if it has such."""
+
     async def watch(self) -> AsyncIterator[builtins.list[SessionInfo]]:
         """First all rows that live, then those that changed, for ever.
 

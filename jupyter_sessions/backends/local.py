@@ -147,7 +147,9 @@ class Local(BackendAI):
         """Queue a session of an environment of the asking side. Errors: NotSupported for what only others do."""
         _refuse(spec)
         specs = await self._specs()
-        image, launch = specs.resolve(spec.image or "python3", cwd=spec.cwd)
+        image, launch = specs.resolve(
+            spec.image or "python3", cwd=spec.cwd, given=spec.environ, arguments=spec.kernel_arguments
+        )
         spec.image = image
         for field in ("idle_timeout", "time_limit"):
             if getattr(spec, field) is None:
@@ -227,6 +229,10 @@ class Local(BackendAI):
     async def touch(self, id: str) -> None:
         """Tell the manager of input that does not pass by it."""
         await (await self.client()).request("POST", f"/session/{id}/touch")
+
+    async def set_environ(self, id: str, environ: dict[str, str]) -> None:
+        """Kept by the manager."""
+        await (await self.client()).request("POST", f"/session/{id}/environ", json={"environ": environ})
 
     async def connection(
         self, id: str, owner: ProcessId | None = None, patience: float = 0

@@ -29,17 +29,17 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.multikernelmanager import MultiKernelManager
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from msgspec import structs
+from tornado.web import HTTPError
 from traitlets import Dict, Float, Unicode
 
 from jupyter_sessions.kernels import known
 from jupyter_sessions.kernels.session import KernelSession, Wanted, say
 from jupyter_sessions.model import KernelConnection, SessionSpec
 from jupyter_sessions.service import in_use
-from jupyter_sessions.wire.environment import clean_environ
+from jupyter_sessions.wire.environment import SESSION_NAME, clean_environ
 from jupyter_sessions.wire.identity import own_identity
 
 _POLL_SECONDS = 0.1
-_NOTEBOOK = "JPY_SESSION_NAME"
 LAUNCH_SECONDS = 600.0
 
 
@@ -113,7 +113,7 @@ class SessionProvisioner(KernelProvisionerBase):
             self._held = held
             known.note(str(self.kernel_id), held)
         else:
-            connection = await self._held.restart()
+            connection = await self._held.restart(await self._renamed(kwargs))
         self._stopped = self._asked = False
         self._hope_again()
         self.connection_info = _info(connection)
@@ -136,16 +136,32 @@ class SessionProvisioner(KernelProvisionerBase):
         in_server = isinstance(getattr(self.parent, "parent", None), MultiKernelManager)
         spec = SessionSpec(
             backend=self.backend or None,
-            name=session_name(str(env.get(_NOTEBOOK, "")), str(self.kernel_id)),
+            name=session_name(str(env.get(SESSION_NAME, "")), str(self.kernel_id)),
             image=self.image,
             resources=dict(self.resources),
             environ=_added(env) | {key: str(value) for key, value in self.environ.items()},
+            kernel_arguments=list(given.get("extra_arguments") or []),
             cwd=cwd,
             reuse_if_exists=False,
             owner=own_identity(),
-            notebook_path=notebook_path(env.get(_NOTEBOOK, ""), cwd) if in_server else None,
+            notebook_path=notebook_path(env.get(SESSION_NAME, ""), cwd) if in_server else None,
         )
         return Wanted(spec=spec, attach=self.session, timeout=self.launch_timeout, waits=not in_server)
+
+    async def _renamed(self, given: dict[str, Any]) -> dict[str, str]:
+        """Return the variable with the notebook's name, which may have changed since the first start.
+
+        jupyter_client starts a kernel anew with the variables of its first start.
+        """
+        server = getattr(getattr(self.parent, "parent", None), "parent", None)
+        manager = getattr(server, "session_manager", None)
+        if manager is None or SESSION_NAME not in (given.get("env") or {}):
+            return {}
+        try:
+            found = await manager.get_session(kernel_id=self.kernel_id)
+        except HTTPError:  # It has none.
+            return {}
+        return {SESSION_NAME: manager.get_kernel_env(found["path"], found["name"])[SESSION_NAME]}
 
     def _say(self, text: str) -> None:
         (self.log.warning if in_use() else say)(text)
@@ -186,8 +202,12 @@ def notebook_path(name: str, cwd: str) -> str | None:
 
 
 def _added(env: dict[str, str]) -> dict[str, str]:
-    """What a kernel's environment has that this process's has not; the backend knows ours."""
-    return {key: value for key, value in clean_environ(env).items() if os.environ.get(key) != value}
+    """What a kernel's environment has that this process's has not; the backend knows ours.
+
+    The notebook's name is the kernel's own, though this process may have the same from who started it.
+    """
+    named = {SESSION_NAME: env[SESSION_NAME]} if env.get(SESSION_NAME) else {}
+    return {key: value for key, value in clean_environ(env).items() if os.environ.get(key) != value} | named
 
 
 def _info(connection: KernelConnection) -> KernelConnectionInfo:

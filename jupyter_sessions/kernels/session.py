@@ -16,6 +16,7 @@ from jupyter_sessions.kernels import holders, once
 from jupyter_sessions.kernels.calls import call, start
 from jupyter_sessions.kernels.doors import Doors
 from jupyter_sessions.model import USABLE, KernelConnection, SessionInfo, SessionSpec
+from jupyter_sessions.service import Service
 from jupyter_sessions.wire.identity import own_identity
 
 _AGAIN_SECONDS = 1.0
@@ -78,13 +79,17 @@ class KernelSession:
         """Find or make the session, and where its kernel is met. Errors: SessionError, LaunchFailed with the reason."""
         return await call(self._begin)
 
-    async def restart(self) -> KernelConnection:
-        """Start its kernel anew, unless somebody did since; a session that ended with its kernel is made anew."""
+    async def restart(self, environ: dict[str, str] | None = None) -> KernelConnection:
+        """Start its kernel anew, unless somebody did since; a session that ended with its kernel is made anew.
+
+        `environ` are variables of the session that have changed since it was made.
+        """
+        self._wanted.spec.environ |= environ or {}
         if self.ended and not self._wanted.attach:
             self._stop_watching()
             self._doors.close()
             return await self.begin()
-        return await call(self._restart)
+        return await call(lambda api: self._restart(api, environ or {}))
 
     async def interrupt(self) -> None:
         """Interrupt what runs in it; if it was made for this kernel and still waits, give it up."""
@@ -142,12 +147,14 @@ class KernelSession:
         row, self._holds = self._holds, None
         return row is not None and holders.release(row)
 
-    async def _restart(self, api: Api) -> KernelConnection:
+    async def _restart(self, api: Api, environ: dict[str, str]) -> KernelConnection:
         row = await api.get(self._known().backend, self._known().id)
         if row.status in _NOT_BEGUN and not self._wanted.waits:
             return await self._reach(api, row)
         row = await self._running(api, row)
         if row.restarts == self._restarts:
+            if environ and isinstance(api, Service):  # Only in a server anything is known to have changed.
+                await api.set_environ(row.backend, row.id, environ)
             row = await api.restart(row.backend, row.id)
         return await self._reach(api, row)
 

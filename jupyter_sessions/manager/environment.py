@@ -14,7 +14,7 @@ KERNELS = "JUPYTER_SESSIONS_KERNELS"
 
 
 def environment(record: Record, rank: int = 0) -> dict[str, str]:
-    """The variables of one member: thread counts, what was given, its GPUs, and who it is."""
+    """The variables of one member: its limits, what was given, its GPUs, and who it is."""
     own = {
         "BACKENDAI_SESSION_ID": record.id,
         "BACKENDAI_SESSION_NAME": record.name,
@@ -30,9 +30,11 @@ def environment(record: Record, rank: int = 0) -> dict[str, str]:
         own["BACKENDAI_PREOPEN_PORTS"] = ",".join(map(str, record.preopen_ports))
     if record.skaha_name:
         own |= {"skaha_sessionid": skaha_id(record.id), "skaha_hostname": record.skaha_name}
+    slots = record.member_slots
     return (
-        threads.thread_env(record.member_slots["cpu"])
+        threads.thread_env(slots["cpu"])
         | record.launch.env
+        | threads.limit_env(slots["cpu"], slots["mem"])
         | record.environ
         | gpus.visible(record.gpus_of(rank))
         | cluster.variables(record.id, record.size, rank)

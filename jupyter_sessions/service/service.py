@@ -287,6 +287,11 @@ class Service:
         place = self.backend(backend)
         await ask(place, place.touch(id), GET_SECONDS)
 
+    async def set_environ(self, backend: str, id: str, environ: dict[str, str]) -> None:
+        """Set variables for the processes of a session that start from now on."""
+        place = self.backend(backend)
+        await ask(place, place.set_environ(id, environ), GET_SECONDS)
+
     def wait(
         self, backend: str, id: str, until: Callable[[SessionInfo], bool], *, every: bool = False
     ) -> AsyncIterator[SessionInfo]:

@@ -12,10 +12,12 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from string import Template
+from types import SimpleNamespace
+from typing import Any, Protocol, cast
 
 import msgspec
 
@@ -25,10 +27,36 @@ from jupyter_sessions.wire.encoding import is_text
 from jupyter_sessions.wire.minimum import minimum_of
 
 PROVISIONER = "jupyter-sessions"  # In kernelspecs of kernels that run in sessions.
-_SECRETS = re.compile(
-    r"JPY_.*|JUPYTER_TOKEN|JUPYTER_SESSIONS_.*|JUPYTERHUB_(?!USER$).*|BACKEND_(?!GROUP|DOMAIN).*|SORNA_.*"
-    r"|CANFAR_TOKEN|SKAHA_TOKEN|.*_PROXY_TOKEN|BACKENDAI_.*|NOTIFY_SOCKET|LISTEN_(FDS|PID|FDNAMES)"
+_LEFT_OUT = re.compile(
+    # A Jupyter server's own secrets, and what ties a process to that server.
+    r"JUPYTER_TOKEN(_FILE)?|JUPYTER_SESSIONS_.*|JPY_.*"
+    # A hub's secrets. What else it says of itself, as JUPYTERHUB_SERVICE_PREFIX, programs do need.
+    r"|JUPYTERHUB_(API_TOKEN|API_KEY|CRYPT_KEY|COOKIE_SECRET)|CONFIGPROXY_AUTH_TOKEN"
+    # Where backends are, and a person's credentials for them. Source: backend.ai-client 23.9.10, skaha, canfar.
+    r"|(BACKEND|SORNA)_(ENDPOINT(_TYPE)?|ACCESS_KEY|SECRET_KEY|API_VERSION|HASH_TYPE)|CANFAR_(TOKEN|URL)"
+    r"|SKAHA_(TOKEN|SERVICE_URL)"
+    # Of the session or service in which this process runs: another one than that to be started.
+    r"|BACKENDAI_.*|NOTIFY_SOCKET|LISTEN_(FDS|PID|FDNAMES)"
 )
+"""Variables that are not handed on; all others are, as a Jupyter server hands them on to its kernels."""
+SESSION_NAME = "JPY_SESSION_NAME"
+"""The notebook that a kernel is for; a process finds there that of the kernel which started it."""
+CPU_COUNTS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMEXPR_MAX_THREADS",
+    "JULIA_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+    "PYTHON_CPU_COUNT",
+)
+"""Variables that tell libraries for how many CPUs there is work; each session sets them for its own."""
+_IN_A_SESSION = "BACKENDAI_SESSION_ID"
+_CONNECTION_FILE = "{connection_file}"
+_OPTIONS = "jupyter_sessions"
+"""What kernelspecs may say in their metadata: {"jupyter_sessions": {"transport": "tcp"}}."""
 _LAB_OPTIONS = (
     "--no-browser",
     "--ServerApp.sock={socket}",
@@ -48,7 +76,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a session's processes are started.
 
     `argv` holds `{connection_file}`; those of `services` hold `{socket}`, `{base_url}` and `{cwd}`.
-    `umask` is the asker's, None if it is not known. `minimum` are the least amounts with which it starts;
+    `transport` is "tcp" for a kernel that cannot speak ipc, "" if that is not known. `umask` is the asker's, None if it is not known. `minimum` are the least amounts with which it starts;
     for slots that are left out, those of all environments (`minimum.START`).
     """
 
@@ -61,6 +89,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     services: dict[str, list[str]] = {}
     umask: int | None = None
     minimum: dict[str, str] = {}
+    transport: str = ""
 
 
 class Spec(Protocol):
@@ -72,6 +101,7 @@ class Spec(Protocol):
     language: str
     interrupt_mode: str
     metadata: dict[str, Any]
+    resource_dir: str
 
 
 def provisioned(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -86,25 +116,29 @@ def provisioned(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
 class Specs:
     """The environments this process can see: kernelspecs by name, each known by aliases too."""
 
-    def __init__(self, found: Mapping[str, Spec]) -> None:
+    def __init__(self, found: Mapping[str, Spec], broken: Mapping[str, str] | None = None) -> None:
         self._found = dict(found)
+        self._broken = dict(broken or {})
 
     @classmethod
     def here(cls, manager: Any = None) -> Specs:
         """Those of a KernelSpecManager, or of a new one; kernels that run in sessions are none."""
-        from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
-        from traitlets import TraitError
+        from jupyter_client.kernelspec import KernelSpecManager
 
         manager = manager or KernelSpecManager()
         found: dict[str, Spec] = {}
+        broken: dict[str, str] = {}
         for name in manager.find_kernel_specs():
             try:
                 spec: Spec = manager.get_kernel_spec(name)
-            except (NoSuchKernel, OSError, ValueError, TraitError):
+            except Exception as error:  # A kernel.json may hold anything; jupyter_client skips those, too.
+                broken[name] = f"{type(error).__name__}: {error}"
                 continue
-            if provisioned(spec.metadata) is None:
+            if not spec.argv:
+                broken[name] = "argv is empty"
+            elif provisioned(spec.metadata) is None:
                 found[name] = spec
-        return cls(found)
+        return cls(found, broken)
 
     @classmethod
     def lately(cls) -> Specs:
@@ -129,11 +163,18 @@ class Specs:
         ]
 
     def resolve(
-        self, image: str, *, cwd: str | None = None, environ: Mapping[str, str] | None = None
+        self,
+        image: str,
+        *,
+        cwd: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        given: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
     ) -> tuple[str, Launch]:
-        """The canonical name of an environment and how to start it.
+        """The canonical name of an environment and how to start it, as jupyter_client would.
 
-        Errors: UnknownImage naming the nearest; InvalidRequest for a folder that does not exist.
+        `environ` is the asker's environment, `given` what was given for the session besides, and `arguments`
+        follow those of the kernelspec. Errors: UnknownImage naming the nearest; InvalidRequest for a folder that does not exist.
         """
         folder = os.path.abspath(os.path.expanduser(cwd or os.getcwd()))
         if not os.path.isdir(folder):
@@ -141,10 +182,10 @@ class Specs:
                 f"cwd: there is no folder {folder}.", hint="Name an existing one.", field="cwd"
             )
         name, spec = self._find(image)
-        argv = [sys.executable if _is_this_python(spec.argv[0]) else spec.argv[0], *spec.argv[1:]]
+        asker = os.environ if environ is None else environ
         return name, Launch(
-            argv=[part.replace("{resource_dir}", str(getattr(spec, "resource_dir", ""))) for part in argv],
-            env=clean_environ(os.environ if environ is None else environ) | dict(spec.env),
+            argv=_argv(spec, arguments, folder),
+            env=_env(spec, asker, given or {}),
             cwd=folder,
             display_name=spec.display_name,
             language=spec.language,
@@ -152,6 +193,7 @@ class Specs:
             services=self._services,
             umask=_umask(),
             minimum=minimum_of(spec.metadata),
+            transport=_transport(spec.metadata),
         )
 
     def minimum(self, image: str) -> dict[str, str]:
@@ -165,6 +207,12 @@ class Specs:
         for name, spec in self._found.items():
             if image == name or image in self._aliases(name, spec):
                 return name, spec
+        if image in self._broken:
+            raise UnknownImage(
+                f"image: the kernelspec '{image}' cannot be used ({self._broken[image]}).",
+                hint="Mend its kernel.json; `jupyter kernelspec list` shows where it is.",
+                field="image",
+            )
         known = sorted(
             {alias for name, spec in self._found.items() for alias in (name, *self._aliases(name, spec))}
         )
@@ -190,6 +238,8 @@ def _lately(second: int) -> Specs:
 class _Interpreter:
     """A Python named by its path, as a kernelspec."""
 
+    resource_dir = ""
+
     def __init__(self, path: str) -> None:
         self.argv = [path, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         self.env: dict[str, str] = {}
@@ -206,13 +256,46 @@ def _is_this_python(program: str) -> bool:
 
 
 def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """An environment without what ties it to one Jupyter server, and without credentials of backends.
+    """Return an environment without a server's secrets and what is another kernel's or session's own.
 
-    What is no UTF-8, which JSON cannot carry, is left out as well.
+    In a session the CPU counts are that session's, so they are left out as well, and so is what is no
+    UTF-8, which JSON cannot carry.
     """
+    other = CPU_COUNTS if _IN_A_SESSION in environ else ()
     return {
-        key: value for key, value in environ.items() if not _SECRETS.fullmatch(key) and is_text(key + value)
+        key: value
+        for key, value in environ.items()
+        if not _LEFT_OUT.fullmatch(key) and key not in other and is_text(key + value)
     }
+
+
+def _argv(spec: Spec, arguments: Sequence[str], folder: str) -> list[str]:
+    """Return a kernelspec's command with all filled in but the connection file."""
+    from jupyter_client.manager import KernelManager
+
+    # It takes the absolute path of a file that is not known before the session starts.
+    manager = SimpleNamespace(
+        kernel_spec=spec, connection_file=f"/{_CONNECTION_FILE}", _launch_args={"cwd": folder}
+    )
+    command = KernelManager.format_kernel_cmd(cast("KernelManager", manager), list(arguments))
+    return [part.replace(f"/{_CONNECTION_FILE}", _CONNECTION_FILE) for part in command]
+
+
+def _env(spec: Spec, asker: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return a kernel's environment. As jupyter_client has it, a kernelspec's may refer to the asker's."""
+    known = {**asker, **given}
+    env = clean_environ(asker)
+    env |= {key: Template(value).safe_substitute(known) for key, value in spec.env.items()}
+    if spec.language.lower().startswith("python"):
+        env.pop("PYTHONEXECUTABLE", None)
+    return env
+
+
+def _transport(metadata: Mapping[str, Any]) -> str:
+    """Return how a kernelspec says that its kernel is to be reached; "" if it says nothing."""
+    options = metadata.get(_OPTIONS)
+    asked = options.get("transport") if isinstance(options, dict) else None
+    return asked if asked in ("ipc", "tcp") else ""
 
 
 def _umask() -> int | None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from jupyter_client import BlockingKernelClient
 
 from jupyter_sessions.wire.access import SCHEME
-from tests.processes import read_access, server
+from tests.processes import Shell, read_access, server, until_ready
 
 pytestmark = pytest.mark.usefixtures("jupyter")
 
@@ -38,3 +39,24 @@ def test_which_session_a_kernel_runs_in(state: Path, tmp_path: Path) -> None:
 
         assert session_of("attached") == ("local", row["id"])
         assert session_of("python3") == (None, None)
+
+
+def test_a_kernel_knows_its_notebook_also_after_a_rename(state: Path, tmp_path: Path) -> None:
+    with server(state, tmp_path) as made:
+        notebook = {"type": "notebook", "path": "before.ipynb", "name": "before.ipynb"}
+        session = made.ask("POST", "api/sessions", {**notebook, "kernel": {"name": "owned"}})
+        kernel = session["kernel"]["id"]
+        client = BlockingKernelClient(connection_file=str(tmp_path / "runtime" / f"kernel-{kernel}.json"))
+        client.load_connection_file()
+        client.start_channels()
+        until_ready(client, 60)
+        shell = Shell(client, lambda: None)
+        assert shell.run("print(__session__)").text == f"{tmp_path}/root/before.ipynb\n"
+        after = {"path": "below/after.ipynb", "name": "after.ipynb"}
+        (tmp_path / "root" / "below").mkdir()
+        made.ask("PATCH", f"api/sessions/{session['id']}", after)
+        made.ask("POST", f"api/kernels/{kernel}/restart")
+        until_ready(client, 60)
+        assert shell.run("print(__session__)").text == f"{tmp_path}/root/below/after.ipynb\n"
+        client.stop_channels()
+        made.ask("DELETE", f"api/sessions/{session['id']}")

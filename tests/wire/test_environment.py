@@ -25,6 +25,25 @@ SECRETS = [
     "SKAHA_TOKEN",
     "CANFAR_TOKEN",
     "NOTIFY_SOCKET",
+    "JUPYTER_TOKEN_FILE",
+    "JUPYTERHUB_CRYPT_KEY",
+    "CONFIGPROXY_AUTH_TOKEN",
+    "JPY_SESSION_NAME",
+]
+KEPT = [
+    "HOME",
+    "BACKEND_GROUP",
+    "BACKEND_DATABASE",
+    "JUPYTERHUB_USER",
+    "JUPYTERHUB_SERVICE_PREFIX",
+    "JUPYTERHUB_BASE_URL",
+    "JUPYTERHUB_API_URL",
+    "CONDA_PREFIX",
+    "JUPYTER_PATH",
+    "HF_TOKEN",
+    "AWS_SECRET_ACCESS_KEY",
+    "MY_PROXY_TOKEN",
+    "OMP_NUM_THREADS",
 ]
 
 
@@ -117,6 +136,19 @@ def test_secrets_and_ties_stay_behind(name: str) -> None:
     assert clean_environ({name: "x", "PATH": "/bin"}) == {"PATH": "/bin"}
 
 
-@pytest.mark.parametrize("name", ["HOME", "BACKEND_GROUP", "JUPYTERHUB_USER", "CONDA_PREFIX", "JUPYTER_PATH"])
+def test_cpu_counts_of_a_session_are_its_own() -> None:
+    there = {"BACKENDAI_SESSION_ID": "x", "OMP_NUM_THREADS": "1", "PYTHON_CPU_COUNT": "1", "PATH": "/bin"}
+    assert clean_environ(there) == {"PATH": "/bin"}
+
+
+@pytest.mark.parametrize("transport", ["tcp", "ipc", "", "carrier pigeon", None])
+def test_a_kernelspec_may_name_its_transport(specs: Specs, transport: str | None) -> None:
+    spec = Spec(["/bin/deno", "{connection_file}"], "Deno", "typescript")
+    spec.metadata = {"jupyter_sessions": {"transport": transport}} if transport is not None else {}
+    _, launch = Specs({"deno": spec}).resolve("deno")
+    assert launch.transport == (transport if transport in ("tcp", "ipc") else "")
+
+
+@pytest.mark.parametrize("name", KEPT)
 def test_the_rest_comes_along(name: str) -> None:
     assert clean_environ({name: "x"}) == {name: "x"}

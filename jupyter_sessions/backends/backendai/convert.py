@@ -56,6 +56,7 @@ _CONTAINER = "id role hostname cluster_role cluster_hostname status status_info 
 _UNSENT = (
     ("idle_timeout", "an idle timeout", 0),
     ("time_limit", "a time limit", 0),
+    ("kernel_arguments", "arguments of kernels", []),
 )
 _LISTED = (
     "id name type image tag status status_info status_changed created_at terminated_at result "
@@ -123,7 +124,7 @@ def create_body(spec: SessionSpec, dialect: Dialect, launch: object = None) -> d
 
 def _check_sent(spec: SessionSpec, *, ours: bool) -> None:
     for field, words, default in _UNSENT:
-        taken = ours and field in ("idle_timeout", "time_limit")
+        taken = ours
         if not taken and getattr(spec, field) not in (None, default):
             raise NotSupported(
                 f"{field}: {spec.backend} does not take {words}.", hint="Leave it out.", field=field

@@ -65,6 +65,7 @@ _NOT_TAKEN = {
     "callback_url": "callbacks",
     "owner_access_key": "sessions of other owners",
     "priority": "priorities",
+    "kernel_arguments": "arguments of kernels",
     "batch_timeout": "time limits",
     "architecture": "a choice of architecture",
 }

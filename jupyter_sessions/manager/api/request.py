@@ -116,7 +116,7 @@ def read_create(body: object) -> CreateRequest:
     chosen = _choose(body, _ALIASES) | _choose(config, _CONFIG)
     if "cluster_size" not in chosen:
         chosen |= _choose(config, {"cluster_size": ("clusterSize", "cluster_size")})
-    chosen["environ"] = _environ(chosen.get("environ", {}))
+    chosen["environ"] = read_environ(chosen.get("environ", {}))
     try:
         request = msgspec.convert(chosen, CreateRequest, strict=False)
     except msgspec.ValidationError as error:
@@ -132,7 +132,7 @@ def _choose(source: dict[str, Any], aliases: dict[str, tuple[str, ...]]) -> dict
     return {name: values[0] for name, values in found.items() if values}
 
 
-def _environ(given: object) -> dict[str, str]:
+def read_environ(given: object) -> dict[str, str]:
     """Environment variables as text; numbers are taken, too. Errors: InvalidRequest."""
     if not isinstance(given, dict):
         raise InvalidRequest("environ: this must be an object.", hint="Send {NAME: value}.", field="environ")
@@ -217,7 +217,7 @@ def _check_amounts(request: CreateRequest) -> None:
 
 
 def _check_launch(launch: Launch) -> None:
-    _environ(launch.env)
+    read_environ(launch.env)
     for name in launch.services:
         if not _SERVICE.fullmatch(name):
             hint = "Use letters, digits, '.', '_' and '-', at most 40."

@@ -55,6 +55,7 @@ ROUTES = [
     web.get("/session/{ref}/dependency-graph", history.dependency_graph),
     web.post("/session/{ref}/renew", history.renew),
     web.post("/session/{ref}/touch", history.touch),
+    web.post("/session/{ref}/environ", session.set_environ),
     web.get("/session/{ref}/outputs", outputs.outputs),
     web.post("/session/{ref}/complete", execute.complete),
     web.post("/session/{ref}/upload", files.upload),

@@ -16,7 +16,7 @@ from jupyter_sessions.manager import folders, preopen
 from jupyter_sessions.manager.api.auth import acting
 from jupyter_sessions.manager.api.differences import DESTROYED, ENDED, REUSED
 from jupyter_sessions.manager.api.plan import plan
-from jupyter_sessions.manager.api.request import NAMES, CreateRequest, read_create
+from jupyter_sessions.manager.api.request import NAMES, CreateRequest, read_create, read_environ
 from jupyter_sessions.manager.api.slots import slots_of
 from jupyter_sessions.manager.api.status import status_data
 from jupyter_sessions.manager.cluster import Sub
@@ -245,6 +245,13 @@ async def rename(request: web.Request) -> web.Response:
     asked = dict(request.query) | await params_of(request)
     name = next((asked[alias] for alias in NAMES if alias in asked), "")
     request.app[SESSIONS].rename(find(request), str(name))
+    return web.Response(status=204)
+
+
+async def set_environ(request: web.Request) -> web.Response:
+    """POST /session/{ref}/environ (ours): set variables for the processes that start from now on."""
+    record = find(request)
+    record.environ |= read_environ((await body_of(request)).get("environ"))
     return web.Response(status=204)
 
 

@@ -72,6 +72,10 @@ class Fence(Protocol):
     def affinity(self) -> list[int] | None:
         """The CPUs it may run on; None for all."""
 
+    @property
+    def memory(self) -> int:
+        """Bytes that all inside may use together; 0 if that is not known."""
+
     def adopt(self, process: Process) -> None:
         """Learn of a process that runs inside."""
 
@@ -107,6 +111,7 @@ async def launch(
         "procs": cage.attach if cage else [],
         "cpus": (cage.affinity or []) if cage else [],
         "rlimits": dict(rlimits or {}),
+        "memory": cage.memory if cage else 0,
         "umask": umask,
         "keep": list(keep_fds),
     }

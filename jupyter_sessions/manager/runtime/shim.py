@@ -9,6 +9,7 @@ its start time), so it must not import anything of this package. `argv[1]` is th
     record                  text of process.json with places for shim and child, pid and start time
     procs, cpus             cgroup files to join, CPUs to stay on
     rlimits, umask          {resource number: (soft, hard)}, or None for ours
+    memory                  bytes that it may use, for libraries to read; 0 if that is not known
     ready, keep             a pipe to close once the outcome is written; descriptors to hold open
 """
 
@@ -111,6 +112,8 @@ def fence(spec: "dict[str, Any]", pid: int) -> str:
         for number, limits in spec["rlimits"].items():
             path = str(number)
             _rlimit(pid, number, limits)
+        if spec["memory"]:
+            _tell_memory(pid, spec["memory"])
     except Exception as error:
         return _failure(step, error, path)
     return ""
@@ -155,6 +158,18 @@ def _rlimit(pid: int, number: int, limits: "tuple[int, int]") -> None:
         resource.setrlimit(number, limits)
     else:
         resource.prlimit(pid, number, limits)  # Linux only, as is all that asks for it.
+
+
+def _tell_memory(pid: int, memory: int) -> None:
+    """Lower RLIMIT_RSS, which Linux does not enforce and libraries such as dask.distributed read."""
+    import resource
+
+    try:
+        hard = resource.prlimit(pid, resource.RLIMIT_RSS)[1]
+        if hard == resource.RLIM_INFINITY or hard > memory:
+            resource.prlimit(pid, resource.RLIMIT_RSS, (memory, memory))
+    except (OSError, AttributeError):  # Not permitted, or not on Linux.
+        pass
 
 
 def stay(spec: "dict[str, Any]", child: int) -> int:

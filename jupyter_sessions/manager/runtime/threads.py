@@ -1,17 +1,10 @@
-"""How many threads the usual libraries start in a session."""
+"""What tells libraries how much of the machine a session has."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "NUMEXPR_MAX_THREADS",
-    "JULIA_NUM_THREADS",
-)
+from jupyter_sessions.wire.environment import CPU_COUNTS
 
 
 def thread_env(cpu: Decimal) -> dict[str, str]:
@@ -19,4 +12,13 @@ def thread_env(cpu: Decimal) -> dict[str, str]:
 
     Libraries left alone count the machine's cores; more threads than quota are slower than fewer.
     """
-    return dict.fromkeys(_VARIABLES, str(max(1, int(cpu))))
+    return dict.fromkeys(CPU_COUNTS, str(max(1, int(cpu))))
+
+
+def limit_env(cpu: Decimal, mem: Decimal) -> dict[str, str]:
+    """Return the variables in which JupyterHub tells a server its limits, with those of a session.
+
+    What a session may use is set aside for it, so guarantees and limits are the same.
+    """
+    cores, size = f"{cpu.normalize():f}", str(int(mem))
+    return {"CPU_LIMIT": cores, "CPU_GUARANTEE": cores, "MEM_LIMIT": size, "MEM_GUARANTEE": size}

@@ -42,6 +42,7 @@ class Barred:
 
     attach = ["/proc/self/no/cgroup.procs"]
     affinity = None
+    memory = 0
 
     def adopt(self, process: Process) -> None:
         raise AssertionError

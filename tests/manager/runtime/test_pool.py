@@ -189,6 +189,7 @@ async def test_user_code_finds_no_difference(runner: Runner) -> None:
     class Fence:
         attach: list[str] = []
         affinity = cpus
+        memory = 0
 
         def adopt(self, process: Process) -> None:
             return
@@ -265,6 +266,7 @@ async def test_what_cannot_be_is_said_and_leaves_nothing(runner: Runner) -> None
     class Barred:
         attach = ["/proc/self/no/cgroup.procs"]
         affinity = None
+        memory = 0
 
         def adopt(self, process: Process) -> None:
             raise AssertionError

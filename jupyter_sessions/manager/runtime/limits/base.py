@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class Cage:
-    """The fence around one session: CPU and memory for all its processes together."""
+    """The fence around one session: CPU and `memory` in bytes for all its processes together."""
 
     def __init__(
         self,
@@ -40,8 +40,10 @@ class Cage:
         parts: Sequence[Part],
         affinity: list[int] | None,
         gone: Callable[[], None],
+        memory: int = 0,
     ) -> None:
         self.id = id
+        self.memory = memory
         self.attach = [path for part in parts for path in part.attach]
         self.affinity = affinity
         self._parts = parts
@@ -165,7 +167,7 @@ class Limits:
         marker = self._records.marker(record.id)
         parts = [self._part(part, mem, marker) for part in record.parts]
         affinity = next((part.affinity for part in record.parts if part.affinity), None)
-        return Cage(record.id, parts, affinity, lambda: self._records.delete(record.id))
+        return Cage(record.id, parts, affinity, lambda: self._records.delete(record.id), mem)
 
     def _part(self, record: PartRecord, mem: int, marker: Path) -> Part:
         match record.driver:

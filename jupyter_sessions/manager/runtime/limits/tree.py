@@ -133,14 +133,19 @@ class Tree(Driver):
         self.means = {control: words[control] for control in wanted}
 
     def plan(self, id: str, cpu: Decimal) -> PartRecord:
-        """Choose the CPUs that the fewest cages hold, as many as make room for `cpu`."""
+        """Choose the CPUs that the fewest cages hold, as many as make room for `cpu`.
+
+        Whole CPUs are chosen where a quota limits them, too: libraries count the CPUs they may run on.
+        """
         del id
-        cpus = None
-        if self.means.get("cpu") == "CPU affinity":
-            taken = list(self._taken())
-            allowed = sorted(os.sched_getaffinity(0), key=lambda number: (taken.count(number), number))
-            cpus = sorted(allowed[: max(1, int(cpu.to_integral_value(ROUND_CEILING)))])
-        return PartRecord(NAME, list(self.means), affinity=cpus)
+        whole = _HAS_AFFINITY and cpu >= 1 and cpu == cpu.to_integral_value()
+        chosen = whole or self.means.get("cpu") == "CPU affinity"
+        return PartRecord(NAME, list(self.means), affinity=self._least_used(cpu) if chosen else None)
+
+    def _least_used(self, cpu: Decimal) -> list[int]:
+        taken = list(self._taken())
+        allowed = sorted(os.sched_getaffinity(0), key=lambda number: (taken.count(number), number))
+        return sorted(allowed[: max(1, int(cpu.to_integral_value(ROUND_CEILING)))])
 
     def build(self, record: PartRecord, cpu: Decimal, mem: int) -> None:
         """Nothing to make: it is all in the looking."""
