@@ -53,7 +53,7 @@ _LOCAL = (
     "owned",
 )
 _CONTAINER = "id role hostname cluster_role cluster_hostname status status_info container_id agent occupied_slots live_stat last_stat"
-_UNSENT = (
+_UNSENT: tuple[tuple[str, str, object], ...] = (
     ("idle_timeout", "an idle timeout", 0),
     ("time_limit", "a time limit", 0),
     ("kernel_arguments", "arguments of kernels", []),
@@ -124,8 +124,7 @@ def create_body(spec: SessionSpec, dialect: Dialect, launch: object = None) -> d
 
 def _check_sent(spec: SessionSpec, *, ours: bool) -> None:
     for field, words, default in _UNSENT:
-        taken = ours
-        if not taken and getattr(spec, field) not in (None, default):
+        if not ours and getattr(spec, field) not in (None, default):
             raise NotSupported(
                 f"{field}: {spec.backend} does not take {words}.", hint="Leave it out.", field=field
             )
