@@ -301,12 +301,15 @@ class NameRule(msgspec.Struct, frozen=True):
 class Endpoint(msgspec.Struct, frozen=True):
     """Where a service listens: the path of a unix socket, or a URL on loopback.
 
-    A service that is `at_root` knows nothing of the path under which browsers see it.
+    A service that is `at_root` knows nothing of the path under which browsers see it. Who listens on a unix
+    socket that `hands_over` is not the service: it gives each client a connection to it (`wire.descriptors`),
+    for a port on which any user of the machine may listen. A URL is connected to without a look at who listens.
     """
 
     socket: str | None = None
     url: str | None = None
     at_root: bool = False
+    hands_over: bool = False
 
 
 class KernelConnection(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple, TextIO
 
 import pytest
 
@@ -14,9 +15,16 @@ NOBODY = 65534
 only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
 
 
+class Stranger(NamedTuple):
+    """A process of another user, and what it prints."""
+
+    pid: int
+    said: TextIO
+
+
 @contextmanager
-def stranger(code: str, *args: str) -> Iterator[int]:
-    """The pid of a process of another user that runs Python code, once it has printed a line.
+def stranger(code: str, *args: str) -> Iterator[Stranger]:
+    """A process of another user that runs Python code, once it has printed a line.
 
     It is forked, for another user may not enter the folder of this interpreter.
     """
@@ -28,7 +36,7 @@ def stranger(code: str, *args: str) -> Iterator[int]:
     try:
         with open(reader) as said:
             assert said.readline(), "the stranger ended before it was ready"
-            yield child
+            yield Stranger(child, said)
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

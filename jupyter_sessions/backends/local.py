@@ -37,6 +37,7 @@ from jupyter_sessions.model import (
     SessionInfo,
     SessionSpec,
 )
+from jupyter_sessions.wire.descriptors import HANDOVER
 from jupyter_sessions.wire.environment import Specs, clean_environ
 from jupyter_sessions.wire.front import front_of
 from jupyter_sessions.wire.journal import Outputs, Selection
@@ -191,10 +192,9 @@ class Local(BackendAI):
         """The unix socket of a service, started if need be."""
         body = {"app": name, "arguments": msgspec.json.encode({"base_url": base_url}).decode()}
         answer = await (await self.client()).request("POST", f"/session/{id}/start-service", json=body)
-        address = str(answer["wsproxy_addr"])
-        if address.startswith("unix://"):
-            return Endpoint(socket=address.removeprefix("unix://"))
-        return Endpoint(url=address, at_root=True)
+        scheme, _, path = str(answer["wsproxy_addr"]).partition("://")
+        handover = scheme == HANDOVER
+        return Endpoint(socket=path, at_root=handover, hands_over=handover)
 
     async def keys(self) -> builtins.list[dict[str, Any]]:
         """Who may use the manager."""

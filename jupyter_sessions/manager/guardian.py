@@ -146,6 +146,7 @@ class Guardian:
             if link is not None:
                 link.close(self._why_gone())
             await self._programs.close()
+            await self._services.close()
             self.measure()
 
     def _why_gone(self) -> str:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import msgspec
 
-from jupyter_sessions.errors import NotFound, NotRunning
+from jupyter_sessions.errors import NotFound
 from jupyter_sessions.manager.logs import tail
 from jupyter_sessions.manager.member import Member
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.runtime import ports
 from jupyter_sessions.manager.runtime.launch import launch, stop
+from jupyter_sessions.manager.runtime.peers import listening_address
+from jupyter_sessions.manager.session_port import SessionPort
 from jupyter_sessions.model import Endpoint
 from jupyter_sessions.wire.files import remove, write_private
 
@@ -32,11 +34,12 @@ class Services:
         self._files = member.folder
         self._sockets = member.connection.folder
         self._lock = asyncio.Lock()
+        self._ports: dict[int, SessionPort] = {}
 
     async def start(self, name: str, base_url: str) -> Endpoint:
         """Where a service listens, or soon will. Errors: NotFound, NotRunning, LaunchError."""
         if name in map(str, self._record.preopen_ports):
-            return Endpoint(url=await asyncio.to_thread(self._find, int(name)), at_root=True)
+            return self._open_port(int(name))
         command = self._command(name)
         key = f"{name}-{hashlib.sha256(base_url.encode()).hexdigest()[:6]}"
         socket = self._sockets / key
@@ -47,16 +50,22 @@ class Services:
                 await self._launch(key, name, command, socket, base_url)
         return Endpoint(socket=str(socket))
 
-    def _find(self, port: int) -> str:
-        """Where the session's own program listens, or will. Errors: NotRunning if that is a stranger."""
-        address = ports.listener(port, self._member.pids())
-        if address is None and ports.taken(port):
-            raise NotRunning(
-                f"Port {port} of this machine is held by a program that is not of this session.",
-                hint="End that program, or ask for a session with another port.",
-                field="app",
-            )
-        return f"http://{address or ports.LOOPBACK}:{port}"
+    def _open_port(self, port: int) -> Endpoint:
+        """Where connections to the session's own program are handed out, which listens there or will."""
+        one = self._ports.setdefault(port, SessionPort(port, self._sockets / f"port-{port}", self._pids))
+        one.open()
+        return Endpoint(socket=str(one.path), at_root=True, hands_over=True)
+
+    def _pids(self) -> list[int]:
+        """The session's processes, daemons among them as far as they are known."""
+        cage = self._member.cage
+        return list(dict.fromkeys([*self._member.pids(), *(cage.pids() if cage else ())]))
+
+    async def close(self) -> None:
+        """Hand out no more connections to the session's ports."""
+        ports, self._ports = self._ports, {}
+        for one in ports.values():
+            await one.close()
 
     async def stop(self, name: str) -> None:
         """End a service, under whatever base URL it was started. Errors: NotFound."""
@@ -70,8 +79,9 @@ class Services:
 
     def serves(self, endpoint: Endpoint) -> bool:
         """Whether a service that was started there has not ended; a user's own program may come any time."""
-        if not endpoint.socket:
+        if endpoint.hands_over:
             return True
+        assert endpoint.socket is not None  # noqa: S101
         process = self._record.service_processes.get(Path(endpoint.socket).name)
         return process is not None and process.child.alive()
 
@@ -83,8 +93,15 @@ class Services:
         return services[name]
 
     def log(self, name: str) -> str:
-        """The end of what a service printed; "" if there is no such service."""
+        """The end of what a service printed, or why a port waits; "" if there is no such service."""
+        if name in map(str, self._record.preopen_ports):
+            return self._about_port(int(name))
         return tail(self._log_file(name), 16_384) if name in self._record.launch.services else ""
+
+    def _about_port(self, port: int) -> str:
+        if listening_address(port, self._pids()) or not ports.taken(port):
+            return ""
+        return f"Port {port} of this machine is held by a program that is not of this session. End that program, or use another port."
 
     async def _launch(self, key: str, name: str, command: list[str], socket: Path, base_url: str) -> None:
         record = self._record

@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-import httpx
+import aiohttp
 import pytest
 
-from jupyter_sessions.errors import InvalidRequest, NotFound, NotRunning
+from jupyter_sessions.errors import InvalidRequest, NotFound
+from jupyter_sessions.model import Endpoint
 from jupyter_sessions.service import Service
+from jupyter_sessions.wire.proxy.upstream import client, url
 from tests.manager.world import SMALL, V8, Rest, ask, configure, kill_manager, run, says
 from tests.ports import free_port
 
@@ -103,12 +105,14 @@ async def test_ports(shared: Service, tmp_path: Path) -> None:
     (opened,) = [one for one in row.services if one.name == str(port)]
     assert (opened.protocol, opened.ports) == ("preopen", [port])
     early = await shared.open_service("local", row.id, str(port), "/base/")
-    assert (early.url, early.at_root) == (f"http://127.0.0.1:{port}", True)
+    assert early.at_root and early.hands_over
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await get(early, "/hello")
     await says(shared, row, SERVE)
+    assert await get(early, "/hello") == "/hello"
     await kill_manager()
     endpoint = await shared.open_service("local", row.id, str(port), "/base/")
-    async with httpx.AsyncClient(trust_env=False) as client:
-        assert (await client.get(f"{endpoint.url}/hello")).text == "/hello"
+    assert await get(endpoint, "/hello") == "/hello"
 
     with pytest.raises(InvalidRequest, match=f"{port} is held by the session 'has-a-port'"):
         await ask(shared, "same-port", preopen_ports=[port])
@@ -120,5 +124,14 @@ async def test_ports(shared: Service, tmp_path: Path) -> None:
         await shared.open_service("local", row.id, "8", "/base/")
 
     await says(shared, row, "server.shutdown(); server.server_close()")
-    with socket.create_server(("127.0.0.1", port)), pytest.raises(NotRunning, match="not of this session"):
-        await shared.open_service("local", row.id, str(port), "/base/")
+    assert await shared.service_log("local", row.id, str(port)) == ""
+    with socket.create_server(("127.0.0.1", port)):
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await get(endpoint, "/hello")
+        assert "a program that is not of this session" in await shared.service_log("local", row.id, str(port))
+
+
+async def get(endpoint: Endpoint, path: str) -> str:
+    """What a service answers."""
+    async with client(endpoint) as http, http.get(url(endpoint, path)) as answer:
+        return await answer.text()

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
-from yarl import URL
 
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api import sockets
@@ -20,6 +19,7 @@ from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, find
 from jupyter_sessions.manager.guardian import Guardian
 from jupyter_sessions.manager.services import Services
 from jupyter_sessions.model import Endpoint
+from jupyter_sessions.wire.descriptors import HANDOVER, receive_connection
 from jupyter_sessions.wire.identity import Identity
 
 KERNEL = "kernel"
@@ -59,8 +59,8 @@ async def start_service(request: web.Request) -> web.Response:
         sessions.claim(record, claim.owner, claim.patience)
         return answer({"token": key, "wsproxy_addr": f"ipc://{stem}"})
     endpoint = await sessions.guardian(record).start_service(name, _base_url(arguments))
-    address = endpoint.url or f"unix://{endpoint.socket}"
-    return answer({"token": "", "wsproxy_addr": address})
+    scheme = HANDOVER if endpoint.hands_over else "unix"
+    return answer({"token": "", "wsproxy_addr": f"{scheme}://{endpoint.socket}"})
 
 
 def _claim(arguments: dict[str, Any]) -> Claim:
@@ -152,10 +152,11 @@ async def _connect(
 
 
 async def _open(endpoint: Endpoint) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    if endpoint.socket:
-        return await asyncio.open_unix_connection(endpoint.socket, limit=_CHUNK)
-    where = URL(endpoint.url or "")
-    return await asyncio.open_connection(where.host, where.port, limit=_CHUNK)
+    assert endpoint.socket is not None  # noqa: S101
+    if endpoint.hands_over:
+        connection = await receive_connection(endpoint.socket)
+        return await asyncio.open_connection(sock=connection, limit=_CHUNK)
+    return await asyncio.open_unix_connection(endpoint.socket, limit=_CHUNK)
 
 
 async def _pass_down(reader: asyncio.StreamReader, socket: sockets.Socket) -> None:

@@ -33,19 +33,20 @@ POLICY = (
 def draw(refusal: Refusal) -> str:
     """The page for a refusal: one that reloads itself while a service starts."""
     if isinstance(refusal, NotListening):
-        return waiting(refusal.service, refusal.session, refusal.log)
+        title = refusal.message if refusal.service.isdigit() else f"Starting {refusal.service}"
+        return waiting(title, refusal.session, refusal.log)
     hint = f"<p class=hint>{escape(refusal.hint)}</p>" if refusal.hint else ""
     return _page(refusal.message, f'{hint}<p><a href="">Try again</a></p>')
 
 
-def waiting(service: str, session: str, log: str) -> str:
+def waiting(title: str, session: str, log: str) -> str:
     """The page shown until a service listens, with the end of its log."""
     shown = f"<pre>{escape(log)}</pre>" if log.strip() else ""
     body = (
         f"<p role=status>Session {escape(session)}. This page opens it as soon as it is ready.</p>"
         f"<progress aria-label='Starting'></progress>{shown}"
     )
-    return _page(f"Starting {service}", body, f'<meta http-equiv="refresh" content="{RELOAD}">')
+    return _page(title, body, f'<meta http-equiv="refresh" content="{RELOAD}">')
 
 
 def _page(title: str, body: str, head: str = "") -> str:

@@ -47,15 +47,16 @@ def broken_off() -> Refusal:
 
 
 class NotListening(Refusal):
-    """The service has been started but does not accept connections yet; `log` is its log's end."""
+    """The service has been started but does not accept connections yet; `log` is its log's end.
+
+    A service whose name is a number is a port, on which a program of the person's own will listen.
+    """
 
     def __init__(self, service: str, session: str, log: str = "") -> None:
-        super().__init__(
-            503,
-            f"{service} in session {session} is starting.",
-            kind="ServiceStarting",
-            hint="Try again in a few seconds.",
-        )
+        said, hint = f"{service} in session {session} is starting.", "Try again in a few seconds."
+        if service.isdigit():
+            said, hint = f"Waiting for your program to listen on port {service}.", "Start it in the session."
+        super().__init__(503, said, kind="ServiceStarting", hint=hint)
         self.service = service
         self.session = session
         self.log = log

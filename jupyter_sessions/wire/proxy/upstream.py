@@ -6,7 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
+from aiohttp.client_exceptions import UnixClientConnectorError
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
+
+from jupyter_sessions.wire.descriptors import receive_connection
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -55,9 +59,31 @@ def _staying() -> aiohttp.TraceConfig:
 
 
 def _connector(endpoint: Endpoint) -> aiohttp.BaseConnector:
+    if endpoint.socket and endpoint.hands_over:
+        return HandoverConnector(endpoint.socket, limit=0)
     if endpoint.socket:
         return aiohttp.UnixConnector(endpoint.socket, limit=0)
     return aiohttp.TCPConnector(limit=0)
+
+
+class HandoverConnector(aiohttp.UnixConnector):
+    """Connects to a service by the connections that are handed out on a unix socket."""
+
+    async def _create_connection(
+        self, req: aiohttp.ClientRequest, traces: object, timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
+        """Take as long as the service takes to accept: it may be busy with another request."""
+        try:
+            connection = await receive_connection(self.path)
+        except OSError as error:
+            raise UnixClientConnectorError(self.path, req.connection_key, error) from error
+        try:
+            loop = asyncio.get_running_loop()
+            _, protocol = await loop.create_connection(lambda: ResponseHandler(loop), sock=connection)
+        except BaseException:
+            connection.close()
+            raise
+        return protocol
 
 
 def url(endpoint: Endpoint, target: str) -> URL:

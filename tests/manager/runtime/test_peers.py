@@ -128,7 +128,7 @@ async def test_another_user_is_found_out(code: str) -> None:
             await check_peer(connection, lambda: [os.getpid()], 10)
         with connected(port) as connection:  # It is told by the process, not by the user.
             if code == ACCEPT:
-                await check_peer(connection, lambda: [other], 10)
+                await check_peer(connection, lambda: [other.pid], 10)
 
 
 async def test_without_proc(start: Start, until: Until, monkeypatch: pytest.MonkeyPatch) -> None:
