@@ -76,6 +76,10 @@ class Fence(Protocol):
     def memory(self) -> int:
         """Bytes that all inside may use together; 0 if that is not known."""
 
+    @property
+    def oom_score_adj(self) -> int:
+        """By how much it is preferred when memory runs out and something must end; see proc(5)."""
+
     def adopt(self, process: Process) -> None:
         """Learn of a process that runs inside."""
 
@@ -112,6 +116,7 @@ async def launch(
         "cpus": (cage.affinity or []) if cage else [],
         "rlimits": dict(rlimits or {}),
         "memory": cage.memory if cage else 0,
+        "oom_score_adj": cage.oom_score_adj if cage else 0,
         "umask": umask,
         "keep": list(keep_fds),
     }

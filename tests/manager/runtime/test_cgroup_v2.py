@@ -72,7 +72,8 @@ class FakeV2:
             _WRITE(path, value)
             if path.name == "cgroup.kill":
                 cgroup.signal_all(path.parent)
-                path.with_name("cgroup.procs").write_text("")
+                for procs in path.parent.rglob("cgroup.procs"):
+                    procs.write_text("")
 
     def _move(self, path: Path, pid: str) -> None:
         for other in self.top.rglob("cgroup.procs"):
@@ -110,9 +111,10 @@ def _choose(fake: FakeV2) -> Limits:
 
 
 def _folder(cage: Any) -> Path:
+    """The group of a session, which holds its limits; its processes are in one below."""
     (path,) = cage.attach
-    assert path.endswith("/cgroup.procs")
-    return Path(path).parent
+    assert path.endswith("/main/cgroup.procs")
+    return Path(path).parent.parent
 
 
 def test_the_manager_makes_room_for_cages(machine: FakeV2) -> None:
@@ -134,7 +136,8 @@ def test_limits_of_a_cage(machine: FakeV2) -> None:
     assert said["cpu.max"] == "150000 100000"
     assert said["memory.max"] == str(64 << 20)
     assert said["memory.swap.max"] == "0"
-    assert said["memory.oom.group"] == "1"
+    assert said["memory.oom.group"] == ""  # One service can end without the session.
+    assert (folder / "main/memory.oom.group").read_text() == "1"
     assert cage.remove()
     assert not folder.exists()
 
@@ -146,11 +149,36 @@ def test_usage_and_over_memory(machine: FakeV2) -> None:
     (folder / "memory.current").write_text("5000\n")
     (folder / "memory.stat").write_text("anon 3000\ninactive_file 1500\n")
     (folder / "memory.peak").write_text("9000\n")
-    (folder / "memory.events").write_text("low 0\noom 1\noom_kill 0\noom_group_kill 0\n")
+    (folder / "main/memory.events").write_text("low 0\noom 1\noom_kill 0\noom_group_kill 0\n")
     usage = cage.usage()
     assert (usage.cpu_ms, usage.mem, usage.mem_peak) == (1234, 3500, 9000)
     assert not cage.over_memory()
-    (folder / "memory.events").write_text("low 0\noom 1\noom_kill 2\noom_group_kill 1\n")
+    (folder / "main/memory.events").write_text("low 0\noom 1\noom_kill 2\noom_group_kill 1\n")
+    assert cage.over_memory()
+
+
+def test_a_service_is_told_apart(machine: FakeV2) -> None:
+    cage = _choose(machine).create("one", Decimal(1), 64 << 20)
+    service = cage.service("lab")
+    folder = _folder(cage) / "service.lab"
+    assert service.attach == [str(folder / "cgroup.procs")]
+    assert (folder / "memory.oom.group").read_text() == "1"
+    (folder / "memory.events").write_text("oom_kill 1\n")
+    # As in the kernel, what is counted below counts above, too.
+    (_folder(cage) / "memory.events").write_text("oom_kill 1\n")
+    assert service.over_memory()
+    assert not cage.over_memory()
+    service.remove()
+    assert not folder.exists()
+
+
+def test_cages_of_an_earlier_version_go_on(machine: FakeV2) -> None:
+    limits = _choose(machine)
+    folder = _folder(limits.create("one", Decimal(1), 64 << 20))
+    machine.delete(folder / "main")
+    cage = limits.open("one", Decimal(1), 64 << 20)
+    assert cage.attach == cage.service("lab").attach == [str(folder / "cgroup.procs")]
+    (folder / "memory.events").write_text("oom_kill 1\n")
     assert cage.over_memory()
 
 

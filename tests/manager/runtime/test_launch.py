@@ -43,6 +43,7 @@ class Barred:
     attach = ["/proc/self/no/cgroup.procs"]
     affinity = None
     memory = 0
+    oom_score_adj = 0
 
     def adopt(self, process: Process) -> None:
         raise AssertionError

@@ -131,6 +131,37 @@ def test_all_of_a_session_counts(limits: Limits, start: Any, tmp_path: Path) -> 
     asyncio.run(scene())
 
 
+def test_a_service_ends_before_its_session(limits: Limits, start: Any, until: Any) -> None:
+    """Also when it is the session that asks for more, and the larger of both."""
+
+    async def scene() -> None:
+        cage = limits.create("with-services", Decimal(1), 256 * MIB)
+        kernel = await start(_FILL, "100", cage=cage, name="kernel")
+        small, large = cage.service("small"), cage.service("large")
+        stays = await start(_SLEEP, cage=small, name="small")
+        greedy = await start(_FILL, "400", cage=large, name="large")
+        assert await asyncio.wait_for(wait(greedy), 60) == -9
+        until(large.over_memory)
+        assert not small.over_memory()
+        assert not cage.over_memory()
+        assert kernel.child.alive()
+        assert stays.child.alive()
+        beside = cage.service("beside")
+        first = await start(_FILL, "50", cage=beside, name="beside")
+        more = await start(_FILL, "120", cage=cage, name="more")
+        assert await asyncio.wait_for(wait(first), 60) == -9
+        until(beside.over_memory)
+        assert not cage.over_memory()
+        assert kernel.child.alive()
+        assert more.child.alive()
+        large.remove()
+        assert not large.over_memory()
+        await cage.kill()
+        assert cage.remove()
+
+    asyncio.run(scene())
+
+
 def test_cpu_is_shared_by_all_of_a_session(limits: Limits, start: Any, until: Any) -> None:
     async def scene() -> None:
         cage = limits.create("busy", Decimal(1), 512 * MIB)

@@ -190,6 +190,7 @@ async def test_user_code_finds_no_difference(runner: Runner) -> None:
         attach: list[str] = []
         affinity = cpus
         memory = 0
+        oom_score_adj = 0
 
         def adopt(self, process: Process) -> None:
             return
@@ -267,6 +268,7 @@ async def test_what_cannot_be_is_said_and_leaves_nothing(runner: Runner) -> None
         attach = ["/proc/self/no/cgroup.procs"]
         affinity = None
         memory = 0
+        oom_score_adj = 0
 
         def adopt(self, process: Process) -> None:
             raise AssertionError

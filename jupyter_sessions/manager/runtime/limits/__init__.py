@@ -12,6 +12,7 @@ from jupyter_sessions.manager.runtime.limits.base import (
     CageGone,
     Limits,
     LimitsError,
+    ServiceCage,
     Usage,
 )
 from jupyter_sessions.manager.runtime.limits.cgroup_v1 import V1
@@ -20,7 +21,7 @@ from jupyter_sessions.manager.runtime.limits.part import CONTROLS, Driver
 from jupyter_sessions.manager.runtime.limits.records import Records
 from jupyter_sessions.manager.runtime.limits.tree import Tree
 
-__all__ = ["Cage", "CageGone", "Limits", "LimitsError", "Usage", "choose"]
+__all__ = ["Cage", "CageGone", "Limits", "LimitsError", "ServiceCage", "Usage", "choose"]
 
 CGROUPS = (cgroup_v2.NAME, cgroup_v1.NAME)
 

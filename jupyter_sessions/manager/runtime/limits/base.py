@@ -26,13 +26,16 @@ from jupyter_sessions.manager.runtime.process import Process
 
 _KILL_S = 10.0
 _SWEEP_S = 1.0
-__all__ = ["Cage", "CageGone", "Limits", "LimitsError", "Usage"]
+_OOM_FIRST = 1000
+__all__ = ["Cage", "CageGone", "Limits", "LimitsError", "ServiceCage", "Usage"]
 
 _log = logging.getLogger(__name__)
 
 
 class Cage:
     """The fence around one session: CPU and `memory` in bytes for all its processes together."""
+
+    oom_score_adj = 0
 
     def __init__(
         self,
@@ -56,6 +59,10 @@ class Cage:
         """Learn of a process inside: after its start (`launch` does), and in each new manager."""
         for part in self._parts:
             part.adopt(process)
+
+    def service(self, name: str) -> ServiceCage:
+        """The part of the cage for one service, which ends before the session where memory runs out."""
+        return ServiceCage(self, name, self._parts)
 
     def usage(self) -> Usage:
         """What is used now, from the part that knows best."""
@@ -97,6 +104,41 @@ class Cage:
             return False
         self._gone()
         return True
+
+
+class ServiceCage:
+    """The processes of one service inside a session's cage.
+
+    They share the session's limits. When its memory runs out they are killed first: by the kernel, which
+    is told so by `oom_score_adj` (proc(5)), or by the watchdog.
+    """
+
+    oom_score_adj = _OOM_FIRST
+
+    def __init__(self, cage: Cage, name: str, parts: Sequence[Part]) -> None:
+        self.affinity = cage.affinity
+        self.memory = cage.memory
+        self._name = name
+        self._parts = parts
+
+    @property
+    def attach(self) -> list[str]:
+        """Files into which a process writes its pid to be inside."""
+        return [path for part in self._parts for path in part.service_attach(self._name)]
+
+    def adopt(self, process: Process) -> None:
+        """Learn of a process of the service: after its start, and in each new manager."""
+        for part in self._parts:
+            part.adopt_service(self._name, process)
+
+    def over_memory(self) -> bool:
+        """True once anything of the service was killed for the session's memory."""
+        return any(part.service_over_memory(self._name) for part in self._parts)
+
+    def remove(self) -> None:
+        """Forget the service, of which nothing lives any more."""
+        for part in self._parts:
+            part.remove_service(self._name)
 
 
 class Limits:

@@ -16,6 +16,7 @@ from jupyter_sessions.manager.runtime.limits.part import LimitsError, Part, Part
 
 UNIFIED = "unified"
 PREFIX = "jupyter_sessions."
+SERVICE = "service."
 _REMOVE_S = 0.2
 
 

@@ -47,6 +47,35 @@ class V1Part(CgroupPart):
         folder = self.folders.get("memory")
         return bool(folder and cgroup.read_key(folder / "memory.oom_control", "oom_kill"))
 
+    def service_attach(self, name: str) -> list[str]:
+        """In a group of its own below the session's, so that the kernel's counter tells which was killed."""
+        memory = self.folders.get("memory")
+        folder = self._service(name)
+        if memory is None or folder is None:
+            return list(self.attach)
+        try:
+            cgroup.make(folder)
+        except LimitsError:
+            return list(self.attach)
+        folders = dict.fromkeys(folder if one == memory else one for one in self.folders.values())
+        return [str(one / "cgroup.procs") for one in folders]
+
+    def service_over_memory(self, name: str) -> bool:
+        """By the counter of the service's group: those of v1 do not count what is below."""
+        folder = self._service(name)
+        return bool(folder and cgroup.read_key(folder / "memory.oom_control", "oom_kill"))
+
+    def remove_service(self, name: str) -> None:
+        """Remove its group."""
+        if folder := self._service(name):
+            cgroup.delete(folder)
+
+    def _service(self, name: str) -> Path | None:
+        """Its group; None where memory of groups below does not count here (before Linux 5.11)."""
+        folder = self.folders.get("memory")
+        counted = folder and cgroup.read_int(folder / "memory.use_hierarchy") != 0
+        return folder / f"{cgroup.SERVICE}{name}" if folder and counted else None
+
     def kill_once(self) -> bool:
         """No fork can outrun it where the number of processes can be fixed meanwhile."""
         folder = self.folders.get("pids")

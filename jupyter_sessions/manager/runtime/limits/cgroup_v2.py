@@ -19,10 +19,25 @@ NAME = "cgroup v2"
 _CONTROLLERS = {"cpu": "cpu", "memory": "mem"}
 _PERIOD_US = 100_000
 _PROBE_MEM = 64 << 20
+_MAIN = "main"
 
 
 class V2Part(CgroupPart):
-    """The group of one session."""
+    """The group of one session.
+
+    Where it limits memory its processes are in groups below, one for the session itself and one for each
+    service: a group that hands its memory controller on can hold no processes. Those that an earlier
+    version of this package made have none.
+    """
+
+    def __init__(self, record: PartRecord) -> None:
+        super().__init__(record)
+        if self._main.is_dir():
+            self.attach = [str(self._main / "cgroup.procs")]
+
+    @property
+    def _main(self) -> Path:
+        return self._folder / _MAIN
 
     @property
     def _folder(self) -> Path:
@@ -43,8 +58,30 @@ class V2Part(CgroupPart):
         return max(0, used - cache), peak
 
     def over_memory(self) -> bool:
-        """By the counter of what the kernel killed here."""
-        return bool(cgroup.read_key(self._folder / "memory.events", "oom_kill"))
+        """By the counter of what the kernel killed here, services not included."""
+        folder = self._main if self._main.is_dir() else self._folder
+        return bool(cgroup.read_key(folder / "memory.events", "oom_kill"))
+
+    def service_attach(self, name: str) -> list[str]:
+        """In a group of its own beside that of the session itself."""
+        if not self._main.is_dir():
+            return list(self.attach)
+        try:
+            _make_leaf(self._service(name))
+        except LimitsError:
+            return list(self.attach)
+        return [str(self._service(name) / "cgroup.procs")]
+
+    def service_over_memory(self, name: str) -> bool:
+        """By the counter of the service's group."""
+        return bool(cgroup.read_key(self._service(name) / "memory.events", "oom_kill"))
+
+    def remove_service(self, name: str) -> None:
+        """Remove its group."""
+        cgroup.delete(self._service(name))
+
+    def _service(self, name: str) -> Path:
+        return self._folder / f"{cgroup.SERVICE}{name}"
 
     def kill_once(self) -> bool:
         """In one step where the kernel has `cgroup.kill` (5.14), else one by one."""
@@ -97,6 +134,7 @@ class V2(Driver):
             _limit_cpu(folder, cpu)
         if "mem" in record.controls:
             _limit_memory(folder, mem)
+            _divide(folder)
 
     def leftovers(self) -> Iterable[tuple[str, PartRecord]]:
         """Groups with our key in their names."""
@@ -154,11 +192,31 @@ def _limit_cpu(folder: Path, cpu: Decimal) -> None:
 
 
 def _limit_memory(folder: Path, mem: int) -> None:
-    """No swap as a way out, and all processes go together when one is over."""
+    """Limit memory, without swap as a way out."""
     cgroup.write(folder / "memory.max", mem)
-    for name, value in (("memory.swap.max", 0), ("memory.oom.group", 1)):
-        if (folder / name).exists():
-            cgroup.write(folder / name, value)
+    if (folder / "memory.swap.max").exists():
+        cgroup.write(folder / "memory.swap.max", 0)
+
+
+def _divide(folder: Path) -> None:
+    """Make the group for the session's own processes; without memory.events there they stay above it."""
+    try:
+        _hand_on(folder, ["memory"])
+        _make_leaf(folder / _MAIN)
+    except LimitsError:
+        cgroup.delete(folder / _MAIN)
+        _end_together(folder)
+
+
+def _make_leaf(folder: Path) -> None:
+    cgroup.make(folder)
+    _end_together(folder)
+
+
+def _end_together(folder: Path) -> None:
+    """All processes of a group go together when memory runs out."""
+    if (folder / "memory.oom.group").exists():
+        cgroup.write(folder / "memory.oom.group", 1)
 
 
 def _works(name: str, sessions: Path, key: str) -> bool:

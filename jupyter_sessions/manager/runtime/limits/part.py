@@ -71,6 +71,25 @@ class Part(ABC):
         """Learn of a process that runs inside."""
         del process
 
+    def service_attach(self, name: str) -> Sequence[str]:
+        """Make what one service's processes are told apart by; the files into which they write their pids."""
+        del name
+        return self.attach
+
+    def adopt_service(self, name: str, process: Process) -> None:
+        """Learn of a process of a service that runs inside."""
+        del name
+        self.adopt(process)
+
+    def service_over_memory(self, name: str) -> bool:
+        """True when something of a service was killed for the session's memory, and not the session."""
+        del name
+        return False
+
+    def remove_service(self, name: str) -> None:
+        """Take away what `service_attach` made, once nothing of the service lives."""
+        del name
+
     @abstractmethod
     def exists(self) -> bool:
         """False when it was removed behind our back."""

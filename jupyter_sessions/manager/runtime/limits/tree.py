@@ -34,6 +34,8 @@ class TreePart(Part):
         self._watchdog = watchdog
         self._roots: dict[Process, int] = {}
         self._ended: set[Process] = set()
+        self._services: dict[Process, str] = {}
+        self._over_services: set[str] = set()
         self._peak = 0
         self._over = False
 
@@ -42,6 +44,21 @@ class TreePart(Part):
         self._roots.setdefault(process, 0)
         if self._watchdog:
             self._watchdog.watch(self)
+
+    def adopt_service(self, name: str, process: Process) -> None:
+        """The same, for a process that is ended first when memory runs out."""
+        self._over_services.discard(name)
+        self._services[process] = name
+        self.adopt(process)
+
+    def service_over_memory(self, name: str) -> bool:
+        """Whether the watchdog has ended it."""
+        return name in self._over_services
+
+    def remove_service(self, name: str) -> None:
+        """Forget that it was over."""
+        self._over_services.discard(name)
+        self._services = {process: one for process, one in self._services.items() if one != name}
 
     def exists(self) -> bool:
         """Always: there is nothing that could be removed."""
@@ -72,7 +89,15 @@ class TreePart(Part):
         return used
 
     def trip(self, used: int) -> None:
-        """Kill everything, until nothing new comes up."""
+        """Kill services, the largest first, as long as that is not enough; then everything else, too."""
+        while (service := self._largest_service()) is not None:
+            self._over_services.add(self._services[service])
+            for _ in range(_KILL_ROUNDS):
+                if ending.kill(service):
+                    break
+            self._services.pop(service, None)
+            if self.measure() <= self.limit:
+                return
         self._over = True
         try:
             self._marker.write_text(str(used))
@@ -81,6 +106,11 @@ class TreePart(Part):
         for _ in range(_KILL_ROUNDS):
             if self.kill_once():
                 return
+
+    def _largest_service(self) -> Process | None:
+        """The service that uses most memory; None if none lives."""
+        living = [process for process in self._living() if process in self._services]
+        return max(living, key=lambda one: sum(map(proc.memory, ending.descendants(one))), default=None)
 
     def over_memory(self) -> bool:
         """Also when it was an earlier manager that saw it."""
