@@ -6,11 +6,12 @@ import hmac
 import secrets
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
-import msgspec
 import zmq
 
 from jupyter_sessions.model import KernelConnection
+from jupyter_sessions.wire import untrusted
 from jupyter_sessions.wire.front import CHANNELS
 from jupyter_sessions.wire.sockets import Context, Socket
 
@@ -93,8 +94,9 @@ class Splice:
             self._look_at(frames[frames.index(_DELIMITER) + 2 :])
 
     def _look_at(self, parts: list[bytes]) -> None:
-        if msgspec.json.decode(parts[0])["msg_type"] == "shutdown_reply":
-            self._on_reply(bool(msgspec.json.decode(parts[3]).get("restart")))
+        with suppress(ValueError, TypeError, KeyError, AttributeError):  # No reply of a kernel.
+            if untrusted.decode(parts[0])["msg_type"] == "shutdown_reply":
+                self._on_reply(bool(untrusted.decode(parts[3]).get("restart")))
 
 
 def sign_anew(frames: list[bytes], old: bytes, new: bytes) -> list[bytes] | None:

@@ -6,11 +6,17 @@ Source: "Messaging in Jupyter", wire protocol 5.4.
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import msgspec
 
+from jupyter_sessions.wire import untrusted
+
 _DELIMITER = b"<IDS|MSG>"
+
+_MOST_DEPTH = 256
+"""What is deeper can be read, but not always written again."""
 
 Message = dict[str, Any]
 
@@ -39,6 +45,7 @@ def deserialize(frames: list[bytes]) -> Message | None:
 
 def _decode(part: bytes) -> dict[str, Any]:
     """As Session does it; what is no strict JSON (NaN, half characters) passes, too."""
+    untrusted.check(part, values=sys.maxsize, depth=_MOST_DEPTH)
     try:
         found = msgspec.json.decode(part)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -66,9 +66,9 @@ class BaseHandler(APIHandler):
         self.set_status(status)
         self.finish(msgspec.json.encode(body))
 
-    def read(self, kind: type[T]) -> T:
-        """The request's JSON body. Errors: InvalidRequest naming the field."""
-        return reading.read(self.request.body, kind)
+    def read(self, kind: type[T], *, most: int = reading.MOST_BYTES) -> T:
+        """Decode the request's JSON body of at most `most` bytes. Errors: InvalidRequest naming the field."""
+        return reading.read(self.request.body, kind, most=most)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Every error as `{message, reason, hint?, field?}`; nothing of the inside is shown."""

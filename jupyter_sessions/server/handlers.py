@@ -23,6 +23,7 @@ from jupyter_sessions.service.feed import Change
 from jupyter_sessions.service.order import NEWEST, check_fields
 from jupyter_sessions.wire.access import PROTOCOL
 from jupyter_sessions.wire.journal import Selection, read_selection
+from jupyter_sessions.wire.spec_limits import check_size
 
 _ACTIONS = 'Give {"action": "restart"}, {"action": "renew"} or {"name": …}.'
 
@@ -97,6 +98,7 @@ class SessionsHandler(BaseHandler):
     @authorized
     async def post(self) -> None:
         """Ask for one: 202 with its row and place at once. A relative folder is below the server's root."""
+        check_size(self.request.body)
         row = await self.service.create(self.read(SessionSpec))
         place = f"sessions/{quote(row.backend, safe='')}/{quote(row.id, safe='')}"
         self.set_header("Location", f"{self.base_url}jupyter-sessions/{place}")

@@ -9,9 +9,13 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import structs
 
+from jupyter_sessions.amounts import human_size
 from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.wire import untrusted
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+MOST_BYTES = 1024**2
 
 _WORDS = {
     "str": "a text",
@@ -26,16 +30,21 @@ _EXPECTED = re.compile(r"Expected `(?P<wanted>[^`]+)`, got `(?P<got>[^`]+)`(?: -
 _NAMED = re.compile(r"Object (?P<what>contains unknown|missing required) field `(?P<name>[^`]*)`")
 
 
-def read(body: bytes, kind: type[T]) -> T:
-    """The JSON of a body; an empty body is an object without fields.
+def read(body: bytes, kind: type[T], *, most: int = MOST_BYTES) -> T:
+    """Decode the JSON of a body of at most `most` bytes; an empty body is an object without fields.
 
     Errors: InvalidRequest naming the field and how it would be right.
     """
+    if len(body) > most:
+        raise InvalidRequest(
+            f"The request's body has {human_size(len(body))}, and {human_size(most)} are read here.",
+            hint="Send less.",
+        )
     try:
-        return msgspec.json.decode(body or b"{}", type=kind)
+        return untrusted.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:
         raise _invalid(str(error), kind) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.DecodeError as error:
         raise InvalidRequest(f"The request's body is no JSON: {error}.", hint="Send a JSON object.") from None
 
 

@@ -19,6 +19,8 @@ from jupyter_sessions.wire import sse
 STREAMS = "jupyter_sessions_streams"
 FIRST_SECONDS = 1.0
 MOST_BEHIND = 1000
+CODE_BYTES = 32 * 1024**2
+"""As much as this machine's manager takes."""
 
 Event = tuple[str, object]
 
@@ -86,7 +88,7 @@ class ExecuteHandler(StreamHandler):
     @authorized
     async def post(self, backend: str, id: str) -> None:
         """Run it; every message as an `output` event, an error after the beginning as an `error` event."""
-        cell = self.read(Cell)
+        cell = self.read(Cell, most=CODE_BYTES)
         events = sse.Patient(self._outputs(backend, id, cell))
         first = await events.next(FIRST_SECONDS)
         await self.stream(events, first)

@@ -51,6 +51,7 @@ from jupyter_sessions.service.presets import filled
 from jupyter_sessions.service.registry import Maker, pick
 from jupyter_sessions.service.waiting import wait
 from jupyter_sessions.wire.journal import Outputs, Selection
+from jupyter_sessions.wire.spec_limits import check_spec
 
 T = TypeVar("T")
 
@@ -246,6 +247,7 @@ class Service:
     async def create(self, spec: SessionSpec) -> SessionInfo:
         """Ask for a session; its row at once, `reused` if a live one of that name and image came back."""
         spec = filled(spec, self.config.presets)
+        check_spec(spec)
         backend = self.backend(spec.backend)
         spec.backend = backend.name
         if self.folder:

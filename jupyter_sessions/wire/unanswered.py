@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from jupyter_sessions.wire import untrusted
 from jupyter_sessions.wire.standin import Queued
 
 _DELIMITER = b"<IDS|MSG>"
@@ -52,12 +53,12 @@ class Unanswered:
         """Note a request to run code, or that one was answered."""
         try:
             at = frames.index(_DELIMITER)
-            header, parent = (msgspec.json.decode(part) for part in frames[at + 2 : at + 4])
+            header, parent = (untrusted.decode(part) for part in frames[at + 2 : at + 4])
             if header["msg_type"] == "execute_request":
                 self._asked[header["msg_id"]] = Asked(self._relay, frames[:at], header)
             elif header["msg_type"] == "execute_reply":
                 self._asked.pop(parent["msg_id"], None)
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             return  # Nothing that a kernel would answer.
 
     def clear(self) -> None:

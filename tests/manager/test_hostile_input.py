@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import msgspec
@@ -231,3 +233,99 @@ def test_two_that_ask_for_one_name_at_once(target: Target) -> None:
     assert len({answer.json()["sessId"] for answer in answers}) == 1
     assert len(target.rows()) == before + 1
     target.settle()
+
+
+_OWN = {"argv": ["/bin/true"], "env": {}, "cwd": "/"}
+_VARIABLES = {f"V{number}": "" for number in range(1001)}
+_TOO_MUCH: list[tuple[dict[str, Any], str]] = [
+    ({"config": {"environ": _VARIABLES}}, "1,000 variables"),
+    ({"config": {"mounts": ["data"] * 101}}, "100 entries"),
+    ({"config": {"mount_map": dict.fromkeys(_VARIABLES, "")}}, "100 entries"),
+    ({"config": {"preopen_ports": [*range(2000, 2101)]}}, "100 entries"),
+    ({"config": {"resources": dict.fromkeys(_VARIABLES, 1)}}, "100 entries"),
+    ({"config": {"resource_opts": {"a": {"b": [0] * 101}}}}, "100 entries"),
+    ({"config": {"launch": _OWN | {"argv": ["a"] * 101}}}, "100 entries"),
+    ({"config": {"launch": _OWN | {"services": {"a": ["a"] * 101}}}}, "100 entries"),
+    ({"dependencies": [HOLDER] * 101}, "100 entries"),
+    ({"dependencies": ",".join([HOLDER] * 101)}, "100 entries"),
+    ({"tag": "x" * 2**20}, "1 MiB"),
+    ({"config": {"environ": {"A": "x" * 2**20}}}, "1 MiB"),
+]
+
+
+def test_a_spec_is_of_bounded_size(target: Target) -> None:
+    """On the session API, the kernel API and the Skaha API; what is just within the bounds is taken."""
+    for fields, said in _TOO_MUCH:
+        content = json.dumps(_NAMED | fields).encode()
+        for path in ("/session", "/kernel"):
+            answer = target.strike(Attack("", "POST", path, content))
+            assert answer.status_code == 400, (fields.keys(), answer.text)
+            assert said in answer.json()["msg"], answer.text
+    names = [("name", "fuzzed"), ("image", "python"), ("cmd", "true")]
+    many = urlencode([*names, *[("env", f"{name}=") for name in _VARIABLES]]).encode()
+    parts = "".join(
+        f'--x\r\nContent-Disposition: form-data; name="env"\r\n\r\nV{number}={"x" * 2000}\r\n'
+        for number in range(600)
+    )
+    form, multipart = "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"
+    for content, kind in [
+        (many, form),
+        (urlencode([*names, ("env", "A=" + "x" * 2**20)]).encode(), form),
+        (parts.encode() + b"--x--\r\n", multipart),
+    ]:
+        answer = target.strike(Attack("", "POST", "/skaha/v1/session", content, kind=kind))
+        assert answer.status_code == 400, answer.text
+    del _VARIABLES["V0"]
+    ok = json.dumps(_NAMED | {"config": {"environ": _VARIABLES, "mounts": []}}).encode()
+    assert target.strike(Attack("", "POST", "/session", ok)).status_code == 201
+
+
+def test_a_large_spec_stops_nobody(target: Target) -> None:
+    """It is not decoded: so many variables would take a second and a gigabyte."""
+    start = json.dumps(_NAMED).encode()[:-1]
+    many = start + b', "config": {"environ": {' + b'"V": "",' * 1_500_000 + b'"W": ""}}}'
+    answer = target.strike(Attack("", "POST", "/session", many))
+    assert answer.status_code == 400
+    assert "1 MiB" in answer.json()["msg"]
+
+
+def test_what_is_nested_too_deep(target: Target) -> None:
+    at = f"/session/{target.holder}"
+    for opening, closing in (("[", "]"), ('{"a":', "}")):
+        for depth in (65, 5000):
+            deep = opening * depth + "1" + closing * depth
+            for body in (
+                f'{{"code": "1", "mode": "query", "options": {deep}}}',
+                f'{{"name": "fuzzed", "image": "python", "config": {{"resource_opts": {deep}}}}}',
+            ):
+                where = at if "query" in body else "/session"
+                answer = target.strike(Attack("", "POST", where, body.encode()))
+                assert answer.status_code == 400, answer.text
+                assert "64 deep" in answer.json()["msg"], answer.text
+    for depth in (100, 1000):
+        query = json.dumps({"query": "{ a " * depth + "}" * depth, "variables": {}})
+        for path in ("/admin/gql", "/admin/graphql"):
+            answer = target.send("POST", path, query.encode())
+            assert answer.status_code in (200, 400), answer.text
+
+
+@pytest.mark.parametrize("depth", [200, 1800])
+def test_an_upload_into_folders_without_end(target: Target, depth: int) -> None:
+    name = "A/" * depth + "f"
+    content = (
+        f'--x\r\nContent-Disposition: form-data; name="src"; filename="{name}"\r\n'
+        "Content-Type: application/octet-stream\r\n\r\ntext\r\n--x--\r\n"
+    )
+    where, kind = f"/session/{target.holder}/upload", "multipart/form-data; boundary=x"
+    answer = target.strike(Attack("", "POST", where, content.encode(), kind=kind))
+    assert answer.status_code == 400, answer.text
+    assert "folder" in answer.json()["msg"]
+
+
+@pytest.mark.parametrize("length", ["4, 4", "4,5", "+4", "-1", "4_0", "0x4", "9" * 30])
+def test_a_length_that_is_no_number(target: Target, length: str) -> None:
+    url = httpx.URL(target.contact.url)
+    with socket.create_connection((url.host, url.port or 80), timeout=10) as raw:
+        raw.sendall(f"POST /session HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n1234".encode())
+        status = raw.makefile("rb").readline().split()[1]
+    assert status in (b"400", b"401")

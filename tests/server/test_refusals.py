@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -10,13 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jupyter_sessions.backends import local
+from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.model import SessionSpec
 from jupyter_sessions.wire.places import STATE_VARIABLE
+from tests.resources.watching import longest_stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from conftest import Rest
+
+    from jupyter_sessions.server.app import SessionsExtension
 
 GOOD = {"name": "demo", "image": "python", "resources": {"cpu": 1, "mem": "256m"}}
 
@@ -132,6 +138,49 @@ async def test_bad_requests_are_refused(rest: Rest) -> None:
 async def test_what_is_no_json_object_is_refused(rest: Rest, body: bytes) -> None:
     status, said = await rest.refused("POST", "sessions", content=body)
     assert status == 400 and said["reason"] == "InvalidRequest" and said["hint"]
+
+
+@pytest.mark.parametrize("opening,closing", [("[", "]"), ('{"a":', "}")])
+@pytest.mark.parametrize("depth", [70, 5000])
+async def test_what_is_nested_too_deep_is_refused(rest: Rest, opening: str, closing: str, depth: int) -> None:
+    deep = opening * depth + "1" + closing * depth
+    for body in (deep, f'{{"name": "demo", "resource_opts": {{"a": {deep}}}}}'):
+        status, said = await rest.refused("POST", "sessions", content=body.encode())
+        assert status == 400 and "64 deep" in said["message"], said
+
+
+TOO_MUCH: list[tuple[dict[str, Any], str]] = [
+    ({"environ": {f"V{number}": "" for number in range(1001)}}, "environ"),
+    ({"mounts": ["data"] * 101}, "mounts"),
+    ({"resources": {f"r{number}": 1 for number in range(101)}}, "resources"),
+    ({"resource_opts": {"a": [0] * 101}}, "resource_opts"),
+    ({"dependencies": ["demo"] * 101}, "dependencies"),
+    ({"environ": {"A": "x" * 2**20}}, ""),
+    ({"tag": "x" * 2**20}, ""),
+]
+
+
+async def test_a_spec_is_of_bounded_size(rest: Rest, extension: SessionsExtension) -> None:
+    """From whoever it comes: over HTTP, or from this process."""
+    assert extension.service is not None
+    for change, field in TOO_MUCH:
+        status, said = await rest.refused("POST", "sessions", {**GOOD, **change})
+        assert (status, said.get("field", "")) == (400, field), said
+        assert "at most" in said["message"] and said["hint"], said
+        with pytest.raises(InvalidRequest, match="at most"):
+            await extension.service.create(SessionSpec(**GOOD | change))
+
+
+async def test_so_many_variables_stop_nobody(rest: Rest) -> None:
+    """They are not decoded, which would take seconds and a gigabyte."""
+    body = b'{"environ": {' + b'"V": "",' * 1_500_000 + b'"W": ""}}'
+    asked = asyncio.create_task(rest.refused("POST", "sessions", content=body))
+    longest = await longest_stop(asked)
+    status, said = await asked
+    assert status == 400 and "1 MiB" in said["message"]
+    assert longest < 1.0
+    status, said = await rest.refused("POST", "sessions/local/x/input", content=b'{"run": "' + b"x" * 2**20)
+    assert status == 400 and "1 MiB" in said["message"]
 
 
 async def test_unknown_addresses_and_methods_are_json_too(rest: Rest) -> None:

@@ -27,6 +27,7 @@ from jupyter_sessions.manager.folder import WorkFolder, create
 from jupyter_sessions.manager.folders import HOME
 
 FILES_MOST = 1000
+FOLDERS_MOST = 100
 FILE_BYTES = 1024**3
 _CHUNK = 256 * 1024
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -77,6 +78,12 @@ async def _received(
 def _name(sent: str) -> str:
     """As the sender meant it: aiohttp's clients write "/" as "%2F", and its server takes off the first."""
     name = unquote(sent)
+    if name.count("/") > FOLDERS_MOST:
+        raise InvalidRequest(
+            f"src: '{name[:60]}…' is below more than {FOLDERS_MOST} folders.",
+            hint="Send it as an archive.",
+            field="src",
+        )
     return f"/{name}" if f"/{name}".startswith(f"{HOME}/") else name
 
 

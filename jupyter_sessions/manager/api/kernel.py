@@ -11,12 +11,12 @@ from aiohttp import web
 
 from jupyter_sessions.manager.api.differences import REUSED
 from jupyter_sessions.manager.api.request import NAMES
-from jupyter_sessions.manager.api.session import answer, body_of, make
+from jupyter_sessions.manager.api.session import answer, make, spec_of
 
 
 async def create(request: web.Request) -> web.Response:
     """POST /kernel: as for sessions; `kernelId` is the name, made up if there is none."""
-    body = await body_of(request)
+    body = await spec_of(request)
     if not any(body.get(name) for name in NAMES):
         body["clientSessionToken"] = f"kernel-{secrets.token_hex(8)}"
     made = await make(request, body)

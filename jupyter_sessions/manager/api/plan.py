@@ -14,6 +14,8 @@ from jupyter_sessions.manager.callbacks import check_url
 from jupyter_sessions.manager.keys import Key
 from jupyter_sessions.manager.sessions import Sessions
 from jupyter_sessions.manager.waiting import start_time
+from jupyter_sessions.wire import untrusted
+from jupyter_sessions.wire.spec_limits import check_lists
 
 IDLE_SECONDS = 1800.0
 """The idle timeout of an interactive session that says nothing of it. Source: seed 003."""
@@ -48,12 +50,15 @@ def _split(text: str) -> list[str]:
     """The names in a text: one, a comma list, or a list in JSON. Seed 000 declares `str` for a list."""
     if text.lstrip().startswith("["):
         try:
-            return msgspec.json.decode(text, type=list[str])
+            names = untrusted.decode(text, type=list[str])
         except msgspec.MsgspecError:
             raise InvalidRequest(
                 "dependencies: this is no list of sessions.", hint="Give ids or names.", field="dependencies"
             ) from None
-    return [name.strip() for name in text.split(",") if name.strip()]
+    else:
+        names = [name.strip() for name in text.split(",") if name.strip()]
+    check_lists({"dependencies": names})
+    return names
 
 
 def _find(ref: str, sessions: Sessions, who: Key) -> str:

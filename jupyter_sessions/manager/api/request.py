@@ -17,6 +17,7 @@ from jupyter_sessions.errors import InvalidRequest, NotSupported
 from jupyter_sessions.manager.cluster import MODES
 from jupyter_sessions.wire.environment import Launch
 from jupyter_sessions.wire.identity import Identity
+from jupyter_sessions.wire.spec_limits import check_lists
 
 NAMES = ("name", "session_name", "clientSessionToken")
 """What the name of a session is called."""
@@ -114,6 +115,7 @@ def read_create(body: object) -> CreateRequest:
     if not isinstance(config, dict):
         raise InvalidRequest("config: this must be an object.", hint="Send {…}.", field="config")
     chosen = _choose(body, _ALIASES) | _choose(config, _CONFIG)
+    check_lists({name: value for name, value in chosen.items() if name != "launch"})
     if "cluster_size" not in chosen:
         chosen |= _choose(config, {"cluster_size": ("clusterSize", "cluster_size")})
     chosen["environ"] = read_environ(chosen.get("environ", {}))
@@ -217,6 +219,7 @@ def _check_amounts(request: CreateRequest) -> None:
 
 
 def _check_launch(launch: Launch) -> None:
+    check_lists({"launch": [launch.argv, launch.services, launch.minimum]})
     read_environ(launch.env)
     for name in launch.services:
         if not _SERVICE.fullmatch(name):

@@ -24,7 +24,9 @@ from jupyter_sessions.manager.keys import Key, id_of
 from jupyter_sessions.manager.logs import Logs
 from jupyter_sessions.manager.record import Record, folder_of
 from jupyter_sessions.manager.sessions import NAME_RULE, Sessions
+from jupyter_sessions.wire import untrusted
 from jupyter_sessions.wire.environment import Launch, Specs
+from jupyter_sessions.wire.spec_limits import check_size
 
 SESSIONS = web.AppKey("sessions", Sessions)
 WAITING = frozenset({"PENDING", "SCHEDULED", "PREPARING"})
@@ -58,7 +60,7 @@ class Made(msgspec.Struct, frozen=True):
 
 async def create(request: web.Request) -> web.Response:
     """POST /session: a new session, or the live one of that name and image."""
-    made = await make(request, await body_of(request))
+    made = await make(request, await spec_of(request))
     return answer(made.body(), 201 if made.created else REUSED.of(request))
 
 
@@ -295,6 +297,12 @@ async def body_of(request: web.Request) -> dict[str, Any]:
     return read_object(await request.read())
 
 
+async def spec_of(request: web.Request) -> dict[str, Any]:
+    """Read the JSON object of a create request. Errors: InvalidRequest."""
+    check_size(await request.read())
+    return await body_of(request)
+
+
 async def params_of(request: web.Request) -> dict[str, Any]:
     """A request's parameters: its body, or without one its query. Source: managers 23.09 to 26.8."""
     return dict(await body_of(request) if request.body_exists else request.query)
@@ -304,8 +312,8 @@ def read_object(text: str | bytes, field: str = "") -> dict[str, Any]:
     """The JSON object in a text, {} if it is empty. Errors: InvalidRequest."""
     what = f"{field}: this" if field else "The request's body"
     try:
-        found = msgspec.json.decode(text) if text else {}
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        found = untrusted.decode(text) if text else {}
+    except msgspec.DecodeError as error:
         raise InvalidRequest(f"{what} is no JSON: {error}.", field=field) from None
     if not isinstance(found, dict):
         raise InvalidRequest(f"{what} must be a JSON object.", field=field)

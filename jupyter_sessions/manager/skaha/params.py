@@ -12,10 +12,11 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.wire.spec_limits import SPEC_BYTES, check_size
 
 _FORM = "application/x-www-form-urlencoded"
 _PARTS = "multipart/form-data"
-_MOST = 10_000
+_MOST = 2_000
 _OTHER_NAMES = {"kind": "type"}
 
 
@@ -51,9 +52,10 @@ async def of(request: web.Request) -> Params:
 
 async def _form(request: web.Request) -> list[tuple[str, str]]:
     if request.content_type == _FORM:
-        text = (await request.read()).decode()
-        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST)
+        body = await request.read()
+        check_size(body)
+        return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST)
     if request.content_type == _PARTS:
-        found = await request.post()
+        found = await request.clone(client_max_size=SPEC_BYTES).post()
         return [(name, value) for name, value in found.items() if isinstance(value, str)]
     return []

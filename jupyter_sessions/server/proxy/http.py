@@ -50,6 +50,7 @@ class HttpHandler(ServiceHandler):
         action = HTTP_METHOD_TO_AUTH_ACTION.get(method)
         if action is None:
             raise web.HTTPError(405)
+        self._unify_length()
         if not await self.admit(action, safe=method in SAFE_METHODS):
             return
         if self._moved():
@@ -59,6 +60,16 @@ class HttpHandler(ServiceHandler):
         self._connection.set_max_body_size(_UNLIMITED)
         self._body = Body() if self._has_body() else None
         self._exchange = asyncio.create_task(self._run(endpoint))
+
+    def _unify_length(self) -> None:
+        """Make one Content-Length of several that are the same, as Tornado does later (RFC 9110, 8.6)."""
+        sent = self.request.headers
+        if "Content-Length" not in sent:
+            return
+        length, *others = {part.strip() for part in sent["Content-Length"].split(",")}
+        if others or not (length.isascii() and length.isdigit()):
+            raise web.HTTPError(400, "The Content-Length is no number.")
+        sent["Content-Length"] = length
 
     def _note_input(self) -> None:
         if self.navigates or self.request.method not in SAFE_METHODS:

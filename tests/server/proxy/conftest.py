@@ -135,11 +135,11 @@ class Proxy:
         """A whole answer for a person who opens the page."""
         return await self.fetch(path, headers=self.navigation, **kw)
 
-    async def raw(self, head: str) -> bytes:
+    async def raw(self, head: str, body: bytes = b"") -> bytes:
         """The whole answer to a request written byte by byte."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         lines = [head, f"Host: {self.host}", f"Authorization: token {self.token}"]
-        writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode("latin1"))
+        writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode("latin1") + body)
         answer = await reader.read()
         writer.close()
         return answer

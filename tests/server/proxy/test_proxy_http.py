@@ -177,3 +177,12 @@ async def test_the_service_breaks_off_before_it_answers(proxy: Proxy, what: str)
 async def given(proxy: Proxy, *fields: list[str]) -> Answer:
     """The proxied form of an answer with these fields."""
     return await proxy.fetch("answer?fields=" + quote(json.dumps(fields)))
+
+
+@pytest.mark.parametrize("length", ["4, 4", "4,4", "4,5", "4, ", "+4", "4_0", "0x4", "-1", "\xb2"])
+async def test_lengths_that_are_said_twice_or_are_none(proxy: Proxy, length: str) -> None:
+    head = f"POST {proxy.prefix()}echo HTTP/1.1\r\nContent-Length: {length}"
+    answer = await proxy.raw(head, b"body")
+    same = length.replace(" ", "") == "4,4"
+    assert answer.split()[1] == (b"200" if same else b"400"), answer
+    assert not same or json.loads(answer.rpartition(b"\r\n")[2])["body"] == "body"

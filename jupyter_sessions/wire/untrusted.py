@@ -1,0 +1,118 @@
+"""JSON that others wrote: decoded within limits, with one kind of error for whatever is wrong with it.
+
+msgspec raises `RecursionError`, `UnicodeError` or `ValueError` for some texts that are no valid JSON, and takes
+as much memory and time as a text asks for: `[],[],…` becomes twenty times as large.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import accumulate
+from typing import Any, TypeVar, cast, overload
+
+import msgspec
+
+T = TypeVar("T")
+
+MOST_DEPTH = 64
+"""How deep lists and objects may be nested."""
+MOST_VALUES = 1_000_000
+"""How many values a text may hold."""
+ON_LOOP_BYTES = 256 * 1024
+"""A longer text is decoded in a thread."""
+_OPENING = b"[{"
+_CLOSING = b"]}"
+_NO_BRACKET = bytes(byte for byte in range(256) if byte not in _OPENING + _CLOSING)
+_STEPS = dict.fromkeys(_OPENING, 1) | dict.fromkeys(_CLOSING, -1)
+_PIECE = 32 * 1024
+"""The interpreter can turn to other threads between two pieces."""
+
+
+class LimitExceeded(msgspec.DecodeError):
+    """A text that is not decoded, as its value would be too large."""
+
+
+@overload
+def decode(text: bytes | str) -> Any: ...
+
+
+@overload
+def decode(text: bytes | str, *, type: type[T]) -> T: ...
+
+
+def decode(text: bytes | str, *, type: Any = Any) -> Any:
+    """Decode JSON that is at most `MOST_DEPTH` deep and holds at most `MOST_VALUES` values.
+
+    Errors: msgspec.DecodeError for all that is wrong; msgspec.ValidationError for another type.
+    """
+    check(text)
+    return _read(text, type)
+
+
+async def decode_gently(text: bytes | str, *, type: Any = Any) -> Any:
+    """Decode like `decode`; a long text in a thread, so that the loop goes on. Errors: those of `decode`."""
+    if len(text) <= ON_LOOP_BYTES:
+        return decode(text, type=type)
+    return await asyncio.to_thread(decode, text, type=type)
+
+
+def read(text: bytes | str, type: type[T]) -> T:
+    """Decode JSON of any size and depth that msgspec can decode, such as our own files. Errors: those of `decode`."""
+    return cast("T", _read(text, type))
+
+
+def _read(text: bytes | str, type: Any) -> Any:
+    try:
+        return msgspec.json.decode(text, type=type)
+    except msgspec.DecodeError:
+        raise
+    except (RecursionError, ValueError, OverflowError) as error:
+        raise msgspec.DecodeError(f"JSON is malformed: {error}") from None
+
+
+def check(text: bytes | str, *, values: int = MOST_VALUES, depth: int = MOST_DEPTH) -> None:
+    """Find out without decoding a text whether its value keeps to the limits. Errors: LimitExceeded."""
+    data = text.encode(errors="replace") if isinstance(text, str) else text
+    opened = data.count(b"[") + data.count(b"{")
+    if opened <= depth and opened + data.count(b",") < values:
+        return
+    scan = _Scan(values, depth)
+    for start in range(0, len(data), _PIECE):
+        scan.take(data[start : start + _PIECE])
+
+
+class _Scan:
+    """Counts the values of a text and measures its depth, piece by piece; what is in quotes does not count."""
+
+    def __init__(self, values: int, most_depth: int = MOST_DEPTH) -> None:
+        self._values_left = values
+        self._most_depth = most_depth
+        self._depth = 0
+        self._quoted = False
+        self._escape = b""
+
+    def take(self, piece: bytes) -> None:
+        """Take in the next piece. Errors: LimitExceeded."""
+        outside = self._outside(self._escape + piece)
+        opened = outside.count(b"[") + outside.count(b"{")
+        self._values_left -= opened + outside.count(b",")
+        if self._values_left <= 0:
+            raise LimitExceeded("JSON holds too many values")
+        if self._depth + opened > self._most_depth:
+            self._measure(outside.translate(None, _NO_BRACKET))
+        else:
+            self._depth += opened - outside.count(b"]") - outside.count(b"}")
+
+    def _outside(self, piece: bytes) -> bytes:
+        """What of a piece is not in quotes."""
+        plain = piece.replace(rb"\\", b"").replace(rb"\"", b"")
+        self._escape = plain[-1:] if plain.endswith(b"\\") else b""
+        parts = plain.split(b'"')
+        outside = b"".join(parts[self._quoted :: 2])
+        self._quoted ^= len(parts) % 2 == 0
+        return outside
+
+    def _measure(self, brackets: bytes) -> None:
+        *_, self._depth = depths = [*accumulate(map(_STEPS.__getitem__, brackets), initial=self._depth)]
+        if max(depths) > self._most_depth:
+            raise LimitExceeded(f"JSON is nested more than {self._most_depth} deep")
