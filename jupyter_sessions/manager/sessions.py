@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -34,6 +33,7 @@ from jupyter_sessions.manager.tasks import Tasks
 from jupyter_sessions.manager.timekeeper import Clock, Signs, Timekeeper
 from jupyter_sessions.manager.waiting import dependents
 from jupyter_sessions.model import NameRule
+from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.identity import Host, Identity
 
 log = logging.getLogger("jupyter_sessions")
@@ -291,7 +291,7 @@ class Sessions(Roster):
         kept = {socket_folder(one) for one in alive | met}
         for folder in self._shop.run_folder.iterdir():
             if folder.is_dir() and folder.name not in kept:
-                shutil.rmtree(folder, ignore_errors=True)
+                remove(folder)
 
     def _adopt(self, record: Record, process: Process | None, why: str) -> None:
         if process is None and record.status == "PREPARING":
@@ -388,7 +388,7 @@ class Sessions(Roster):
     def _forget_old(self) -> None:
         with suppress(StoreError):
             for one in self.store.prune(ENDED_MOST, datetime.now(UTC) - ENDED_FOR):
-                shutil.rmtree(folder_of(self.state_folder, one), ignore_errors=True)
+                remove(Path(folder_of(self.state_folder, one)))
 
     def _tell(self, record: Record, event: str, sub: Sub | None = None) -> None:
         self.bus.publish(event, record, sub)

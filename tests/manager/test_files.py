@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -18,6 +19,7 @@ import pytest_asyncio
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.manager.api import files
 from jupyter_sessions.service import Service
+from jupyter_sessions.wire.files import remove
 from tests.manager.world import V8, Rest, run, says
 
 pytestmark = pytest.mark.asyncio
@@ -196,3 +198,57 @@ async def test_nothing_leaves_the_folder(rest: Rest, folder: Path, service: Serv
     for body in ({"files": []}, {"files": "x"}, {"files": [1]}, {}, {"files": ["d"] * 1001}):
         assert (await rest.send("POST", "/session/with-files/download", body)).status_code == 400
     assert sorted(folder.parent.rglob("*")) == before
+
+
+async def test_downloads_that_nobody_reads_stop_no_other(rest: Rest, folder: Path) -> None:
+    with (folder / "large").open("wb") as file:
+        file.truncate(64 * 1024**2)
+    asked = rest.request("GET", "/session/with-files/download?files=large")
+    lines = [f"{name}: {value}" for name, value in asked.headers.items()]
+    head = "\r\n".join([f"GET {asked.url.raw_path.decode()} HTTP/1.1", *lines, "", ""]).encode()
+    unread = []
+    try:
+        for _ in range(12):
+            reader, writer = await asyncio.open_connection(asked.url.host, asked.url.port, limit=2**10)
+            writer.write(head)
+            assert b" 200 " in await reader.readline()
+            unread.append(writer)
+        async with asyncio.timeout(30):
+            assert await download(rest, "GET", "download?files=d") == {"d": b"", "d/a.txt": b"a"}
+            assert len((await download(rest, "GET", "download?files=large"))["large"]) == 64 * 1024**2
+    finally:
+        for writer in unread:
+            writer.transport.abort()
+
+
+async def test_archives_hold_what_tar_holds(rest: Rest, folder: Path) -> None:
+    (folder / "d" / "linked").hardlink_to(folder / "d" / "a.txt")
+    (folder / "d" / "up").symlink_to("../in")
+    (folder / "d" / ("long" * 50)).mkdir()
+    (folder / "d" / "é").write_bytes(b"x" * 512)
+    os.mkfifo(folder / "d" / "pipe")
+    (folder / "d" / "program").touch(mode=0o755)
+    with tarfile.open(folder / "by-hand.tar", "w") as archive:
+        archive.add(folder / "d", "d")
+    asked = rest.request("GET", "/session/with-files/download?files=d")
+    answer = await rest.http.send(asked)
+    body = answer.content.partition(b"\r\n\r\n")[2]
+    with (
+        tarfile.open(folder / "by-hand.tar") as expected,
+        tarfile.open(fileobj=io.BytesIO(body)) as found,
+    ):
+        assert _members(found) == _members(expected)
+
+
+def _members(archive: tarfile.TarFile) -> dict[str, object]:
+    return {one.name: {**one.get_info(), "linkname": one.linkname} for one in archive.getmembers()}
+
+
+async def test_a_folder_of_any_depth(rest: Rest, service: Service, folder: Path) -> None:
+    """It is sent, and is removed with the session that made it."""
+    deep = "import os\nfor _ in range({}): os.mkdir('A'); os.chdir('A')"
+    await says(service, await service.find("with-files"), deep.format(1200))
+    assert len(await download(rest, "GET", "download?files=A")) == 1200
+    await says(service, await service.find("with-files"), f"os.chdir({str(folder)!r})")
+    remove(folder / "A")
+    assert not (folder / "A").exists()

@@ -1,38 +1,41 @@
 """An answer of several parts, each the archive of one file or folder, made while it is sent.
 
+Each piece is made in a thread when there is room for it on the wire: a reader who takes nothing holds no
+thread, and so stops no other download.
+
 Source: clients 23.9.10 to 26.9.6: ``multipart/mixed``, each part an uncompressed tar.
 """
 
 from __future__ import annotations
 
 import asyncio
+import io
+import os
 import secrets
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, cast
 
 from aiohttp import web
 
 STALL_SECONDS = 60.0
 """For how long a reader may take nothing."""
 _BLOCK = 256 * 1024
+_END = b"\0" * 2 * tarfile.BLOCKSIZE
 _PACKERS = ThreadPoolExecutor(8, "archive")
-"""Threads of their own: those who read slowly hold up nothing else."""
 
 
 async def send_archives(request: web.Request, paths: Sequence[Path]) -> web.StreamResponse:
-    """Send them; broken off if one cannot be read after all."""
+    """Send them; broken off if one cannot be read after all, or nobody reads the answer."""
     boundary = secrets.token_hex(16)
     response = web.StreamResponse(headers={"Content-Type": f"multipart/mixed; boundary={boundary}"})
     await response.prepare(request)
-    loop = asyncio.get_running_loop()
     head = f"--{boundary}\r\nContent-Type: application/octet-stream\r\nContent-Encoding: identity\r\n\r\n".encode()
     try:
         for path in paths:
             await response.write(head)
-            await loop.run_in_executor(_PACKERS, _pack, path, _Outlet(response, loop))
+            await _send(response, path)
             await response.write(b"\r\n")
         await response.write(f"--{boundary}--\r\n".encode())
     except (OSError, tarfile.TarError):
@@ -41,19 +44,62 @@ async def send_archives(request: web.Request, paths: Sequence[Path]) -> web.Stre
     return response
 
 
-class _Outlet:
-    """A file to write to, in a thread, what is sent by the loop, no faster than it goes out."""
-
-    def __init__(self, response: web.StreamResponse, loop: asyncio.AbstractEventLoop) -> None:
-        self._response = response
-        self._loop = loop
-
-    def write(self, data: bytes) -> int:
-        """Send a piece. Errors: ConnectionError; TimeoutError if nobody reads."""
-        asyncio.run_coroutine_threadsafe(self._response.write(data), self._loop).result(STALL_SECONDS)
-        return len(data)
+async def _send(response: web.StreamResponse, path: Path) -> None:
+    """Send one archive. Errors: OSError, tarfile.TarError; TimeoutError if nobody reads."""
+    loop = asyncio.get_running_loop()
+    pieces = _gathered(_archive(path))
+    while piece := await loop.run_in_executor(_PACKERS, next, pieces, b""):
+        async with asyncio.timeout(STALL_SECONDS):
+            await response.write(piece)
 
 
-def _pack(path: Path, outlet: _Outlet) -> None:
-    with tarfile.open(fileobj=cast("IO[bytes]", outlet), mode="w|", bufsize=_BLOCK) as archive:
-        archive.add(path, arcname=path.name)
+def _gathered(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Gather small parts into pieces of some size."""
+    piece = bytearray()
+    for part in parts:
+        piece += part
+        if len(piece) >= _BLOCK:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)
+
+
+def _archive(path: Path) -> Iterator[bytes]:
+    """Make the archive of a file or folder. Errors: OSError, tarfile.TarError."""
+    length = 0
+    with tarfile.open(fileobj=io.BytesIO(), mode="w") as archive:
+        for file, name in _files(path):
+            if info := archive.gettarinfo(file, name):
+                for part in _member(file, info):
+                    length += len(part)
+                    yield part
+    yield _END + b"\0" * (-(length + len(_END)) % tarfile.RECORDSIZE)
+
+
+def _files(path: Path) -> Iterator[tuple[str, str]]:
+    """List a file, or a folder and all in it, with their names in an archive; folders of any depth."""
+    left = [(str(path), path.name)]
+    while left:
+        file, name = left.pop()
+        yield file, name
+        if os.path.isdir(file) and not os.path.islink(file):
+            inside = sorted(os.listdir(file), reverse=True)
+            left += [(f"{file}/{one}", f"{name}/{one}") for one in inside]
+
+
+def _member(file: str, info: tarfile.TarInfo) -> Iterator[bytes]:
+    """Make the header of a file and its contents, as many bytes as the header says."""
+    if not info.isreg():
+        yield info.tobuf(tarfile.PAX_FORMAT, tarfile.ENCODING, "surrogateescape")
+        return
+    with open(file, "rb") as source:
+        yield info.tobuf(tarfile.PAX_FORMAT, tarfile.ENCODING, "surrogateescape")
+        left = info.size
+        while left:
+            block = source.read(min(left, _BLOCK))
+            if not block:
+                raise tarfile.ReadError(f"{file} has become shorter")
+            left -= len(block)
+            yield block
+    yield b"\0" * (-info.size % tarfile.BLOCKSIZE)
