@@ -13,7 +13,8 @@ _UNITS = {unit: 1024**power for power, unit in enumerate("bkmgtpe")}
 _SIZE = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*([bkmgtpe]?)(?:i?b|i?bytes)?", re.ASCII | re.IGNORECASE)
 MEMORY_SLOTS = frozenset({"mem", "shmem"})
 GPU_SLOT = "cuda.device"
-SHARES_SLOT = "cuda.shares"
+SHARES = ".shares"
+SHARES_SLOT = f"cuda{SHARES}"
 _SLOT_ALIASES = {"cuda.devices": GPU_SLOT, "memory": "mem", "cpus": "cpu"}
 
 

@@ -251,11 +251,15 @@ class Image(msgspec.Struct, kw_only=True, omit_defaults=True):
     types: list[str] = []
 
 
-class Amount(msgspec.Struct, kw_only=True):
-    """How much of a slot a backend has in all, and how much of it is free now."""
+class Amount(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How much of a slot a backend has in all, and how much of it is free now.
+
+    `device` is how much of the slot one whole device is, where devices are given out in shares.
+    """
 
     total: str
     free: str
+    device: str | None = None
 
 
 class Size(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -37,6 +37,7 @@ def test_sessions(session: Run) -> None:
     assert (made.returncode, made.stderr) == (0, "")
     assert made.stdout.splitlines()[-1] == "demo is RUNNING: python3 · 0.5 CPU · 256 MiB on this machine"
     assert "demo" in session("ps").stdout
+    assert session("logs", "demo").stdout == "", "nothing of its own was printed yet"
     (row,) = json.loads(session("ps", "--json").stdout)
     assert row["name"] == "demo"
     nothing = session("output", "demo", "1")

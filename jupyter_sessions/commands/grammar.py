@@ -295,7 +295,7 @@ def _output(parsers: Any) -> None:
 def _amounts(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--cpu", "--cores", help="number of CPUs")
     verb.add_argument("--mem", "--ram", help="memory with a unit; a bare number is MiB")
-    verb.add_argument("--gpu", help="number of GPUs")
+    verb.add_argument("--gpu", help="number of whole GPUs, also where they come in shares")
     verb.add_argument(
         "-r", "--resource", action="append", default=[], metavar="SLOT=AMOUNT", help="any resource"
     )

@@ -6,11 +6,19 @@ import asyncio
 import os
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from jupyter_sessions.amounts import GPU_SLOT, format_slots, parse_count, parse_slots, slot_label
+from jupyter_sessions.amounts import (
+    GPU_SLOT,
+    format_number,
+    format_slots,
+    parse_count,
+    parse_slots,
+    slot_label,
+)
 from jupyter_sessions.backends.base import Storage
 from jupyter_sessions.client import Api
 from jupyter_sessions.commands.program import program_of
@@ -138,9 +146,24 @@ async def _wait_running(api: Api, row: SessionInfo, seconds: float, say: Say) ->
             raise
         return
     if row.status not in USABLE and row.result != "SUCCESS":
-        hint = f"`%session logs {row.name}` shows more, `%session rm {row.name}` removes it."
-        raise LaunchFailed(f"The session '{row.name}' is {row.status}: {row.status_info}.", hint=hint)
+        raise LaunchFailed(
+            f"The session '{row.name}' is {row.status}: {row.status_info}.",
+            hint=await _after_failure(api, row),
+        )
     say(describe(row))
+
+
+async def _after_failure(api: Api, row: SessionInfo) -> str:
+    """Return what can be done about a session that failed, of what its backend does then."""
+    if row.live:
+        return f"`%session logs {row.name}` shows more, `%session rm {row.name}` removes it."
+    with suppress(SessionError):
+        if await api.logs(row.backend, row.id):
+            return f"`%session logs {row.name}` shows what it printed."
+    with suppress(SessionError):
+        await api.get(row.backend, row.id)
+        return f"`%session info {row.name}` shows what is known of it."
+    return "Create it again once that is mended."
 
 
 def settled(row: SessionInfo) -> bool:
@@ -153,8 +176,7 @@ async def resources_of(api: Api, asked: Namespace, backend: str | None = None) -
     given = parse_slots(pairs(asked.resource, "--resource"), unit="m")
     options = [("cpu", "cpu", asked.cpu), ("mem", "mem", asked.mem)]
     if asked.gpu not in (None, "0"):
-        _check_gpu(asked.gpu)
-        options.append(("gpu", await _gpu_slot(api, asked.backend or backend), asked.gpu))
+        options.append(("gpu", *await _gpus(api, asked.backend or backend, _check_gpu(asked.gpu))))
     for option, slot, amount in options:
         if amount is not None and slot in given:
             raise _twice(option, slot)
@@ -167,25 +189,25 @@ def _twice(option: str, what: str) -> InvalidRequest:
     return InvalidRequest(f"--{option}: '{what}' is given twice.", hint=hint, field=option)
 
 
-def _check_gpu(given: str) -> None:
+def _check_gpu(given: str) -> Decimal:
     try:
-        parse_count(given, field="gpu")
+        return parse_count(given, field="gpu")
     except InvalidRequest as error:
         hint = "Give a number above 0, for example `--gpu 1`."
         raise InvalidRequest(error.message, hint=hint, field="gpu") from None
 
 
-async def _gpu_slot(api: Api, backend: str | None) -> str:
-    """The one accelerator slot of a backend, the default one if none is named."""
+async def _gpus(api: Api, backend: str | None, count: Decimal) -> tuple[str, str]:
+    """Return the slot by which a backend counts GPUs, and how much of it so many whole ones are."""
     (info,) = await api.describe(backend or (await api.defaults()).backend)
     slots = [name for name in info.capacity if name.endswith(_GPU_ENDINGS)]
     if GPU_SLOT in slots or not slots:
-        return GPU_SLOT
+        return GPU_SLOT, format_number(count)
     if len(slots) > 1:
         raise InvalidRequest(
             "--gpu: there are several kinds.", hint=f"Use -r with one of {', '.join(slots)}.", field="gpu"
         )
-    return slots[0]
+    return slots[0], format_number(count * Decimal(info.capacity[slots[0]].device or 1))
 
 
 def pairs(texts: list[str], option: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ KERNELS = "JUPYTER_SESSIONS_KERNELS"
 def environment(record: Record, rank: int = 0) -> dict[str, str]:
     """The variables of one member: its limits, what was given, its GPUs, and who it is."""
     own = {
+        "JPY_PARENT_PID": "1",  # Or ipykernel thinks that a person started it, and explains itself.
         "BACKENDAI_SESSION_ID": record.id,
         "BACKENDAI_SESSION_NAME": record.name,
         "BACKENDAI_KERNEL_ID": record.member_ids[rank],
@@ -32,7 +33,8 @@ def environment(record: Record, rank: int = 0) -> dict[str, str]:
         own |= {"skaha_sessionid": skaha_id(record.id), "skaha_hostname": record.skaha_name}
     slots = record.member_slots
     return (
-        threads.thread_env(slots["cpu"])
+        {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # Or the debugger warns at each start.
+        | threads.thread_env(slots["cpu"])
         | record.launch.env
         | threads.limit_env(slots["cpu"], slots["mem"])
         | record.environ

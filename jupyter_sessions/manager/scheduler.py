@@ -69,6 +69,12 @@ class Capacity(msgspec.Struct, frozen=True):
         total = self.slots.get(name, Decimal(0))
         if amount > total:
             asked, there = slot_label(name, amount), slot_label(name, total)
+            if not total and name == self.gpu_slot:
+                raise NotEnough(
+                    "This machine has no GPU.",
+                    hint="Leave out `--gpu`, or choose a backend that has one: `%session backend list`.",
+                    field=name,
+                )
             if not total:
                 raise NotEnough(
                     f"{asked} asked for, but this machine has none.", hint=self._offer(), field=name

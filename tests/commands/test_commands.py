@@ -286,6 +286,23 @@ async def test_a_session_that_fails_to_start_is_an_error_with_its_reason(waiting
         await perform(waiting, parse("create toyland --name mine"), print)
 
 
+@pytest.mark.asyncio
+async def test_what_is_said_of_a_failed_job_can_be_done(waiting: Waiting) -> None:
+    """It has ended: there is nothing to remove, and the toys keep no logs."""
+    waiting.steps = [("PREPARING", ""), ("TERMINATED", "task-failed: exit status 3")]
+    with pytest.raises(LaunchFailed, match="`%session info mine` shows what is known of it"):
+        await perform(waiting, parse("create toyland --name mine"), print)
+
+    async def logs(backend: str, id: str) -> str:
+        return "no such file"
+
+    waiting.logs = logs  # type: ignore[method-assign]
+    waiting.steps = [("PREPARING", ""), ("TERMINATED", "task-failed: exit status 3")]
+    with pytest.raises(LaunchFailed, match="`%session logs other` shows what it printed") as caught:
+        await perform(waiting, parse("create toyland --name other"), print)
+    assert "rm" not in caught.value.hint
+
+
 # Tables.
 
 

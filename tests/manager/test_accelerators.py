@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
+from jupyter_sessions.backends import local
+from jupyter_sessions.commands import parse
+from jupyter_sessions.commands.verbs import resources_of
 from jupyter_sessions.errors import InvalidRequest, NotEnough
 from jupyter_sessions.manager.runtime.gpus import discover
-from jupyter_sessions.model import SessionInfo
+from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import Service
 from tests.manager.world import ask, configure, ended, kernels, kill_manager, reach, run, says, until
 
@@ -144,9 +149,46 @@ async def test_shares_of_gpus(state: Path, service: Service) -> None:
         await ask(service, "whole", resources=ONE)
 
 
+async def test_whole_gpus_where_they_come_in_shares(state: Path, service: Service) -> None:
+    """`--gpu N` and Skaha's `gpus=N` are N whole ones, however many shares those are."""
+    configure(state, gpus=["GPU-a", "GPU-b"], gpu_shares=4)
+    row = await service.create(
+        SessionSpec(
+            name="has-whole", resources=await resources_of(service, parse("create python --cpu 0.4 --gpu 1"))
+        )
+    )
+    assert (row.resources["cuda.shares"], row.status) == ("4", row.status)
+    row = await reach(service, row, "RUNNING")
+    assert await says(service, row, LOOK) in ("GPU-a", "GPU-b")
+    half = await resources_of(service, parse("create python --gpu 0.5"))
+    assert half == {"cuda.shares": "2"}
+    contact = local.find()
+    assert contact is not None
+    headers = {"Authorization": f"Bearer {contact.keypair.bearer()}"}
+    async with httpx.AsyncClient(
+        base_url=f"{contact.url}/skaha/v1", headers=headers, trust_env=False
+    ) as http:
+        asked = {
+            "name": "Whole",
+            "cores": "0.4",
+            "ram": "0.25",
+            "gpus": "1",
+            "type": "headless",
+            "cmd": "sleep",
+            "args": "60",
+        }
+        image = f"local/jupyter/python:{sys.version_info[0]}.{sys.version_info[1]}"
+        made = await http.post("/session", params=asked | {"image": image})
+        assert made.status_code == 200, made.text
+        (found,) = [one for one in (await http.get("/session")).json() if one["name"] == "whole"]
+        assert found["requestedGPUCores"] == "1"
+        stats = (await http.get("/session", params={"view": "stats"})).json()
+        assert stats["gpu"] == {"requestedGPU": 2, "gpuAvailable": 2}
+
+
 async def test_none_for_sessions(state: Path, service: Service) -> None:
     configure(state, gpus=["GPU-a"], max_resources={"cuda.device": 0})
-    with pytest.raises(NotEnough, match="1 GPU asked for, but this machine has none"):
+    with pytest.raises(NotEnough, match="This machine has no GPU"):
         await ask(service, "gpu-1", resources=ONE)
 
 

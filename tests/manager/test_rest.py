@@ -116,7 +116,7 @@ async def test_the_version_decides_codes_and_bodies(rest: Rest, service: Service
             assert deleted.status_code == destroy
             assert bool(deleted.content) == (destroy == 200)
             if deleted.content:
-                assert deleted.json()["stats"]["status"] in ("cancelled", "terminated")
+                assert deleted.json()["stats"]["status"] in ("cancelled", "terminating")
             await ended(service, await service.get("local", made.json()["sessionId"]))
         assert (await rest.send("GET", "/session/new-one")).status_code == 200
         problem(await new.send("GET", "/session/new-one"), 404, "object-not-found")
@@ -145,6 +145,18 @@ async def test_code_that_asks_for_input(rest: Rest) -> None:
         mode = "input" if status == "waiting-input" else "continue"
         asked = {"mode": mode, "code": "Alice", "runId": result["runId"]}
     assert said == "name? hello Alice\n"
+
+
+async def test_what_is_wrong_is_named_as_the_sender_spells_it(rest: Rest) -> None:
+    for field, body in [
+        ("clientSessionToken", {"image": "python"}),
+        ("maxWaitSeconds", spec("wrong", maxWaitSeconds="soon")),
+        ("clusterSize", spec("wrong", clusterSize="big")),
+        ("cluster_size", spec("wrong", cluster_size="big")),
+        ("startupCommand", spec("wrong", startupCommand=[1])),
+    ]:
+        said = problem(await rest.send("POST", "/session", body), 400, "invalid-api-params")
+        assert said["field"] == field and said["msg"].startswith(f"{field}: "), said
 
 
 async def test_names_that_mean_something_else_in_addresses(rest: Rest) -> None:

@@ -138,7 +138,7 @@ def test_a_gpu_where_there_is_none() -> None:
     with pytest.raises(NotEnough) as caught:
         machine(gpus=0).check(make_record("gpu", cuda_device=1).slots)
     assert str(caught.value) == (
-        "1 GPU asked for, but this machine has none. Available at most: 4 CPU, 8 GiB."
+        "This machine has no GPU. Leave out `--gpu`, or choose a backend that has one: `%session backend list`."
     )
 
 

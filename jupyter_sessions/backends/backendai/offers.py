@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from jupyter_sessions.amounts import MEMORY_SLOTS, format_slots, parse_size
+from jupyter_sessions.amounts import MEMORY_SLOTS, SHARES, format_slots, parse_size
 from jupyter_sessions.backends.backendai.reading import amounts_of, slots_of, text_of
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.model import Amount, Folder, Image, Size
@@ -111,7 +111,15 @@ def capacity_of(answer: dict[str, Any]) -> dict[str, Amount]:
     found = {name: total.get(name, using.get(name, Decimal(0)) + amount) for name, amount in left.items()}
     totals = format_slots(total | found)
     rest = format_slots(free)
-    return {name: Amount(total=amount, free=rest.get(name, amount)) for name, amount in totals.items()}
+    return {
+        name: Amount(total=amount, free=rest.get(name, amount), device=_device(name, answer))
+        for name, amount in totals.items()
+    }
+
+
+def _device(name: str, answer: dict[str, Any]) -> str | None:
+    """How much one whole device is of a slot in shares: 1 on managers 23.09 to 26.8; ours say it themselves."""
+    return str(answer.get("gpu_shares") or 1) if name.endswith(SHARES) else None
 
 
 def _finite(value: object) -> dict[str, Decimal]:

@@ -115,23 +115,29 @@ def read_create(body: object) -> CreateRequest:
     if not isinstance(config, dict):
         raise InvalidRequest("config: this must be an object.", hint="Send {…}.", field="config")
     chosen = _choose(body, _ALIASES) | _choose(config, _CONFIG)
-    check_lists({name: value for name, value in chosen.items() if name != "launch"})
     if "cluster_size" not in chosen:
         chosen |= _choose(config, {"cluster_size": ("clusterSize", "cluster_size")})
-    chosen["environ"] = read_environ(chosen.get("environ", {}))
+    if "name" not in chosen:
+        raise InvalidRequest(
+            "clientSessionToken: this is required.",
+            hint="Send the name of the session as clientSessionToken, or as name.",
+            field="clientSessionToken",
+        )
+    values = {name: value for name, (_, value) in chosen.items()}
+    check_lists({name: value for name, value in values.items() if name != "launch"})
+    values["environ"] = read_environ(values.get("environ", {}))
     try:
-        request = msgspec.convert(chosen, CreateRequest, strict=False)
+        request = msgspec.convert(values, CreateRequest, strict=False)
     except msgspec.ValidationError as error:
-        raise _invalid(error) from None
+        raise _invalid(error, {name: key for name, (key, _) in chosen.items()}) from None
     _refuse(request)
     return request
 
 
-def _choose(source: dict[str, Any], aliases: dict[str, tuple[str, ...]]) -> dict[str, Any]:
-    found = {
-        name: [source[key] for key in keys if source.get(key) is not None] for name, keys in aliases.items()
-    }
-    return {name: values[0] for name, values in found.items() if values}
+def _choose(source: dict[str, Any], aliases: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, Any]]:
+    """Return how each field that was sent is spelled there, and its value."""
+    found = {name: [key for key in keys if source.get(key) is not None] for name, keys in aliases.items()}
+    return {name: (keys[0], source[keys[0]]) for name, keys in found.items() if keys}
 
 
 def read_environ(given: object) -> dict[str, str]:
@@ -151,9 +157,12 @@ def read_environ(given: object) -> dict[str, str]:
     return {name: str(value) for name, value in given.items()}
 
 
-def _invalid(error: msgspec.ValidationError) -> InvalidRequest:
+def _invalid(error: msgspec.ValidationError, spelled: dict[str, str]) -> InvalidRequest:
+    """Return the error with the field as the sender calls it."""
     text, _, path = str(error).partition(" - at `$.")
     field = path.rstrip("`") or text.rpartition("field `")[2].rstrip("`") or "request"
+    name = re.split(r"[.\[]", field, maxsplit=1)[0]
+    field = spelled.get(name, name) + field.removeprefix(name)
     return InvalidRequest(f"{field}: {text[0].lower()}{text[1:]}.", hint="Correct this field.", field=field)
 
 

@@ -98,6 +98,7 @@ async def check_presets(request: web.Request) -> web.Response:
             "group_remaining": _texts(room),
             "scaling_group_remaining": _texts(room),
             "scaling_groups": {DEFAULT: {"using": _texts(_left(total, room)), "remaining": _texts(room)}},
+            "gpu_shares": sessions.capacity.gpu_shares or None,
         }
     )
 

@@ -233,9 +233,8 @@ async def destroy(request: web.Request) -> web.Response:
         await sessions.terminate(one, forced=forced)
     if DESTROYED.of(request) == 204:
         return web.Response(status=204)
-    status = "cancelled" if record.status == "CANCELLED" else "terminated"
     versioned = {**stats, "version": _STATS_VERSION} if stats else {}
-    return answer({"stats": {**versioned, "status": status}})
+    return answer({"stats": {**versioned, "status": record.status.lower()}})
 
 
 def _flag(asked: dict[str, Any], name: str) -> bool:

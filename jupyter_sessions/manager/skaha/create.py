@@ -10,10 +10,10 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from jupyter_sessions.amounts import GPU_SLOT
 from jupyter_sessions.errors import InvalidRequest
-from jupyter_sessions.manager.api.session import make
+from jupyter_sessions.manager.api.session import SESSIONS, make
 from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.scheduler import Capacity
 from jupyter_sessions.manager.skaha import params
 from jupyter_sessions.manager.skaha.answers import invalid
 from jupyter_sessions.manager.skaha.finding import live
@@ -35,18 +35,19 @@ _GIB = 1024**3
 async def create(request: web.Request) -> Record:
     """Do what a create request asks for. Errors: InvalidRequest, NotEnough."""
     asked, session_id = await params.of(request), _unused(request)
-    body = _body(asked, session_id)
+    body = _body(asked, session_id, request.app[SESSIONS].capacity)
     return (await make(request, body, id=session_id, skaha_name=_name(asked))).record
 
 
-def _body(asked: Params, session_id: str) -> dict[str, Any]:
+def _body(asked: Params, session_id: str, capacity: Capacity) -> dict[str, Any]:
     """The session API's request for that, checked in the order of servers up to 1.4.0."""
     image = _image(asked)
     kind = _kind(asked, image.types)
     resources = _resources(asked)
+    gpus = _gpus(asked, capacity)
     name = _label(_name(asked), session_id)
     config = {
-        "resources": resources | _gpus(asked),
+        "resources": resources | gpus,
         "environ": _environ(asked),
         "idle_timeout": 0,
         "time_limit": lifetime(kind == "headless").total_seconds(),
@@ -101,11 +102,12 @@ def _amount(name: str, value: str) -> Decimal:
     return Decimal(value)
 
 
-def _gpus(asked: Params) -> dict[str, str]:
+def _gpus(asked: Params, capacity: Capacity) -> dict[str, str]:
+    """A number of whole GPUs, in the slot that this machine counts them by."""
     value = asked.get("gpus")
     if value and not _COUNT.fullmatch(value):
         raise invalid("gpus", value, "Use a whole number.")
-    return {GPU_SLOT: value} if value.strip("0") else {}
+    return {capacity.gpu_slot: str(int(value) * capacity.whole)} if value.strip("0") else {}
 
 
 def _name(asked: Params) -> str:

@@ -10,7 +10,7 @@ from jupyter_sessions.amounts import GPU_SLOT
 from jupyter_sessions.manager.keys import Key
 from jupyter_sessions.manager.scheduler import DEFAULT_SLOTS, Slots, used
 from jupyter_sessions.manager.sessions import Sessions
-from jupyter_sessions.manager.skaha.rows import TYPES
+from jupyter_sessions.manager.skaha.rows import TYPES, gpus
 
 _GIB = 1024**3
 
@@ -40,7 +40,7 @@ def stats(sessions: Sessions) -> dict[str, Any]:
             "maxRAM": {"ram": ram, "withCPUCores": cores, "withCores": cores},
         },
         "gpu": {
-            "requestedGPU": _number(taken.get(GPU_SLOT, Decimal(0))),
+            "requestedGPU": _number(gpus(sessions.capacity, taken)),
             "gpuAvailable": _number(total[GPU_SLOT]),
         },
     }
@@ -70,7 +70,9 @@ def _choice(usual: Decimal, most: int) -> dict[str, Any]:
 
 
 def _most(sessions: Sessions) -> Slots:
-    return {"cpu": Decimal(0), "mem": Decimal(0), GPU_SLOT: Decimal(0)} | sessions.capacity.slots
+    """What there is in all, GPUs as whole ones."""
+    slots = sessions.capacity.slots
+    return {"cpu": Decimal(0), "mem": Decimal(0)} | slots | {GPU_SLOT: gpus(sessions.capacity, slots)}
 
 
 def _number(amount: Decimal) -> int | float:

@@ -12,10 +12,11 @@ from typing import Any
 
 from aiohttp import web
 
-from jupyter_sessions.amounts import GPU_SLOT, format_number
+from jupyter_sessions.amounts import GPU_SLOT, SHARES_SLOT, format_number
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api.session import SESSIONS
 from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.scheduler import Capacity, Slots
 from jupyter_sessions.manager.skaha import lifetime
 from jupyter_sessions.manager.skaha.doors import DOORS
 from jupyter_sessions.manager.skaha.images import Offers
@@ -25,6 +26,7 @@ from jupyter_sessions.manager.timekeeper import ended_by
 TYPES = {"batch": "headless", "interactive": "notebook"}
 _SAME = {"succeeded": "completed", "error": "failed"}
 _GB = Decimal(1000**3)
+_CENT = Decimal("0.01")
 
 Row = dict[str, Any]
 
@@ -52,7 +54,7 @@ class Rows:
             "connectURL": self._url(record),
             "requestedRAM": _gigabytes(record.slots["mem"]),
             "requestedCPUCores": format_number(record.slots["cpu"]),
-            "requestedGPUCores": format_number(record.slots.get(GPU_SLOT, Decimal(0))),
+            "requestedGPUCores": format_number(gpus(self._sessions.capacity, record.slots)),
             "isFixedResources": True,
             **self._usage(record),
         }
@@ -90,6 +92,12 @@ class Rows:
             "cpuCoresInUse": f"{percent / 100:.3f}",
             "coresInUse": f"{10 * percent:.0f}m",  # Of seed 004: thousandths of a core.
         }
+
+
+def gpus(capacity: Capacity, slots: Slots) -> Decimal:
+    """How many GPUs amounts are, in whichever slot they are counted; a share is a part of one."""
+    shared = slots.get(SHARES_SLOT, Decimal(0)) / (capacity.gpu_shares or 1)
+    return (slots.get(GPU_SLOT, Decimal(0)) + shared).quantize(_CENT).normalize() + 0
 
 
 def origin(request: web.Request) -> str:
