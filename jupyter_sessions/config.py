@@ -99,6 +99,12 @@ class JupyterSessions(Configurable):
         True, help="Whether the local manager may use cgroups to hold sessions to their limits."
     ).tag(config=True)
 
+    pids = Int(
+        0,
+        min=0,
+        help="How many processes and threads each local session may have at once; 0 for the larger of 4096 and "
+        "256 for each of its CPUs. Never more than this machine can have.",
+    ).tag(config=True)
     warm_pool = Int(
         1,
         min=0,
@@ -187,6 +193,7 @@ OF_MANAGER = (
     "cgroups",
     "manager_timeout",
     "owner_grace",
+    "pids",
     "warm_pool",
 )
 """What the manager of this machine reads when it starts, from the files alone: all servers share it."""

@@ -152,8 +152,8 @@ def _most(asked: dict[str, Any]) -> dict[str, Decimal]:
 
 def _limits(settings: config.JupyterSessions, key: str, records: Path) -> limits.Limits:
     if settings.cgroups:
-        return limits.choose(key=key, records=records)
-    return limits.choose(key=key, records=records, drivers=())
+        return limits.choose(key=key, records=records, pids=settings.pids)
+    return limits.choose(key=key, records=records, drivers=(), pids=settings.pids)
 
 
 def _mark(file: Path, live: bool) -> None:

@@ -110,6 +110,7 @@ class Guardian:
     def _means(self) -> dict[str, str]:
         """By what it is held to what it asked for, in words for people."""
         record, means = self.record, dict(self._shop.limits.means)
+        means["pids"] = f"{self.main.most_pids:,} ({means['pids']})"
         if record.mounts:
             means["folders"] = folders.how(record.mounts)
         if "shmem" in record.resource_opts:
@@ -203,12 +204,16 @@ class Guardian:
                 member.tidy()
             self._front.tidy()
             for sub in self._subs.all:
-                if sub.over_memory():
+                if sub.over_memory() or sub.over_pids():
                     await sub.kill()
             await asyncio.sleep(SAMPLE_SECONDS)
         await self.kill()
 
     def _notice_memory(self) -> bool:
+        if self.main.over_pids():
+            most = self.main.most_pids
+            self._why_ended = f"too many processes: it had more than its {most:,} processes and threads; start fewer at once"
+            return True
         if not self.main.over_memory():
             return False
         limit = human_size(float(self.record.member_slots["mem"]))

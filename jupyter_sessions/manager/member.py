@@ -230,6 +230,15 @@ class Member:
         """True once anything of it was killed for its memory."""
         return self.cage is not None and self.cage.over_memory()
 
+    @property
+    def most_pids(self) -> int:
+        """How many processes and threads it may have at once; 0 if that is not limited."""
+        return 0 if self.cage is None else self.cage.most_pids
+
+    def over_pids(self) -> bool:
+        """True once it was ended because it had too many processes and threads."""
+        return self.cage is not None and self.cage.over_pids()
+
     # Its end.
 
     async def stop(self, grace: float) -> None:

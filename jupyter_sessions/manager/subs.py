@@ -84,10 +84,10 @@ class Subs:
         if process is None or member.row.status == "TERMINATED":
             return
         await wait(process)
-        over = member.over_memory()
+        over = "out of memory" if member.over_memory() else "too many processes" if member.over_pids() else ""
         await member.kill()  # What it left behind.
         member.row.exit_code = exit_status(process)
-        why = "out of memory" if over else describe_exit(member.row.exit_code)
+        why = over or describe_exit(member.row.exit_code)
         await self._lost(f"{member.name} ended: {why}")
         self.close(member, why)
 

@@ -18,6 +18,23 @@ pytestmark = pytest.mark.asyncio
 HALF_GIB = {"cpu": "0.5", "mem": "512m"}
 FILL = "data = b'x' * (2 << 30)"
 FILL_BELOW = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {FILL!r}])"
+FORKS = """
+import os, signal, time
+made = []
+try:
+    while len(made) < 1000:
+        pid = os.fork()
+        if not pid:
+            time.sleep(60)
+            os._exit(0)
+        made.append(pid)
+    time.sleep(60)
+except OSError:
+    for pid in made:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    raise
+"""
 BUSY = """
 import subprocess, sys, time
 spin = "import time; end = time.monotonic() + 60\\nwhile time.monotonic() < end: pass"
@@ -27,10 +44,11 @@ busy = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(4)]
 
 @pytest.fixture(params=["cgroups", "watchdog"])
 def means(request: pytest.FixtureRequest, state: Path) -> str:
-    """By what the manager is to limit sessions, as configured."""
-    config = {"JupyterSessions": {"cgroups": request.param == "cgroups"}}
+    """By what the manager is to limit sessions, as configured, perhaps with further settings."""
+    name, more = request.param if isinstance(request.param, tuple) else (request.param, {})
+    config = {"JupyterSessions": {"cgroups": name == "cgroups"} | more}
     (state.parent / "config" / "jupyter_sessions_config.json").write_text(json.dumps(config))
-    return str(request.param)
+    return str(name)
 
 
 async def fill(service: Service, row: SessionInfo, code: str) -> str:
@@ -54,7 +72,30 @@ async def test_over_its_memory_it_is_ended_and_nobody_else(means: str, service: 
         assert row.status_info == why
         await nothing_left(row)
     assert await says(service, sibling, "print(x + 1)") == "42"
-    assert means == "cgroups" or row.limits == {"cpu": "CPU affinity", "mem": "watchdog"}
+    assert means == "cgroups" or row.limits == {
+        "cpu": "CPU affinity",
+        "mem": "watchdog",
+        "pids": "4,096 (watchdog)",
+    }
+
+
+@pytest.mark.parametrize("means", [("cgroups", {"pids": 120}), ("watchdog", {"pids": 120})], indirect=True)
+async def test_a_session_that_starts_processes_without_end(means: str, service: Service) -> None:
+    """It hits its own limit, by which the kernel refuses one more or the session ends; others work on."""
+    one, sibling = await asyncio.gather(
+        run(service, "forks", resources=HALF_GIB), run(service, "sibling", resources=HALF_GIB)
+    )
+    assert (one.limits or {})["pids"].startswith("120 (")
+    said = await fill(service, one, FORKS)
+    if means == "cgroups":
+        assert said == "[Errno 11] Resource temporarily unavailable"
+        assert 50 < int(await says(service, one, "print(len(made))")) < 120
+    else:
+        why = "too many processes: it had more than its 120 processes and threads; start fewer at once"
+        assert said == f"The session has ended: {why}."
+        assert (await ended(service, one)).status_info == why
+        await nothing_left(one)
+    assert await says(service, sibling, "import subprocess; print(subprocess.call('true'))") == "0"
 
 
 async def test_one_cpu_is_one_cpu(means: str, service: Service) -> None:

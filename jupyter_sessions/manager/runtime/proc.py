@@ -23,6 +23,7 @@ class Stat(NamedTuple):
     cpu_ms: int
     reaped_ms: int
     start_time: int
+    threads: int = 1
 
 
 def _read(path: str) -> str:
@@ -41,7 +42,7 @@ def _linux_stat(pid: int) -> Stat | None:
     if number is None:
         return None
     cpu, reaped = (number[10] + number[11]), (number[12] + number[13])
-    return Stat(number[0], number[2], _ms(cpu), _ms(reaped), number[18])
+    return Stat(number[0], number[2], _ms(cpu), _ms(reaped), number[18], number[16])
 
 
 def _ms(ticks: int) -> int:
@@ -58,7 +59,7 @@ def _psutil_stat(pid: int) -> Stat | None:
             reaped = getattr(cpu, "children_user", 0.0) + getattr(cpu, "children_system", 0.0)
             start = int(process.create_time() * 1000)
             own = int((cpu.user + cpu.system) * 1000)
-            return Stat(process.ppid(), _session(pid), own, int(reaped * 1000), start)
+            return Stat(process.ppid(), _session(pid), own, int(reaped * 1000), start, process.num_threads())
     except psutil.Error:
         return None
 

@@ -17,6 +17,7 @@ import pytest
 from jupyter_sessions.manager.runtime.limits import Limits, LimitsError, cgroup, choose
 from jupyter_sessions.manager.runtime.limits.cgroup_v2 import V2Part
 from jupyter_sessions.manager.runtime.limits.part import PartRecord
+from jupyter_sessions.manager.runtime.limits.pids import most_pids
 
 _WRITE = cgroup.write
 _FILES = {
@@ -119,7 +120,11 @@ def _folder(cage: Any) -> Path:
 
 def test_the_manager_makes_room_for_cages(machine: FakeV2) -> None:
     limits = _choose(machine)
-    assert limits.means == {"cpu": "cgroup v2 quota", "mem": "cgroup v2 limit"}
+    assert limits.means == {
+        "cpu": "cgroup v2 quota",
+        "mem": "cgroup v2 limit",
+        "pids": "cgroup v2 limit",
+    }
     assert str(os.getpid()) in (machine.own / "manager/cgroup.procs").read_text()
     assert (machine.own / "cgroup.procs").read_text() == ""
     handed_on = (machine.own / "sessions/cgroup.subtree_control").read_text().split()
@@ -226,7 +231,7 @@ def test_a_group_shared_with_others_is_left_alone(machine: FakeV2) -> None:
     with (machine.own / "cgroup.procs").open("a") as procs:
         procs.write("1\n")
     limits = _choose(machine)
-    assert limits.means == {"cpu": "CPU affinity", "mem": "watchdog"}
+    assert limits.means == {"cpu": "CPU affinity", "mem": "watchdog", "pids": "watchdog"}
     assert (machine.own / "cgroup.procs").read_text().split() == ["1", str(os.getpid())]
     assert not (machine.own / "manager").exists()
 
@@ -234,7 +239,7 @@ def test_a_group_shared_with_others_is_left_alone(machine: FakeV2) -> None:
 def test_each_controller_for_itself(machine: FakeV2) -> None:
     machine.offer("memory pids")
     limits = _choose(machine)
-    assert limits.means == {"cpu": "CPU affinity", "mem": "cgroup v2 limit"}
+    assert limits.means == {"cpu": "CPU affinity", "mem": "cgroup v2 limit", "pids": "cgroup v2 limit"}
     cage = limits.create("one", Decimal(1), 64 << 20)
     assert cage.affinity is not None
     assert (_folder(cage) / "memory.max").read_text() == str(64 << 20)
@@ -259,6 +264,44 @@ def test_a_failed_create_leaves_nothing(machine: FakeV2, monkeypatch: pytest.Mon
         limits.create("one", Decimal(1), 64 << 20)
     assert not list((machine.own / "sessions").glob("jupyter_sessions.*"))
     assert not list((machine.root / "records").iterdir())
+
+
+def test_processes_are_limited_also_after_a_kill(machine: FakeV2, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `cgroup.kill` none may be made while they are ended; a restarted session is limited again."""
+    limits = choose(machine.root, key="me", records=machine.root / "records", pids=77)
+    cage = limits.create("one", Decimal(1), 64 << 20)
+    assert cage.most_pids == 77
+    file = _folder(cage) / "pids.max"
+    assert file.read_text() == "77"
+    seen = list[object]()
+
+    def write(path: Path, value: object) -> None:
+        if path.name == "cgroup.kill":
+            raise LimitsError("no such file")
+        if path == file:
+            seen.append(value)
+        machine.write(path, value)
+
+    monkeypatch.setattr(cgroup, "write", write)
+    assert limits.open("one", Decimal(1), 64 << 20).kill_once()
+    assert seen == [0, 77]
+
+
+def test_no_more_processes_than_the_machine_can_have(machine: FakeV2) -> None:
+    """Which its kernel, the control groups above this process, and threads of all may limit."""
+    assert most_pids(Decimal("0.5"), root=machine.root) == 4096
+    assert most_pids(Decimal(20), root=machine.root) == 5120
+    assert most_pids(Decimal("16.5"), root=machine.root) == 4224
+    assert most_pids(Decimal(20), 100, root=machine.root) == 100
+    kernel = machine.root / "proc/sys/kernel"
+    kernel.mkdir(parents=True)
+    (kernel / "threads-max").write_text("4000\n")
+    assert most_pids(Decimal(1), root=machine.root) == 4000
+    (kernel / "pid_max").write_text("3000\n")
+    assert most_pids(Decimal(1), 10**6, root=machine.root) == 3000
+    (machine.own / "pids.max").write_text("max\n")
+    (machine.top / "pids.max").write_text("512\n")
+    assert most_pids(Decimal(1), root=machine.root) == 512
 
 
 @pytest.fixture

@@ -42,6 +42,21 @@ for _ in range(2):
 while True:
     pass
 """
+_MANY = """
+import os, sys, threading, time
+made = 0
+try:
+    while made < 100:
+        if sys.argv[1] == "threads":
+            threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+        elif not os.fork():
+            time.sleep(60)
+            os._exit(0)
+        made += 1
+except (BlockingIOError, RuntimeError):
+    print("refused", made, flush=True)
+time.sleep(60)
+"""
 _FORKING = """
 import os, time
 while True:
@@ -62,10 +77,10 @@ def any_limits(tmp_path: Path) -> Iterator[Choose]:
     """Limits of a manager of this test's; `key` may be another one's."""
     made: list[Limits] = []
 
-    def make(*, key: str = "", cgroups: bool = True) -> Limits:
+    def make(*, key: str = "", cgroups: bool = True, pids: int = 0) -> Limits:
         records = tmp_path / f"records{key}"
         drivers = CGROUPS if cgroups else ()
-        limits = choose(key=f"test-{os.getpid()}{key}", records=records, drivers=drivers)
+        limits = choose(key=f"test-{os.getpid()}{key}", records=records, drivers=drivers, pids=pids)
         made.append(limits)
         return limits
 
@@ -93,9 +108,39 @@ def limits(means: str, any_limits: Choose) -> Limits:
 
 def test_means_are_named(limits: Limits, means: str) -> None:
     if means == "watchdog":
-        assert limits.means == {"cpu": "CPU affinity", "mem": "watchdog"}
+        assert limits.means == {"cpu": "CPU affinity", "mem": "watchdog", "pids": "watchdog"}
     else:
-        assert set(limits.means) == {"cpu", "mem"}
+        assert set(limits.means) == {"cpu", "mem", "pids"}
+
+
+@pytest.mark.parametrize("what", ["processes", "threads"])
+def test_processes_and_threads_are_limited(
+    limits: Limits, any_limits: Choose, means: str, start: Any, tmp_path: Path, until: Any, what: str
+) -> None:
+    """Where the kernel counts them, making one more fails; else the session is ended, and no other."""
+
+    async def scene() -> None:
+        few = any_limits(cgroups=means == "control groups", pids=40)
+        sibling = few.create("sibling", Decimal(1), 512 * MIB)
+        quiet = await start(_SLEEP, cage=sibling, name="quiet")
+        cage = few.create("many", Decimal(1), 512 * MIB)
+        assert cage.most_pids == 40
+        many = await start(_MANY, what, cage=cage, name="many")
+        if means == "control groups":
+            await asyncio.to_thread(until, lambda: "refused" in (tmp_path / "many.log").read_text())
+            made = int((tmp_path / "many.log").read_text().split()[1])
+            assert 30 < made < 40
+            assert many.child.alive()
+            assert not cage.over_pids()
+        else:
+            assert await asyncio.wait_for(wait(many), 60) == -9
+            assert cage.over_pids()
+            assert not cage.over_memory()
+            assert few.open("many", Decimal(1), 512 * MIB).over_pids(), "an earlier manager may have seen it"
+        assert quiet.child.alive()
+        assert not sibling.over_pids()
+
+    asyncio.run(scene())
 
 
 def test_over_memory_ends_one_session_and_no_other(limits: Limits, start: Any) -> None:
@@ -370,7 +415,7 @@ def test_a_user_who_was_given_folders(given: str, tmp_path: Path) -> None:
     )
     assert answer.stderr == ""
     assert answer.stdout.splitlines() == [
-        "{'cpu': 'cgroup v1 quota', 'mem': 'cgroup v1 limit'}",
+        "{'cpu': 'cgroup v1 quota', 'mem': 'cgroup v1 limit', 'pids': 'cgroup v1 limit'}",
         "-9 True True True",
     ]
 

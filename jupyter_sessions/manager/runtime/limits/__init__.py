@@ -32,10 +32,11 @@ def choose(
     key: str,
     records: Path,
     drivers: Collection[str] = CGROUPS,
+    pids: int = 0,
 ) -> Limits:
-    """Limits by the strongest means that were just seen to work, for CPU and memory each.
+    """Limits by the strongest means that were just seen to work, for CPU, memory and processes each.
 
-    `key` names this manager and must differ between managers of a machine; `records` is a folder
+    `pids` is the most processes and threads of a session, 0 for as many as `most_pids` says. `key` names this manager and must differ between managers of a machine; `records` is a folder
     of its own where cages are written down. Where none of `drivers` works there are CPU affinity
     and the watchdog. With cgroup v2 this process may be moved into a group beside its cages.
     """
@@ -49,4 +50,4 @@ def choose(
             chosen.append(found)
             wanted = [control for control in wanted if control not in found.means]
     chosen.append(Tree(wanted, store.cpus))
-    return Limits(chosen, store)
+    return Limits(chosen, store, pids)

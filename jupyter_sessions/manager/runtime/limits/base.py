@@ -8,7 +8,8 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from decimal import Decimal
-from pathlib import Path
+
+from msgspec import structs
 
 from jupyter_sessions.manager.runtime.limits import cgroup_v1, cgroup_v2, tree
 from jupyter_sessions.manager.runtime.limits.part import (
@@ -19,8 +20,9 @@ from jupyter_sessions.manager.runtime.limits.part import (
     PartRecord,
     Usage,
 )
+from jupyter_sessions.manager.runtime.limits.pids import most_pids
 from jupyter_sessions.manager.runtime.limits.records import Record, Records
-from jupyter_sessions.manager.runtime.limits.tree import TreePart
+from jupyter_sessions.manager.runtime.limits.tree import Bound, TreePart
 from jupyter_sessions.manager.runtime.limits.watchdog import Watchdog
 from jupyter_sessions.manager.runtime.process import Process
 
@@ -77,6 +79,15 @@ class Cage:
     def over_memory(self) -> bool:
         """True once anything inside was killed for its memory: look once a second, then `kill`."""
         return any(part.over_memory() for part in self._parts)
+
+    @property
+    def most_pids(self) -> int:
+        """How many processes and threads it may have at once; 0 if that is not limited."""
+        return max((part.most_pids for part in self._parts), default=0)
+
+    def over_pids(self) -> bool:
+        """True once it was ended because it had too many processes and threads."""
+        return any(part.over_pids() for part in self._parts)
 
     async def kill(self, within: float = _KILL_S) -> bool:
         """SIGKILL everything inside until it is empty; False when something resists `within` s."""
@@ -144,10 +155,12 @@ class ServiceCage:
 class Limits:
     """All cages of a manager, made by the strongest drivers this machine has.
 
-    `means` says by what "cpu" and "mem" are limited, in words for people.
+    `means` says by what "cpu", "mem" and "pids" are limited, in words for people; `pids` is the most processes and
+    threads that each session may have, 0 for a number that follows its CPUs.
     """
 
-    def __init__(self, drivers: Sequence[Driver], records: Records) -> None:
+    def __init__(self, drivers: Sequence[Driver], records: Records, pids: int = 0) -> None:
+        self._pids = pids
         self.means = {control: how for driver in drivers for control, how in driver.means.items()}
         self._drivers = drivers
         self._records = records
@@ -157,7 +170,8 @@ class Limits:
         """A cage for a new session: `cpu` in cores, `mem` in bytes. Errors: LimitsError."""
         if not re.fullmatch(r"\w[\w.-]{0,127}", id):
             raise LimitsError(f"{id!r} cannot be the name of a control group.")
-        parts = [driver.plan(id, cpu) for driver in self._drivers]
+        most = most_pids(cpu, self._pids)
+        parts = [structs.replace(driver.plan(id, cpu), pids=most) for driver in self._drivers]
         record = Record.new(id, parts)
         self._records.save(record)
         try:
@@ -206,18 +220,20 @@ class Limits:
             _log.warning("The limits of session %s cannot be removed.", cage.id)
 
     def _cage(self, record: Record, mem: int) -> Cage:
-        marker = self._records.marker(record.id)
-        parts = [self._part(part, mem, marker) for part in record.parts]
+        parts = [self._part(part, mem, record.id) for part in record.parts]
         affinity = next((part.affinity for part in record.parts if part.affinity), None)
         return Cage(record.id, parts, affinity, lambda: self._records.delete(record.id), mem)
 
-    def _part(self, record: PartRecord, mem: int, marker: Path) -> Part:
+    def _part(self, record: PartRecord, mem: int, id: str) -> Part:
         match record.driver:
             case cgroup_v1.NAME:
                 return cgroup_v1.V1Part(record)
             case cgroup_v2.NAME:
                 return cgroup_v2.V2Part(record)
             case tree.NAME:
-                watchdog = self._watchdog if "mem" in record.controls else None
-                return TreePart(mem, marker, watchdog)
+                return TreePart(
+                    Bound(mem if "mem" in record.controls else 0, self._records.marker(id)),
+                    Bound(record.pids if "pids" in record.controls else 0, self._records.marker(id, "pids")),
+                    self._watchdog,
+                )
         raise CageGone(f"The limits of a session are by {record.driver}, which is not known here.")

@@ -163,8 +163,13 @@ def signal_all(folder: Path, signum: int = signal.SIGKILL) -> bool:
     return not inside
 
 
-def fix_pids(folder: Path, most: object) -> None:
-    """Allow so many processes, where the kernel counts them."""
+def limit_pids(folder: Path, most: int) -> None:
+    """Allow so many processes and threads. Errors: LimitsError."""
+    write(folder / "pids.max", most)
+
+
+def fix_pids(folder: Path, most: int | str) -> None:
+    """Allow so many processes and threads, where the kernel counts them."""
     with contextlib.suppress(LimitsError):
         write(folder / "pids.max", most)
 
@@ -186,6 +191,7 @@ class CgroupPart(Part):
 
     def __init__(self, record: PartRecord) -> None:
         self.record = record
+        self.most_pids = record.pids if "pids" in record.controls else 0
         self.folders = {name: Path(folder) for name, folder in record.folders.items()}
         distinct = dict.fromkeys(record.folders.values())
         self.attach = [str(Path(folder) / "cgroup.procs") for folder in distinct]

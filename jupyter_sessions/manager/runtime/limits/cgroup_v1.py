@@ -17,10 +17,11 @@ from jupyter_sessions.manager.runtime.limits.cgroup import CgroupPart, Place
 from jupyter_sessions.manager.runtime.limits.part import Driver, LimitsError, PartRecord
 
 NAME = "cgroup v1"
-_CONTROLLERS = {"cpu": "cpu", "memory": "mem"}
-_HELPERS = ("cpuacct", "pids")
+_CONTROLLERS = {"cpu": "cpu", "memory": "mem", "pids": "pids"}
+_HELPERS = ("cpuacct",)
 _PERIOD_US = 100_000
 _PROBE_MEM = 64 << 20
+_PROBE_PIDS = 64
 
 
 class V1Part(CgroupPart):
@@ -83,7 +84,7 @@ class V1Part(CgroupPart):
             cgroup.fix_pids(folder, 0)
         empty = super().kill_once()
         if folder and empty:
-            cgroup.fix_pids(folder, "max")
+            cgroup.fix_pids(folder, self.most_pids or "max")
         return empty
 
 
@@ -93,13 +94,13 @@ class V1(Driver):
     def __init__(self, parents: Mapping[str, Path], key: str) -> None:
         self._parents = dict(parents)
         self._prefix = f"{cgroup.PREFIX}{key}."
-        words = {"cpu": "cgroup v1 quota", "mem": "cgroup v1 limit"}
+        words = {"cpu": "cgroup v1 quota", "mem": "cgroup v1 limit", "pids": "cgroup v1 limit"}
         controls = [control for name, control in _CONTROLLERS.items() if name in parents]
         self.means = {control: words[control] for control in controls}
 
     @classmethod
     def probe(cls, root: Path, key: str, wanted: Iterable[str]) -> V1 | None:
-        """The driver with the wanted controls ("cpu", "mem") that work here; None without any."""
+        """The driver with those of the wanted controls that work here; None without any."""
         places = cgroup.own(root)
         main = [name for name, control in _CONTROLLERS.items() if control in wanted]
         parents = {
@@ -129,6 +130,8 @@ class V1(Driver):
             _limit_cpu(folders["cpu"], cpu)
         if "memory" in folders:
             _limit_memory(folders["memory"], mem)
+        if "pids" in folders and record.pids:
+            cgroup.limit_pids(folders["pids"], record.pids)
 
     def leftovers(self) -> Iterable[tuple[str, PartRecord]]:
         """Groups with our key in their names."""
@@ -175,6 +178,8 @@ def _try(name: str, folder: Path) -> None:
         _limit_memory(folder, _PROBE_MEM)
         if cgroup.read_int(folder / "memory.limit_in_bytes") != _PROBE_MEM:
             raise LimitsError(f"{folder} does not keep its memory limit.")
+    elif name == "pids":
+        cgroup.limit_pids(folder, _PROBE_PIDS)
 
 
 def _escape(mine: Path, parent: Path) -> None:

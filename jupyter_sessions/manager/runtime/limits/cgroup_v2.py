@@ -16,9 +16,10 @@ from jupyter_sessions.manager.runtime.limits.cgroup import UNIFIED, CgroupPart
 from jupyter_sessions.manager.runtime.limits.part import Driver, LimitsError, PartRecord
 
 NAME = "cgroup v2"
-_CONTROLLERS = {"cpu": "cpu", "memory": "mem"}
+_CONTROLLERS = {"cpu": "cpu", "memory": "mem", "pids": "pids"}
 _PERIOD_US = 100_000
 _PROBE_MEM = 64 << 20
+_PROBE_PIDS = 64
 _MAIN = "main"
 
 
@@ -92,7 +93,7 @@ class V2Part(CgroupPart):
             cgroup.fix_pids(self._folder, 0)
         empty = super().kill_once()
         if empty:
-            cgroup.fix_pids(self._folder, "max")
+            cgroup.fix_pids(self._folder, self.most_pids or "max")
         return empty
 
 
@@ -102,19 +103,19 @@ class V2(Driver):
     def __init__(self, sessions: Path, key: str, controllers: Iterable[str]) -> None:
         self._sessions = sessions
         self._prefix = f"{cgroup.PREFIX}{key}."
-        words = {"cpu": "cgroup v2 quota", "mem": "cgroup v2 limit"}
+        words = {"cpu": "cgroup v2 quota", "mem": "cgroup v2 limit", "pids": "cgroup v2 limit"}
         controls = [_CONTROLLERS[name] for name in controllers if name in _CONTROLLERS]
         self.means = {control: words[control] for control in controls}
 
     @classmethod
     def probe(cls, root: Path, key: str, wanted: Iterable[str]) -> V2 | None:
-        """The driver with the wanted controls ("cpu", "mem") that work here; None without any."""
+        """The driver with those of the wanted controls that work here; None without any."""
         place = cgroup.own(root).get(UNIFIED)
         base = _base(place.folder) if place else None
         main = [name for name, control in _CONTROLLERS.items() if control in wanted]
         there = cgroup.read(base / "cgroup.controllers").split() if base else []
-        names = [name for name in (*main, "pids") if name in there]
-        if base is None or not set(names) & set(main) or not os.access(base, os.W_OK):
+        names = [name for name in main if name in there]
+        if base is None or not names or not os.access(base, os.W_OK):
             return None
         sessions = _prepare(base, names)
         working = [name for name in main if sessions and _works(name, sessions, key)]
@@ -132,6 +133,8 @@ class V2(Driver):
         cgroup.make(folder)
         if "cpu" in record.controls:
             _limit_cpu(folder, cpu)
+        if "pids" in record.controls and record.pids:
+            cgroup.limit_pids(folder, record.pids)
         if "mem" in record.controls:
             _limit_memory(folder, mem)
             _divide(folder)
@@ -225,6 +228,8 @@ def _works(name: str, sessions: Path, key: str) -> bool:
         cgroup.make(folder)
         if name == "cpu":
             _limit_cpu(folder, Decimal("0.5"))
+        elif name == "pids":
+            cgroup.limit_pids(folder, _PROBE_PIDS)
         else:
             _limit_memory(folder, _PROBE_MEM)
         return cgroup.admits(folder / "cgroup.procs")

@@ -15,7 +15,7 @@ import msgspec
 
 from jupyter_sessions.manager.runtime.process import Process
 
-CONTROLS = ("cpu", "mem")
+CONTROLS = ("cpu", "mem", "pids")
 
 
 class LimitsError(Exception):
@@ -38,18 +38,24 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class PartRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a part of a cage is: folders by controller, CPUs. `controls` are those it limits."""
+    """Where a part of a cage is: folders by controller, CPUs. `controls` are those it limits.
+
+    `pids` is the most processes and threads at once, 0 in records of earlier versions.
+    """
 
     driver: str
     controls: list[str] = []
     folders: dict[str, str] = {}
     affinity: list[int] | None = None
+    pids: int = 0
 
 
 class Part(ABC):
     """One driver's part of a cage. What a part does not know it leaves to the next."""
 
     attach: Sequence[str] = ()
+    most_pids = 0
+    """How many processes and threads it allows; 0 if it does not limit them."""
 
     def cpu_ms(self) -> int | None:
         """CPU time used since the cage was made."""
@@ -65,6 +71,10 @@ class Part(ABC):
 
     def over_memory(self) -> bool:
         """True when something inside was killed for its memory."""
+        return False
+
+    def over_pids(self) -> bool:
+        """True when it was ended because it had too many processes and threads."""
         return False
 
     def adopt(self, process: Process) -> None:
@@ -106,7 +116,7 @@ class Part(ABC):
 class Driver(ABC):
     """One means of limiting, found to work on this machine.
 
-    `means` says for each of "cpu" and "mem" that it limits how it does, in words for people.
+    `means` says for each of `CONTROLS` that it limits how it does, in words for people.
     """
 
     means: dict[str, str]
@@ -117,7 +127,7 @@ class Driver(ABC):
 
     @abstractmethod
     def build(self, record: PartRecord, cpu: Decimal, mem: int) -> None:
-        """Make it and set its limits: `cpu` in cores, `mem` in bytes. Errors: LimitsError."""
+        """Make it and set its limits: `cpu` in cores, `mem` in bytes, and those of the record. Errors: LimitsError."""
 
     def leftovers(self) -> Iterable[tuple[str, PartRecord]]:
         """Session id and part of all that is there under our name, by looking."""

@@ -58,12 +58,12 @@ class Records:
 
     def delete(self, id: str) -> None:
         """Forget it."""
-        for path in (self.marker(id), self._path(id)):
+        for path in (self.marker(id), self.marker(id, "pids"), self._path(id)):
             remove(path)
 
-    def marker(self, id: str) -> Path:
-        """The file that is there once a session was over its memory."""
-        return self._folder / f"{id}.over"
+    def marker(self, id: str, control: str = "mem") -> Path:
+        """The file that is there once a session was over its memory, or had too many processes."""
+        return self._folder / (f"{id}.over" if control == "mem" else f"{id}.over-{control}")
 
     def cpus(self) -> list[int]:
         """The CPUs that cages hold, one entry for each cage and CPU."""

@@ -19,30 +19,51 @@ from jupyter_sessions.manager.runtime.process import Process
 NAME = "process tree"
 _HAS_AFFINITY = hasattr(os, "sched_getaffinity")
 _KILL_ROUNDS = 50
+_GROWTH_PER_S = 4 << 30
+_FORKS_PER_S = 10_000
+_FAR_S = 60.0
 _log = logging.getLogger(__name__)
 
 
-class TreePart(Part):
-    """The processes of one session. `marker` is a file that says it was over its memory.
+class Bound:
+    """A limit that the watchdog enforces, 0 for none. `marker` is a file that says it was exceeded."""
 
-    `limit` is in bytes; without a watchdog nothing looks at it.
-    """
-
-    def __init__(self, limit: int, marker: Path, watchdog: Watchdog | None) -> None:
-        self.limit = limit
+    def __init__(self, most: int, marker: Path) -> None:
+        self.most = most
         self._marker = marker
+        self._exceeded = False
+
+    def exceed(self, used: int) -> None:
+        """Keep that it was exceeded, for later managers, too."""
+        self._exceeded = True
+        try:
+            self._marker.write_text(str(used))
+        except OSError:
+            _log.exception("A later manager will not know that a session was over its limits.")
+
+    def exceeded(self) -> bool:
+        """Also when it was an earlier manager that saw it."""
+        return self._exceeded or self._marker.exists()
+
+
+class TreePart(Part):
+    """The processes of one session; bounds of `memory` in bytes, and of the number of processes and threads."""
+
+    def __init__(self, memory: Bound, pids: Bound, watchdog: Watchdog) -> None:
+        self._memory = memory
+        self._threads = pids
+        self.most_pids = pids.most
         self._watchdog = watchdog
         self._roots: dict[Process, int] = {}
         self._ended: set[Process] = set()
         self._services: dict[Process, str] = {}
         self._over_services: set[str] = set()
         self._peak = 0
-        self._over = False
 
     def adopt(self, process: Process) -> None:
         """Count a process and all below it, from now on."""
         self._roots.setdefault(process, 0)
-        if self._watchdog:
+        if self._memory.most or self._threads.most:
             self._watchdog.watch(self)
 
     def adopt_service(self, name: str, process: Process) -> None:
@@ -83,12 +104,30 @@ class TreePart(Part):
         """Memory in use. Shared pages are told apart only over the limit: it is slow."""
         pids = self._pids()
         used = sum(proc.memory(pid) for pid in pids)
-        if used > self.limit:
+        if self._memory.most and used > self._memory.most:
             used = sum(proc.share_of_memory(pid) for pid in pids)
         self._peak = max(self._peak, used)
         return used
 
-    def trip(self, used: int) -> None:
+    def look(self) -> float:
+        """End what is over its limits; return for how many seconds it cannot exceed them again."""
+        most = self._threads.most
+        if most and (count := self._count_threads()) > most:
+            self._threads.exceed(count)
+            self._kill_all()
+            return 0.0
+        reach = (most - count) / _FORKS_PER_S if most else _FAR_S
+        most = self._memory.most
+        if most and (used := self.measure()) > most:
+            self._trip(used)
+            return 0.0
+        return min(reach, (most - used) / _GROWTH_PER_S) if most else reach
+
+    def _count_threads(self) -> int:
+        stats = [proc.stat(pid) for pid in self._pids()]
+        return sum(one.threads for one in stats if one)
+
+    def _trip(self, used: int) -> None:
         """Kill services, the largest first, as long as that is not enough; then everything else, too."""
         while (service := self._largest_service()) is not None:
             self._over_services.add(self._services[service])
@@ -96,13 +135,13 @@ class TreePart(Part):
                 if ending.kill(service):
                     break
             self._services.pop(service, None)
-            if self.measure() <= self.limit:
+            if self.measure() <= self._memory.most:
                 return
-        self._over = True
-        try:
-            self._marker.write_text(str(used))
-        except OSError:
-            _log.exception("A later manager will not know that a session was over its memory.")
+        self._memory.exceed(used)
+        self._kill_all()
+
+    def _kill_all(self) -> None:
+        """Kill everything, until nothing new comes up."""
         for _ in range(_KILL_ROUNDS):
             if self.kill_once():
                 return
@@ -114,7 +153,11 @@ class TreePart(Part):
 
     def over_memory(self) -> bool:
         """Also when it was an earlier manager that saw it."""
-        return self._over or self._marker.exists()
+        return self._memory.exceeded()
+
+    def over_pids(self) -> bool:
+        """Also when it was an earlier manager that saw it."""
+        return self._threads.exceeded()
 
     def kill_once(self) -> bool:
         """Send SIGKILL to all processes adopted and all below them."""
@@ -125,8 +168,7 @@ class TreePart(Part):
         """Stop looking; False while something lives."""
         if self._pids():
             return False
-        if self._watchdog:
-            self._watchdog.forget(self)
+        self._watchdog.forget(self)
         return True
 
     def _pids(self) -> list[int]:
@@ -152,14 +194,14 @@ def _cpu_ms(process: Process) -> int:
 
 
 class Tree(Driver):
-    """The driver for what is wanted of "cpu" and "mem" and nothing else gives.
+    """The driver for what is wanted of `CONTROLS` and nothing else gives.
 
     `taken` tells the CPUs that other cages hold, one entry for each cage and CPU.
     """
 
     def __init__(self, wanted: Iterable[str], taken: Callable[[], Iterable[int]]) -> None:
         self._taken = taken
-        words = {"cpu": "CPU affinity" if _HAS_AFFINITY else "none", "mem": "watchdog"}
+        words = {"cpu": "CPU affinity" if _HAS_AFFINITY else "none", "mem": "watchdog", "pids": "watchdog"}
         self.means = {control: words[control] for control in wanted}
 
     def plan(self, id: str, cpu: Decimal) -> PartRecord:

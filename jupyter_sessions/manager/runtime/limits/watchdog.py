@@ -1,4 +1,4 @@
-"""Memory limits without control groups: looking often, and killing what is over."""
+"""Limits of memory and processes without control groups: looking often, and killing what is over."""
 
 from __future__ import annotations
 
@@ -9,20 +9,14 @@ from typing import Protocol
 
 POLL_S = 0.25
 _SLOWEST_S = 1.0
-_GROWTH_PER_S = 4 << 30
 _log = logging.getLogger(__name__)
 
 
 class Watched(Protocol):
-    """A tree of processes with a memory limit in bytes."""
+    """A tree of processes with limits."""
 
-    limit: int
-
-    def measure(self) -> int:
-        """Bytes in use now; at least exact when near the limit."""
-
-    def trip(self, used: int) -> None:
-        """Called when it is over: kill it, and keep that it was so."""
+    def look(self) -> float:
+        """End what is over its limits; return for how many seconds it cannot exceed them again."""
 
 
 class Watchdog:
@@ -42,7 +36,7 @@ class Watchdog:
             self._due.setdefault(tree, 0.0)
             if not self._running:
                 self._running = True
-                threading.Thread(target=self._run, name="memory watchdog", daemon=True).start()
+                threading.Thread(target=self._run, name="watchdog", daemon=True).start()
 
     def forget(self, tree: Watched) -> None:
         """Stop looking after a tree."""
@@ -64,15 +58,12 @@ class Watchdog:
     def _look(self, tree: Watched) -> None:
         started = time.monotonic()
         try:
-            used = tree.measure()
-            if used > tree.limit:
-                tree.trip(used)
+            reach = tree.look()
         except Exception:
-            _log.exception("The memory of a session could not be looked at.")
-            used = tree.limit
+            _log.exception("A session could not be looked at.")
+            reach = 0.0
         # Far from its limit a tree needs some time to get there, and looking takes time, too.
         cost = time.monotonic() - started
-        reach = (tree.limit - used) / _GROWTH_PER_S
         pause = max(POLL_S, min(reach, _SLOWEST_S), 10 * cost)
         with self._lock:
             if tree in self._due:
