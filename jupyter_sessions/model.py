@@ -36,6 +36,20 @@ def is_live(status: str) -> bool:
     return status not in DEAD
 
 
+def standing(name: str, status: str, info: str, called: str = "") -> str:
+    """Say in a sentence how it stands with a session, with the reason if one is known."""
+    called = called or f"The session '{name}'"
+    if info.endswith("."):
+        return f"{called} is {status}: {info[0].lower()}{info[1:]}"
+    return f"{called} is {status}{f' ({info})' if info else ''}."
+
+
+def waiting(info: str) -> str:
+    """Return why a session waits as the rest of a sentence that begins with its name and "is"."""
+    words = f"{info[:1].lower()}{info[1:].removesuffix('.')}"
+    return words if words.startswith("waiting") else f"waiting{f' ({words})' if words else ' for its turn'}"
+
+
 def in_group(status: str, group: str) -> bool:
     """Whether a status belongs to "live", "running", "dead", "all", or a comma list of statuses.
 

@@ -262,10 +262,13 @@ def test_who_waits_is_told_why_and_may_go(shell: Shell) -> None:
     everything = asyncio.run(cpus())
     assert "RUNNING" in shell.run(f"%session create python --cpu {everything} --mem 256m --name first").text
     waits = shell.run(
-        "%session create python --cpu 1 --mem 256m --name demo", on_text={"waiting for": shell.interrupt}
+        "%session create python --cpu 1 --mem 256m --name demo", on_text={"Waiting for": shell.interrupt}
     )
-    assert "demo is PENDING (waiting for 1 CPU (0 free))" in waits.text
-    assert "demo stays in the queue, PENDING; `%session rm demo` cancels it." in waits.text
+    assert (
+        "demo is PENDING: python3 · 1 CPU · 256 MiB on this machine. Waiting for 1 CPU (0 free)."
+        in waits.text
+    )
+    assert plain(waits) == "demo stays in the queue, PENDING; `%session rm demo` cancels it."
     assert waits.reply["ename"] == "KeyboardInterrupt"
     assert "PENDING" in shell.run("%session ps").text
     assert shell.run("%session rm demo").text == "demo is CANCELLED.\n"

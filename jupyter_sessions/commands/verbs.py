@@ -338,10 +338,12 @@ async def logs(api: Api, asked: Namespace, say: Say) -> Result:
 
 def describe(row: SessionInfo) -> str:
     """A session in one line: "demo is RUNNING: python3 · 1 CPU · 512 MiB on this machine"."""
-    why = f" ({row.status_info})" if row.status_info else ""
+    sentence = row.status_info.endswith(".")
+    why = f" ({row.status_info})" if row.status_info and not sentence else ""
     where = "this machine" if row.backend == "local" else row.backend
     what = " · ".join(filter(None, (row.image, resources(row))))
-    return plain(f"{row.name} is {row.status}{why}: {what} on {where}")
+    also = f". {row.status_info}" if sentence else ""
+    return plain(f"{row.name} is {row.status}{why}: {what} on {where}{also}")
 
 
 def resources(row: SessionInfo) -> str:

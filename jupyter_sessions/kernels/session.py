@@ -15,7 +15,7 @@ from jupyter_sessions.errors import LaunchFailed, NotRunning, SessionError, Sess
 from jupyter_sessions.kernels import holders, once
 from jupyter_sessions.kernels.calls import call, start
 from jupyter_sessions.kernels.doors import Doors
-from jupyter_sessions.model import USABLE, KernelConnection, SessionInfo, SessionSpec
+from jupyter_sessions.model import USABLE, KernelConnection, SessionInfo, SessionSpec, waiting
 from jupyter_sessions.service import Service
 from jupyter_sessions.wire.identity import own_identity
 
@@ -204,9 +204,9 @@ class KernelSession:
                     row = now
                     if row.status == "PENDING" and row.status_info not in ("", told):
                         told = row.status_info
-                        self._say(f"The session {row.ref} is {told}.")
+                        self._say(f"The session {row.ref} is {waiting(told)}.")
         except TimeoutError:
-            why = f" ({row.status_info})" if row.status_info else ""
+            why = f" ({waiting(row.status_info)})" if row.status == "PENDING" else ""
             hint = "Ask for less, or set a longer launch_timeout."
             text = f"The session {row.ref} did not start within {self._wanted.timeout:g} s: it is {row.status}{why}."
             raise LaunchFailed(text, hint=hint) from None

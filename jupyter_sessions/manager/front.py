@@ -16,6 +16,7 @@ from jupyter_sessions.manager.kernel_info import KernelInfos
 from jupyter_sessions.manager.messages import Message
 from jupyter_sessions.manager.owed import Owed
 from jupyter_sessions.manager.record import Record
+from jupyter_sessions.model import standing, waiting
 from jupyter_sessions.wire.backend import ZmqBackEnd
 from jupyter_sessions.wire.backlog import Backlog
 from jupyter_sessions.wire.relay import Relay
@@ -56,8 +57,7 @@ class Front:
         record = self._record
         check_kernel(record)
         if record.status not in _STATUSES:
-            why = f" ({record.status_info})" if record.status_info else ""
-            raise NotRunning(f"The session '{record.name}' is {record.status}{why}.", hint="Create it anew.")
+            raise NotRunning(standing(record.name, record.status, record.status_info), hint="Create it anew.")
         if self._relay is None:
             self._relay = self._listen(again)
         return self.connection.front, self.connection.key().decode()
@@ -184,8 +184,9 @@ class Front:
         record = self._record
         if record.status != "PENDING":
             return ""
-        reason = record.status_info or "waiting for its turn"
-        return f"The session '{record.name}' is {reason}. Interrupt the kernel to give up."
+        return (
+            f"The session '{record.name}' is {waiting(record.status_info)}. Interrupt the kernel to give up."
+        )
 
     def _why_ended(self) -> str:
         record = self._record

@@ -26,7 +26,7 @@ from jupyter_sessions.manager.subs import Subs, together
 from jupyter_sessions.manager.timekeeper import Signs
 from jupyter_sessions.manager.usage import Meter
 from jupyter_sessions.manager.workshop import Workshop
-from jupyter_sessions.model import Endpoint
+from jupyter_sessions.model import Endpoint, standing
 
 __all__ = ["Guardian", "Workshop"]
 
@@ -325,9 +325,8 @@ class Guardian:
     def check_running(self) -> None:
         """Errors: NotRunning with the status and its reason."""
         if not self.record.usable:
-            info = f" ({self.record.status_info})" if self.record.status_info else ""
             raise NotRunning(
-                f"The session '{self.record.name}' is {self.record.status}{info}.",
+                standing(self.record.name, self.record.status, self.record.status_info),
                 hint="Wait until it is RUNNING.",
             )
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.runtime.process import wait_gone
+from jupyter_sessions.model import waiting
 from jupyter_sessions.wire.identity import Identity, here
 
 WHY = "the notebook that owned it has gone"
@@ -47,7 +48,7 @@ class Leases:
                 await _gone(owner)
         except TimeoutError:
             if record.status == "PENDING":
-                why = f" ({record.status_info})" if record.status_info else ""
+                why = f" ({waiting(record.status_info)})" if record.status_info else ""
                 await self._end(record, f"it did not start as soon as its notebook wanted it{why}")
                 return
             await _gone(owner)

@@ -21,6 +21,8 @@ Slots = dict[str, Decimal]
 DEFAULT_SLOTS: Slots = {"cpu": Decimal(1), "mem": Decimal(512 * 1024**2)}
 """What a session has whose request says nothing of it."""
 _ROOM = "sessions"
+_ORDINALS = "First Second Third Fourth Fifth Sixth Seventh Eighth Ninth Tenth".split()
+_MANY = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
 
 class Capacity(msgspec.Struct, frozen=True):
@@ -133,15 +135,15 @@ class _Shares:
             return None
         mine = [other for other in self._holding if other.access_key == key.access_key]
         if key.max_sessions and len(mine) >= key.max_sessions:
-            why = f"another session of this key to end (it may run {key.max_sessions} at once)"
-            return Decision(record.id, False, reason=f"waiting for {why}")
+            why = f"another session of this key to end: it may run {key.max_sessions} at once"
+            return Decision(record.id, False, reason=f"Waiting for {why}.")
         has, ahead = used(mine), self._ahead.setdefault(key.access_key, set())
         for name, most in key.max_slots.items():
             wanted = record.slots.get(name, Decimal(0))
             if wanted and (name in ahead or has.get(name, Decimal(0)) + wanted > most):
                 ahead.add(name)
-                why = f"{slot_label(name, wanted)} (this key may have {_amount(name, most)} at once)"
-                return Decision(record.id, False, reason=f"waiting for {why}")
+                why = f"{_need(name, wanted)}: this key may have {_amount(name, most)} at once"
+                return Decision(record.id, False, reason=f"Waiting for {why}.")
         return None
 
     def note(self, record: Record, decision: Decision) -> Decision:
@@ -151,10 +153,18 @@ class _Shares:
         return decision
 
 
+class _Head(msgspec.Struct, frozen=True):
+    """The first of those that wait for a slot, and what it waits for."""
+
+    record: Record
+    waits: str
+
+
 class _Queue:
     """What is free while one pending session after the other is looked at.
 
-    `ahead` counts by slot those that wait for it; for room under `max_sessions` they wait, too.
+    `ahead` counts by slot those that wait for it, `heads` knows the first of them; for room under `max_sessions`
+    they wait, too.
     """
 
     def __init__(self, capacity: Capacity, holding: list[Record]) -> None:
@@ -168,6 +178,7 @@ class _Queue:
             self._take(record, record.gpus)
         self.room = capacity.max_sessions - len(holding) if capacity.max_sessions else None
         self.ahead: dict[str, int] = {}
+        self.heads: dict[str, _Head] = {}
 
     def decide(self, record: Record) -> Decision:
         """Start it or let it wait."""
@@ -182,9 +193,16 @@ class _Queue:
         if not blocked:
             return self._start(record)
         reason = self._reason(record, blocked)
+        self._line_up(record, blocked)
+        return Decision(record.id, False, reason=reason)
+
+    def _line_up(self, record: Record, blocked: Iterable[str]) -> None:
+        """Let those that come later wait behind this one."""
+        first = [name for name in sorted(blocked) if name not in self.ahead]
+        head = _Head(record, self._waits(record, first))
+        self.heads |= dict.fromkeys(first, head)
         for name in blocked:
             self.ahead[name] = self.ahead.get(name, 0) + 1
-        return Decision(record.id, False, reason=reason)
 
     def _short(self, record: Record) -> set[str]:
         short = {name for name, amount in record.slots.items() if amount > self.free.get(name, Decimal(0))}
@@ -216,28 +234,51 @@ class _Queue:
         return Decision(record.id, True, given)
 
     def _reason(self, record: Record, blocked: Iterable[str]) -> str:
-        waits = " and ".join(self._wait_for(record, name) for name in sorted(blocked))
-        place = 1 + max(self.ahead.get(name, 0) for name in blocked)
-        return f"waiting for {waits}" + (f", {_ordinal(place)} in the queue" if place > 1 else "")
+        """Say whom it waits behind, and why that one waits.
+
+        For those far back that is not said, and their place only roughly: it would change for all of them with
+        each session that starts.
+        """
+        longest = max(sorted(blocked), key=lambda name: self.ahead.get(name, 0))
+        place = 1 + self.ahead.get(longest, 0)
+        if place == 1:
+            return f"Waiting for {self._waits(record, sorted(blocked))}."
+        if place > len(_ORDINALS):
+            many = max(number for number in _MANY if number < place)
+            return f"Waiting in the queue, with at least {many} sessions before this one."
+        head = self.heads[longest]
+        known = head.record.access_key == record.access_key
+        who = f"'{head.record.name}'" if known else "a session of another key"
+        verb = "waits for" if longest == _ROOM else "needs"
+        return f"Waiting behind {who}, which {verb} {head.waits}. {_ORDINALS[place - 1]} in the queue."
+
+    def _waits(self, record: Record, names: Iterable[str]) -> str:
+        return " and ".join(self._wait_for(record, name) for name in names)
 
     def _wait_for(self, record: Record, name: str) -> str:
         if name == _ROOM:
             return "another session to end"
-        has = max(self.free.get(name, Decimal(0)), Decimal(0))
-        return f"{slot_label(name, record.slots[name])} ({_amount(name, has)} free)"
+        wanted, has = record.slots[name], max(self.free.get(name, Decimal(0)), Decimal(0))
+        if (
+            name == self.capacity.gpu_slot and has >= wanted
+        ):  # There are enough, but in parts of several GPUs.
+            most = max(self.gpus.values(), default=Decimal(0))
+            return f"{_need(name, wanted)} of one GPU (at most {_amount(name, most)} free)"
+        return f"{_need(name, wanted)} ({_amount(name, has)} free)"
 
     def _never(self, wanted: Slots) -> str:
         parts = [
-            f"{slot_label(name, amount)} (this machine has {_amount(name, self.total.get(name, Decimal(0)))})"
+            f"{_need(name, amount)} (this machine has {_amount(name, self.total.get(name, Decimal(0)))})"
             for name, amount in sorted(wanted.items())
         ]
-        return f"waiting for {' and '.join(parts)}"
+        return f"Waiting for {' and '.join(parts)}."
 
 
 def _amount(name: str, amount: Decimal) -> str:
     return slot_label(name, amount) if name in MEMORY_SLOTS else format_number(amount)
 
 
-def _ordinal(number: int) -> str:
-    suffix = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{suffix}"
+def _need(name: str, amount: Decimal) -> str:
+    """An amount in a sentence: "2 CPUs", "512 MiB", "1 GPU"."""
+    plural = "s" if amount > 1 and name in ("cpu", GPU_SLOT) else ""
+    return slot_label(name, amount) + plural

@@ -32,7 +32,7 @@ from jupyter_sessions.manager.store import Store, StoreError
 from jupyter_sessions.manager.tasks import Tasks
 from jupyter_sessions.manager.timekeeper import Clock, Signs, Timekeeper
 from jupyter_sessions.manager.waiting import dependents
-from jupyter_sessions.model import NameRule
+from jupyter_sessions.model import NameRule, standing
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.identity import Host, Identity
 
@@ -124,9 +124,8 @@ class Sessions(Roster):
         try:
             return self._guardians[record.id]
         except KeyError:
-            info = f" ({record.status_info})" if record.status_info else ""
             raise NotRunning(
-                f"The session '{record.name}' is {record.status}{info}.", hint="It must be RUNNING for that."
+                standing(record.name, record.status, record.status_info), hint="It must be RUNNING for that."
             ) from None
 
     def front(self, record: Record) -> Front:
@@ -338,10 +337,13 @@ class Sessions(Roster):
         self._guard(record)
 
     def wait_for(self, record: Record, reason: str) -> None:
-        """Note why a pending session waits."""
+        """Tell why a pending session waits.
+
+        The reason is not stored: it changes for many sessions at a time, and the next manager finds it again.
+        """
         if record.status_info != reason:
             record.status_info, record.changed = reason, datetime.now(UTC)
-            self._keep(record, "session_waiting")
+            self._spread(record, "session_waiting")
 
     def cancel(self, record: Record, reason: str) -> None:
         """End a pending session."""

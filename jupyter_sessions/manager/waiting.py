@@ -48,11 +48,10 @@ def held(record: Record, look: Callable[[str], Record | None], now: datetime) ->
         elif other is not None:
             waits.append(f"'{other.name}' ({other.status})")
     if waits:
-        return Held(f"waiting for {_and(waits)} to succeed")
+        return Held(f"Waiting for {_and(waits)} to succeed.")
     if record.starts_at is not None and record.starts_at > now:
-        return Held(
-            f"starts at {record.starts_at.astimezone().isoformat(' ', 'seconds')}", until=record.starts_at
-        )
+        moment = record.starts_at.astimezone().isoformat(" ", "seconds")
+        return Held(f"Waiting until {moment}.", until=record.starts_at)
     return None
 
 

@@ -239,7 +239,7 @@ class Waiting(Service):
     async def create(self, spec: SessionSpec) -> SessionInfo:
         """One that waits."""
         return structs.replace(
-            await super().create(spec), status="PENDING", status_info="waiting for 1 GPU (0 free)"
+            await super().create(spec), status="PENDING", status_info="Waiting for 1 GPU (0 free)."
         )
 
 
@@ -250,8 +250,8 @@ def waiting(toys: Path) -> Waiting:
         JupyterSessions(backends={"toy": {"type": "toy"}}, enabled_backends=["toy"], default_backend="toy")
     )
     made.steps = [
-        ("PENDING", "waiting for 1 GPU (0 free)"),
-        ("PENDING", "waiting for 1 GPU (0 free), 2nd in the queue"),
+        ("PENDING", "Waiting for 1 GPU (0 free)."),
+        ("PENDING", "Waiting behind 'gpu', which needs 1 GPU (0 free). Second in the queue."),
     ]
     return made
 
@@ -261,8 +261,8 @@ async def test_create_says_why_it_waits_each_reason_once(waiting: Waiting) -> No
     said: list[str] = []
     waiting.steps = [*waiting.steps * 2, ("PREPARING", ""), ("RUNNING", "")]
     await perform(waiting, parse("create toyland --name mine"), said.append)
-    assert said[0].startswith("mine is PENDING (waiting for 1 GPU (0 free)): toyland")
-    assert "2nd in the queue" in said[1] and said[-1].startswith("mine is RUNNING")
+    assert said[0] == "mine is PENDING: toyland on toy. Waiting for 1 GPU (0 free)."
+    assert "Second in the queue" in said[1] and said[-1].startswith("mine is RUNNING")
 
 
 @pytest.mark.asyncio

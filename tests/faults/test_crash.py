@@ -59,7 +59,7 @@ async def test_a_manager_that_is_killed(service: Service, state: Path) -> None:
     )
     leaves = await run(service, "leaves", resources={"cpu": "0.1"})
     waiting = await ask(service, "waiting", resources={"cpu": "2"})
-    assert (waiting.status, waiting.status_info) == ("PENDING", "waiting for 2 CPU (0.3 free)")
+    assert (waiting.status, waiting.status_info) == ("PENDING", "Waiting for 2 CPUs (0.3 free).")
     for number, row in enumerate(rows):
         await says(service, row, f"kept = {number}")
     pid = await kernel_pid(service, killed)

@@ -98,7 +98,7 @@ def test_lists(cli: Cli, version: str) -> None:
     assert ("Main Kernel ID" in runs) == (version == "23.9.10"), "later versions show it if it is asked for"
     assert "default" in runs.values(), "of its project or group"
     assert (runs["Name"], runs["Type"], runs["Status"]) == ("list-01", "INTERACTIVE", "RUNNING")
-    assert (waits["Status"], waits["Status Info"]) == ("PENDING", "waiting for 1 CPU (0 free)")
+    assert (waits["Status"], waits["Status Info"]) == ("PENDING", "Waiting for 1 CPU (0 free).")
     assert [row["Name"] for row in cli("ps", "--running").rows] == ["list-01"]
     detail = cli("ps", "--detail").rows[1]
     assert detail.keys() >= {*runs, "Tag", "Created At", "Occupying Slots"}

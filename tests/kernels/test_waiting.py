@@ -29,7 +29,7 @@ async def test_a_cell_waits_and_then_runs(service: Service, state: Path, tmp_pat
         assert [one["path"] for one in made.ask("GET", "api/sessions")] == ["one.ipynb"]
         async with page(made, model["kernel"]["id"]) as opened:
             first = await opened.execute("import os; print(6 * 7)")
-            await opened.until(lambda: "another session to end, 2nd in the queue" in opened.shown(first))
+            await opened.until(lambda: "another session to end. Second in the queue" in opened.shown(first))
             await service.destroy("local", ahead.id)
             await opened.until(
                 lambda: opened.shown(first).endswith("session to end. Interrupt the kernel to give up.\n")

@@ -60,13 +60,16 @@ async def test_each_session_sees_its_own(service: Service) -> None:
 
     third = await told_why(service, await ask(service, "gpu-3", resources=ONE))
     fourth = await told_why(service, await ask(service, "gpu-4", resources=ONE))
-    assert (third.status, third.status_info) == ("PENDING", "waiting for 1 GPU (0 free)")
-    assert (fourth.status, fourth.status_info) == ("PENDING", "waiting for 1 GPU (0 free), 2nd in the queue")
+    assert (third.status, third.status_info) == ("PENDING", "Waiting for 1 GPU (0 free).")
+    assert (fourth.status, fourth.status_info) == (
+        "PENDING",
+        "Waiting behind 'gpu-3', which needs 1 GPU (0 free). Second in the queue.",
+    )
     await kill_kernel(service, one)  # Its GPU is free again, and goes to the one that waits longest.
     third = await reach(service, third, "RUNNING")
     assert await says(service, third, LOOK) == seen[0]
     fourth = await service.get("local", fourth.id)
-    assert (fourth.status, fourth.status_info) == ("PENDING", "waiting for 1 GPU (0 free)")
+    assert (fourth.status, fourth.status_info) == ("PENDING", "Waiting for 1 GPU (0 free).")
     await service.destroy("local", two.id)
     fourth = await reach(service, fourth, "RUNNING")
     assert await says(service, fourth, LOOK) == seen[1]
@@ -122,7 +125,7 @@ async def test_the_most_that_sessions_may_have(state: Path, service: Service) ->
     row = await run(service, "one-gpu", resources=ONE)
     assert await says(service, row, LOOK) == "GPU-a"
     second = await told_why(service, await ask(service, "second"))
-    assert second.status_info == "waiting for another session to end"
+    assert second.status_info == "Waiting for another session to end."
 
 
 async def test_shares_of_gpus(state: Path, service: Service) -> None:
@@ -137,7 +140,7 @@ async def test_shares_of_gpus(state: Path, service: Service) -> None:
     assert (capacity["cuda.shares"].total, capacity["cuda.shares"].free) == ("8", "2.5")
     assert "cuda.device" not in capacity
     more = await told_why(service, await ask(service, "has-more", resources={"cpu": "0.4", "cuda.shares": 6}))
-    assert more.status_info == "waiting for 6 GPU shares (2.5 free)"
+    assert more.status_info == "Waiting for 6 GPU shares (2.5 free)."
     await service.destroy("local", rest.id)
     await service.destroy("local", half.id)
     more = await reach(service, more, "RUNNING")

@@ -126,7 +126,7 @@ async def test_three_members(state: Path, service: Service) -> None:
     with pytest.raises(NotEnough, match="5 GPU asked for, but this machine has 4"):
         await ask(service, "too-large", cluster_size=5, resources={"cuda.device": 1, "cpu": "0.1"})
     waits = await ask(service, "waits", cluster_size=2, resources={"cpu": "0.3"})
-    assert (waits.status, waits.status_info) == ("PENDING", "waiting for 0.6 CPU (0.5 free)")
+    assert (waits.status, waits.status_info) == ("PENDING", "Waiting for 0.6 CPU (0.5 free).")
     await service.destroy("local", waits.id)
 
     before = pids(row)

@@ -284,7 +284,7 @@ async def test_limits_of_a_key(state: Path, service: Service) -> None:
             assert second["status"] == "TIMEOUT"
             assert (
                 second["statusInfo"]
-                == "waiting for another session of this key to end (it may run 1 at once)"
+                == "Waiting for another session of this key to end: it may run 1 at once."
             )
             assert (await create(owner, "others-go-on", enqueueOnly=False)).json()["status"] == "RUNNING"
             limits = (await few.send("POST", "/resource/check-presets", {"group": "default"})).json()

@@ -192,7 +192,7 @@ async def test_waiting(state: Path, rest: Rest, service: Service) -> None:
     assert (late.status_code, late.json()["status"]) == (201, "TIMEOUT")
     info = (await rest.send("GET", "/session/too-late")).json()
     assert (info["status"], info["occupiedSlots"], info["containerId"]) == ("PENDING", "{}", None)
-    assert info["statusInfo"] == "waiting for 0.5 CPU (0 free)"
+    assert info["statusInfo"] == "Waiting for 0.5 CPU (0 free)."
     problem(await rest.send("PATCH", "/session/too-late"), 400, "invalid-api-params")
     problem(
         await rest.send("POST", "/session/too-late", {"mode": "query", "code": "1"}),
@@ -308,7 +308,7 @@ async def test_lists_come_in_pages(state: Path, service: Service) -> None:
         async def place() -> object:
             """A place in the queue is a change, too, and is noted when the queue is looked at."""
             last = (await rest.send("GET", "/session/waits-4")).json()
-            return "4th in the queue" in last["statusInfo"]
+            return "Fourth in the queue." in last["statusInfo"]
 
         await until(place)
         everything, count = await page(100, 0)

@@ -42,7 +42,7 @@ def reasons(decisions: list[Decision]) -> list[str]:
 def test_what_fits_starts_in_order() -> None:
     decisions = decide(machine(cpu=3), [make_record(f"run-{number}") for number in range(4)], [])
     assert started(decisions) == [True, True, True, False]
-    assert decisions[3].reason == "waiting for 1 CPU (0 free)"
+    assert decisions[3].reason == "Waiting for 1 CPU (0 free)."
 
 
 def test_first_come_first_served_for_a_slot() -> None:
@@ -50,8 +50,8 @@ def test_first_come_first_served_for_a_slot() -> None:
     decisions = decide(machine(), [make_record("big", cpu=4), make_record("small")], [running("old", cpu=2)])
     assert started(decisions) == [False, False]
     assert reasons(decisions) == [
-        "waiting for 4 CPU (2 free)",
-        "waiting for 1 CPU (2 free), 2nd in the queue",
+        "Waiting for 4 CPUs (2 free).",
+        "Waiting behind 'big', which needs 4 CPUs (2 free). Second in the queue.",
     ]
 
 
@@ -60,8 +60,8 @@ def test_who_does_not_contend_may_overtake() -> None:
     pending = [make_record("gpu-a", cuda_device=1), make_record("plain"), make_record("gpu-b", cuda_device=1)]
     decisions = decide(machine(), pending, holding)
     assert started(decisions) == [False, True, False]
-    assert decisions[0].reason == "waiting for 1 GPU (0 free)"
-    assert decisions[2].reason == "waiting for 1 GPU (0 free), 2nd in the queue"
+    assert decisions[0].reason == "Waiting for 1 GPU (0 free)."
+    assert decisions[2].reason == "Waiting behind 'gpu-a', which needs 1 GPU (0 free). Second in the queue."
 
 
 def test_nobody_starves() -> None:
@@ -77,26 +77,58 @@ def test_nobody_starves() -> None:
 
 def test_all_that_it_lacks_is_said() -> None:
     decisions = decide(machine(mem=2), [make_record("big", cpu=2, mem=2 * GIB)], [running("old", cpu=3)])
-    assert decisions[0].reason == "waiting for 2 CPU (1 free) and 2 GiB (1.5 GiB free)"
+    assert decisions[0].reason == "Waiting for 2 CPUs (1 free) and 2 GiB (1.5 GiB free)."
 
 
-def test_ordinals() -> None:
+def test_the_first_ten_are_told_their_place_and_others_about_where_they_are() -> None:
     pending = [make_record(f"wait-{number}", cpu=4) for number in range(23)]
-    found = [reason.rpartition(", ")[2] for reason in reasons(decide(machine(), pending, [running("old")]))]
-    assert found[1:4] == ["2nd in the queue", "3rd in the queue", "4th in the queue"]
-    assert (found[10], found[20], found[21]) == (
-        "11th in the queue",
-        "21st in the queue",
-        "22nd in the queue",
+    found = reasons(decide(machine(), pending, [running("old")]))
+    behind = "Waiting behind 'wait-0', which needs 4 CPUs (3 free). "
+    assert found[0] == "Waiting for 4 CPUs (3 free)."
+    assert [found[1], found[9]] == [f"{behind}Second in the queue.", f"{behind}Tenth in the queue."]
+    far = "Waiting in the queue, with at least {} sessions before this one."
+    assert [found[10], found[20], found[22]] == [far.format(10), far.format(20), far.format(20)]
+
+
+def test_a_long_queue_that_moves_changes_few_reasons() -> None:
+    pending = [make_record(f"wait-{number}", cpu=4) for number in range(600)]
+    before = {one.id: one.reason for one in decide(machine(), pending, [running("old")])}
+    after = {one.id: one.reason for one in decide(machine(), pending[1:], [running("wait-0", cpu=4)])}
+    assert sum(before[one] != reason for one, reason in after.items()) <= 10 + len(
+        "10 20 50 100 200 500".split()
     )
+
+
+def test_whom_one_waits_behind_is_told_to_the_same_key_alone() -> None:
+    """And with the reason of that one, where both are short of something else as well."""
+    first, second, third = make_record("big-a", cpu=2), of("OTHER", "mine", cpu=1), make_record("more", cpu=1)
+    found = reasons(decide(machine(), [first, second, third], [running("old", cpu=3)]))
+    needs = "which needs 2 CPUs (1 free)"
+    assert found[1] == f"Waiting behind a session of another key, {needs}. Second in the queue."
+    assert found[2] == f"Waiting behind 'big-a', {needs}. Third in the queue."
+    gpu, both = make_record("gpu", cuda_device=1), make_record("both", cpu=4, cuda_device=1)
+    found = reasons(decide(machine(gpus=1), [gpu, both], [running("old", ["GPU-0"])]))
+    assert found[1] == "Waiting behind 'gpu', which needs 1 GPU (0 free). Second in the queue."
+
+
+def test_enough_shares_that_lie_on_several_gpus() -> None:
+    slots = {"cpu": Decimal(4), "mem": Decimal(8 * GIB), "cuda.shares": Decimal(8)}
+    capacity = Capacity(slots, ["GPU-0", "GPU-1"], gpu_shares=4)
+    held = [running("one", cuda_shares=2), running("two", cuda_shares=2)]
+    for record, gpu in zip(held, capacity.gpus, strict=True):
+        record.gpus = [gpu]
+    found = reasons(decide(capacity, [make_record("new", cuda_shares=3)], held))
+    assert found == ["Waiting for 3 GPU shares of one GPU (at most 2 free)."]
 
 
 def test_a_most_number_of_sessions() -> None:
     pending = [make_record(f"run-{number}") for number in range(3)]
     decisions = decide(machine(max_sessions=2), pending, [running("old")])
     assert started(decisions) == [True, False, False]
-    assert decisions[1].reason == "waiting for another session to end"
-    assert decisions[2].reason == "waiting for another session to end, 2nd in the queue"
+    assert decisions[1].reason == "Waiting for another session to end."
+    assert decisions[2].reason == (
+        "Waiting behind 'run-1', which waits for another session to end. Second in the queue."
+    )
 
 
 def test_no_session_more_than_there_may_be_when_the_limit_was_lowered() -> None:
@@ -113,7 +145,7 @@ def test_gpus_go_to_one_session_each() -> None:
 def test_a_machine_that_became_smaller_does_not_stop_the_queue() -> None:
     decisions = decide(machine(cpu=2), [make_record("big", cpu=8), make_record("small")], [])
     assert started(decisions) == [False, True]
-    assert decisions[0].reason == "waiting for 8 CPU (this machine has 2)"
+    assert decisions[0].reason == "Waiting for 8 CPUs (this machine has 2)."
 
 
 @pytest.mark.parametrize(
@@ -202,9 +234,9 @@ def test_a_key_has_no_more_at_once_than_it_may() -> None:
     ]
     decisions = decide(machine(cpu=16, mem=64), pending, [], keys.get)
     assert started(decisions) == [True, True, False, True, False, False, True]
-    assert reasons(decisions)[2] == "waiting for another session of this key to end (it may run 2 at once)"
-    assert reasons(decisions)[4] == "waiting for 1.5 CPU (this key may have 2 at once)"
-    assert reasons(decisions)[5] == "waiting for 1 CPU (this key may have 2 at once)", (
+    assert reasons(decisions)[2] == "Waiting for another session of this key to end: it may run 2 at once."
+    assert reasons(decisions)[4] == "Waiting for 1.5 CPUs: this key may have 2 at once."
+    assert reasons(decisions)[5] == "Waiting for 1 CPU: this key may have 2 at once.", (
         "not past the one before"
     )
     held = [of("FEW", "held-1"), of("FEW", "held-2")]

@@ -253,4 +253,4 @@ def test_no_message_breaks_the_table_of_events() -> None:
     record.status_info = "waiting  for\n\t2 CPU"
     record.stamp()
     _, line = happenings.table(happenings.of(record)).splitlines()
-    assert "The session waits: waiting for 2 CPU  " in line
+    assert "The session is waiting for 2 CPU  " in line

@@ -113,7 +113,7 @@ async def test_start_times_and_callbacks_in_order(service: Service, state: Path,
     await service.backend("local").capacity()  # The manager runs, however long that took.
     when = datetime.now(UTC) + timedelta(seconds=6)
     row = await ask(service, "later", starts_at=when.isoformat(), callback_url=listener.url)
-    assert await until(lambda: _waiting(service, row.id, "starts at "))
+    assert await until(lambda: _waiting(service, row.id, "Waiting until "))
     waits = await service.get("local", row.id)
     assert waits.starts_at == when
     assert waits.status_changed is not None

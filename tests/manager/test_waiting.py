@@ -31,9 +31,9 @@ def waits_for(*others: Record) -> Record:
 @pytest.mark.parametrize(
     ("prep", "outcome"),
     [
-        (other("PENDING"), "waiting for 'prep' (PENDING) to succeed"),
-        (other("RUNNING"), "waiting for 'prep' (RUNNING) to succeed"),
-        (other("TERMINATING", type="batch"), "waiting for 'prep' (TERMINATING) to succeed"),
+        (other("PENDING"), "Waiting for 'prep' (PENDING) to succeed."),
+        (other("RUNNING"), "Waiting for 'prep' (RUNNING) to succeed."),
+        (other("TERMINATING", type="batch"), "Waiting for 'prep' (TERMINATING) to succeed."),
         (other("TERMINATED", type="batch", result="SUCCESS"), None),
         (other("TERMINATING", type="batch", result="SUCCESS"), None),
         (other("TERMINATED", type="batch", result="FAILURE"), "'prep' is TERMINATED with FAILURE"),
@@ -54,7 +54,7 @@ def test_what_becomes_of_one_that_depends_on_another(prep: Record, outcome: str 
         assert what is None
         return
     assert what is not None
-    assert what.failed == (not outcome.startswith("waiting"))
+    assert what.failed == (not outcome.startswith("Waiting"))
     assert what.reason == (f"dependency-failed: {outcome}" if what.failed else outcome)
 
 
@@ -82,7 +82,7 @@ def test_several_are_named_in_one_sentence() -> None:
     there = {one.id: one for one in (first, second, third)}
     what = held(waits_for(first, second, third), there.get, NOON)
     assert what is not None
-    assert what.reason == "waiting for 'a-a' (RUNNING), 'b-b' (RUNNING) and 'c-c' (RUNNING) to succeed"
+    assert what.reason == "Waiting for 'a-a' (RUNNING), 'b-b' (RUNNING) and 'c-c' (RUNNING) to succeed."
 
 
 def test_a_start_time_is_waited_for_after_the_dependencies() -> None:
@@ -92,7 +92,7 @@ def test_a_start_time_is_waited_for_after_the_dependencies() -> None:
     what = held(record, {done.id: done}.get, NOON)
     assert what is not None
     assert what.until == record.starts_at
-    assert what.reason.startswith("starts at 2026-11-20 ")
+    assert what.reason.startswith("Waiting until 2026-11-20 ")
     assert held(record, {done.id: done}.get, record.starts_at) is None
 
 

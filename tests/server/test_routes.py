@@ -48,7 +48,7 @@ async def test_one_that_waits_is_cancelled(rest: Rest) -> None:
     all_cpus = {"cpu": local["capacity"]["cpu"]["total"], "mem": "128m"}
     await rest.create("first", resources=all_cpus)
     second = await rest.create("second", resources=all_cpus)
-    assert second["status"] == "PENDING" and "waiting for" in second["status_info"]
+    assert second["status"] == "PENDING" and "Waiting for" in second["status_info"]
     cancelled = await rest.json("DELETE", f"sessions/local/{second['id']}")
     assert cancelled["status"] == "CANCELLED"
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from jupyter_sessions.manager.record import Record
+from jupyter_sessions.model import waiting
 
 _COLUMNS = ("TYPE", "REASON", "MESSAGE", "FIRST-TIME", "LAST-TIME")
 _REASONS = {
@@ -69,7 +70,9 @@ def of(record: Record, *, opening: bool = False) -> list[Happening]:
 def _happening(record: Record, status: str, when: datetime) -> Happening:
     now = status == record.status
     said = _WORDS.get(status, status.capitalize())
-    if now and record.status_info:
+    if now and status == "PENDING":
+        said = f"The session is {waiting(record.status_info)}"
+    elif now and record.status_info:
         said = f"{said}: {record.status_info}"
     warns = status in _WARNINGS or (status == "TERMINATED" and record.result == "FAILURE")
     return Happening(warns, _REASONS.get(status, status.capitalize()), said, when, when)
