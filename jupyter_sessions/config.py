@@ -105,6 +105,13 @@ class JupyterSessions(Configurable):
         help="How many processes and threads each local session may have at once; 0 for the larger of 4096 and "
         "256 for each of its CPUs. Never more than this machine can have.",
     ).tag(config=True)
+
+    allowed_hosts = List(
+        Unicode(),
+        help="Names besides localhost by which the local manager may be asked, for example of a proxy on "
+        "this machine; any port will do.",
+    ).tag(config=True)
+
     warm_pool = Int(
         1,
         min=0,
@@ -195,6 +202,7 @@ OF_MANAGER = (
     "owner_grace",
     "pids",
     "warm_pool",
+    "allowed_hosts",
 )
 """What the manager of this machine reads when it starts, from the files alone: all servers share it."""
 

@@ -347,11 +347,11 @@ def test_a_kernel_alone_keeps_what_somebody_signs_in_with(machine: Path, tmp_pat
         shell.run(SMALL)
         here = contact()
         assert "is there" in shell.run(f"%session backend add lab --kind skaha --url {here.url}/skaha").text
-        asked = shell.run("%session login lab --token", answers=(here.keypair.bearer(),))
+        asked = shell.run("%session login lab --token", answers=(here.bearer(),))
         assert asked.text == "You are signed in to lab.\n" and asked.of("input_request")[0]["password"]
         assert "demo" in shell.run("%session ps --backend lab").text
-        assert here.keypair.bearer() not in shell.run("%session backend list").html
+        assert here.bearer() not in shell.run("%session backend list").html
         shell.run("%session logout lab")
         assert "Nobody is signed in" in shell.run("%session ps --backend lab").text
     saved = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
-    assert here.keypair.bearer().encode() not in b"".join(saved)
+    assert here.bearer().encode() not in b"".join(saved)

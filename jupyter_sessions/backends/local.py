@@ -126,7 +126,7 @@ class Local(BackendAI):
         await self.client()
         assert self._contact is not None  # noqa: S101
         contact = self._contact
-        skaha = {"CANFAR_URL": f"{contact.url}/skaha/v1", "CANFAR_TOKEN": contact.keypair.bearer()}
+        skaha = {"CANFAR_URL": f"{contact.url}/skaha/v1", "CANFAR_TOKEN": contact.bearer()}
         return vendor_environment(contact.url, contact.keypair) | skaha
 
     async def list(self, query: Query) -> builtins.list[SessionInfo]:

@@ -10,7 +10,6 @@ from jupyter_sessions.amounts import format_slots, parse_slots
 from jupyter_sessions.backends.base import Backend
 from jupyter_sessions.commands.result import Json, Result, Table, Text
 from jupyter_sessions.commands.verbs import pairs
-from jupyter_sessions.wire.signing import Keypair
 
 _WHERE = ("BACKEND_ENDPOINT", "BACKEND_ENDPOINT_TYPE")
 
@@ -40,8 +39,7 @@ async def add(backend: Backend, asked: Namespace) -> Result:
         "BACKEND_GROUP": str(made["group"]),
     }
     if url := there.get("CANFAR_URL"):
-        token = Keypair(str(made["access_key"]), str(made["secret_key"])).bearer()
-        lines |= {"CANFAR_URL": url, "CANFAR_TOKEN": token}
+        lines |= {"CANFAR_URL": url, "CANFAR_TOKEN": str(made["token"])}
     return Text(f"# This secret is not shown again.\n{exports(lines).text()}")
 
 

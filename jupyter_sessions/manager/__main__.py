@@ -20,6 +20,7 @@ from jupyter_sessions._version import __version__
 from jupyter_sessions.amounts import GPU_SLOT, SHARES_SLOT, parse_slots
 from jupyter_sessions.errors import BackendUnavailable, SessionError
 from jupyter_sessions.manager import folders
+from jupyter_sessions.manager.api.hosts import Hosts
 from jupyter_sessions.manager.app import make_app, serve, until_idle
 from jupyter_sessions.manager.claim import claim
 from jupyter_sessions.manager.events import Bus
@@ -29,6 +30,7 @@ from jupyter_sessions.manager.scheduler import Capacity
 from jupyter_sessions.manager.sessions import Sessions
 from jupyter_sessions.manager.store import Store
 from jupyter_sessions.wire.identity import here, own_identity
+from jupyter_sessions.wire.own_ports import listen_on_new_port, ports_of
 from jupyter_sessions.wire.places import Contact, Place, place
 
 log = logging.getLogger("jupyter_sessions")
@@ -90,16 +92,22 @@ async def manage(where: Place, keep_fd: int) -> None:
     sessions = _sessions(settings, store, where, run_folder, keep_fd)
     sessions.adopt(last, now)
     store.set_host(now)
-    app = make_app(store, sessions)
+    listener = listen_on_new_port(where)
+    host, port = listener.getsockname()
     socket = run_folder / "manager.sock"
     socket.unlink(missing_ok=True)
-    runner, url = await serve(app, str(socket))
-    keypair = store.keys.first.pair
     contact = Contact(
-        identity=own_identity(), socket=str(socket), url=url, keypair=keypair, version=__version__
+        identity=own_identity(),
+        socket=str(socket),
+        url=f"http://{host}:{port}",
+        keypair=store.keys.first.pair,
+        version=__version__,
     )
+    allowed = Hosts(settings.allowed_hosts, frozenset(ports_of(where)) - {port})
+    app = make_app(store, sessions, contact.audience, allowed)
+    runner = await serve(app, str(socket), listener)
     where.write_contact(contact)
-    log.info("manager %s listens on %s and %s", __version__, socket, url)
+    log.info("manager %s listens on %s and %s", __version__, socket, contact.url)
     trimming = asyncio.create_task(_keep_short(where.folder / "manager.log"))
     await _until_told(asyncio.create_task(until_idle(app, settings.manager_timeout)))
     trimming.cancel()

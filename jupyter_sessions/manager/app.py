@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from weakref import WeakSet
 
 from aiohttp import web
 
 from jupyter_sessions.errors import InvalidRequest
-from jupyter_sessions.manager.api import auth, problems, session, sockets
+from jupyter_sessions.manager.api import auth, bearer, hosts, problems, session, sockets
 from jupyter_sessions.manager.api.routes import LISTENERS, OPEN, all_routes
 from jupyter_sessions.manager.sessions import Sessions
 from jupyter_sessions.manager.skaha import answers, doors
@@ -63,13 +64,16 @@ async def refuse_compressed(request: web.Request, handler: problems.Handler) -> 
     return await handler(request)
 
 
-def make_app(store: Store, sessions: Sessions) -> web.Application:
-    """The manager's application."""
+def make_app(
+    store: Store, sessions: Sessions, audience: str, allowed: hosts.Hosts | None = None
+) -> web.Application:
+    """Make the manager's application. `audience` is what bearer tokens must be for; see `Contact.audience`."""
     app = web.Application(
         client_max_size=BODY_BYTES,
         middlewares=[
             problems.middleware,
             answers.middleware,
+            hosts.middleware,
             note_activity,
             auth.middleware,
             refuse_compressed,
@@ -78,8 +82,10 @@ def make_app(store: Store, sessions: Sessions) -> web.Application:
     app[auth.STORE] = store
     app[auth.OPEN] = OPEN | skaha.OPEN
     app[auth.BEARER] = skaha.BEARER
+    app[bearer.AUDIENCE] = audience
+    app[hosts.HOSTS] = allowed or hosts.Hosts()
     app[session.SESSIONS] = sessions
-    app[doors.DOORS] = doors.Doors(sessions)
+    app[doors.DOORS] = doors.Doors(sessions, audience)
     app[ACTIVITY] = Activity()
     app[sockets.SOCKETS] = WeakSet()
     app.on_shutdown.append(sockets.close_all)
@@ -88,17 +94,15 @@ def make_app(store: Store, sessions: Sessions) -> web.Application:
     return app
 
 
-async def serve(app: web.Application, socket: str) -> tuple[web.AppRunner, str]:
-    """Listen on a unix socket and on a free loopback port; the runner and the port's URL."""
+async def serve(app: web.Application, path: str, port: socket.socket) -> web.AppRunner:
+    """Serve on a unix socket and on a socket that listens on a loopback port."""
     runner = web.AppRunner(
         app, access_log=None, shutdown_timeout=1.0, max_line_size=LINE_BYTES, max_field_size=LINE_BYTES
     )
     await runner.setup()
-    await web.UnixSite(runner, socket).start()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[-1][1]
-    return runner, f"http://127.0.0.1:{port}"
+    await web.UnixSite(runner, path).start()
+    await web.SockSite(runner, port).start()
+    return runner
 
 
 async def until_idle(app: web.Application, seconds: float) -> None:

@@ -49,6 +49,16 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     protocol: int = PROTOCOL
 
+    @property
+    def audience(self) -> str:
+        """What tokens are for: this address, as long as this very manager lives."""
+        who = self.identity
+        return f"{self.url} {who.boot_id} {who.pid_ns} {who.pid} {who.start_time}"
+
+    def bearer(self, keypair: Keypair | None = None) -> str:
+        """Return the token of a keypair, this machine's own unless given, for this manager."""
+        return (keypair or self.keypair).bearer(self.audience)
+
 
 class Place:
     """The state folder of one manager."""

@@ -28,9 +28,13 @@ class Keypair(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Keypair({self.access_key!r})"
 
-    def bearer(self) -> str:
-        """The token that stands for it where a token is asked for, as Skaha's clients do; as secret as the key."""
-        return f"{self.access_key}.{hmac.digest(self.secret_key.encode(), b'bearer', 'sha256').hex()}"
+    def bearer(self, audience: str) -> str:
+        """Return the token that stands for it where a token is asked for, as Skaha's clients do.
+
+        It is as secret as the key, and holds for one audience: the address and life of a manager.
+        """
+        digest = hmac.digest(self.secret_key.encode(), f"bearer for {audience}".encode(), "sha256")
+        return f"{self.access_key}.{digest.hex()}"
 
 
 class Signable(msgspec.Struct, frozen=True, kw_only=True):

@@ -239,5 +239,5 @@ async def test_a_configuration_that_cannot_be_read_is_told_of(
 def test_this_machines_own_manager_is_no_second_one(monkeypatch: pytest.MonkeyPatch) -> None:
     contact = local.find() or local.start()
     monkeypatch.setenv("CANFAR_URL", f"{contact.url}/skaha/v1")
-    monkeypatch.setenv("CANFAR_TOKEN", contact.keypair.bearer())
+    monkeypatch.setenv("CANFAR_TOKEN", contact.bearer())
     assert found() is None

@@ -26,7 +26,7 @@ class TestSkahaFace(BackendContract):
     def backend(self, machine: Path) -> Backend:
         """As a person would configure it."""
         contact = local.find() or local.start()
-        made = Skaha("lab", url=f"{contact.url}/skaha", token=contact.keypair.bearer())
+        made = Skaha("lab", url=f"{contact.url}/skaha", token=contact.bearer())
         made.poll_seconds = 0.2
         return made
 

@@ -81,7 +81,7 @@ async def skaha(skaha_between: Between) -> AsyncIterator[Skaha]:
     """A backend on the other side of it."""
     contact = local.find()
     assert contact is not None
-    made = Skaha("lab", url=skaha_between.url, token=contact.keypair.bearer(), timeout=str(SECONDS))
+    made = Skaha("lab", url=skaha_between.url, token=contact.bearer(), timeout=str(SECONDS))
     yield made
     await made.close()
 
@@ -237,7 +237,7 @@ async def test_a_list_of_skaha_recovers_by_itself(skaha: Skaha, skaha_between: B
     service.feed.start(service.backends.values())
     contact = local.find()
     assert contact is not None
-    straight = Skaha("lab", url=f"{contact.url}/skaha", token=contact.keypair.bearer())
+    straight = Skaha("lab", url=f"{contact.url}/skaha", token=contact.bearer())
     try:
         await _until(lambda: "lab" in service.feed.synced)
         first = await straight.create(job())

@@ -41,7 +41,7 @@ def backend(request: pytest.FixtureRequest, between: Between) -> Backend:
     contact = local.find()
     assert contact is not None
     if request.param == "skaha":
-        return Skaha("lab", url=f"{between.url}/skaha", token=contact.keypair.bearer())
+        return Skaha("lab", url=f"{between.url}/skaha", token=contact.bearer())
     keys = {"access_key": contact.keypair.access_key, "secret_key": contact.keypair.secret_key}
     return BackendAI("lab", endpoint=between.url, **keys)
 

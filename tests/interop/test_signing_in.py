@@ -48,7 +48,7 @@ def test_a_backend_is_added_and_signed_in_to(page: Page, lab: Lab) -> None:
     shot(page, "panel-refused")
 
     there.get_by_role("button", name="Sign in to sky").click()
-    token.fill(manager.keypair.bearer())
+    token.fill(manager.bearer())
     signing.get_by_role("button", name="Sign in").click()
     expect(signing).to_have_count(0)
     expect(there.locator("[data-session-name=shown-there]")).to_have_attribute("data-status", "RUNNING")
@@ -58,4 +58,4 @@ def test_a_backend_is_added_and_signed_in_to(page: Page, lab: Lab) -> None:
     page.get_by_role("menuitem", name="Sign out").click()
     expect(there.get_by_role("button", name="Sign in to sky")).to_be_visible()
     expect(there.locator("[data-session-name=shown-there]")).to_have_count(1)
-    assert WRONG not in lab.log.read_text() and manager.keypair.bearer() not in lab.log.read_text()
+    assert WRONG not in lab.log.read_text() and manager.bearer() not in lab.log.read_text()

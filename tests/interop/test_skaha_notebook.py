@@ -176,7 +176,7 @@ async def test_who_is_let_in(tiny: Visitor, rest: Rest) -> None:
         {"Cookie": f"skaha-{tiny.row['id']}="},
         {"Cookie": tiny.cookie} | cross,
         {"Cookie": tiny.cookie, "Referer": "http://evil/"},
-        {"Authorization": f"Bearer {tiny.face.contact.keypair.bearer()}"},
+        {"Authorization": f"Bearer {tiny.face.contact.bearer()}"},
     ]
     for headers in wrong:
         answer = await tiny.http.get(page, headers=headers)

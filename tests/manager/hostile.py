@@ -250,7 +250,7 @@ class Target:
             version=version,
         )
         if target.startswith("/skaha"):
-            signed["Authorization"] = f"Bearer {(keypair or self.contact.keypair).bearer()}"
+            signed["Authorization"] = f"Bearer {self.contact.bearer(keypair)}"
         wanted = signed | {"Content-Type": kind} | (headers or {})
         request.headers.encoding = "latin-1"
         request.headers.update({name: value.encode("latin-1", "replace") for name, value in wanted.items()})

@@ -35,7 +35,7 @@ class Face:
     def __init__(self, token: str = "", version: str = "v1") -> None:
         self.contact = local.find() or local.start()
         self.root = f"{self.contact.url}/skaha"
-        headers = {"Authorization": f"Bearer {token or self.contact.keypair.bearer()}"}
+        headers = {"Authorization": f"Bearer {token or self.contact.bearer()}"}
         self.http = httpx.AsyncClient(
             base_url=f"{self.root}/{version}", headers=headers, timeout=60, trust_env=False
         )

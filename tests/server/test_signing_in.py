@@ -133,7 +133,7 @@ async def test_a_backend_is_added_signed_in_to_out_of_and_removed(
     await done(rest, "DELETE", "backends/lab")
     assert "lab" not in [one["name"] for one in (await rest.json("GET", "backends"))["backends"]]
     seen += [caplog.text, jp_logging_stream.getvalue()]
-    for secret in (WRONG, keypair.secret_key, keypair.bearer()):
+    for secret in (WRONG, keypair.secret_key, manager.bearer()):
         assert secret not in "".join(seen)
 
 
@@ -146,7 +146,7 @@ async def test_a_token_is_remembered_and_read_again(
     status, said = await rest.refused("POST", "backends/sky/sign-in", body("token", token=WRONG))
     assert status == 401 and said["message"].startswith("This token is not valid here."), said
     assert WRONG not in caplog.text
-    token = manager.keypair.bearer()
+    token = manager.bearer()
     await done(rest, "POST", "backends/sky/sign-in", body("token", remember=True, token=f" {token}\n"))
     assert extension.service is not None
     file = extension.service.backends["sky"].ring.path
@@ -269,7 +269,7 @@ async def test_access_that_expires_is_warned_of_and_renewed_by_a_file(
         file, new = tmp_path / ".canfar" / "config.yaml", tmp_path / "new"
         file.parent.mkdir(exist_ok=True)
         expires = time.time() + days * 86400
-        new.write_text(CONFIG.format(token=manager.keypair.bearer(), expires=expires, url=url))
+        new.write_text(CONFIG.format(token=manager.bearer(), expires=expires, url=url))
         new.replace(file)
 
     async def listed(until: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:

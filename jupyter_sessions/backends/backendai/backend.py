@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import builtins
 import os
-import sys
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -44,7 +43,7 @@ from jupyter_sessions.model import (
     SessionInfo,
     SessionSpec,
 )
-from jupyter_sessions.wire.places import place
+from jupyter_sessions.wire.own_ports import is_own
 from jupyter_sessions.wire.signing import Keypair
 
 PAGE = 100
@@ -93,12 +92,12 @@ class BackendAI(Reached):
 
     @classmethod
     def found(cls) -> dict[str, Any] | None:
-        """The manager that the vendor's variables name, unless it is this machine's own."""
+        """Return the manager that the vendor's variables name.
+
+        One of this user on this machine is none, not even one that has ended: anybody may listen there.
+        """
         given = credentials.of_environment(os.environ)
-        if not credentials.named(given):
-            return None
-        here = place().running() if sys.platform != "win32" else None
-        if here is not None and here.url in credentials.addresses(given["endpoint"]):
+        if not credentials.named(given) or any(map(is_own, credentials.addresses(given["endpoint"]))):
             return None
         return {"endpoint": given["endpoint"]}
 

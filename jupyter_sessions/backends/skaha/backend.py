@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,7 +38,7 @@ from jupyter_sessions.model import (
     SessionSpec,
     in_group,
 )
-from jupyter_sessions.wire.places import place
+from jupyter_sessions.wire.own_ports import is_own
 
 
 class Skaha(Backend):
@@ -67,12 +66,12 @@ class Skaha(Backend):
 
     @classmethod
     def found(cls) -> dict[str, Any] | None:
-        """The server that the vendor's clients are signed in to, unless it is this machine's own manager."""
+        """Return the server that the vendor's clients are signed in to.
+
+        A manager of this user on this machine is none, not even one that has ended: anybody may listen there.
+        """
         url = credentials.named()
-        if url is None:
-            return None
-        here = place().running() if sys.platform != "win32" else None
-        if here is not None and url.startswith(f"{here.url}/"):
+        if url is None or is_own(url):
             return None
         return {"url": url} if url else {}
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from jupyter_sessions.amounts import format_slots, parse_slots
 from jupyter_sessions.errors import InvalidRequest, NotRunning
 from jupyter_sessions.manager.api.auth import STORE, superadmin
+from jupyter_sessions.manager.api.bearer import AUDIENCE
 from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of
 from jupyter_sessions.manager.keys import DEFAULT, ROLES, USER, Key
 
@@ -33,7 +34,10 @@ async def list_keys(request: web.Request) -> web.Response:
 
 
 async def add_key(request: web.Request) -> web.Response:
-    """POST /admin/keys: make a key. The answer is the only one that holds its secret."""
+    """POST /admin/keys: make a key. The answer is the only one that holds its secret.
+
+    Its `token` is the key's on the Skaha face, as long as this manager lives.
+    """
     superadmin(request)
     asked = _read(await body_of(request))
     key = request.app[STORE].keys.add(
@@ -44,7 +48,8 @@ async def add_key(request: web.Request) -> web.Response:
         max_sessions=asked.max_sessions,
         max_slots=parse_slots(asked.max_slots),
     )
-    return answer(_shown(key) | {"secret_key": key.secret_key}, 201)
+    token = key.pair.bearer(request.app[AUDIENCE])
+    return answer(_shown(key) | {"secret_key": key.secret_key, "token": token}, 201)
 
 
 async def remove_key(request: web.Request) -> web.Response:

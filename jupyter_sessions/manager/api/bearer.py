@@ -10,6 +10,9 @@ from jupyter_sessions.errors import Unauthorized
 from jupyter_sessions.manager.keys import Key
 from jupyter_sessions.manager.store import Store
 
+AUDIENCE = web.AppKey("audience", str)
+"""What tokens must be for; see `Contact.audience`."""
+
 _NOBODY = "nobody.0"
 
 
@@ -22,10 +25,11 @@ def verify(request: web.Request, store: Store) -> Key:
             "This needs a bearer token.", hint="`jupyter session env` prints it, as CANFAR_TOKEN."
         )
     key = store.keys.get(token.partition(".")[0])
-    expected = key.pair.bearer() if key else _NOBODY
+    expected = key.pair.bearer(request.app[AUDIENCE]) if key else _NOBODY
     if not same(token, expected) or key is None:
         raise Unauthorized(
-            "This token is not valid here.", hint="`jupyter session env` prints the right one."
+            "This token is not valid here.",
+            hint='It may be of an earlier manager: run `eval "$(jupyter session env)"` again.',
         )
     return key
 

@@ -39,7 +39,8 @@ class Open(msgspec.Struct, frozen=True):
 class Doors:
     """Opens them, and remembers which are open."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, audience: str) -> None:
+        self._audience = audience
         self._sessions = sessions
         self._open: dict[str, Open] = {}
         self._opening: dict[str, asyncio.Task[Endpoint]] = {}
@@ -58,10 +59,15 @@ class Doors:
         return f"{self.prefix(record)}lab?token={self.secret(record)}"
 
     def secret(self, record: Record) -> str:
-        """What lets a person in. It goes with the key that has the session, and says nothing of that."""
+        """What lets a person in, as long as this manager lives.
+
+        It goes with the key that has the session, and says nothing of that.
+        """
         key = self._sessions.store.keys.get(record.access_key)
         secret = key.secret_key if key else record.id
-        return hmac.digest(secret.encode(), f"notebook {record.id}".encode(), "sha256").hex()
+        return hmac.digest(
+            secret.encode(), f"notebook {record.id} at {self._audience}".encode(), "sha256"
+        ).hex()
 
     def is_open(self, record: Record) -> bool:
         """Whether a person gets in, if the session is for that. If not, it is seen to."""

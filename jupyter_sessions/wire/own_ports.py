@@ -1,0 +1,76 @@
+"""The loopback ports that managers of this user have had on this machine.
+
+A shell keeps the address of a manager that has ended, and any user of the machine may listen there by then.
+So no manager takes a port again that an earlier one had, none answers to such an address, and no
+address of these is believed to be another manager's.
+"""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from jupyter_sessions.wire.files import write_private
+from jupyter_sessions.wire.places import Place, place
+
+LOOPBACK = "127.0.0.1"
+_KEPT = 1000
+"""How many are remembered: a manager for each hour of six weeks."""
+
+
+def ports_of(where: Place) -> list[int]:
+    """Return the ports that managers of a state folder have had, the latest last."""
+    try:
+        return msgspec.json.decode(_file(where.folder).read_bytes(), type=list[int])
+    except (OSError, ValueError):
+        return []
+
+
+def listen_on_new_port(where: Place) -> socket.socket:
+    """Return a socket that listens on a loopback port no manager of a state folder had; it is remembered."""
+    earlier = ports_of(where)
+    passed_over: list[socket.socket] = []  # Held until one is found, so as not to be given the same again.
+    try:
+        while True:
+            found = socket.create_server((LOOPBACK, 0))
+            if found.getsockname()[1] not in earlier:
+                break
+            passed_over.append(found)
+    finally:
+        for one in passed_over:
+            one.close()
+    kept = [*earlier, found.getsockname()[1]][-_KEPT:]
+    write_private(_file(where.folder), msgspec.json.encode(kept))
+    return found
+
+
+def is_own(url: str) -> bool:
+    """Return whether a URL leads to a port of this machine that a manager of this user has, or had."""
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError:
+        return False
+    if port is None or not is_loopback(parts.hostname or ""):
+        return False
+    where = place()
+    return port in ports_of(where) or port in ports_of(where.secondary)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address, without a port, is one of this machine's loopback."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost":
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _file(folder: Path) -> Path:
+    return folder / "ports.json"
