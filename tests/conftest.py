@@ -43,11 +43,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--benchmarks", action="store_true", help="run the benchmarks as well")
     parser.addoption("--faults", action="store_true", help="run what may befall sessions as well")
     parser.addoption("--interop", action="store_true", help="run others' clients and servers as well")
+    parser.addoption("--gallery", action="store_true", help="measure all that the panel shows as well")
+    parser.addoption("--renew-gallery", action="store_true", help="approve what the panel shows now")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out what was not asked for."""
     name = collection_path.name
+    if name == "gallery":
+        return True if not (config.getoption("gallery") or config.getoption("renew_gallery")) else None
     return True if name in ("benchmarks", "faults", "interop") and not config.getoption(name) else None
 
 

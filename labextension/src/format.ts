@@ -105,6 +105,11 @@ export function imageLabel(image: string): string {
   return image.startsWith('/') ? image : image.split('/').pop()!;
 }
 
+/** Words as a sentence begins. */
+export function capitalized(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
 /** The cell magic that runs a cell in a session. */
 export function magicFor(reference: string): string {
   return `%%session ${reference}`;

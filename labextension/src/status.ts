@@ -68,6 +68,11 @@ export function isRunning(session: ISession): boolean {
   return phase === 'running' || phase === 'degraded';
 }
 
+/** Whether the services of a session can be opened, now or once it runs. */
+export function canServe(session: ISession): boolean {
+  return !['failed', 'stopping', 'ended'].includes(phaseOf(session.status));
+}
+
 export function canTerminate(session: ISession): boolean {
   return isLive(session) && phaseOf(session.status) !== 'stopping';
 }

@@ -13,7 +13,8 @@ export interface IEffects {
   vanished: ISession[];
 }
 
-function keyOf({ backend, id }: ISessionRef): string {
+/** What names a session in a map. */
+export function keyOf({ backend, id }: ISessionRef): string {
   return `${backend}/${id}`;
 }
 

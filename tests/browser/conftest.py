@@ -3,6 +3,7 @@
 * `lab`: JupyterLab on a free port with the package as installed, and its own state; it can be restarted.
 * `tab`: an empty page of a fresh Chromium profile; fails on console errors.
 * `page`: the same at that JupyterLab.
+* `stage`: a JupyterLab whose backends have exactly the sessions that a test wants.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
 
+from tests.browser.gallery.scenes import machine, tell
+from tests.browser.gallery.stage import CONTEXT, RESOURCES, Stage, configure
 from tests.conftest import need
 from tests.ports import free_port, wait_for_port
 
@@ -52,7 +57,7 @@ class Lab:
     A test sets `is_to_fail` before it takes the server away: the browser then tells of requests in vain.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder, self.log = folder / "notebooks", folder / "lab.log"
         self.is_to_fail = False
         self._port = free_port()
@@ -63,6 +68,7 @@ class Lab:
             *(f"--IdentityProvider.token={TOKEN}", f"--LabApp.user_settings_dir={folder / 'settings'}"),
             f"--LabApp.workspaces_dir={folder / 'workspaces'}",
             f"--JupyterNotebookApp.user_settings_dir={folder / 'settings'}",
+            *options,
         ]
 
     def start(self) -> None:
@@ -70,6 +76,11 @@ class Lab:
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(self._command, stdout=output, stderr=output, env=dict(os.environ))
         wait_for_port(self._port, self.process)
+
+    def restart(self) -> None:
+        """End it and start it again."""
+        self.stop()
+        self.start()
 
     def stop(self, signum: int = signal.SIGTERM) -> None:
         """End it, as a person does or worse.
@@ -89,11 +100,18 @@ class Lab:
 def lab(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """JupyterLab with a data folder of its own, ended afterwards."""
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    with running_lab(tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def running_lab(folder: Path, *options: str) -> Iterator[Lab]:
+    """Start JupyterLab with these command-line options; end it afterwards."""
     for name, text in SETTINGS.items():
-        file = tmp_path / "settings" / f"{name}.jupyterlab-settings"
+        file = folder / "settings" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True)
         file.write_text(text)
-    made = Lab(tmp_path)
+    made = Lab(folder, *options)
     made.folder.mkdir()
     made.start()
     try:
@@ -105,6 +123,16 @@ def lab(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 @pytest.fixture
 def tab(lab: Lab, tmp_path: Path) -> Iterator[Page]:
     """An empty page of a fresh profile beside JupyterLab; errors on its console, and on those it opens, fail the test."""
+    with open_browser(tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def open_browser(folder: Path, **options: Any) -> Iterator[Page]:
+    """Open an empty page of a fresh profile; fail on errors on its console, and on those of pages it opens.
+
+    `options` are playwright's for the browser's context.
+    """
     chromium = need("chromium", "the panel is tested in a real browser")
     errors: list[str] = []
 
@@ -118,15 +146,15 @@ def tab(lab: Lab, tmp_path: Path) -> Iterator[Page]:
 
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
-            str(tmp_path / "profile"),
+            str(folder / "profile"),
             executable_path=chromium,
             args=FLAGS,
-            viewport={"width": 1280, "height": 800},
+            **({"viewport": {"width": 1280, "height": 800}} | options),
         )
         context.set_default_timeout(TIMEOUT_MS)
         context.on("console", note)
         yield context.pages[0]
-        context.pages[0].screenshot(path=tmp_path / "last.png")  # For who looks into a failure.
+        context.pages[0].screenshot(path=folder / "last.png")  # For who looks into a failure.
         context.close()
     assert errors == []
 
@@ -137,3 +165,19 @@ def page(lab: Lab, tab: Page) -> Page:
     tab.goto(f"{lab.url}lab?token={TOKEN}")
     tab.get_by_role("tab", name="Launcher").wait_for()
     return tab
+
+
+@pytest.fixture
+def stage(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """JupyterLab with nothing but rows, as a test wants them."""
+    monkeypatch.setenv("PYTHONPATH", str(RESOURCES))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    configure(tmp_path, local={"title": "This machine"})
+    tell(tmp_path / "local.json", machine())
+    with (
+        running_lab(tmp_path, "--LabApp.expose_app_in_browser=True") as lab,
+        open_browser(tmp_path, **CONTEXT) as page,
+    ):
+        made = Stage(page, tmp_path, f"{lab.url}lab?reset&token={TOKEN}", lab.restart)
+        made.open()
+        yield made

@@ -2,7 +2,7 @@ import { Button, ellipsesIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { isExpiring } from '../ends';
-import { formatLeft } from '../format';
+import { capitalized, formatLeft } from '../format';
 import { CommandIDs } from '../tokens';
 import type { IBackend } from '../types';
 import type { IPanelEnv } from './env';
@@ -82,7 +82,7 @@ export function AccessNote({ env, backend }: IAccessProps): JSX.Element | null {
       data-urgent={isUrgent}
       title={expires ? new Date(expires).toLocaleString() : undefined}
     >
-      <span>{words.charAt(0).toUpperCase() + words.slice(1)}</span>
+      <span>{capitalized(words)}</span>
       {isUrgent && renew && (
         <>
           {' · '}

@@ -10,11 +10,15 @@ interface IIconButtonProps {
   /** It stays focusable, or the focus would be lost while a session ends. */
   isDisabled?: boolean;
   hasPopup?: boolean;
+
+  /** Whether arrow keys reach it in its row, and the Tab key does not. */
+  isInRow?: boolean;
 }
 
-/** A small button of a row. */
+/** A small button of a row or a heading. */
 export function IconButton(props: IIconButtonProps): JSX.Element {
-  const { label, title, icon, onClick, isDisabled = false, hasPopup } = props;
+  const { label, title, icon, onClick, isDisabled = false } = props;
+  const { hasPopup, isInRow } = props;
   return (
     <button
       className="jp-Sessions-iconButton jp-mod-minimal jp-Button"
@@ -22,6 +26,7 @@ export function IconButton(props: IIconButtonProps): JSX.Element {
       aria-disabled={isDisabled}
       aria-haspopup={hasPopup ? 'menu' : undefined}
       title={title}
+      tabIndex={isInRow ? -1 : undefined}
       onClick={isDisabled ? undefined : onClick}
     >
       <icon.react tag="span" />

@@ -7,12 +7,16 @@ import { sessionsIcon } from '../icons';
 import { CommandIDs, type IKernel } from '../tokens';
 import type { IPanelEnv } from './env';
 import { IconButton } from './iconbutton';
-import { RowDetails, RowHead, RowLink, RowLinks, RowList } from './rowparts';
+import { RovingList } from './roving';
+import { RowDetails, RowHead, RowLink, RowLinks } from './rowparts';
 import { Section } from './section';
 
 interface IKernelProps {
   env: IPanelEnv;
   kernel: IKernel;
+
+  /** Whether the Tab key comes to this row. */
+  isCurrent: boolean;
 }
 
 /** What its sessions are like; the backend is only said where there are several. */
@@ -26,7 +30,7 @@ function detailsOf(kernel: IKernel, { model, trans }: IPanelEnv): string {
   return [image, formatResources(resources), where].filter(Boolean).join(' · ');
 }
 
-function KernelRow({ env, kernel }: IKernelProps): JSX.Element {
+function KernelRow({ env, kernel, isCurrent }: IKernelProps): JSX.Element {
   const { commands, trans } = env;
   const { name, title } = kernel;
   const start = (): void =>
@@ -34,7 +38,14 @@ function KernelRow({ env, kernel }: IKernelProps): JSX.Element {
   const remove = (): void =>
     void commands.execute(CommandIDs.removeKernel, { name });
   return (
-    <li className="jp-Sessions-kernel" data-kernel-name={name}>
+    <li
+      className="jp-Sessions-kernel"
+      role="row"
+      tabIndex={isCurrent ? 0 : -1}
+      aria-label={title}
+      data-row-key={name}
+      data-kernel-name={name}
+    >
       <RowHead>
         <sessionsIcon.react tag="span" className="jp-Sessions-kernelIcon" />
         <span className="jp-Sessions-kernelTitle" title={name}>
@@ -44,6 +55,7 @@ function KernelRow({ env, kernel }: IKernelProps): JSX.Element {
           label={trans.__('Remove kernel')}
           title={trans.__('Remove the kernel %1', title)}
           icon={closeIcon}
+          isInRow={true}
           onClick={remove}
         />
       </RowHead>
@@ -60,6 +72,7 @@ function KernelRow({ env, kernel }: IKernelProps): JSX.Element {
 /** The kernels that people made, with which notebooks run in sessions. */
 export function KernelsGroup({ env }: { env: IPanelEnv }): JSX.Element | null {
   const { saved } = env.kernels;
+  const kernels = new Map(saved.map(kernel => [kernel.name, kernel]));
   const title = env.trans.__('Kernels');
   return saved.length > 0 ? (
     <Section
@@ -68,11 +81,16 @@ export function KernelsGroup({ env }: { env: IPanelEnv }): JSX.Element | null {
       count={saved.length}
       startsOpen={true}
     >
-      <RowList aria-label={title}>
-        {saved.map(kernel => (
-          <KernelRow key={kernel.name} env={env} kernel={kernel} />
-        ))}
-      </RowList>
+      <RovingList label={title} keys={[...kernels.keys()]}>
+        {(name, isCurrent) => (
+          <KernelRow
+            key={name}
+            env={env}
+            kernel={kernels.get(name)!}
+            isCurrent={isCurrent}
+          />
+        )}
+      </RovingList>
     </Section>
   ) : null;
 }

@@ -9,10 +9,12 @@ import type { Message } from '@lumino/messaging';
 import { Panel } from '@lumino/widgets';
 import * as React from 'react';
 
+import { Announcer } from '../announce';
 import { sessionsIcon } from '../icons';
 import { CommandIDs, PANEL_ID } from '../tokens';
 import { PanelContent } from './content';
 import type { IPanelEnv } from './env';
+import { LiveRegion } from './liveregion';
 
 /** Draws the model at most once a frame, and only while it can be seen. */
 class SessionsView extends ReactWidget {
@@ -71,12 +73,17 @@ export class SessionsPanel extends SidePanel {
     this.node.setAttribute('aria-label', trans.__('Compute sessions'));
     this._fillToolbar();
     this.content.addWidget(new SessionsView(_env));
+    const region = new LiveRegion();
+    this.content.addWidget(region);
+    const say = (words: string): void => region.say(words);
+    this._announcer = new Announcer(_env.model, trans, say);
     _env.model.changed.connect(this._keepCapacity, this);
     this.node.addEventListener('pointerenter', () => this._look());
   }
 
   override dispose(): void {
     clearTimeout(this._timer);
+    this._announcer.dispose();
     super.dispose();
   }
 
@@ -118,6 +125,7 @@ export class SessionsPanel extends SidePanel {
     }, delay);
   }
 
+  private readonly _announcer: Announcer;
   private _timer = 0;
   private _asked = -1;
   private _looked = 0;

@@ -1,9 +1,10 @@
 import { closeIcon, ellipsesIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { formatResources, imageLabel } from '../format';
+import { capitalized, formatResources, imageLabel } from '../format';
 import { phaseIcons } from '../icons';
 import {
+  canServe,
   canTerminate,
   isLive,
   isWaiting,
@@ -11,6 +12,7 @@ import {
   reasonLabel,
   statusLabel
 } from '../status';
+import { keyOf } from '../store';
 import { CommandIDs } from '../tokens';
 import type { ISession } from '../types';
 import type { IPanelEnv } from './env';
@@ -54,6 +56,7 @@ function TerminateButton({ env, session }: IRowProps): JSX.Element {
       title={title}
       icon={closeIcon}
       isDisabled={!canTerminate(session)}
+      isInRow={true}
       onClick={() =>
         void commands.execute(CommandIDs.terminate, { backend, id })
       }
@@ -69,6 +72,7 @@ function MenuButton({ env, session }: IRowProps): JSX.Element {
       title={trans.__('What else can be done with %1', session.name)}
       icon={ellipsesIcon}
       hasPopup={true}
+      isInRow={true}
       onClick={event => openMenu(session, event.currentTarget, env)}
     />
   );
@@ -112,7 +116,9 @@ export const SessionRow = React.memo((props: IRowProps) => {
   return (
     <li
       className={`jp-Sessions-row jp-mod-${phaseOf(session.status)}`}
+      role="row"
       tabIndex={isCurrent ? 0 : -1}
+      data-row-key={keyOf(session)}
       aria-label={`${session.name}, ${status}`}
       data-session-name={session.name}
       data-session-id={session.id}
@@ -131,11 +137,11 @@ export const SessionRow = React.memo((props: IRowProps) => {
       </RowHead>
       <Details session={session} />
       {session.status_info && (
-        <div className="jp-Sessions-info">
-          {reasonLabel(session.status_info, env.trans)}
+        <div className="jp-Sessions-info" role="gridcell">
+          {capitalized(reasonLabel(session.status_info, env.trans))}
         </div>
       )}
-      {isLive(session) && (
+      {canServe(session) && (
         <ServiceLinks env={env} session={session} hasNotebook={hasNotebook} />
       )}
     </li>

@@ -14,17 +14,29 @@ interface IPartProps {
 
 /** The first line of a row: what it is called, and its buttons. */
 export function RowHead({ children }: IPartProps): JSX.Element {
-  return <div className="jp-Sessions-rowHead">{children}</div>;
+  return (
+    <div className="jp-Sessions-rowHead" role="gridcell">
+      {children}
+    </div>
+  );
 }
 
 /** What a row's session is like. */
 export function RowDetails({ children }: IPartProps): JSX.Element {
-  return <div className="jp-Sessions-details">{children}</div>;
+  return (
+    <div className="jp-Sessions-details" role="gridcell">
+      {children}
+    </div>
+  );
 }
 
 /** What a row opens. */
 export function RowLinks({ children }: IPartProps): JSX.Element {
-  return <div className="jp-Sessions-links">{children}</div>;
+  return (
+    <div className="jp-Sessions-links" role="gridcell">
+      {children}
+    </div>
+  );
 }
 
 interface IRowLinkProps {
@@ -38,10 +50,10 @@ interface IRowLinkProps {
   onClick?: () => void;
 }
 
-/** A link of a row: to an address, or to something in JupyterLab. */
+/** A link of a row, which arrow keys reach: to an address, or to something in JupyterLab. */
 export function RowLink(props: IRowLinkProps): JSX.Element {
   const { label, title, href, onClick } = props;
-  const common = { className: 'jp-Sessions-link', title };
+  const common = { className: 'jp-Sessions-link', title, tabIndex: -1 };
   if (onClick) {
     return (
       <button {...common} onClick={onClick}>

@@ -1,12 +1,13 @@
 import * as React from 'react';
 
 import { canAttach, canTerminate } from '../status';
+import { keyOf } from '../store';
 import { CommandIDs } from '../tokens';
 import type { ISession } from '../types';
 import type { IPanelEnv } from './env';
-import { moveFocus, ROW, useRoving } from './roving';
+import { RovingList } from './roving';
 import { SessionRow } from './row';
-import { ListButton, RowList } from './rowparts';
+import { ListButton } from './rowparts';
 
 /** Rows rendered at first, and added by each "Show more". */
 const PAGE = 100;
@@ -25,40 +26,29 @@ function hasNotebook(session: ISession, { model }: IPanelEnv): boolean {
 export function SessionRows(props: IRowsProps): JSX.Element {
   const { env, label, sessions } = props;
   const [shown, setShown] = React.useState(PAGE);
-  const page = sessions.slice(0, shown);
-  const { list, at, onFocus, onBlur } = useRoving(page);
+  const page = new Map(sessions.slice(0, shown).map(row => [keyOf(row), row]));
 
-  const onKeyDown = (event: React.KeyboardEvent<HTMLElement>): void => {
-    if (!(event.target as HTMLElement).matches(ROW)) {
-      return;
-    }
-    if (event.key === 'Delete' && page[at] && canTerminate(page[at])) {
-      const { backend, id } = page[at];
+  const onRowKey = (key: string, pressed: string): void => {
+    const session = page.get(key);
+    if (pressed === 'Delete' && session && canTerminate(session)) {
+      const { backend, id } = session;
       void env.commands.execute(CommandIDs.terminate, { backend, id });
-    } else {
-      moveFocus(event);
     }
   };
 
   return (
     <>
-      <RowList
-        ref={list}
-        aria-label={label}
-        onKeyDown={onKeyDown}
-        onFocus={onFocus}
-        onBlur={onBlur}
-      >
-        {page.map((session, index) => (
+      <RovingList label={label} keys={[...page.keys()]} onRowKey={onRowKey}>
+        {(key, isCurrent) => (
           <SessionRow
-            key={`${session.backend}/${session.id}`}
+            key={key}
             env={env}
-            session={session}
-            isCurrent={index === at}
-            hasNotebook={hasNotebook(session, env)}
+            session={page.get(key)!}
+            isCurrent={isCurrent}
+            hasNotebook={hasNotebook(page.get(key)!, env)}
           />
-        ))}
-      </RowList>
+        )}
+      </RovingList>
       {sessions.length > shown && (
         <ShowMore
           env={env}
