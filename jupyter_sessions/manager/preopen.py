@@ -9,10 +9,16 @@ from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.runtime import ports
 
 
-def check(wanted: Iterable[int], live: Iterable[Record]) -> None:
-    """All sessions share the ports of this machine. Errors: InvalidRequest naming who has one already."""
-    holders = {port: record.name for record in live for port in record.preopen_ports}
+def check(wanted: Iterable[int], live: Iterable[Record], earlier: Record | None = None) -> None:
+    """Check ports, which all sessions of this machine share; those of the `earlier` one will be free in time.
+
+    Errors: InvalidRequest naming who has one already.
+    """
+    holders = {port: record.name for record in live if record is not earlier for port in record.preopen_ports}
+    leaving = earlier.preopen_ports if earlier else []
     for port in wanted:
+        if port in leaving and port not in holders:
+            continue
         if port in holders or ports.taken(port):
             holder = f"the session '{holders[port]}'" if port in holders else "another program"
             raise InvalidRequest(

@@ -10,7 +10,7 @@ from typing import Protocol
 from jupyter_sessions.manager.keys import Key
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.scheduler import Capacity, decide
-from jupyter_sessions.manager.waiting import held
+from jupyter_sessions.manager.waiting import Held, held
 
 PAUSE_SHARE = 9
 """How long the queue is let alone after each look at it, in times that the look took."""
@@ -28,6 +28,10 @@ class Pool(Protocol):
 
     def known(self, id: str) -> Record | None:
         """One by its id, live or ended."""
+        ...
+
+    def ending(self, name: str, access_key: str) -> Record | None:
+        """One of that name and key that is being ended."""
         ...
 
     def start(self, record: Record, gpus: list[str]) -> None:
@@ -94,6 +98,8 @@ class Queue:
         """Whether one cannot start yet, however much room there is; if it never can, it ends."""
         now = self._today()
         what = held(record, self._pool.known, now)
+        if what is None and self._pool.ending(record.name, record.access_key):
+            what = Held(f"Waiting for the earlier '{record.name}' to end.")
         if what is None:
             return False
         if what.failed:

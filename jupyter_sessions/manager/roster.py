@@ -41,7 +41,7 @@ class Roster:
         return dict(used(record for record in self._live.values() if record.holds_slots))
 
     def find(self, ref: str, who: Key) -> Record:
-        """A live session by id or name, of those that `who` sees; own ones come first.
+        """A live session by id or name, of those that `who` sees; own ones come first, those that end last.
 
         Errors: SessionNotFound, Ambiguous.
         """
@@ -49,6 +49,7 @@ class Roster:
             return record
         matches = [record for record in self._live.values() if record.name == ref and who.sees(record)]
         matches = [record for record in matches if record.access_key == who.access_key] or matches
+        matches = [record for record in matches if record.status != "TERMINATING"] or matches
         if not matches:
             raise SessionNotFound(
                 f"There is no session '{ref}'.", hint="Sessions that run are in the list.", field="session"
@@ -76,9 +77,18 @@ class Roster:
         return own or self.store.latest(name, visible_to(who))
 
     def named(self, name: str, access_key: str) -> Record | None:
-        """The live session of that name of a key; there is one at most."""
+        """Return the live session that has a name among those of a key: one at most, as those that end lose it."""
+        mine = self._namesakes(name, access_key)
+        return next((record for record in mine if record.status != "TERMINATING"), None)
+
+    def ending(self, name: str, access_key: str) -> Record | None:
+        """Return a session of that name and key that is being ended; a new one of that name waits for it."""
+        mine = self._namesakes(name, access_key)
+        return next((record for record in mine if record.status == "TERMINATING"), None)
+
+    def _namesakes(self, name: str, access_key: str) -> list[Record]:
         mine = (record for record in self._live.values() if record.access_key == access_key)
-        return next((record for record in mine if record.name == name), None)
+        return [record for record in mine if record.name == name]
 
     def page(self, where: Clause, **how: Any) -> tuple[list[Record], int]:
         """Some of the sessions that a clause lets through (see `Store.ids`), and how many it does in all."""

@@ -245,6 +245,7 @@ class Sessions(Roster):
             )
         record.name = name
         self._keep(record, "session_renamed")
+        self._queue.changed()
 
     # From one manager to the next.
 

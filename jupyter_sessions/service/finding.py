@@ -51,6 +51,7 @@ async def expiries(backends: Sequence[Backend]) -> dict[str, Expiry]:
 async def find(listed: Callable[[str], Awaitable[Listing]], ref: str) -> SessionInfo:
     """The row of a session by "backend/NAME", id or name: of a live one, else of the one that ended last.
 
+    Of two that live, one is meant that is not being ended.
     `listed` lists the sessions of a status, most recently changed first.
     Errors: SessionNotFound; Ambiguous, listing the matches.
     """
@@ -62,6 +63,7 @@ async def find(listed: Callable[[str], Awaitable[Listing]], ref: str) -> Session
             row for row in listing.sessions if ref in (row.ref, row.name, row.id, f"{row.backend}/{row.id}")
         ]
         live = [row for row in matches if row.live]
+        live = [row for row in live if row.status != "TERMINATING"] or live
         if len(live) > 1:
             hint = "Say which: " + ", ".join(f"{row.ref} ({row.id})" for row in live) + "."
             raise Ambiguous(f"Several sessions are called '{ref}'.", hint=hint, field="session")

@@ -13,7 +13,7 @@ from jupyter_sessions.manager.keys import SUPERADMIN, USER, Key
 from jupyter_sessions.manager.minilang import Clause, equals, one_of, parse_filter, parse_order
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.roster import visible_to
-from jupyter_sessions.model import STATUSES
+from jupyter_sessions.model import STATUSES, is_live
 
 _LATEST = "changed DESC, id"
 
@@ -113,6 +113,9 @@ def _roles(member: Record | dict[str, Any]) -> tuple[str, str]:
 
 def _named(context: Context, *, sess_id: str, access_key: str | None = None, **_: Any) -> Record | None:
     where = _scope(context.who, access_key=access_key) & equals("name", sess_id)
+    staying = one_of("status", [name for name in STATUSES if is_live(name) and name != "TERMINATING"])
+    if found := context.sessions.page(where & staying, order=_LATEST, limit=1)[0]:
+        return found[0]
     return next(iter(context.sessions.page(where, order=_LATEST, limit=1)[0]), None)
 
 

@@ -121,7 +121,7 @@ def _new(sessions: Sessions, asked: CreateRequest, who: Key, **facts: Any) -> Re
     image, launch = _resolve(asked)
     slots = slots_of(asked, launch, sessions.capacity)
     who.check(slots)
-    preopen.check(asked.preopen_ports, sessions.live)
+    preopen.check(asked.preopen_ports, sessions.live, sessions.ending(asked.name, who.access_key))
     record = Record(
         name=asked.name,
         image=image,
