@@ -25,6 +25,7 @@ from jupyter_sessions.backends import local
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.service import Service
+from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.identity import Identity
 from jupyter_sessions.wire.places import STATE_VARIABLE, place
 from tests.ending import end_sessions
@@ -74,7 +75,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "config").mkdir()
     yield folder
     asyncio.run(end_everything(wait=False))
-    shutil.rmtree(place().run_folder(), ignore_errors=True)
+    remove(place().run_folder())
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -95,7 +96,7 @@ def manager_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(STATE_VARIABLE, str(folder))
         asyncio.run(end_everything())
-        shutil.rmtree(place().run_folder(), ignore_errors=True)
+        remove(place().run_folder())
 
 
 @pytest.fixture

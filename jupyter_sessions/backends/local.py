@@ -73,6 +73,7 @@ class Local(BackendAI):
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **{"title": "This machine", **options})
         self._contact: Contact | None = None
+        self._by_socket = True
         self._starting = asyncio.Lock()
 
     # Finding the manager.
@@ -90,13 +91,15 @@ class Local(BackendAI):
             contact = find()
             if contact is None:
                 contact = await asyncio.to_thread(start)
-            if self._client is None or contact != self._contact:
+            by_socket = _there(contact.socket)
+            if self._client is None or contact != self._contact or by_socket != self._by_socket:
                 await self.close()
-                self._client = self._connect(contact)
-                self._contact = contact
+                self._client = self._connect(contact, by_socket)
+                self._contact, self._by_socket = contact, by_socket
             return self._client
 
-    def _connect(self, contact: Contact) -> ManagerClient:
+    def _connect(self, contact: Contact, by_socket: bool) -> ManagerClient:
+        """Speak to a manager by its unix socket, or by its port while somebody has deleted the socket."""
         if contact.protocol != PROTOCOL:
             raise BackendUnavailable(
                 f"The session manager that runs here is of version {contact.version} and speaks another protocol.",
@@ -104,11 +107,12 @@ class Local(BackendAI):
             )
         dialect = Dialect(ours=True)  # So that a process that asks once need not ask twice.
         return ManagerClient(
-            ["http://localhost"],
+            ["http://localhost" if by_socket else contact.url],
             Signed(contact.keypair),
             who=self.title,
-            socket=contact.socket,
+            socket=contact.socket if by_socket else None,
             dialect=dialect,
+            trust_env=False,
         )
 
     # What differs from a remote one.
@@ -261,6 +265,11 @@ class Local(BackendAI):
             await asyncio.sleep(_LOOK_SECONDS)
         async for rows in Watcher(self, tells=True).stream():
             yield rows
+
+
+def _there(socket: str) -> bool:
+    """Whether nobody has deleted the manager's unix socket."""
+    return os.path.exists(socket)
 
 
 def _refuse(spec: SessionSpec) -> None:

@@ -10,7 +10,6 @@ import resource
 import signal
 import sys
 import time
-from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,10 +24,12 @@ from jupyter_sessions.manager.app import make_app, serve, until_idle
 from jupyter_sessions.manager.claim import claim
 from jupyter_sessions.manager.events import Bus
 from jupyter_sessions.manager.logs import MANAGER_BYTES, trim
+from jupyter_sessions.manager.presence import Presence
 from jupyter_sessions.manager.runtime import capacity, gpus, limits
 from jupyter_sessions.manager.scheduler import Capacity
 from jupyter_sessions.manager.sessions import Sessions
 from jupyter_sessions.manager.store import Store
+from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.identity import here, own_identity
 from jupyter_sessions.wire.own_ports import listen_on_new_port, ports_of
 from jupyter_sessions.wire.places import Contact, Place, place
@@ -95,7 +96,7 @@ async def manage(where: Place, keep_fd: int) -> None:
     listener = listen_on_new_port(where)
     host, port = listener.getsockname()
     socket = run_folder / "manager.sock"
-    socket.unlink(missing_ok=True)
+    remove(socket)
     contact = Contact(
         identity=own_identity(),
         socket=str(socket),
@@ -108,17 +109,21 @@ async def manage(where: Place, keep_fd: int) -> None:
     runner = await serve(app, str(socket), listener)
     where.write_contact(contact)
     log.info("manager %s listens on %s and %s", __version__, socket, contact.url)
-    trimming = asyncio.create_task(_keep_short(where.folder / "manager.log"))
-    await _until_told(asyncio.create_task(until_idle(app, settings.manager_timeout)))
-    trimming.cancel()
+    presence = Presence(where, contact, runner, sessions)
+    beside = [
+        asyncio.create_task(work) for work in (_keep_short(where.folder / "manager.log"), presence.keep())
+    ]
+    await _until_told(asyncio.create_task(until_idle(app, settings.manager_timeout)), beside[1])
+    for task in beside:
+        task.cancel()
     where.contact_file.unlink(missing_ok=True)
     await asyncio.sleep(LINGER_SECONDS)  # Who has just read the file still gets an answer.
     await sessions.close()
     await runner.cleanup()
     store.close()
-    socket.unlink(missing_ok=True)
-    with suppress(OSError):
-        run_folder.rmdir()  # Sessions that run on have their sockets there.
+    presence.close()
+    remove(socket)
+    where.leave_run_folder()
 
 
 def _sessions(
@@ -178,12 +183,14 @@ async def _keep_short(log_file: Path) -> None:
         await asyncio.sleep(_TRIM_SECONDS)
 
 
-async def _until_told(idle: asyncio.Task[None]) -> None:
+async def _until_told(idle: asyncio.Task[None], presence: asyncio.Task[None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, idle.cancel)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    await asyncio.wait([idle])
+    await asyncio.wait([idle, presence], return_when=asyncio.FIRST_COMPLETED)
+    if presence.done():
+        log.error("another user took the path of the sockets: the next manager chooses another one")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Front:
 
     def __init__(self, record: Record, connection: Connection, infos: KernelInfos, asked: Asked) -> None:
         self.connection = connection
-        self._record = record
+        self.record = record
         self._infos = infos
         self._asked = asked
         self._relay: Relay | None = None
@@ -54,7 +54,7 @@ class Front:
         Errors: NotRunning with the status and its reason, if nothing can be run in it any more;
         NotSupported for a batch session.
         """
-        record = self._record
+        record = self.record
         check_kernel(record)
         if record.status not in _STATUSES:
             raise NotRunning(standing(record.name, record.status, record.status_info), hint="Create it anew.")
@@ -64,13 +64,13 @@ class Front:
 
     def resume(self) -> None:
         """Go on after an earlier manager, which had let notebooks in; if they cannot be, the session goes on without."""
-        if self._record.status not in ("PENDING", "PREPARING"):
+        if self.record.status not in ("PENDING", "PREPARING"):
             self.lead()  # However busy the kernel is.
-        if self._record.notebook:
+        if self.record.notebook:
             try:
                 self.open(again=True)
             except Exception:  # Whatever it is, it must not end the session.
-                log.exception("notebooks cannot reach session %s", self._record.name)
+                log.exception("notebooks cannot reach session %s", self.record.name)
 
     def _listen(self, again: bool) -> Relay:
         self.connection.prepare()
@@ -78,7 +78,7 @@ class Front:
         back = ZmqBackEnd(self.connection.stem)
 
         def asked(request: str, owner: bool) -> None:
-            tell(self._asked, self._record, request, owner)
+            tell(self._asked, self.record, request, owner)
 
         relay = Relay(
             self.connection.front,
@@ -92,7 +92,7 @@ class Front:
             relay.open(again=again)
             self._listen_in(relay)
         else:
-            relay.stand_in(self._infos.of(self._record.launch), self._why_waiting())
+            relay.stand_in(self._infos.of(self.record.launch), self._why_waiting())
         return relay
 
     def tell(self) -> None:
@@ -112,8 +112,11 @@ class Front:
         """
         self._link = link
         if info:
-            self._infos.learn(self._record.launch, info)
-        if self._relay is not None:
+            self._infos.learn(self.record.launch, info)
+        if self._relay is not None and self._leads and not self._relay.reachable():
+            self.release()
+            self._relay = self._listen(again=True)
+        elif self._relay is not None:
             if not self._leads:
                 self._relay.lead()
             self._listen_in(self._relay)
@@ -156,6 +159,17 @@ class Front:
         if not self._owed.earlier:
             self._relay.settle()
 
+    def missing(self) -> str:
+        """What is to be said of sockets that somebody deleted; "" if all are there.
+
+        Neither a kernel nor a relay that is in use can listen again. Who is connected stays so, and `lead` mends
+        it once there is another kernel.
+        """
+        whole = self._relay is None or self._relay.reachable()
+        if whole and (self.connection.bound() or not self._leads):
+            return ""
+        return "its sockets were deleted: what is connected goes on, all else needs a restart of the session"
+
     def forget(self) -> None:
         """Nothing runs any more, for the kernel is gone."""
         self._counts.clear()
@@ -181,7 +195,7 @@ class Front:
             self._relay = None
 
     def _why_waiting(self) -> str:
-        record = self._record
+        record = self.record
         if record.status != "PENDING":
             return ""
         return (
@@ -189,7 +203,7 @@ class Front:
         )
 
     def _why_ended(self) -> str:
-        record = self._record
+        record = self.record
         return f"The session '{record.name}' {_ENDS.get(record.status, 'has ended')}: {record.status_info}."
 
 

@@ -85,6 +85,10 @@ class Connection(msgspec.Struct, frozen=True):
 
     def prepare(self) -> None:
         """Make the folder and the file, unless they are as they should be. Errors: OSError, SessionError."""
+        if not self.folder.parent.is_dir():  # Made here it would be a folder, and not the link that it is.
+            raise LaunchFailed(
+                "The folder of the sockets is gone.", hint="It will be back in a second: try again."
+            )
         private_folder(self.folder)
         ports = {f"{name}_port": port for name, port in CHANNELS.items()}
         scheme = {"transport": "ipc", "ip": self.stem, "signature_scheme": "hmac-sha256"}

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import logging
 import shutil
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from jupyter_sessions.errors import Ambiguous, SessionNotFound
 from jupyter_sessions.manager.keys import ADMIN, SUPERADMIN, Key
 from jupyter_sessions.manager.minilang import EVERYTHING, Clause, begins, equals, one_of, since
-from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.record import Record, folder_of
 from jupyter_sessions.manager.scheduler import used
 from jupyter_sessions.manager.store import Store, StoreError, make_room
+from jupyter_sessions.wire.files import remove
 
 log = logging.getLogger("jupyter_sessions")
+
+
+ENDED_MOST = 1000
+ENDED_FOR = timedelta(days=30)
 
 
 class Roster:
     """Sessions by id and by name: those that live are in memory, all are in the store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, state_folder: Path) -> None:
         self.store = store
+        self.state_folder = state_folder
         self._live: dict[str, Record] = {}
         self._unsaved: dict[str, Record] = {}
 
@@ -144,6 +151,11 @@ class Roster:
                 log.error("%s", error)
                 return
             del self._unsaved[record.id]
+
+    def _forget_old(self) -> None:
+        with suppress(StoreError):
+            for one in self.store.prune(ENDED_MOST, datetime.now(UTC) - ENDED_FOR):
+                remove(Path(folder_of(self.state_folder, one)))
 
 
 def visible_to(who: Key) -> Clause:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,13 @@ from jupyter_sessions.manager.kernel_info import KernelInfos
 from jupyter_sessions.manager.leases import Leases
 from jupyter_sessions.manager.leftovers import find_process, why_lost
 from jupyter_sessions.manager.queue import Queue
-from jupyter_sessions.manager.record import Record, folder_of, socket_folder
+from jupyter_sessions.manager.record import Record, socket_folder
 from jupyter_sessions.manager.roster import Roster
 from jupyter_sessions.manager.runtime.launch import Process, exit_status, kill
 from jupyter_sessions.manager.runtime.limits import Limits
 from jupyter_sessions.manager.runtime.pool import Pool
 from jupyter_sessions.manager.scheduler import Capacity
-from jupyter_sessions.manager.store import Store, StoreError
+from jupyter_sessions.manager.store import Store
 from jupyter_sessions.manager.tasks import Tasks
 from jupyter_sessions.manager.timekeeper import Clock, Signs, Timekeeper
 from jupyter_sessions.manager.waiting import dependents
@@ -43,10 +42,6 @@ NAME_RULE = NameRule(
     "Use 4 to 64 letters, digits, '.', '_' or '-', beginning and ending with a letter, digit or '_'; "
     "but not 'create' or 'from-template', which mean something else in addresses.",
 )
-
-
-ENDED_MOST = 1000
-ENDED_FOR = timedelta(days=30)
 
 
 class Sessions(Roster):
@@ -68,10 +63,9 @@ class Sessions(Roster):
         warm_pool: int = 0,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(store)
+        super().__init__(store, state_folder)
         self.bus = bus
         self.capacity = capacity
-        self.state_folder = state_folder
         self.folders = folders or {}
         self._on_live = on_live
         self._guardians: dict[str, Guardian] = {}
@@ -142,6 +136,14 @@ class Sessions(Roster):
             await self._changed.wait_for(lambda: until(record))
 
     # Doing.
+
+    def look_for_sockets(self) -> None:
+        """Note which sessions have lost sockets."""
+        for front in [*self._fronts.values()]:
+            record, why = front.record, front.missing()
+            if why and record.status == "RUNNING" and record.process and record.process.child.alive():
+                record.move("RUNNING_DEGRADED", why)
+                self._keep(record, "session_degraded")
 
     def submit(self, record: Record) -> None:
         """Queue a new session; it starts at once if there is room."""
@@ -387,11 +389,6 @@ class Sessions(Roster):
         if record.id in self._fronts:
             self._fronts[record.id].tell()
         self._tell(record, event)
-
-    def _forget_old(self) -> None:
-        with suppress(StoreError):
-            for one in self.store.prune(ENDED_MOST, datetime.now(UTC) - ENDED_FOR):
-                remove(Path(folder_of(self.state_folder, one)))
 
     def _tell(self, record: Record, event: str, sub: Sub | None = None) -> None:
         self.bus.publish(event, record, sub)

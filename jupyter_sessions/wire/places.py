@@ -2,8 +2,9 @@
 
 State lives per host in the XDG state folder if that is on a local disk (homes are shared over
 networks, SQLite's WAL and locks are not), else in a private folder under /var/tmp. Two containers
-that share a home and a host name get a folder each (`Place.secondary`). Sockets need short paths on this
-node: they lie in $XDG_RUNTIME_DIR, else in a folder of a random name that nobody can make first.
+that share a home and a host name get a folder each (`Place.secondary`). Sockets need short paths, and must not
+go when somebody tidies up: they lie in the state folder, and a link in $XDG_RUNTIME_DIR or /tmp, of a random name
+that nobody can make first, is their short path. The manager makes the link again when it is gone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
+import socket
 import stat
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from pathlib import Path
 import msgspec
 
 from jupyter_sessions.errors import SessionError
-from jupyter_sessions.wire.files import load, write_private
+from jupyter_sessions.wire.files import load, remove, write_private
 from jupyter_sessions.wire.identity import Host, Identity, here
 from jupyter_sessions.wire.signing import Keypair
 
@@ -115,30 +116,36 @@ class Place:
         return self.folder / f"run_folder-{self.host.hostname}.json"
 
     def run_folder(self) -> Path:
-        """Return the short private folder for sockets on this node, made if need be.
+        """Return the short path of the private folder for sockets on this node, made if need be.
 
         It stays the same for a boot and a container. If another user took its path, there is a new one.
         """
+        sockets = private_folder(private_folder(self.folder) / "sockets")
         known = self._known_run_folder()
         if known is not None:
-            try:
-                return private_folder(Path(known.path))
-            except (SessionError, OSError):
-                pass
-        made = new_run_folder()
+            with suppress(SessionError, OSError):
+                return _enter(Path(known.path), sockets)
+        made = new_run_folder(sockets)
         note = RunFolder(path=str(made), boot_id=self.host.boot_id, pid_ns=self.host.pid_ns)
-        private_folder(self.folder)
         write_private(self.run_folder_file, msgspec.json.encode(note))
         return made
 
+    def leave_run_folder(self) -> None:
+        """Remove the run folder unless there are sockets of sessions that run on."""
+        if known := self._known_run_folder():
+            path = Path(known.path)
+            with suppress(OSError):
+                (self.folder / "sockets").rmdir() if path.is_symlink() else path.rmdir()
+                remove(path)
+
     def _known_run_folder(self) -> RunFolder | None:
         try:
-            known = msgspec.json.decode(self.run_folder_file.read_bytes(), type=RunFolder)
-        except (OSError, ValueError):
+            known = load(self.run_folder_file, RunFolder)
+        except OSError:
             return None
         if known.boot_id != self.host.boot_id:  # Nothing listens there any longer.
             if Path(known.path).name.startswith(_PREFIX):
-                shutil.rmtree(known.path, ignore_errors=True)
+                remove(Path(known.path))
             return None
         return known if known.pid_ns == self.host.pid_ns else None
 
@@ -151,8 +158,40 @@ class RunFolder(msgspec.Struct, frozen=True, kw_only=True):
     pid_ns: int
 
 
-def new_run_folder() -> Path:
-    """Make a private folder for sockets: in the user's runtime folder if that will do, else under /tmp."""
+def _enter(path: Path, sockets: Path) -> Path:
+    """Return a run folder that is known, made again if it is gone. Errors: SessionError, OSError."""
+    try:
+        linked = (
+            path.is_symlink() and path.lstat().st_uid == os.getuid() and os.readlink(path) == str(sockets)
+        )
+    except FileNotFoundError:
+        linked = False
+    if linked:
+        return path
+    if not os.path.lexists(path):
+        _link(path, sockets)
+        return path
+    return private_folder(path)
+
+
+def _link(path: Path, sockets: Path) -> None:
+    """Make a short path for the folder of sockets, or a folder where the state's file system takes none.
+
+    Errors: FileExistsError.
+    """
+    path.symlink_to(sockets)
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.bind(str(path / f"probe-{os.getpid()}"))
+    except OSError:
+        path.unlink()
+        path.mkdir(mode=0o700)
+    else:
+        remove(path / f"probe-{os.getpid()}")
+
+
+def new_run_folder(sockets: Path) -> Path:
+    """Make a short path for the folder of sockets: in the user's runtime folder if that will do, else under /tmp."""
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nonexistent")
     if holds_sockets(runtime):
         base = runtime
@@ -161,7 +200,7 @@ def new_run_folder() -> Path:
     while True:
         path = base / f"{_PREFIX}{secrets.token_hex(4)}"
         try:
-            path.mkdir(mode=0o700)
+            _link(path, sockets)
         except FileExistsError:
             continue
         return path

@@ -12,6 +12,7 @@ Source: "Messaging in Jupyter", wire protocol 5.4; ROUTER and DEALER as in ZeroM
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import threading
 import time
@@ -113,6 +114,10 @@ class Relay:
         self._copies.close()
         self.heard.close()
         self._context.term()
+
+    def reachable(self) -> bool:
+        """Whether the sockets at which clients find it are still there."""
+        return all(os.path.exists(f"{self._stem}-{port}") for port in _PORTS.values())
 
     def tidy(self, *, deaf: bool = False) -> None:
         """Let go of what was answered, and of what was `heard` if nobody reads it; for about once a second."""

@@ -19,6 +19,7 @@ from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.store import Store
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service import Service
+from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.identity import here
 from jupyter_sessions.wire.places import STATE_VARIABLE, Place, place
 from tests.conftest import end_everything
@@ -107,7 +108,7 @@ def container(state: Path) -> Iterator[Container]:
     inside = msgspec.structs.replace(here(), pid_ns=made.pid_ns)
     yield made
     made.end()
-    shutil.rmtree(Place(place().folder, inside).secondary.run_folder(), ignore_errors=True)
+    remove(Place(place().folder, inside).secondary.run_folder())
     for folder in state.parent.glob("state.*"):
         shutil.rmtree(folder)
 
@@ -220,7 +221,7 @@ async def test_two_homes(
         assert (await other.get("local", theirs.id)).status == "RUNNING"  # Sweeps what is not its own.
         await other.close()
         await end_everything()
-        shutil.rmtree(place().run_folder(), ignore_errors=True)
+        remove(place().run_folder())
     assert len(kernels(mine)) == 1
     assert await says(service, mine, "print(6 * 7)") == "42"
     assert contact() == here_

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from jupyter_sessions.manager.runtime import limits
 from jupyter_sessions.manager.runtime.limits import cgroup
 from jupyter_sessions.manager.store import Store
 from jupyter_sessions.service import Service
+from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.places import STATE_VARIABLE, place
 from tests.conftest import end_everything
 from tests.manager.world import ask, configure, ended, kill_manager, nothing_left, processes, run, says, until
@@ -159,7 +159,7 @@ def _small_disk(state: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield folder
     (folder / "filler").unlink(missing_ok=True)
     asyncio.run(end_everything())
-    shutil.rmtree(place().run_folder(), ignore_errors=True)
+    remove(place().run_folder())
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 

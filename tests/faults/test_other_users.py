@@ -15,6 +15,7 @@ import pytest
 
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service import Service
+from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.places import STATE_VARIABLE, place
 from tests.conftest import end_everything
 from tests.manager.world import contact, run, until
@@ -33,7 +34,7 @@ def _open_state(state: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv(STATE_VARIABLE, str(folder / "state"))
     yield
     asyncio.run(end_everything())
-    shutil.rmtree(place().run_folder(), ignore_errors=True)
+    remove(place().run_folder())
     shutil.rmtree(folder)
 
 

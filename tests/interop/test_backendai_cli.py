@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 import subprocess
 import sys
 import urllib.request
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.places import STATE_VARIABLE, place
 from tests.conftest import end_everything
 from tests.interop.vendor import Cli, environment_from
@@ -75,7 +75,7 @@ def with_manager(version: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         env = environment_from("jupyter session env", folder, lambda name: name.startswith("BACKEND_"))
         yield Cli(program, env, folder)
         asyncio.run(end_everything())
-        shutil.rmtree(place().run_folder(), ignore_errors=True)
+        remove(place().run_folder())
 
 
 @EVERY

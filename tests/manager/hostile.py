@@ -13,7 +13,6 @@ import inspect
 import json
 import os
 import re
-import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -32,6 +31,7 @@ from jupyter_sessions.backends import local
 from jupyter_sessions.manager.api import request as create_request
 from jupyter_sessions.manager.api.routes import VERSION_PREFIX, all_routes
 from jupyter_sessions.manager.skaha import routes as skaha
+from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.places import STATE_VARIABLE, Contact, place
 from jupyter_sessions.wire.signing import Keypair, headers_for
 from tests.conftest import end_everything
@@ -354,7 +354,7 @@ def attacked(folder: Path) -> Iterator[Target]:
                 yield target
         finally:
             asyncio.run(end_everything())
-            shutil.rmtree(place().run_folder(), ignore_errors=True)
+            remove(place().run_folder())
 
 
 def check(answer: httpx.Response, attack: object) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.wire import places
+from jupyter_sessions.wire.files import remove, write_private
 from jupyter_sessions.wire.identity import here, identify
 from jupyter_sessions.wire.places import (
     STATE_VARIABLE,
@@ -24,7 +25,6 @@ from jupyter_sessions.wire.places import (
     is_local,
     place,
     private_folder,
-    write_private,
 )
 from jupyter_sessions.wire.signing import Keypair
 
@@ -118,7 +118,7 @@ def test_homes_are_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     for folder in folders:
         assert len(str(folder)) < 40, "sockets in it would have too long a path"
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        folder.rmdir()
+        remove(folder)
 
 
 def test_containers_of_one_home_are_apart(where: Place) -> None:
@@ -127,7 +127,7 @@ def test_containers_of_one_home_are_apart(where: Place) -> None:
     folders = [where.run_folder(), other.run_folder()]
     assert folders[0] != folders[1]
     for folder in folders:
-        folder.rmdir()
+        remove(folder)
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_sockets_lie_in_the_runtime_folder_and_stay_there(where: Place, runtime:
     assert made.parent == runtime
     assert stat.S_IMODE(made.stat().st_mode) == 0o700
     assert where.run_folder() == made, "a later manager finds the sockets of sessions"
-    shutil.rmtree(made)
+    remove(made)
     assert where.run_folder() == made and made.is_dir()
 
 
@@ -171,7 +171,7 @@ def test_a_runtime_folder_that_will_not_do_is_passed_over(
         monkeypatch.setattr(places, "is_local", lambda path: False)
     made = where.run_folder()
     assert made.parent == Path("/tmp")
-    made.rmdir()
+    remove(made)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
@@ -181,7 +181,7 @@ def test_who_takes_the_path_of_the_sockets_keeps_nobody_from_starting(
 ) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     first = where.run_folder()
-    first.rmdir()
+    remove(first)
     if trap == "folder":
         first.mkdir()
     elif trap == "link":
@@ -192,7 +192,7 @@ def test_who_takes_the_path_of_the_sockets_keeps_nobody_from_starting(
     second = where.run_folder()
     assert second != first
     assert where.run_folder() == second
-    second.rmdir()
+    remove(second)
     first.rmdir() if trap == "folder" else first.unlink()
 
 
@@ -220,7 +220,7 @@ def test_names_of_run_folders_cannot_be_foretold(tmp_path: Path, monkeypatch: py
         where = Place(private_folder(tmp_path / "state"), here())
         folder = where.run_folder()
         names.add(folder.name)
-        folder.rmdir()
+        remove(folder)
         where.run_folder_file.unlink()
     assert len(names) == 3
 
@@ -231,7 +231,7 @@ def test_the_run_folder_of_an_earlier_boot_goes(where: Place) -> None:
     (left / "socket").touch()
     new = where.run_folder()
     assert new != left and not left.exists()
-    new.rmdir()
+    remove(new)
 
 
 MOUNTS = r"""

@@ -48,7 +48,8 @@ class ManagerClient:
     """Speaks to one manager, which may have several addresses.
 
     An answer may take `seconds`, of which `connect_seconds` to connect; certificates are looked at if `verify`.
-    `who` is how errors call it, `socket` the path of a unix socket. The `dialect` is asked for on first use,
+    `who` is how errors call it, `socket` the path of a unix socket. Proxies that the environment names are
+    used if `trust_env`. The `dialect` is asked for on first use,
     unless it is given.
     """
 
@@ -63,11 +64,13 @@ class ManagerClient:
         seconds: float = SECONDS,
         connect_seconds: float = CONNECT_SECONDS,
         verify: bool = True,
+        trust_env: bool = True,
     ) -> None:
         self._access = access
         self.who = who
         self._dialect = dialect
         self._socket = socket
+        self._trust_env = trust_env and socket is None
         self._websockets: aiohttp.ClientSession | None = None
         # Nobody is verified on a socket of this machine, and certificates take a while to read.
         nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -77,7 +80,7 @@ class ManagerClient:
         self._connect_seconds = min(connect_seconds, seconds / max(len(self._endpoints), 1))
         self._verify = verify
         self._http = QuietClient(
-            transport=transport, timeout=self._timeout(), trust_env=socket is None, verify=verify
+            transport=transport, timeout=self._timeout(), trust_env=self._trust_env, verify=verify
         )
 
     async def close(self) -> None:
@@ -192,7 +195,7 @@ class ManagerClient:
 
         if self._websockets is None:
             connector = aiohttp.UnixConnector(self._socket) if self._socket else None
-            self._websockets = aiohttp.ClientSession(connector=connector, trust_env=self._socket is None)
+            self._websockets = aiohttp.ClientSession(connector=connector, trust_env=self._trust_env)
         return self._websockets
 
     async def _send(
