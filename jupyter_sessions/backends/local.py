@@ -39,10 +39,11 @@ from jupyter_sessions.model import (
 )
 from jupyter_sessions.wire.descriptors import HANDOVER
 from jupyter_sessions.wire.environment import Specs, clean_environ
+from jupyter_sessions.wire.files import is_full, mount_of
 from jupyter_sessions.wire.front import front_of
 from jupyter_sessions.wire.journal import Outputs, Selection
 from jupyter_sessions.wire.minimum import at_least
-from jupyter_sessions.wire.places import PROTOCOL, Contact, place
+from jupyter_sessions.wire.places import PROTOCOL, Contact, Place, place
 
 START_SECONDS = 30.0
 _LOOK_SECONDS = 1.0
@@ -296,6 +297,13 @@ def _worth_starting(query: Query) -> bool:
 def start(seconds: float = START_SECONDS) -> Contact:
     """Start the manager, unless somebody else just did. Errors: BackendUnavailable with the reason."""
     where = place()
+    try:
+        return _start(where, seconds)
+    except OSError as error:
+        raise _not_started(where, str(error)) from error
+
+
+def _start(where: Place, seconds: float) -> Contact:
     with locked(where.folder / "start.lock"):
         if contact := find():
             return contact
@@ -311,9 +319,20 @@ def start(seconds: float = START_SECONDS) -> Contact:
                 if contact is not None:
                     return contact
                 code = process.poll()
-        raise BackendUnavailable(
-            f"This machine's session manager did not start: {_last_line(log)}", hint=f"Its log is {log}."
-        )
+        raise _not_started(where, _last_line(log))
+
+
+def _not_started(where: Place, why: str) -> BackendUnavailable:
+    """Why there is no manager; a full disk is named whatever else was said, or could not be."""
+    for folder in (where.folder, Path("/tmp")):  # noqa: S108
+        if is_full(folder):
+            mounted = mount_of(folder)
+            return BackendUnavailable(
+                f"This machine's session manager did not start: the file system at {mounted} is full.",
+                hint=f"Make room on the file system at {mounted}.",
+            )
+    hint = f"Its log is {where.folder / 'manager.log'}."
+    return BackendUnavailable(f"This machine's session manager did not start: {why}", hint=hint)
 
 
 def _commands() -> builtins.list[builtins.list[str]]:

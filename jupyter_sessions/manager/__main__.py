@@ -8,8 +8,10 @@ import math
 import os
 import resource
 import signal
+import subprocess
 import sys
 import time
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from jupyter_sessions.manager.claim import claim
 from jupyter_sessions.manager.events import Bus
 from jupyter_sessions.manager.logs import MANAGER_BYTES, trim
 from jupyter_sessions.manager.presence import Presence
+from jupyter_sessions.manager.rebuild import open_store
 from jupyter_sessions.manager.runtime import capacity, gpus, limits
 from jupyter_sessions.manager.scheduler import Capacity
 from jupyter_sessions.manager.sessions import Sessions
@@ -52,7 +55,7 @@ def main() -> int:
         claimed = _claim()
         if claimed is not None:
             asyncio.run(manage(*claimed))
-    except SessionError as error:
+    except (SessionError, OSError) as error:
         log.error("%s", error)
         return 1
     return 0
@@ -87,7 +90,7 @@ def _claim() -> tuple[Place, int] | None:
 async def manage(where: Place, keep_fd: int) -> None:
     """Serve until told to stop, or until nothing has lived here for a while."""
     settings = config.load()
-    store = Store(where.folder / "sessions.db")
+    store = open_store(where.folder)
     last, now = store.last_host(), here()
     run_folder = where.run_folder()
     sessions = _sessions(settings, store, where, run_folder, keep_fd)
@@ -113,7 +116,7 @@ async def manage(where: Place, keep_fd: int) -> None:
     beside = [
         asyncio.create_task(work) for work in (_keep_short(where.folder / "manager.log"), presence.keep())
     ]
-    await _until_told(asyncio.create_task(until_idle(app, settings.manager_timeout)), beside[1])
+    ill = await _until_told(asyncio.create_task(until_idle(app, settings.manager_timeout)), beside[1])
     for task in beside:
         task.cancel()
     where.contact_file.unlink(missing_ok=True)
@@ -124,6 +127,8 @@ async def manage(where: Place, keep_fd: int) -> None:
     presence.close()
     remove(socket)
     where.leave_run_folder()
+    if ill:
+        _start_next()
 
 
 def _sessions(
@@ -183,14 +188,27 @@ async def _keep_short(log_file: Path) -> None:
         await asyncio.sleep(_TRIM_SECONDS)
 
 
-async def _until_told(idle: asyncio.Task[None], presence: asyncio.Task[None]) -> None:
+async def _until_told(idle: asyncio.Task[None], presence: asyncio.Task[None]) -> bool:
+    """Return once the manager is to end; whether that is for something that the next one puts right."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, idle.cancel)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     await asyncio.wait([idle, presence], return_when=asyncio.FIRST_COMPLETED)
     if presence.done():
-        log.error("another user took the path of the sockets: the next manager chooses another one")
+        log.warning("the next manager puts it right: %s", presence.exception())
+    return presence.done()
+
+
+def _start_next() -> None:
+    """Start another manager, which waits until this one has ended. Without it, whoever asks next does."""
+    with suppress(OSError):
+        subprocess.Popen(
+            [sys.executable, "-m", "jupyter_sessions.manager"],
+            stdin=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,
+        )
 
 
 if __name__ == "__main__":

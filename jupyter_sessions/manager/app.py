@@ -108,6 +108,7 @@ async def serve(app: web.Application, path: str, port: socket.socket) -> web.App
 async def until_idle(app: web.Application, seconds: float) -> None:
     """Return once nothing lives and nobody has spoken for that long."""
     sessions, activity = app[session.SESSIONS], app[ACTIVITY]
+    activity.last = time.monotonic()  # Only now can anybody speak.
     while sessions.in_care or activity.idle_seconds() < seconds:
         try:
             sessions.save()

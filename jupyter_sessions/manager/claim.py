@@ -10,7 +10,8 @@ import fcntl
 import os
 from pathlib import Path
 
-from jupyter_sessions.manager.store import Store
+from jupyter_sessions.manager import snapshots
+from jupyter_sessions.manager.store import Store, StoreDamaged
 from jupyter_sessions.wire.identity import Host
 from jupyter_sessions.wire.places import Place, private_folder
 
@@ -72,9 +73,13 @@ def _left_sessions(secondary: Place, host: Host) -> bool:
 
 
 def _last_host(candidate: Place) -> tuple[str, int] | None:
-    store = Store(candidate.folder / "sessions.db")
-    last = store.last_host()
-    store.close()
+    try:
+        store = Store(candidate.folder / "sessions.db")
+    except StoreDamaged:
+        last = snapshots.load_host(candidate.folder)
+    else:
+        last = store.last_host()
+        store.close()
     return _where(last) if last else None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Protocol
@@ -102,8 +102,14 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 class Keys:
     """All keys, kept in the store's database."""
 
-    def __init__(self, db: sqlite3.Connection, write: Callable[[str, tuple[object, ...]], None]) -> None:
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        write: Callable[[str, tuple[object, ...]], None],
+        changed: Callable[[Iterable[Key]], None],
+    ) -> None:
         self._write = write
+        self._changed = changed
         rows = db.execute(f"SELECT {_COLUMNS} FROM keys ORDER BY rowid")  # noqa: S608
         found = [_key(row) for row in rows]
         self._keys = {key.access_key: key for key in found}
@@ -147,9 +153,18 @@ class Keys:
             max_slots=max_slots or {},
             created=datetime.now(UTC),
         )
-        self._write(f"INSERT INTO keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", _row(key))  # noqa: S608
-        self._keys[access_key] = key
+        self._insert(key)
+        self._changed(self)
         return key
+
+    def restore(self, keys: Iterable[Key]) -> None:
+        """Take in keys that were made before. Errors: StoreError."""
+        for key in keys:
+            self._insert(key)
+
+    def _insert(self, key: Key) -> None:
+        self._write(f"INSERT INTO keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", _row(key))  # noqa: S608
+        self._keys[key.access_key] = key
 
     def remove(self, access_key: str) -> None:
         """Forget a key. Errors: NotFound; InvalidRequest for this machine's own; StoreError."""
@@ -163,6 +178,7 @@ class Keys:
             raise InvalidRequest("key: this machine's own key cannot be removed.", field="key")
         self._write("DELETE FROM keys WHERE access_key = ?", (access_key,))
         del self._keys[access_key]
+        self._changed(self)
 
     def acting_for(self, who: Key, owner: str | None) -> Key:
         """The key in whose name `who` asks: its own, or for admins another's, and then not more than that.

@@ -27,7 +27,7 @@ _TOUCH_SECONDS = 3600.0
 
 
 class MovedAway(Exception):
-    """Another user took the path of the sockets: the next manager chooses another one."""
+    """Something is wrong that the next manager puts right when it starts; sessions run on."""
 
 
 class Presence:
@@ -57,12 +57,14 @@ class Presence:
     async def look(self) -> None:
         """Make again what is missing. Errors: MovedAway, OSError, SessionError."""
         if self._where.run_folder() != self._socket.parent:
-            raise MovedAway
+            raise MovedAway("another user took the path of the sockets")
         if _inode(self._socket) != self._inode:
             await self._listen()
         if self._where.contact() is None:
             log.warning("the file %s was lost", self._where.contact_file)
             self._where.write_contact(self._contact)
+        if self._sessions.store.damaged:
+            raise MovedAway("the database is damaged")
         self._sessions.look_for_sockets()
         if time.monotonic() > self._touched + _TOUCH_SECONDS:
             self._touched = time.monotonic()

@@ -204,3 +204,21 @@ def socket_folder(session_id: str) -> str:
 def folder_of(state_folder: Path, id: str) -> str:
     """Where a session's files are kept."""
     return os.fspath(state_folder / "sessions" / id)
+
+
+def lost_record(id: str, name: str, access_key: str, folder: str, changed: datetime) -> Record:
+    """What is said of a session of which nothing else is known any more: that it has ended."""
+    return Record(
+        id=id,
+        name=name,
+        image="",
+        access_key=access_key,
+        slots={"cpu": Decimal(0), "mem": Decimal(0)},
+        launch=Launch(argv=[], env={}, cwd=folder),
+        folder=folder,
+        status="TERMINATED",
+        status_info="what was kept of it is damaged",
+        created=changed,
+        changed=changed,
+        ended=changed,
+    )

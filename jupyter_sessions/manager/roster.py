@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_sessions.errors import Ambiguous, SessionNotFound
+from jupyter_sessions.manager import snapshots
 from jupyter_sessions.manager.keys import ADMIN, SUPERADMIN, Key
 from jupyter_sessions.manager.minilang import EVERYTHING, Clause, begins, equals, one_of, since
 from jupyter_sessions.manager.record import Record, folder_of
@@ -133,6 +134,7 @@ class Roster:
             raise StoreError(f"{folder} cannot be made: {error.strerror}.", hint=make_room(folder)) from error
         try:
             self.store.save(record)
+            snapshots.save_record(record)
         except StoreError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -145,6 +147,7 @@ class Roster:
     def save(self) -> None:
         """Keep what changed. What cannot be kept now, as the disk is full, is tried again later."""
         for record in list(self._unsaved.values()):
+            snapshots.save_record(record)
             try:
                 self.store.save(record)
             except StoreError as error:

@@ -19,6 +19,7 @@ import msgspec
 T = TypeVar("T")
 
 MOST_BYTES = 64 * 1024**2
+_LEAST_ROOM = 64 * 1024
 
 
 class FileDamaged(OSError):
@@ -87,6 +88,20 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def mount_of(path: Path) -> Path:
+    """Return where the file system of a path is mounted."""
+    return next((one for one in (path, *path.parents) if one.is_mount()), path)
+
+
+def is_full(folder: Path) -> bool:
+    """Return whether the file system of a folder takes no more files of a few KiB."""
+    try:
+        status = os.statvfs(folder)
+    except (OSError, AttributeError):
+        return False
+    return status.f_bavail * status.f_frsize < _LEAST_ROOM or (status.f_files > 0 and status.f_favail < 1)
 
 
 def remove(path: Path) -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 import msgspec
 
 from jupyter_sessions.errors import SessionError
-from jupyter_sessions.wire.files import load, remove, write_private
+from jupyter_sessions.wire.files import is_full, load, mount_of, remove, write_private
 from jupyter_sessions.wire.identity import Host, Identity, here
 from jupyter_sessions.wire.signing import Keypair
 
@@ -264,9 +264,13 @@ def _on_disk(state: Path, host: Host) -> Path:
 def private_folder(path: Path) -> Path:
     """The folder, made if need be, that only this user may enter.
 
-    Errors: SessionError if somebody else owns it or it is a link: it could be a trap.
+    Errors: SessionError if it cannot be made, or somebody else owns it or it is a link: it could be a trap.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        hint = f"Make room on the file system at {mount_of(path)}." if is_full(path.parent) else ""
+        raise SessionError(f"The folder {path} cannot be made: {error.strerror}.", hint=hint) from error
     if sys.platform == "win32":  # There a profile's folders are the user's alone.
         return path
     status = path.lstat()
