@@ -113,7 +113,7 @@ async def test_it_is_damaged_while_a_manager_runs(service: Service, state: Path)
     await until(lambda: not before.alive())
     await until(lambda: local.find() is not None)
     assert await says(service, row, "print(kept + 1)") == "42"
-    await reach(service, await ask(service, "new"), "RUNNING")
+    await reach(service, await ask(service, "afterwards"), "RUNNING")
     assert len(managers(state)) == 1
 
 
