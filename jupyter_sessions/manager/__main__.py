@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import math
 import os
@@ -29,6 +30,7 @@ from jupyter_sessions.manager.logs import MANAGER_BYTES, trim
 from jupyter_sessions.manager.presence import Presence
 from jupyter_sessions.manager.rebuild import open_store
 from jupyter_sessions.manager.runtime import capacity, gpus, limits
+from jupyter_sessions.manager.runtime.helpers import HELPERS
 from jupyter_sessions.manager.scheduler import Capacity
 from jupyter_sessions.manager.sessions import Sessions
 from jupyter_sessions.manager.store import Store
@@ -90,6 +92,7 @@ def _claim() -> tuple[Place, int] | None:
 async def manage(where: Place, keep_fd: int) -> None:
     """Serve until told to stop, or until nothing has lived here for a while."""
     settings = config.load()
+    HELPERS.install(where.folder)
     store = open_store(where.folder)
     last, now = store.last_host(), here()
     run_folder = where.run_folder()
@@ -113,10 +116,10 @@ async def manage(where: Place, keep_fd: int) -> None:
     where.write_contact(contact)
     log.info("manager %s listens on %s and %s", __version__, socket, contact.url)
     presence = Presence(where, contact, runner, sessions)
-    beside = [
-        asyncio.create_task(work) for work in (_keep_short(where.folder / "manager.log"), presence.keep())
-    ]
-    ill = await _until_told(asyncio.create_task(until_idle(app, settings.manager_timeout)), beside[1])
+    looking = asyncio.create_task(presence.keep())
+    works = (_keep_short(where.folder / "manager.log"), asyncio.to_thread(_preload))
+    beside = [looking, *map(asyncio.ensure_future, works)]
+    ill = await _until_told(asyncio.create_task(until_idle(app, settings.manager_timeout)), looking)
     for task in beside:
         task.cancel()
     where.contact_file.unlink(missing_ok=True)
@@ -179,6 +182,13 @@ def _mark(file: Path, live: bool) -> None:
         file.touch() if live else file.unlink(missing_ok=True)
     except OSError as error:
         log.error("%s: %s", file, error)
+
+
+def _preload() -> None:
+    """Import what is only needed at times, while the environment that this manager came from is still there."""
+    for name in ("jupyter_client.kernelspec", "jupyter_client.manager", "pynvml", "httpcore"):
+        with suppress(ImportError):
+            importlib.import_module(name)
 
 
 async def _keep_short(log_file: Path) -> None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from jupyter_sessions.errors import SessionError
+from jupyter_sessions.errors import LaunchFailed, SessionError
 from jupyter_sessions.manager.cluster import Sub, hostname
 from jupyter_sessions.manager.environment import environment, with_programs
 from jupyter_sessions.manager.journal import FOLDER, Journal
@@ -19,7 +19,16 @@ from jupyter_sessions.manager.logs import Logs, last_lines
 from jupyter_sessions.manager.messages import Message
 from jupyter_sessions.manager.record import Record, socket_folder
 from jupyter_sessions.manager.runtime import ending
-from jupyter_sessions.manager.runtime.launch import LaunchError, Process, launch, recover, stop, wait
+from jupyter_sessions.manager.runtime.launch import (
+    LaunchError,
+    Process,
+    check,
+    check_module,
+    launch,
+    recover,
+    stop,
+    wait,
+)
 from jupyter_sessions.manager.runtime.limits import Cage, CageGone
 from jupyter_sessions.manager.usage import Meter
 from jupyter_sessions.manager.workshop import Workshop
@@ -148,6 +157,20 @@ class Member:
             process = await self._shell([SHELL, "-c", self.record.startup_command or ""], "main")
         self.row.process = process
         return process
+
+    async def check(self) -> None:
+        """Look whether its main process could be started again. Errors: LaunchFailed with what is missing."""
+        env = self.environment()
+        argv = [*self.record.launch.argv] if self.has_kernel else [SHELL]
+        try:
+            await asyncio.to_thread(check, argv, env, self.record.launch.cwd)
+            if not self._shop.pool.holds(argv[0]):
+                await check_module(argv, env)
+        except LaunchError as error:
+            raise LaunchFailed(
+                f"The session '{self.record.name}' keeps running, for it could not be started again: {error}",
+                hint="Put that back, or save what you need and create another session.",
+            ) from error
 
     async def run_startup(self) -> None:
         """Start the startup command beside the kernel. Errors: LaunchError."""

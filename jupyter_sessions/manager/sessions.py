@@ -218,8 +218,10 @@ class Sessions(Roster):
             await self.guardian(record).terminate(why, forced=forced)
 
     async def restart(self, record: Record) -> None:
-        """Restart a running session; returns when it runs again or has failed. Errors: NotRunning."""
+        """Restart a running session; returns when it runs again or has failed. Errors: NotRunning, LaunchFailed."""
         guardian = self.guardian(record)
+        guardian.check_running()
+        await guardian.main.check()
         guardian.check_running()
         self._tasks.start(guardian.restart())
         await asyncio.sleep(0)

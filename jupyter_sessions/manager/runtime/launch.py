@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +28,7 @@ from jupyter_sessions.manager.runtime.ending import (
     stop,
     wait,
 )
+from jupyter_sessions.manager.runtime.helpers import HELPERS
 from jupyter_sessions.manager.runtime.pool import Pool
 from jupyter_sessions.manager.runtime.process import Process, here, identify, readable
 from jupyter_sessions.wire.files import load, read, remove, write_private
@@ -37,6 +37,8 @@ __all__ = [
     "Fence",
     "LaunchError",
     "Process",
+    "check",
+    "check_module",
     "descendants",
     "exit_status",
     "final_cpu_ms",
@@ -48,9 +50,13 @@ __all__ = [
     "wait",
 ]
 
-_SHIM = str(Path(__file__).with_name("shim.py"))
+_MARSHAL = 4
+"""The version of the format: another Python may read it."""
 _REPORTS = ("spec.json", "process.json", "exit.json", "error")
 _START_S = 60.0
+_FIND_S = 10.0
+_NOT_FOUND = 3
+_FIND = f"import importlib.util as u, sys; sys.exit(0 if u.find_spec(sys.argv[1]) else {_NOT_FOUND})"
 
 
 class LaunchError(Exception):
@@ -163,6 +169,53 @@ def _program(name: str, env: Mapping[str, str]) -> str:
     return found
 
 
+def check(argv: Sequence[str], env: Mapping[str, str], cwd: str) -> None:
+    """Look whether a process could be started. Errors: LaunchError."""
+    program = _program(argv[0], env)
+    if not os.path.exists(program):
+        raise LaunchError(f"{program} is not there any more.")
+    if not os.access(program, os.X_OK):
+        raise LaunchError(f"{program} may not be executed.")
+    if len(argv) > 1 and os.path.isabs(argv[1]) and not os.path.exists(argv[1]):
+        raise LaunchError(f"{argv[1]} is not there any more.")
+    if not os.path.isdir(cwd):
+        raise LaunchError(f"Its working folder {cwd} is not there any more.")
+    try:
+        HELPERS.python(_python(program))
+    except OSError as error:
+        raise LaunchError(
+            f"{error.filename} is gone, and no other Python is left to start it with."
+        ) from error
+
+
+async def check_module(argv: Sequence[str], env: Mapping[str, str]) -> None:
+    """Look whether the module is installed that a Python is to run. Errors: LaunchError if it is not."""
+    if len(argv) < 3 or argv[1] != "-m" or not _python(argv[0]):
+        return
+    process = await asyncio.create_subprocess_exec(
+        argv[0],
+        "-c",
+        _FIND,
+        argv[2],
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        status = await asyncio.wait_for(process.wait(), _FIND_S)
+    except TimeoutError:
+        process.kill()
+        return
+    if status == _NOT_FOUND:
+        raise LaunchError(f"{argv[0]} has no module {argv[2]} any more.")
+
+
+def _python(program: str) -> str:
+    """A program that can run the shim, too; "" for any other."""
+    return program if os.path.basename(program).startswith("python") else ""
+
+
 def _record(folder: str) -> str:
     """What the shim fills in and writes: the JSON of a Process."""
     host = here()
@@ -184,10 +237,10 @@ def _spawn(spec: dict[str, Any]) -> subprocess.Popen[bytes]:
     """Start the shim, which leaves our session and takes no descriptor with it but those named."""
     path = Path(spec["folder"]) / "spec.json"
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        marshal.dump(spec, file)
+        marshal.dump(spec, file, _MARSHAL)
     with open(spec["log"], "ab") as output:
         shim = subprocess.Popen(
-            [sys.executable, "-I", "-S", _SHIM, str(path)],
+            [HELPERS.python(_python(spec["file"])), "-I", "-S", HELPERS.program("shim.py"), str(path)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -45,6 +45,10 @@ class Pool:
         """How many are warm."""
         return sum(spare.sources is not None for spare in self._spares)
 
+    def holds(self, file: str) -> bool:
+        """Whether a spare of that interpreter is warm, whose packages are still as they were."""
+        return any(spare.kind.file == file and spare.fresh for spare in self._spares)
+
     def take(self, spec: Mapping[str, Any]) -> Spare | None:
         """A spare that can become what the spec says; another will be made in a while, if it pays."""
         kind = Kind.of(spec) if self._most else None

@@ -9,17 +9,17 @@ import os
 import re
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from jupyter_sessions.manager.runtime.ending import expect
+from jupyter_sessions.manager.runtime.helpers import HELPERS
 
-_KEEPER, _WARM = (str(Path(__file__).with_name(name)) for name in ("keeper.py", "warm.py"))
+_MARSHAL = 4
+"""The version of the format: another Python may read it."""
 _ENDING = ["-m", "ipykernel_launcher", "-f"]
 _FLAG = re.compile(r"-([bBdEIOPqRsSuv]+|[XW].+)")
 _BEFORE_START = re.compile(
@@ -62,7 +62,7 @@ class Kind(msgspec.Struct, frozen=True):
             "argv": argv,
             "env": dict(self.env),
             "umask": self.umask,
-            "warm": _WARM,
+            "warm": HELPERS.program("warm.py"),
         }
 
 
@@ -118,7 +118,7 @@ class Spare:
         self._socket.settimeout(_SEND_S)
         with its:
             self.shim = subprocess.Popen(
-                [sys.executable, "-I", "-S", _KEEPER, *map(str, keep)],
+                [HELPERS.python(kind.file), "-I", "-S", HELPERS.program("keeper.py"), *map(str, keep)],
                 stdin=its.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -150,7 +150,7 @@ class Spare:
         self._socket.close()
 
     def _send(self, spec: Mapping[str, Any]) -> None:
-        data = marshal.dumps(dict(spec))
+        data = marshal.dumps(dict(spec), _MARSHAL)
         self._socket.sendall(len(data).to_bytes(8, "big") + data)
 
     def _hear(self) -> None:

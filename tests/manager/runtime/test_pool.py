@@ -23,6 +23,7 @@ import pytest_asyncio
 from jupyter_client.blocking.client import BlockingKernelClient
 
 from jupyter_sessions.manager.runtime import ending, pool, spare
+from jupyter_sessions.manager.runtime.helpers import HELPERS
 from jupyter_sessions.manager.runtime.launch import (
     LaunchError,
     Process,
@@ -374,7 +375,7 @@ _import(failed)
 assert not failed, failed
 print(*sorted(os.fsdecode(name) for name in seen))
 """
-    command = [sys.executable, "-c", look % spare._WARM]
+    command = [sys.executable, "-c", look % HELPERS.program("warm.py")]
     seen = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert "TERM" in seen
     assert [name for name in seen if not re.fullmatch(spare._BEFORE_START, name)] == []
