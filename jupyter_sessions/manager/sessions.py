@@ -139,8 +139,7 @@ class Sessions(Roster):
 
     def look_for_sockets(self) -> None:
         """Note which sessions have lost sockets."""
-        for front in [*self._fronts.values()]:
-            record, why = front.record, front.missing()
+        for record, why in [(front.record, front.missing()) for front in self._fronts.values()]:
             if why and record.status == "RUNNING" and record.process and record.process.child.alive():
                 record.move("RUNNING_DEGRADED", why)
                 self._keep(record, "session_degraded")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from jupyter_sessions.wire.files import write_private
+from jupyter_sessions.wire.files import load, write_private
 from jupyter_sessions.wire.places import Place, place
 
 LOOPBACK = "127.0.0.1"
@@ -25,8 +25,8 @@ _KEPT = 1000
 def ports_of(where: Place) -> list[int]:
     """Return the ports that managers of a state folder have had, the latest last."""
     try:
-        return msgspec.json.decode(_file(where.folder).read_bytes(), type=list[int])
-    except (OSError, ValueError):
+        return load(_file(where.folder), list[int])
+    except OSError:
         return []
 
 
