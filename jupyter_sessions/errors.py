@@ -12,6 +12,7 @@
     ├── AlreadyExists                 409  a live session has that name
     ├── Ambiguous                     409  several live sessions match
     ├── NotRunning                    409  the session is not in a state to do that
+    ├── NoRoom                        409  the session's memory is too little for a service; force starts it
     ├── NotEnough                     412  more than the backend can ever give
     ├── CellFailed                    422  the code that ran in a session raised
     ├── NotSupported                  501  this backend cannot do that
@@ -125,6 +126,15 @@ class Ambiguous(SessionError):
 
 class NotRunning(SessionError):
     """The session is not in a state in which this can be done."""
+
+    status = 409
+
+
+class NoRoom(SessionError):
+    """A service does not fit into what is left of its session's memory; it starts when forced to.
+
+    `data` holds bytes: what it `needs`, what is `left` and the session's `limit`.
+    """
 
     status = 409
 

@@ -139,12 +139,16 @@ class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
 
 
 class Service(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A service port. `url` is relative to the Jupyter server's base URL, or absolute."""
+    """A service port. `url` is relative to the Jupyter server's base URL, or absolute.
+
+    `ended` says why it was ended, until it is started again.
+    """
 
     name: str
     protocol: str = "http"
     url: str = ""
     ports: list[int] = []
+    ended: str = ""
 
 
 class Container(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -234,7 +238,7 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     def face(self) -> tuple[object, ...]:
         """What a list shows of it; measurements that change all the time are left out."""
-        services = [(service.name, service.url) for service in self.services]
+        services = [(service.name, service.url, service.ended) for service in self.services]
         state = (self.status, self.status_info, self.status_changed, self.ends_at, self.ends_why)
         return (*state, self.name, self.resources, services)
 
@@ -319,7 +323,8 @@ class NameRule(msgspec.Struct, frozen=True):
 class Endpoint(msgspec.Struct, frozen=True):
     """Where a service listens: the path of a unix socket, or a URL on loopback.
 
-    A service that is `at_root` knows nothing of the path under which browsers see it. Who listens on a unix
+    A service that is `at_root` knows nothing of the path under which browsers see it; one that has a `base_url`
+    knows another one, and what it says of that has to be translated (`wire.proxy.rebase`). Who listens on a unix
     socket that `hands_over` is not the service: it gives each client a connection to it (`wire.descriptors`),
     for a port on which any user of the machine may listen. A URL is connected to without a look at who listens.
     """
@@ -327,6 +332,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     socket: str | None = None
     url: str | None = None
     at_root: bool = False
+    base_url: str | None = None
     hands_over: bool = False
 
 

@@ -183,6 +183,10 @@ class Backend(ABC):
         """Where a service port listens; starts it if need be, to serve under the path `base_url`."""
         raise self._cannot("open service ports")
 
+    async def force_service(self, id: str, name: str, base_url: str) -> Endpoint:
+        """The same where `open_service` says `NoRoom`, for a person who wants it all the same."""
+        return await self.open_service(id, name, base_url)
+
     async def service_log(self, id: str, name: str) -> str:
         """The end of what a service printed."""
         raise self._cannot("show a service's log")

@@ -194,12 +194,19 @@ class Local(BackendAI):
         }
 
     async def open_service(self, id: str, name: str, base_url: str) -> Endpoint:
-        """The unix socket of a service, started if need be."""
-        body = {"app": name, "arguments": msgspec.json.encode({"base_url": base_url}).decode()}
+        """The unix socket of a service, started if need be. Errors: NoRoom."""
+        return await self._start_service(id, name, base_url=base_url)
+
+    async def force_service(self, id: str, name: str, base_url: str) -> Endpoint:
+        """The same for a service that may not fit into the session's memory."""
+        return await self._start_service(id, name, base_url=base_url, forced=True)
+
+    async def _start_service(self, id: str, name: str, **arguments: object) -> Endpoint:
+        body = {"app": name, "arguments": msgspec.json.encode(arguments).decode()}
         answer = await (await self.client()).request("POST", f"/session/{id}/start-service", json=body)
         scheme, _, path = str(answer["wsproxy_addr"]).partition("://")
         handover = scheme == HANDOVER
-        return Endpoint(socket=path, at_root=handover, hands_over=handover)
+        return Endpoint(socket=path, at_root=handover, base_url=answer.get("base_url"), hands_over=handover)
 
     async def keys(self) -> builtins.list[dict[str, Any]]:
         """Who may use the manager."""

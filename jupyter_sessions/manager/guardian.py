@@ -206,6 +206,8 @@ class Guardian:
             for sub in self._subs.all:
                 if sub.over_memory() or sub.over_pids():
                     await sub.kill()
+            if self._services is not None and await self._services.end_those_over_memory():
+                self._shop.keep(self.record)
             await asyncio.sleep(SAMPLE_SECONDS)
         await self.kill()
 
@@ -232,6 +234,7 @@ class Guardian:
     def _begin_restart(self, why: str) -> None:
         self._restarting = True
         self._front.forget()
+        self.record.ended_services = {}
         self.record.restarts += 1
         self.record.move("RESTARTING", why)
         self._changed("session_restarting")
@@ -351,9 +354,9 @@ class Guardian:
         assert self._services is not None  # noqa: S101
         return self._services
 
-    async def start_service(self, name: str, base_url: str) -> Endpoint:
-        """Where a service listens, started if need be. Errors: NotRunning, NotFound, LaunchError."""
-        endpoint = await self.services.start(name, base_url)
+    async def start_service(self, name: str, *, forced: bool = False) -> Endpoint:
+        """Where a service listens, started if need be. Errors: NotRunning, NotFound, NoRoom, LaunchError."""
+        endpoint = await self.services.start(name, forced=forced)
         self.record.num_queries += 1
         self._shop.keep(self.record)
         return endpoint

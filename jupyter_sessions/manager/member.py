@@ -37,6 +37,8 @@ from jupyter_sessions.wire.files import write_private
 log = logging.getLogger("jupyter_sessions")
 SHELL = "/bin/sh"
 STARTUP = "startup-command"
+SERVICE = "service-"
+"""What the keys of service ports begin with."""
 _BOOTSTRAP = "bootstrap"
 _UMASK = 0o022
 
@@ -98,8 +100,10 @@ class Member:
         except CageGone as error:
             self.cage = self._shop.limits.create(row.id, *self._amounts())
             why = f"the manager lost hold of it: {error}"
-        for one in (process, *row.service_processes.values()):
-            self.cage.adopt(one)
+        self.cage.adopt(process)
+        for key, one in row.service_processes.items():
+            service = key.removeprefix(SERVICE)
+            (self.cage.adopt if service == key else self.cage.service(service).adopt)(one)
         if not self.cage.attach:  # Without control groups, what ended before is forgotten.
             known = row.cpu_ms_before - self.cage.usage().cpu_ms
             self._cpu_ms_elsewhere = max(row.cpu_ms_at_launch, known)

@@ -73,6 +73,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     kernel_key: str = ""
     process: Process | None = None
     service_processes: dict[str, Process] = {}
+    ended_services: dict[str, str] = {}
     exit_code: int | None = None
     cpu_ms_before: int = 0
     cpu_ms_at_launch: int = 0

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 from pathlib import Path
 
 import msgspec
 
-from jupyter_sessions.errors import NotFound
+from jupyter_sessions.amounts import human_size
+from jupyter_sessions.errors import NoRoom, NotFound
 from jupyter_sessions.manager.logs import tail
-from jupyter_sessions.manager.member import Member
+from jupyter_sessions.manager.member import SERVICE, Member
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.runtime import ports
 from jupyter_sessions.manager.runtime.launch import launch, stop
@@ -18,14 +20,19 @@ from jupyter_sessions.manager.runtime.peers import listening_address
 from jupyter_sessions.manager.session_port import SessionPort
 from jupyter_sessions.model import Endpoint
 from jupyter_sessions.wire.files import remove, write_private
+from jupyter_sessions.wire.proxy.rebase import SERVICE_PATH
 
 _GRACE_SECONDS = 2.0
+_NEEDS = {"jupyter": 110 << 20}
+_LEAST = 32 << 20
+"""Bytes that a service needs of which nothing is known: an interpreter and a small web server."""
 
 
 class Services:
     """Starts a session's services when they are asked for.
 
-    A service is started once for each base URL, for pages hold absolute links.
+    A service is started once, whoever asks and by whatever path their browsers see it: pages hold absolute
+    links, so it gets a path of its own, which whoever passes its pages on translates (`wire.proxy.rebase`).
     """
 
     def __init__(self, record: Record, member: Member) -> None:
@@ -36,19 +43,73 @@ class Services:
         self._lock = asyncio.Lock()
         self._ports: dict[int, SessionPort] = {}
 
-    async def start(self, name: str, base_url: str) -> Endpoint:
-        """Where a service listens, or soon will. Errors: NotFound, NotRunning, LaunchError."""
+    async def start(self, name: str, *, forced: bool = False) -> Endpoint:
+        """Where a service listens, or soon will. Errors: NotFound, NoRoom unless `forced`, LaunchError."""
         if name in map(str, self._record.preopen_ports):
             return self._open_port(int(name))
         command = self._command(name)
-        key = f"{name}-{hashlib.sha256(base_url.encode()).hexdigest()[:6]}"
-        socket = self._sockets / key
+        socket = self._sockets / f"{SERVICE}{name}"
+        base_url = self._base_url(name)
         async with self._lock:
-            process = self._record.service_processes.get(key)
+            process = self._record.service_processes.get(socket.name)
             if process is None or not process.child.alive():
+                await self._end_over_memory(name)
+                if not forced:
+                    self._check_room(name)
                 remove(socket)
-                await self._launch(key, name, command, socket, base_url)
-        return Endpoint(socket=str(socket))
+                await self._launch(name, command, socket, base_url)
+        return Endpoint(socket=str(socket), base_url=base_url)
+
+    def _base_url(self, name: str) -> str:
+        """The path under which a service sees itself: one that occurs nowhere else."""
+        digest = hashlib.sha256(f"{self._record.id}/{name}".encode()).hexdigest()
+        return f"{SERVICE_PATH}{digest[:16]}/"
+
+    # Memory, of which a service has no part of its own.
+
+    def _check_room(self, name: str) -> None:
+        """Errors: NoRoom."""
+        record, cage = self._record, self._member.cage
+        limit = int(record.member_slots["mem"])
+        left = max(0, limit - (cage.usage().mem if cage else 0))
+        needs = _NEEDS.get(name, _LEAST)
+        why = record.ended_services.get(name, "")
+        if not why and left >= needs:
+            return
+        amount = human_size(float(limit))
+        need = f"'{name}' needs about {human_size(needs)}"
+        message = f"{need}, and session '{record.name}' has {human_size(left)} left of its {amount}."
+        enough = human_size(2.0 ** math.ceil(math.log2(max(limit - left + needs, limit + 1))))
+        raise NoRoom(
+            f"'{name}' was ended: {why}." if why else message,
+            hint=f"Start it anyway, or create a session with {enough}. If memory runs out, '{name}' ends first.",
+            field="app",
+            data={"needs": needs, "left": left, "limit": limit},
+        )
+
+    async def end_those_over_memory(self) -> bool:
+        """End services of which a process was killed as the session ran out of memory; True if there were any."""
+        async with self._lock:
+            ended = [await self._end_over_memory(name) for name in self._record.launch.services]
+        return any(ended)
+
+    async def _end_over_memory(self, name: str) -> bool:
+        process = self._record.service_processes.get(f"{SERVICE}{name}")
+        cage = self._member.cage
+        if process is None or cage is None or not cage.service(name).over_memory():
+            return False
+        await stop(process, 0)
+        self._forget(name)
+        limit = human_size(float(self._record.member_slots["mem"]))
+        self._record.ended_services[name] = f"the session was over its {limit}"
+        return True
+
+    def _forget(self, name: str) -> None:
+        key = f"{SERVICE}{name}"
+        self._record.service_processes.pop(key, None)
+        remove(self._sockets / key)
+        if self._member.cage is not None:
+            self._member.cage.service(name).remove()
 
     def _open_port(self, port: int) -> Endpoint:
         """Where connections to the session's own program are handed out, which listens there or will."""
@@ -68,14 +129,13 @@ class Services:
             await one.close()
 
     async def stop(self, name: str) -> None:
-        """End a service, under whatever base URL it was started. Errors: NotFound."""
+        """End a service. Errors: NotFound."""
         self._command(name)
         async with self._lock:
-            for key, process in [*self._record.service_processes.items()]:
-                if key.rpartition("-")[0] == name:
-                    await stop(process, _GRACE_SECONDS)
-                    del self._record.service_processes[key]
-                    remove(self._sockets / key)
+            process = self._record.service_processes.get(f"{SERVICE}{name}")
+            if process is not None:
+                await stop(process, _GRACE_SECONDS)
+                self._forget(name)
 
     def serves(self, endpoint: Endpoint) -> bool:
         """Whether a service that was started there has not ended; a user's own program may come any time."""
@@ -103,18 +163,22 @@ class Services:
             return ""
         return f"Port {port} of this machine is held by a program that is not of this session. End that program, or use another port."
 
-    async def _launch(self, key: str, name: str, command: list[str], socket: Path, base_url: str) -> None:
+    async def _launch(self, name: str, command: list[str], socket: Path, base_url: str) -> None:
         record = self._record
+        cage = self._member.cage.service(name) if self._member.cage else None
+        if cage is not None:
+            cage.remove()  # With what was counted of the one before.
         values = {"{socket}": str(socket), "{base_url}": base_url, "{cwd}": record.launch.cwd}
         process = await launch(
             [_fill(part, values) for part in command],
             env=self._member.environment() | self._own_kernel(),
             cwd=record.launch.cwd,
             log=str(self._log_file(name)),
-            folder=str(self._files / key),
-            cage=self._member.cage,
+            folder=str(self._files / socket.name),
+            cage=cage,
         )
-        record.service_processes[key] = process
+        record.service_processes[socket.name] = process
+        record.ended_services.pop(name, None)
 
     def _own_kernel(self) -> dict[str, str]:
         """Makes the session's own environment the kernel that an inner Jupyter starts."""

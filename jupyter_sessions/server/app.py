@@ -21,6 +21,7 @@ from jupyter_sessions.server.access import ScopedToken, withdraw
 from jupyter_sessions.server.base import TOKEN
 from jupyter_sessions.server.streams import STREAMS
 from jupyter_sessions.service import Batch, Service, configuration, use
+from jupyter_sessions.wire.proxy.rebase import SERVICE_PATH
 
 SCHEMA_ID = "https://schema.jupyter.org/jupyter_sessions/session/v1"
 _SCHEMA_FILE = Path(__file__).parent / "events" / "session" / "v1.yaml"
@@ -69,6 +70,8 @@ class SessionsExtension(ExtensionApp):
         base_url = self._server.base_url
         for rules in (handlers.handlers(base_url), proxy.handlers(base_url), handlers.unknown(base_url)):
             self._server.web_app.add_handlers(".*$", rules)  # type: ignore[no-untyped-call]
+        if base_url.startswith(SERVICE_PATH):  # This is a session's own Jupyter.
+            self._server.web_app.add_handlers(".*$", handlers.from_the_root(base_url))  # type: ignore[no-untyped-call]
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Once the port is known: tell kernels of it, and begin to watch the backends."""

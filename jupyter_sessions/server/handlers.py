@@ -228,6 +228,21 @@ class KernelHandler(BaseHandler):
         self.answer({"backend": row and row.backend, "id": row and row.id})
 
 
+class RootHandler(web.RequestHandler):
+    """What is asked for at the root of a session's Jupyter is below its path."""
+
+    def initialize(self, base_url: str) -> None:
+        """Take that path."""
+        self._base_url = base_url
+
+    def prepare(self) -> None:
+        """Redirect, with method and body."""
+        self.redirect(self._base_url + (self.request.uri or "").lstrip("/"), status=307)
+
+    def check_xsrf_cookie(self) -> None:
+        """Nothing: it is checked where this leads to."""
+
+
 def _names(text: str) -> list[str]:
     """A comma list of fields; backend and id are always among them."""
     names = [name.strip() for name in text.split(",") if name.strip()]
@@ -262,6 +277,12 @@ def handlers(base_url: str) -> list[Any]:
     """Our routes for a server's application."""
     prefix = re.escape(base_url.rstrip("/")) + "/jupyter-sessions"
     return [(prefix + pattern, handler) for pattern, handler in ROUTES]
+
+
+def from_the_root(base_url: str) -> list[Any]:
+    """Routes that lead who expects a session's Jupyter at the root, as a tunnel's client does, to its path."""
+    elsewhere = rf"/(?!{re.escape(base_url.strip('/'))}(?:/|$)).*"
+    return [(elsewhere, RootHandler, {"base_url": base_url})]
 
 
 def unknown(base_url: str) -> list[Any]:

@@ -338,10 +338,13 @@ class Service:
         place = self.backend(backend)
         return await ask(place, place.outputs(id, which), GET_SECONDS)
 
-    async def open_service(self, backend: str, id: str, name: str, base_url: str) -> Endpoint:
-        """Where a service port listens; started if need be."""
+    async def open_service(
+        self, backend: str, id: str, name: str, base_url: str, *, forced: bool = False
+    ) -> Endpoint:
+        """Where a service port listens; started if need be. Errors: NoRoom unless `forced`."""
         place = self.backend(backend)
-        return await self._act(place, id, place.open_service(id, name, base_url), ACT_SECONDS)
+        start = place.force_service if forced else place.open_service
+        return await self._act(place, id, start(id, name, base_url), ACT_SECONDS)
 
     async def service_log(self, backend: str, id: str, name: str) -> str:
         """The end of what a service printed."""

@@ -87,13 +87,11 @@ async def test_services_are_ended_with_their_session(state: Path, service: Servi
     configure(state, cgroups=False)
     row = await run(service, "serves", resources={"mem": "512m"})
     name = row.services[0].name
-    await service.open_service("local", row.id, name, f"/{row.id}/")
+    path = (await service.open_service("local", row.id, name, "/x/")).base_url or "?"
 
     def serving() -> list[int]:
         found = [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"]]
-        return [
-            process.pid for process in found if any(f"/{row.id}/" in p for p in process.info["cmdline"][-12:])
-        ]
+        return [process.pid for process in found if any(path in p for p in process.info["cmdline"][-12:])]
 
     await until(lambda: len(serving()) >= 2)
     await kill_manager()

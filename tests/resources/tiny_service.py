@@ -263,7 +263,9 @@ async def dispatch(request: web.Request) -> web.StreamResponse:
     """Pick the function by the first part of the path after the service's name."""
     path = request.raw_path.partition("?")[0]
     parts = [part for part in path.partition("/services/")[2].split("/") if not part.startswith("~")]
-    what = parts[3:] or path.partition("/notebook/")[2].split("/")[1:]
+    what = parts[3:]
+    if path.startswith("/jupyter-sessions-"):  # The path that the manager gives it.
+        what = path.split("/")[2:]
     if what[:1] not in (["seen"], ["gone"]):
         SEEN.append(json.dumps(facts(request)))
     handler = WHAT.get(unquote(what[0]) if what else "", echo)

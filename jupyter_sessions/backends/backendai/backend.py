@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
@@ -331,11 +332,22 @@ class BackendAI(Reached):
         await self._cells.answer(await self.client(), id, run, text)
 
     async def open_service(self, id: str, name: str, base_url: str) -> Endpoint:
-        """A socket of this machine that leads to a service. Errors: NotFound listing those there are."""
+        """A socket of this machine that leads to a service. Errors: NotFound listing those there are, NoRoom."""
+        return await self._open_service(id, name)
+
+    async def force_service(self, id: str, name: str, base_url: str) -> Endpoint:
+        """The same for a service that may not fit into the session's memory."""
+        return await self._open_service(id, name, forced=True)
+
+    async def _open_service(self, id: str, name: str, *, forced: bool = False) -> Endpoint:
         client = await self.client()
-        told = (await client.dialect()).ours  # Others' services know nothing of where browsers see them.
-        socket = await self._tunnels.open(client, id, name, base_url if told else "")
-        return Endpoint(socket=socket, at_root=not told)
+        inner = None
+        if (await client.dialect()).ours:  # Others say nothing of where their services see themselves.
+            body = {"app": name, "arguments": json.dumps({"forced": forced})}
+            answer = await client.request("POST", f"/session/{quote(id)}/start-service", json=body)
+            inner = answer.get("base_url")
+        socket = await self._tunnels.open(client, id, name)
+        return Endpoint(socket=socket, at_root=inner is None, base_url=inner)
 
     async def watch(self) -> AsyncIterator[builtins.list[SessionInfo]]:
         """Rows as their events come, if they are other than before; first all that live.

@@ -247,6 +247,7 @@ def _services(item: dict[str, Any], backend: str, id: str) -> list[Service]:
             protocol=str(port.get("protocol", "http")),
             ports=list(port.get("ports") or port.get("container_ports") or []),
             url=f"jupyter-sessions/services/{backend}/{id}/{port['name']}/",
+            ended=str(port.get("ended") or ""),
         )
         for port in found
         if isinstance(port, dict) and port.get("name")

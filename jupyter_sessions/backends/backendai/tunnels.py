@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import msgspec
-
 from jupyter_sessions.errors import NotFound, NotSupported
 
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 256 * 1024
 _LONGEST = 90
-Key = tuple[str, str, str]
+Key = tuple[str, str]
 
 
 class Tunnels:
@@ -35,19 +33,17 @@ class Tunnels:
         self._opening: dict[Key, asyncio.Lock] = {}
         self._numbers = itertools.count()
 
-    async def open(self, client: ManagerClient, id: str, name: str, base_url: str) -> str:
-        """The path of a socket that leads to a service, told of `base_url` unless that is "".
+    async def open(self, client: ManagerClient, id: str, name: str) -> str:
+        """The path of a socket that leads to a service.
 
         Errors: NotFound listing the services there are; NotSupported on Windows; as `ManagerClient.request`.
         """
-        key = (id, name, base_url)
+        key = (id, name)
         async with self._opening.setdefault(key, asyncio.Lock()):
             if key not in self._servers:
                 await _check(client, id, name)
-                params = {"app": name}
-                if base_url:
-                    params["arguments"] = msgspec.json.encode({"base_url": base_url}).decode()
-                self._servers[key] = await self._listen(client, f"/session/{quote(id)}/tcpproxy", params)
+                path = f"/session/{quote(id)}/tcpproxy"
+                self._servers[key] = await self._listen(client, path, {"app": name})
             return self._servers[key][0]
 
     async def close(self) -> None:

@@ -44,7 +44,8 @@ async def apps(request: web.Request) -> web.Response:
 async def start_service(request: web.Request) -> web.Response:
     """POST /session/{ref}/start-service: where a service listens; ours listen on unix sockets.
 
-    `arguments` is JSON text; its "base_url" is the path under which the service's pages appear. The app
+    `arguments` is JSON text; its "base_url" is the path under which the service's pages appear, the answer's
+    the one under which the service sees them; "forced" starts what may not fit into the session's memory. The app
     "kernel" is ours: where notebooks connect (`front.front_of`), with the key as token; its "owner" is
     the process that has the session from now on, "patience" how many seconds it waits for it to start.
     It has no pages: with a "base_url" the app is a service, and one of that name is not declared.
@@ -58,9 +59,12 @@ async def start_service(request: web.Request) -> web.Response:
         stem, key = sessions.front(record).open()
         sessions.claim(record, claim.owner, claim.patience)
         return answer({"token": key, "wsproxy_addr": f"ipc://{stem}"})
-    endpoint = await sessions.guardian(record).start_service(name, _base_url(arguments))
+    _check_base_url(arguments)
+    forced = arguments.get("forced") is True
+    endpoint = await sessions.guardian(record).start_service(name, forced=forced)
     scheme = HANDOVER if endpoint.hands_over else "unix"
-    return answer({"token": "", "wsproxy_addr": f"{scheme}://{endpoint.socket}"})
+    where = {"base_url": endpoint.base_url} if endpoint.base_url else {}
+    return answer({"token": "", "wsproxy_addr": f"{scheme}://{endpoint.socket}"} | where)
 
 
 def _claim(arguments: dict[str, Any]) -> Claim:
@@ -118,22 +122,23 @@ async def tunnel(request: web.Request) -> web.StreamResponse:
 async def _start(request: web.Request, guardian: Guardian) -> Endpoint:
     arguments = read_object(request.query.get("arguments", ""), "arguments")
     environ = read_object(request.query.get("envs", ""), "envs")
-    for field, given in (("arguments", arguments.keys() - {"base_url"}), ("envs", environ.keys())):
+    for field, given in (("arguments", arguments.keys() - {"base_url", "forced"}), ("envs", environ.keys())):
         if given:
             raise InvalidRequest(
                 f"{field}: the app takes no '{min(given)}'.", hint="Leave it out.", field=field
             )
-    return await guardian.start_service(request.query.get("app", ""), _base_url(arguments))
+    _check_base_url(arguments)
+    forced = arguments.get("forced") is True
+    return await guardian.start_service(request.query.get("app", ""), forced=forced)
 
 
-def _base_url(arguments: dict[str, Any]) -> str:
-    """Errors: InvalidRequest for what is no path of pages; it becomes part of a command's arguments."""
+def _check_base_url(arguments: dict[str, Any]) -> None:
+    """Errors: InvalidRequest for what is no path of pages."""
     path = arguments.get("base_url") or "/"
     plain = isinstance(path, str) and path.startswith("/") and path.isprintable() and " " not in path
     if not plain or len(path) > _LONGEST_PATH:
         hint = "Give an absolute path, such as /."
         raise InvalidRequest("arguments: base_url is no path.", hint=hint, field="arguments")
-    return str(path)
 
 
 async def _connect(

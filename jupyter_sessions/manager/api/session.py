@@ -281,7 +281,12 @@ def service_ports(record: Record) -> list[dict[str, Any]]:
     """The service ports of a running session; none are known before."""
     if not record.usable:
         return []
-    own = [{"name": name, "protocol": "http", "ports": []} for name in record.launch.services]
+    own: list[dict[str, Any]] = [
+        {"name": name, "protocol": "http", "ports": []} for name in record.launch.services
+    ]
+    for port in own:
+        if why := record.ended_services.get(port["name"]):
+            port["ended"] = why  # Ours; no other manager says that.
     ports = [{"name": str(port), "protocol": "preopen", "ports": [port]} for port in record.preopen_ports]
     return own + ports
 

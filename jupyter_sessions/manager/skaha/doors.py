@@ -107,8 +107,8 @@ class Doors:
     async def _see_to(self, record: Record) -> Endpoint:
         await self._sessions.wait(record, lambda record: record.usable or not record.live)
         restarts = record.restarts
-        endpoint = await self._sessions.guardian(record).start_service(SERVICE, self.prefix(record))
-        await self._answers(endpoint, self.prefix(record))
+        endpoint = await self._sessions.guardian(record).start_service(SERVICE)
+        await self._answers(endpoint, endpoint.base_url or "/")
         self._open = {key: one for key, one in self._open.items() if self._sessions.is_live(key)}
         self._open[record.id] = Open(endpoint, restarts)
         return endpoint

@@ -26,6 +26,7 @@ from jupyter_sessions.model import Endpoint
 from jupyter_sessions.wire.proxy import headers, target
 from jupyter_sessions.wire.proxy.credentials import Credentials, cookie_pairs
 from jupyter_sessions.wire.proxy.origin import SAFE_METHODS, Caller, why_not_act, why_not_read
+from jupyter_sessions.wire.proxy.rebase import Rebase
 from jupyter_sessions.wire.proxy.upstream import client, sendable, url
 
 T = TypeVar("T")
@@ -115,11 +116,14 @@ class Visit:
         """Pass the request on as it arrives, and the answer back as it arrives."""
         data = self.request.content if self.request.can_read_body else None
 
+        rebase, sent = self._rebase(endpoint), self._up()
+        sent["Accept-Encoding"] = "identity"
+
         async def ask() -> aiohttp.ClientResponse:
             return await session.request(
                 self.request.method,
                 self._where(endpoint),
-                headers=self._up(),
+                headers=sent,
                 data=data,
                 allow_redirects=False,
             )
@@ -128,18 +132,24 @@ class Visit:
             if upstream.status < 200:
                 raise BackendUnavailable("The session's notebook server upgrades what nobody asked for.")
             answer = web.StreamResponse(status=upstream.status, reason=upstream.reason)
-            for name, value in headers.downward(upstream.raw_headers, self.prefix, self.credentials):
+            fields = list(headers.downward(upstream.raw_headers, self.prefix, self.credentials))
+            text = rebase.is_text(upstream.status, fields)
+            for name, value in rebase.fields(fields, text=text):
                 answer.headers.add(name, value)
             if self.by_token:
                 self._give_cookie(answer)
             await answer.prepare(self.request)
-            await self._copy(upstream, answer)
+            await self._copy(upstream, answer, rebase if text else None)
         return answer
 
-    async def _copy(self, upstream: aiohttp.ClientResponse, answer: web.StreamResponse) -> None:
+    async def _copy(
+        self, upstream: aiohttp.ClientResponse, answer: web.StreamResponse, rebase: Rebase | None
+    ) -> None:
         try:
             while chunk := await self._next(upstream):
-                await answer.write(chunk)
+                await answer.write(rebase.feed(chunk) if rebase else chunk)
+            if rebase and (rest := rebase.end()):
+                await answer.write(rest)
             await answer.write_eof()
         except ConnectionError:
             return  # The browser has gone.
@@ -161,7 +171,11 @@ class Visit:
 
     def _where(self, endpoint: Endpoint) -> URL:
         asked = self.request.rel_url
-        return url(endpoint, target.target(asked.raw_path, asked.raw_query_string, self.credentials))
+        wanted = target.target(asked.raw_path, asked.raw_query_string, self.credentials)
+        return url(endpoint, self._rebase(endpoint).target(wanted))
+
+    def _rebase(self, endpoint: Endpoint) -> Rebase:
+        return Rebase(endpoint.base_url or self.prefix, self.prefix)
 
     def _up(self) -> CIMultiDict[str]:
         sender = headers.Sender(self.request.host, self.request.remote or "", self.request.scheme)

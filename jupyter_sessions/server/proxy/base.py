@@ -15,6 +15,7 @@ from tornado import web
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.wire.proxy import credentials, headers, target
 from jupyter_sessions.wire.proxy.origin import Caller, why_not_act, why_not_read
+from jupyter_sessions.wire.proxy.rebase import Rebase
 
 from . import pages, shared_origin
 from .contract import INPUTS_KEY, ROOT, SERVICES_KEY, Services
@@ -109,7 +110,9 @@ class ServiceHandler(JupyterHandler):
         return target.target(self.request.path, self.request.query, self.credentials)
 
     def target_at(self, endpoint: Endpoint) -> str:
-        """The same for one service, which may see itself at the root."""
+        """The same for one service, which may see itself at the root, or at a path of its own."""
+        if endpoint.base_url:
+            return Rebase(endpoint.base_url, self.prefix).target(self.target)
         return self.target[len(self.prefix) - 1 :] if endpoint.at_root else self.target
 
     def upward_headers(self) -> CIMultiDict[str]:

@@ -13,6 +13,7 @@ from tornado import web
 
 from jupyter_sessions.wire.proxy import headers, target
 from jupyter_sessions.wire.proxy.origin import SAFE_METHODS
+from jupyter_sessions.wire.proxy.rebase import Rebase
 from jupyter_sessions.wire.proxy.upstream import client, patiently, url
 
 from .base import ServiceHandler
@@ -130,6 +131,9 @@ class HttpHandler(ServiceHandler):
 
     async def _relay(self, session: aiohttp.ClientSession, endpoint: Endpoint) -> None:
         where, sent = url(endpoint, self.target_at(endpoint)), self.upward_headers()
+        rebase = Rebase(endpoint.base_url, self.prefix) if endpoint.base_url else None
+        if rebase:
+            sent["Accept-Encoding"] = "identity"
         method = self.request.method
 
         async def ask() -> aiohttp.ClientResponse:
@@ -141,22 +145,27 @@ class HttpHandler(ServiceHandler):
         async with await patiently(ask, patience) as answer:
             if answer.status < 200:
                 raise aiohttp.ClientError("an upgrade that nobody asked for")
-            await self._answer(answer, self.prefix if endpoint.at_root else "/")
+            await self._answer(answer, self.prefix if endpoint.at_root else "/", rebase)
 
-    async def _answer(self, answer: aiohttp.ClientResponse, root: str) -> None:
-        self._write_head(answer, root)
+    async def _answer(self, answer: aiohttp.ClientResponse, root: str, rebase: Rebase | None) -> None:
+        fields = list(headers.downward(answer.raw_headers, self.prefix, self.credentials))
+        text = rebase is not None and rebase.is_text(answer.status, fields)
+        if rebase:
+            fields = list(rebase.fields(fields, text=text))
+        self._write_head(answer, fields, root)
         self._answering = True
         await self.flush()
         async for chunk in answer.content.iter_any():
-            self.write(chunk)
+            self.write(rebase.feed(chunk) if rebase and text else chunk)
             await self.flush()
+        if rebase:
+            self.write(rebase.end())
         self.touch()
 
-    def _write_head(self, answer: aiohttp.ClientResponse, root: str) -> None:
+    def _write_head(self, answer: aiohttp.ClientResponse, fields: list[tuple[str, str]], root: str) -> None:
         # The server may be configured to compress; what a service sends stays as it is.
         self._transforms = []
         self.set_status(answer.status, answer.reason or None)
-        fields = list(headers.downward(answer.raw_headers, self.prefix, self.credentials))
         for name in {"Server", "Date", "Content-Type", *(name for name, _ in fields)}:
             if name.lower() not in _OURS:
                 self.clear_header(name)
