@@ -93,7 +93,7 @@ async def test_services_are_ended_with_their_session(state: Path, service: Servi
         found = [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"]]
         return [process.pid for process in found if any(path in p for p in process.info["cmdline"][-12:])]
 
-    await until(lambda: len(serving()) >= 2)
+    await until(serving)
     await kill_manager()
     assert (await service.get("local", row.id)).status == "RUNNING"
     await service.destroy("local", row.id, forced=True)
