@@ -60,6 +60,19 @@ function formatAmount(slot: string, amount: string): string {
   return Number.isNaN(bytes) ? amount : formatBytes(bytes);
 }
 
+/** An amount in a sentence: `2 CPUs`, `512 MiB`, `1 GPU`. */
+export function formatNeed(slot: string, amount: number): string {
+  if (slot === 'mem') {
+    return formatBytes(amount);
+  }
+  return `${amount} ${slotLabel(slot)}${amount > 1 ? 's' : ''}`;
+}
+
+/** An amount as a number: of memory in bytes; NaN for one that is none. */
+export function parseAmount(slot: string, text: string): number {
+  return slot === 'mem' ? parseMemory(text) : Number(text);
+}
+
 /** `1 CPU · 512 MiB · 1 GPU`; slots of which there is none are left out. */
 export function formatResources(resources: Resources = {}): string {
   return orderedSlots(resources)

@@ -33,6 +33,10 @@ export interface ISession extends ISessionRef {
   terminated_at?: string;
   ends_at?: string;
   ends_why?: string;
+  starts_at?: string;
+
+  /** Ids of the sessions that it waits for. */
+  dependencies?: string[];
 }
 
 /** One step of the change journal; `backend`: one came, went, failed or recovered. */
@@ -163,6 +167,9 @@ export interface IBackend {
   health?: { ok: boolean; message?: string | null };
   capacity?: Record<string, ICapacity> | null;
   default_resources?: Resources;
+
+  /** What a form starts with. */
+  suggested_resources?: Resources;
   images?: IImage[];
   sizes?: ISize[];
 

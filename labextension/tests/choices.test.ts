@@ -38,6 +38,7 @@ function open(offers = choosy()): { form: FormModel; specs: ISessionSpec[] } {
   const creator: ICreator = {
     backends: [offers, backend()],
     defaultBackend: offers.name,
+    live: () => [],
     create: async spec => {
       specs.push(spec);
       return session('made');

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 
 import { FormModel, type ICreator } from '../src/form/model';
 import { ApiError } from '../src/request';
-import type { IBackend, ISessionSpec } from '../src/types';
+import type { IBackend, ISession, ISessionSpec } from '../src/types';
 import { backend, session, trans } from './helpers';
 
 class FakeCreator implements ICreator {
@@ -12,6 +12,12 @@ class FakeCreator implements ICreator {
   error: unknown = null;
 
   constructor(readonly backends: IBackend[] = [backend()]) {}
+
+  rows: ISession[] = [];
+
+  live(): ISession[] {
+    return this.rows;
+  }
 
   async create(spec: ISessionSpec): ReturnType<ICreator['create']> {
     this.specs.push(spec);
@@ -81,12 +87,9 @@ describe('what is typed', () => {
     assert.equal(form.errors['cuda.device'], 'Give a number.');
   });
 
-  it('is told to wait when there is more, but not now', () => {
+  it('is told what is free when there is more, but not now', () => {
     const { checker } = open();
-    assert.equal(
-      checker.note('cuda.device', 2),
-      'Only 1 GPU free now: the session will wait.'
-    );
+    assert.equal(checker.note('cuda.device', 2), 'Only 1 GPU free now.');
     assert.equal(checker.note('mem', 1), '20 of 22 GiB free');
   });
 

@@ -1,6 +1,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import { formatBytes, formatShare, slotLabel } from '../format';
+import { formatBytes, formatNeed, formatShare, slotLabel } from '../format';
 import type { IBackend, INameRule } from '../types';
 import { limitOf } from './limits';
 import type { FieldErrors } from './refusal';
@@ -52,13 +52,27 @@ export class FormChecker {
 
   /** What there is of a slot, as the note below its field. */
   note(slot: string, asked: number): string {
+    const words = [this._half(slot, asked), this._free(slot, asked)];
+    return words.filter(Boolean).join(' ');
+  }
+
+  /** Says that an amount is half of what this machine has, which is what the form starts with. */
+  private _half(slot: string, asked: number): string {
+    const { most, preset } = limitOf(this._backend, slot);
+    return this._backend.type === 'local' &&
+      slot === 'cpu' &&
+      most !== null &&
+      asked === Number(preset) &&
+      asked === most / 2
+      ? this._trans.__("Half of this machine's %1.", formatNeed(slot, most))
+      : '';
+  }
+
+  private _free(slot: string, asked: number): string {
     const { most, free } = limitOf(this._backend, slot);
     const capacity = this._backend.capacity?.[slot];
     if (free !== null && asked > free && (most === null || asked <= most)) {
-      return this._trans.__(
-        'Only %1 free now: the session will wait.',
-        spell(slot, free)
-      );
+      return this._trans.__('Only %1 free now.', spell(slot, free));
     }
     if (capacity?.free != null) {
       return this._trans.__('%1 free', formatShare(slot, capacity));

@@ -1,4 +1,4 @@
-import { parseMemory } from '../format';
+import { parseAmount } from '../format';
 import type { IBackend } from '../types';
 
 /** What a new session may ask of one slot. */
@@ -19,18 +19,19 @@ function amount(slot: string, text: string | undefined): number | null {
   if (text === undefined) {
     return null;
   }
-  const value = slot === 'mem' ? parseMemory(text) : Number(text);
+  const value = parseAmount(slot, text);
   return Number.isNaN(value) ? null : value;
 }
 
 /** The limit of a slot on a backend. */
 export function limitOf(backend: IBackend, slot: string): ILimit {
   const capacity = backend.capacity?.[slot];
+  const presets = backend.suggested_resources ?? backend.default_resources;
   return {
     slot,
     most: amount(slot, capacity?.total),
     free: amount(slot, capacity?.free),
-    preset: backend.default_resources?.[slot] ?? ''
+    preset: presets?.[slot] ?? ''
   };
 }
 

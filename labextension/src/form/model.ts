@@ -12,13 +12,19 @@ import {
   type IAmounts,
   type IFormValues,
   initialValues,
+  neededBy,
   specOf
 } from './values';
+import { waitFor } from './wait';
 
 /** What the form needs of the sessions model. */
 export interface ICreator {
   readonly backends: readonly IBackend[];
   readonly defaultBackend: string | null;
+
+  /** The live sessions of a backend. */
+  live(backend: string): readonly ISession[];
+
   create(spec: ISessionSpec): Promise<ISession>;
 }
 
@@ -58,6 +64,12 @@ export class FormModel implements IForm<ISession> {
 
   get checker(): FormChecker {
     return new FormChecker(this.backend, this._trans);
+  }
+
+  /** What the session would wait for; '' if there is room for it now, or nobody can tell. */
+  get wait(): string {
+    const rows = this._creator.live(this.backend.name);
+    return waitFor(this.backend, rows, neededBy(this._values), this._trans);
   }
 
   /** A refusal that is about no field of the form. */

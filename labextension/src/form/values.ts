@@ -89,6 +89,17 @@ function resourcesOf(values: IAmounts): Resources {
   };
 }
 
+/** The amounts that are typed, as numbers by slot; memory in bytes. */
+export function neededBy(values: IAmounts): Record<string, number> {
+  const { cpu, accelerators } = values;
+  const others = Object.entries(accelerators);
+  return {
+    cpu: Number(cpu),
+    mem: memoryBytes(values),
+    ...Object.fromEntries(others.map(([slot, text]) => [slot, Number(text)]))
+  };
+}
+
 /** What is asked of the server: always a new session. */
 export function specOf(values: IFormValues, cwd = ''): ISessionSpec {
   const name = values.name.trim();

@@ -83,6 +83,15 @@ function NameField({ form, trans }: IFormProps): JSX.Element {
   );
 }
 
+/** Says before it is asked for what the session would wait for. */
+function WaitNote({ form }: IFormProps): JSX.Element {
+  return (
+    <div className="jp-Sessions-wait" role="status">
+      {form.wait}
+    </div>
+  );
+}
+
 /** The fields of the dialog "New session". */
 export function SessionFields(props: IFormProps): JSX.Element {
   return (
@@ -96,6 +105,7 @@ export function SessionFields(props: IFormProps): JSX.Element {
       <PlaceFields {...props} />
       <FolderFields {...props} />
       <StorageNote {...props} />
+      <WaitNote {...props} />
     </>
   );
 }
