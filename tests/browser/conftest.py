@@ -123,13 +123,13 @@ def running_lab(folder: Path, *options: str) -> Iterator[Lab]:
 @pytest.fixture
 def tab(lab: Lab, tmp_path: Path) -> Iterator[Page]:
     """An empty page of a fresh profile beside JupyterLab; errors on its console, and on those it opens, fail the test."""
-    with open_browser(tmp_path) as made:
+    with open_browser(lab, tmp_path) as made:
         yield made
 
 
 @contextmanager
-def open_browser(folder: Path, **options: Any) -> Iterator[Page]:
-    """Open an empty page of a fresh profile; fail on errors on its console, and on those of pages it opens.
+def open_browser(lab: Lab, folder: Path, **options: Any) -> Iterator[Page]:
+    """Open an empty page of a fresh profile beside JupyterLab; fail on errors on its console, and on those of pages it opens.
 
     `options` are playwright's for the browser's context.
     """
@@ -176,7 +176,7 @@ def stage(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     tell(tmp_path / "local.json", machine())
     with (
         running_lab(tmp_path, "--LabApp.expose_app_in_browser=True") as lab,
-        open_browser(tmp_path, **CONTEXT) as page,
+        open_browser(lab, tmp_path, **CONTEXT) as page,
     ):
         made = Stage(page, tmp_path, f"{lab.url}lab?reset&token={TOKEN}", lab.restart)
         made.open()
