@@ -35,6 +35,7 @@ class Sub(msgspec.Struct, kw_only=True, omit_defaults=True):
     changed: datetime = msgspec.field(default_factory=_now)
     ended: datetime | None = None
     kernel_key: str = ""
+    kernel_ports: list[int] = []
     process: Process | None = None
     service_processes: dict[str, Process] = {}
     exit_code: int | None = None

@@ -24,6 +24,7 @@ from jupyter_sessions.manager.runtime.limits import Cage, LimitsError
 from jupyter_sessions.manager.services import Services
 from jupyter_sessions.manager.subs import Subs, together
 from jupyter_sessions.manager.timekeeper import Signs
+from jupyter_sessions.manager.transport import Transport
 from jupyter_sessions.manager.usage import Meter
 from jupyter_sessions.manager.workshop import Workshop
 from jupyter_sessions.model import Endpoint, standing
@@ -49,6 +50,7 @@ class Guardian:
         self._why_ended = ""
         self._why_restarted = ""
         self._restarting = False
+        self._transport = Transport(record, shop.state_folder)
         self._services: Services | None = None
         self._programs: Programs | None = None
         self._meter = Meter(record.slots, self._cages, self.cpu_ms, lambda: record.gpus)
@@ -71,7 +73,7 @@ class Guardian:
                 self.main.journal.close(self._why_gone())
                 await self.kill()  # What it left behind.
                 self._subs.close_all(self._why_gone())
-                if not self._restarting and not self._revive(process):
+                if not self._goes_on(process):
                     break
                 process = await self._launch()
             self._end(exit_status(process))
@@ -95,7 +97,8 @@ class Guardian:
         return record.process
 
     async def _launch(self) -> Process:
-        first = self.record.status == "PREPARING"
+        self._transport.recall()
+        first = self.record.status == "PREPARING" and not self._transport.retries
         for member in self.members:
             await member.prepare()
         self.record.limits = self._means()
@@ -115,7 +118,7 @@ class Guardian:
             means["folders"] = folders.how(record.mounts)
         if "shmem" in record.resource_opts:
             means["shmem"] = "counts as memory, not limited by itself"
-        return means
+        return means | self._transport.means()
 
     async def _bootstrap(self) -> None:
         """Make the working folder ready. Errors: LaunchError."""
@@ -136,16 +139,17 @@ class Guardian:
         ready = asyncio.create_task(self._become_ready(link))
         guard = asyncio.create_task(self._watch_memory())
         subs = asyncio.create_task(self._subs.watch())
+        mute = asyncio.create_task(self._transport.watch(main.connection.folder, main.pids, self.kill))
         if self.record.status == "TERMINATING" or self._restarting or self._why_ended:
             await self.kill()  # An earlier manager did not come to do it.
         try:
             await gone
         finally:
-            for task in (ready, guard, subs, gone):
+            tasks = (ready, guard, subs, mute, gone)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(ready, guard, subs, return_exceptions=True)
-            if link is not None:
-                link.close(self._why_gone())
+            await asyncio.gather(*tasks[:-1], return_exceptions=True)
+            main.disconnect(self._why_gone())
             await self._programs.close()
             await self._services.close()
             self.measure()
@@ -172,6 +176,7 @@ class Guardian:
             return
         self._front.lead(link, *info)
         if self.record.status in ("PREPARING", "RESTARTING"):
+            self._transport.succeed()
             await self._run_startup()
             self._now_running()
 
@@ -222,6 +227,11 @@ class Guardian:
         self._why_ended = f"out of memory: it used more than its {limit}; ask for more memory next time"
         return True
 
+    def _goes_on(self, process: Process) -> bool:
+        """Whether there is to be another main process after one that ended."""
+        falls_back = not self._why_ended and not self._notice_memory() and self._transport.fall_back()
+        return self._restarting or falls_back or self._revive(process)
+
     def _revive(self, process: Process) -> bool:
         """Whether a kernel that ended by itself is to be started anew, for a notebook is connected to it."""
         record = self.record
@@ -250,7 +260,7 @@ class Guardian:
         record.last_stat = self.stats()
         asked = record.status == "TERMINATING"
         if not asked:
-            record.move("TERMINATING", self._why_ended or _self_ended(record))
+            record.move("TERMINATING", self._why_ended or record.why_self_ended())
         if record.batch:
             self._shop.tell(record, f"session_{record.result.lower()}")
         if not asked:
@@ -266,7 +276,7 @@ class Guardian:
     def _early_end(self, status: int | None) -> str:
         said = last_line(self.main.logs.kernel)
         ending = f"failed-to-start: the kernel ended before it was ready ({describe_exit(status)})"
-        return f"{ending}: {said}" if said else ending
+        return (f"{ending}: {said}" if said else ending) + self._transport.hint()
 
     def _fail(self, why: str) -> None:
         self.record.conclude(self.record.exit_code, failed=True)
@@ -395,10 +405,3 @@ class Guardian:
 
     def _changed(self, event: str) -> None:
         self._shop.changed(self.record, event)
-
-
-def _self_ended(record: Record) -> str:
-    """Why a session ended whose main process did. The words of batch sessions: managers 23.09 to 26.8."""
-    if record.result == "SUCCESS":
-        return "task-done"
-    return f"{'task-failed' if record.batch else 'self-terminated'}: {describe_exit(record.exit_code)}"

@@ -19,6 +19,7 @@ from jupyter_sessions.errors import LaunchFailed, NotRunning
 from jupyter_sessions.manager.iopub import Iopub
 from jupyter_sessions.manager.messages import Message, deserialize
 from jupyter_sessions.manager.runtime.process import Process
+from jupyter_sessions.manager.transport import IPC, LOOPBACK, TCP
 from jupyter_sessions.manager.unread import Unread
 from jupyter_sessions.wire.files import load, read, remove, write_private
 from jupyter_sessions.wire.front import CHANNELS
@@ -37,6 +38,7 @@ class Member(Protocol):
     """What is kept of a member of a session, as far as its kernel's connection goes."""
 
     kernel_key: str
+    kernel_ports: list[int]
     process: Process | None
 
 
@@ -56,7 +58,7 @@ def connect_to(member: Member, folder: Path, file: Path) -> Connection:
             member.kernel_key = load(file, _OnlyKey).key
     if not member.kernel_key and member.process is None:
         member.kernel_key = new_key()
-    return Connection(folder, file, member.kernel_key)
+    return Connection(folder, file, member.kernel_key, member)
 
 
 class _OnlyKey(msgspec.Struct):
@@ -66,12 +68,19 @@ class _OnlyKey(msgspec.Struct):
 class Connection(msgspec.Struct, frozen=True):
     """How a kernel is reached: ipc sockets in a private folder, and a key; the file tells the kernel.
 
+    A kernel that cannot speak ipc is told its `ports` instead; see `forward`.
     The file lies where nobody tidies up old files. A lost or damaged one is written again.
     """
 
     folder: Path
     file: Path
     secret: str
+    member: Any = None
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The TCP ports of a kernel that cannot speak ipc, by channel; none of others."""
+        return dict(zip(CHANNELS, self.member.kernel_ports if self.member else (), strict=False))
 
     @property
     def stem(self) -> str:
@@ -90,8 +99,9 @@ class Connection(msgspec.Struct, frozen=True):
                 "The folder of the sockets is gone.", hint="It will be back in a second: try again."
             )
         private_folder(self.folder)
-        ports = {f"{name}_port": port for name, port in CHANNELS.items()}
-        scheme = {"transport": "ipc", "ip": self.stem, "signature_scheme": "hmac-sha256"}
+        ports = {f"{name}_port": port for name, port in (self.ports or CHANNELS).items()}
+        where = {"transport": TCP, "ip": LOOPBACK} if self.ports else {"transport": IPC, "ip": self.stem}
+        scheme = {**where, "signature_scheme": "hmac-sha256"}
         wanted = msgspec.json.encode({**ports, **scheme, "key": self.key().decode()})
         with suppress(OSError):
             if read(self.file) == wanted:

@@ -13,6 +13,7 @@ from typing import Any
 from jupyter_sessions.errors import LaunchFailed, SessionError
 from jupyter_sessions.manager.cluster import Sub, hostname
 from jupyter_sessions.manager.environment import environment, with_programs
+from jupyter_sessions.manager.forward import Forward
 from jupyter_sessions.manager.journal import FOLDER, Journal
 from jupyter_sessions.manager.kernel import KernelLink, connect_to
 from jupyter_sessions.manager.logs import Logs, last_lines
@@ -30,6 +31,7 @@ from jupyter_sessions.manager.runtime.launch import (
     wait,
 )
 from jupyter_sessions.manager.runtime.limits import Cage, CageGone
+from jupyter_sessions.manager.transport import TCP, free_ports
 from jupyter_sessions.manager.usage import Meter
 from jupyter_sessions.manager.workshop import Workshop
 from jupyter_sessions.wire.files import write_private
@@ -74,6 +76,7 @@ class Member:
         self.logs = Logs(self.folder)
         self.journal = Journal(self.folder / FOLDER)
         self.link: KernelLink | None = None
+        self._forward: Forward | None = None
         self.cage: Cage | None = None
         self._shop = shop
         self._cpu_ms_elsewhere = 0
@@ -122,6 +125,8 @@ class Member:
             await self._end_remnants()
             self.cage = self._shop.limits.create(self.row.id, *self._amounts())
         if self.has_kernel:
+            over_tcp = self.record.launch.transport == TCP
+            self.row.kernel_ports = free_ports() if over_tcp else []
             self.connection.make()
 
     async def _end_remnants(self) -> None:
@@ -209,7 +214,17 @@ class Member:
         """A new line to its kernel, not yet open; None if it has none."""
         reachable = self.has_kernel and self.connection.secret
         self.link = KernelLink(self.connection, self._hear) if reachable else None
+        if reachable and self.connection.ports:
+            self._forward = Forward(self.connection.stem, self.connection.ports, self.pids)
         return self.link
+
+    def disconnect(self, why: str) -> None:
+        """Let go of its kernel; code that runs in it ends, saying why."""
+        if self.link is not None:
+            self.link.close(why)
+        if self._forward is not None:
+            self._forward.close()
+            self._forward = None
 
     def _hear(self, message: Message) -> None:
         self.logs.take(message)

@@ -50,6 +50,8 @@ def _decode(part: bytes) -> dict[str, Any]:
         found = msgspec.json.decode(part)
     except (msgspec.DecodeError, UnicodeDecodeError):
         found = json.loads(part.decode(errors="replace"))
+    if found is None:  # So some kernels (xeus 6) say that a message has no parent.
+        return {}
     if not isinstance(found, dict):
         raise TypeError("a part of a message is no object")
     return found

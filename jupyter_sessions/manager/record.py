@@ -13,6 +13,7 @@ import msgspec
 
 from jupyter_sessions.manager.cluster import Sub
 from jupyter_sessions.manager.folders import Mount
+from jupyter_sessions.manager.runtime.ending import describe_exit
 from jupyter_sessions.manager.runtime.launch import Process
 from jupyter_sessions.model import USABLE, is_live
 from jupyter_sessions.wire.environment import Launch
@@ -37,7 +38,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     `cpu_ms_before` is the CPU time used so far when last looked at, `cpu_ms_at_launch` that of the
     processes that restarts ended. `exit_code` is that of the main process, or the negative number of
-    the signal that killed it. `kernel_key` signs the messages of its kernel. `owner` is the process for whose sake it exists, `notebook` tells whether
+    the signal that killed it. `kernel_key` signs the messages of its kernel, `kernel_ports`
+    are those of one that cannot speak ipc. `owner` is the process for whose sake it exists, `notebook` tells whether
     one was ever connected to it, `notebook_path` which one it is for, and `start_by` how long that waits
     for it; `restarts` counts those of its kernel, whoever wanted them. `dependencies` are ids, `met` those
     of them that have succeeded; `idle_timeout` and `time_limit` are seconds, 0 for none, and `limit_from`
@@ -71,6 +73,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     gpus: list[str] = []
     limits: dict[str, str] = {}
     kernel_key: str = ""
+    kernel_ports: list[int] = []
     process: Process | None = None
     service_processes: dict[str, Process] = {}
     ended_services: dict[str, str] = {}
@@ -155,6 +158,12 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
         self.exit_code = status
         if self.batch:
             self.result = "SUCCESS" if status == 0 and not failed else "FAILURE"
+
+    def why_self_ended(self) -> str:
+        """Return why it ended when its main process did. The words of batch sessions: managers 23.09 to 26.8."""
+        if self.result == "SUCCESS":
+            return "task-done"
+        return f"{'task-failed' if self.batch else 'self-terminated'}: {describe_exit(self.exit_code)}"
 
     @property
     def live(self) -> bool:

@@ -96,8 +96,7 @@ class Subs:
         row = member.row
         if row.status == "TERMINATED":
             return
-        if member.link is not None:
-            member.link.close(why)
+        member.disconnect(why)
         member.measure()
         row.last_stat = member.stats()
         self._move(member, "TERMINATED", why, "kernel_terminated")
