@@ -32,9 +32,7 @@ from jupyter_sessions.model import Endpoint, standing
 __all__ = ["Guardian", "Workshop"]
 
 log = logging.getLogger("jupyter_sessions")
-READY_SECONDS = 120.0
-GRACE_SECONDS = 5.0
-SAMPLE_SECONDS = 1.0
+READY_SECONDS, GRACE_SECONDS, SAMPLE_SECONDS = 120.0, 5.0, 1.0
 
 
 class Guardian:
@@ -47,8 +45,7 @@ class Guardian:
         self.main = Member(record, shop, hear=front.hear)
         self._subs = Subs(record, shop, self._sub_lost)
         self.members = [self.main, *self._subs.all]
-        self._why_ended = ""
-        self._why_restarted = ""
+        self._why_ended = self._why_restarted = ""
         self._restarting = False
         self._transport = Transport(record, shop.state_folder)
         self._services: Services | None = None
@@ -145,10 +142,9 @@ class Guardian:
         try:
             await gone
         finally:
-            tasks = (ready, guard, subs, mute, gone)
-            for task in tasks:
+            for task in (ready, guard, subs, mute, gone):
                 task.cancel()
-            await asyncio.gather(*tasks[:-1], return_exceptions=True)
+            await asyncio.gather(ready, guard, subs, mute, return_exceptions=True)
             main.disconnect(self._why_gone())
             await self._programs.close()
             await self._services.close()
@@ -229,8 +225,8 @@ class Guardian:
 
     def _goes_on(self, process: Process) -> bool:
         """Whether there is to be another main process after one that ended."""
-        falls_back = not self._why_ended and not self._notice_memory() and self._transport.fall_back()
-        return self._restarting or falls_back or self._revive(process)
+        may = not self._why_ended and not self._notice_memory()
+        return self._restarting or (may and self._transport.fall_back()) or self._revive(process)
 
     def _revive(self, process: Process) -> bool:
         """Whether a kernel that ended by itself is to be started anew, for a notebook is connected to it."""
