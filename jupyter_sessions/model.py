@@ -31,6 +31,10 @@ REPLICA_ID, REPLICA_COUNT = "REPLICA_ID", "REPLICA_COUNT"
 """Variables that tell one of several alike its number, from 1 on, and how many there are (skaha 1.7.0, canfar 1.5.2)."""
 
 
+RESERVED_FIELDS = ("cluster_template", "abusing_reports")
+"""Names that the command line of Backend.AI knows and that no row has a field for; see `SessionInfo.extra`."""
+
+
 def is_live(status: str) -> bool:
     """True for every status, known or not, of a session that has not ended."""
     return status not in DEAD

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import time
@@ -217,3 +218,36 @@ def test_who_closes_the_pipe_early_gets_no_traceback(session: Run) -> None:
         os.close(writing)
         assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr, done.stderr
         assert done.returncode == (2 if words == "nonsense" else 141)
+
+
+SEED_003 = (
+    "session_id,main_kernel_id,tag,name,type,image,registry,cluster_template,cluster_mode,cluster_size,domain_name,"
+    "group_name,group_id,agent_ids,user_email,user_id,access_key,status,status_info,status_changed,created_at,"
+    "terminated_at,starts_at,scheduled_at,startup_command,result,resource_opts,scaling_group,service_ports,mounts,"
+    "occupying_slots,dependencies,abusing_reports,idle_checks"
+).split(",")
+EMPTY = {
+    *("cluster_template", "status_info", "terminated_at", "startup_command", "mounts", "abusing_reports"),
+    "starts_at",
+}
+"""What a session as below has not."""
+
+
+def test_what_is_chosen_is_asked_for(session: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20000")
+    small = ("--cpu", "0.3", "--mem", "256m")
+    session("create", "python", "-t", "first", *small)
+    options = ("--depends", "first", "--tag", "t", "--resource-opts", "shmem=32m", "--idle-timeout", "1h")
+    session("create", "python", "-t", "demo", *small, *options, "--enqueue-only")
+    session("rm", "first")
+    for _ in range(100):
+        if json.loads(session("info", "demo", "--json").stdout)["status"] == "RUNNING":
+            break
+    (row,) = json.loads(session("ps", "--json").stdout)
+    whole = json.loads(session("info", "demo", "--json").stdout)
+    assert row["dependencies"] and row["idle_checks"].keys() == whole["idle_checks"].keys()
+    assert whole.keys() - row.keys() <= {"containers", "live_stat", "last_stat", "extra"}
+    head, _, line = session("ps", "--format", ",".join(SEED_003)).stdout.splitlines()
+    starts = [match.start() for match in re.finditer(r"\S+(?: \S+)*", head)]
+    cells = [line[one:end].strip() for one, end in zip(starts, [*starts[1:], None], strict=True)]
+    assert {field for field, cell in zip(SEED_003, cells, strict=True) if not cell} == EMPTY

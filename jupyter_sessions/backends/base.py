@@ -61,6 +61,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     status: str = "live"
     limit: int | None = None
     offset: int = 0
+    fields: tuple[str, ...] = ()
 
 
 class Storage(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,6 +121,10 @@ class Backend(ABC):
     @abstractmethod
     async def destroy(self, id: str, *, forced: bool = False, recursive: bool = False) -> SessionInfo:
         """End a session, or cancel a pending one, and return its row as it is then."""
+
+    def lists(self, field: str) -> bool:
+        """Whether rows of lists have a field of sessions without being asked for it (`Query.fields`), if any has."""
+        return True
 
     # The optional ones.
 

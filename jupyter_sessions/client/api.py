@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from jupyter_sessions.backends.base import Output
@@ -16,9 +16,15 @@ class Api(Protocol):
     """The part of `Service` that faces use; `RemoteService` offers it over HTTP."""
 
     async def list(
-        self, *, status: str = "live", backend: str | None = None, limit: int | None = None, offset: int = 0
+        self,
+        *,
+        status: str = "live",
+        backend: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        fields: Sequence[str] = (),
     ) -> Listing:
-        """Sessions, most recently changed first."""
+        """Sessions, most recently changed first; with these `fields` beyond those that lists tell anyway."""
         ...
 
     async def get(self, backend: str, id: str) -> SessionInfo:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -63,10 +63,17 @@ class RemoteService:
         return True
 
     async def list(
-        self, *, status: str = "live", backend: str | None = None, limit: int | None = None, offset: int = 0
+        self,
+        *,
+        status: str = "live",
+        backend: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        fields: Sequence[str] = (),
     ) -> Listing:
-        """Sessions, most recently changed first."""
+        """Sessions, most recently changed first; with these `fields` beyond those that lists tell anyway."""
         given = {"status": status, "backend": backend, "limit": limit, "offset": offset}
+        given["details"] = ",".join(fields) or None
         params = {key: str(value) for key, value in given.items() if value is not None}
         return await self._ask(Listing, "GET", "/sessions", params=params)
 

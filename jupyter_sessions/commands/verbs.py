@@ -31,13 +31,21 @@ from jupyter_sessions.errors import (
     SessionError,
     SessionNotFound,
 )
-from jupyter_sessions.model import USABLE, Container, Service, SessionInfo, SessionSpec
+from jupyter_sessions.model import RESERVED_FIELDS, USABLE, Container, Service, SessionInfo, SessionSpec
 from jupyter_sessions.service import Listing, create_replicas
 
 Say = Callable[[str], None]
 COLUMNS = ("name", "status", "image", "resources", "status_info", "id")
 _TITLES = {"id": "Session ID", "status_info": "Status info", "created_at": "Created"}
-_ALIASES = {"session_id": "id", "occupying_slots": "occupied_slots"}
+_ALIASES = {
+    "session_id": "id",
+    "occupying_slots": "occupied_slots",
+    "agent_ids": "agents",
+    "scaling_group": "resource_group",
+    "service_ports": "services",
+}
+"""Names of the vendor's command line (seed 003)."""
+_COSTLY = ("containers", "live_stat", "last_stat")
 _EVENTS = {"server_restart": "a restart of the server", "logout": "a logout", "reboot": "a reboot"}
 _GPU_ENDINGS = (".device", ".shares")
 
@@ -145,6 +153,10 @@ async def _wait_running(api: Api, row: SessionInfo, seconds: float, say: Say) ->
         if isinstance(stop, asyncio.CancelledError):
             raise
         return
+    except SessionError:  # It is there, whatever keeps us from seeing what becomes of it.
+        if not told:
+            say(describe(row))
+        raise
     if row.status not in USABLE and row.result != "SUCCESS":
         raise LaunchFailed(
             f"The session '{row.name}' is {row.status}: {row.status_info}.",
@@ -224,7 +236,7 @@ def pairs(texts: list[str], option: str) -> dict[str, str]:
 
 async def ps(api: Api, asked: Namespace, say: Say) -> Result:
     """List sessions. Errors: BackendUnavailable if no backend could be asked."""
-    listing = await api.list(status=asked.status, backend=asked.backend)
+    listing = await api.list(status=asked.status, backend=asked.backend, fields=_wanted(asked))
     await _check_answered(api, asked, listing)
     result = _listed(listing, asked)
     now = datetime.now(UTC)
@@ -233,6 +245,13 @@ async def ps(api: Api, asked: Namespace, say: Say) -> Result:
         *(said for expiry in listing.expiries.values() if (said := expiry.warning(now))),
     ]
     return result
+
+
+def _wanted(asked: Namespace) -> list[str]:
+    """Return the fields that are shown: all in JSON but what takes a backend long to tell."""
+    if asked.json:
+        return [name for name in SessionInfo.__struct_fields__ if name not in _COSTLY]
+    return [_field(field) for field in asked.format.split(",")] if asked.format else []
 
 
 async def _check_answered(api: Api, asked: Namespace, listing: Listing) -> None:
@@ -359,7 +378,8 @@ def show(row: SessionInfo, field: str) -> str:
         return resources(row)
     if field == "survives":
         return survival(row.survives)
-    return words(getattr(row, _field(field)))
+    name = _field(field)
+    return words(row.extra.get(name) if name in RESERVED_FIELDS else getattr(row, name))
 
 
 def survival(survives: dict[str, bool]) -> str:
@@ -394,7 +414,7 @@ def words(value: object) -> str:
 def _field(given: str) -> str:
     """A field by the name people know it by. Errors: InvalidRequest listing the fields."""
     name = _ALIASES.get(given.strip(), given.strip())
-    known = SessionInfo.__struct_fields__
+    known = (*SessionInfo.__struct_fields__, *RESERVED_FIELDS)
     if name not in known:
         hint = f"There are: {', '.join(known)}."
         raise InvalidRequest(f"--format: there is no field '{name}'.", hint=hint, field="format")

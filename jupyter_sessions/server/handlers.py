@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ from tornado import web
 from jupyter_sessions._version import __version__
 from jupyter_sessions.errors import Forbidden, InvalidRequest
 from jupyter_sessions.kernels.known import session_of
-from jupyter_sessions.model import ProcessId, SessionSpec
+from jupyter_sessions.model import RESERVED_FIELDS, ProcessId, SessionSpec
 from jupyter_sessions.server.backends import BackendHandler, BackendsHandler, SignInHandler
 from jupyter_sessions.server.base import BaseHandler, UnknownHandler
 from jupyter_sessions.server.kernelspecs import KernelspecHandler, KernelspecsHandler
@@ -80,6 +81,7 @@ class SessionsHandler(BaseHandler):
             limit=whole_number("limit", limit) if limit else None,
             offset=whole_number("offset", self._argument("offset") or "0"),
             order=self._argument("order") or NEWEST,
+            fields=[*fields, *_names(self._argument("details"), "details", RESERVED_FIELDS)],
         )
         rows = [chosen(row, fields) for row in listing.sessions] if fields else listing.sessions
         self.answer(head | {"sessions": rows, "errors": listing.errors, "expiries": listing.expiries})
@@ -243,10 +245,10 @@ class RootHandler(web.RequestHandler):
         """Nothing: it is checked where this leads to."""
 
 
-def _names(text: str) -> list[str]:
+def _names(text: str, parameter: str = "fields", more: Sequence[str] = ()) -> list[str]:
     """A comma list of fields; backend and id are always among them."""
     names = [name.strip() for name in text.split(",") if name.strip()]
-    check_fields(names, "fields")
+    check_fields(names, parameter, more)
     return ["backend", "id", *names] if names else []
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from typing import Any
 
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.model import SessionInfo
 
 NEWEST = "-status_changed"
+_NOW = datetime.max.replace(tzinfo=UTC)
 
 
-def check_fields(names: list[str], parameter: str) -> None:
-    """Errors: InvalidRequest listing the fields of a session, for a name that is none."""
-    known = SessionInfo.__struct_fields__
+def check_fields(names: list[str], parameter: str, more: Collection[str] = ()) -> None:
+    """Errors: InvalidRequest listing the fields of a session, for a name that is none, nor one of `more`."""
+    known = (*SessionInfo.__struct_fields__, *more)
     for name in names:
         if name not in known:
             raise InvalidRequest(
@@ -33,11 +35,22 @@ def ordering(order: str) -> Callable[[list[SessionInfo]], list[SessionInfo]]:
 
     def sort(rows: list[SessionInfo]) -> list[SessionInfo]:
         rows = sorted(rows, key=lambda row: row.id)
-        has = [row for row in rows if getattr(row, field) is not None]
-        has.sort(key=lambda row: _key(getattr(row, field)), reverse=order.startswith("-"))
-        return has + [row for row in rows if getattr(row, field) is None]
+        has = [row for row in rows if _value(row, field) is not None]
+        has.sort(key=lambda row: _key(_value(row, field)), reverse=order.startswith("-"))
+        return has + [row for row in rows if _value(row, field) is None]
 
     return sort
+
+
+def _value(row: SessionInfo, field: str) -> Any:
+    """Return what a row is sorted by; where nobody tells when it changed, that is when it was made.
+
+    Skaha tells no time of those that wait: they are the newest.
+    """
+    value = getattr(row, field)
+    if value is None and field == "status_changed":
+        return row.created_at or (_NOW if row.status == "PENDING" else None)
+    return value
 
 
 def _key(value: Any) -> Any:

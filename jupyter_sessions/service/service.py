@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -90,13 +90,16 @@ class Service:
         limit: int | None = None,
         offset: int = 0,
         order: str = NEWEST,
+        fields: Sequence[str] = (),
     ) -> Listing:
         """Sessions of one backend or all, in `order` (see `ordering`), most recently changed first.
+
+        Rows have the given `fields`, if their backend knows them, beyond those that lists tell anyway.
 
         Errors: InvalidRequest, UnknownBackend. What fails in a backend is in the listing's errors.
         """
         names = [self.backend(backend).name] if backend else [*self.backends]
-        listing = await self._listed(names, status, limit, offset, order)
+        listing = await self._listed(names, status, limit, offset, order, fields)
         return structs.replace(listing, expiries=await self.expiries(names))
 
     async def _listed(
@@ -106,12 +109,13 @@ class Service:
         limit: int | None = None,
         offset: int = 0,
         order: str = NEWEST,
+        fields: Sequence[str] = (),
     ) -> Listing:
         """The same of backends by name, without the expiries, for which files are looked at."""
         in_group("PENDING", status)
         sort = ordering(order)
         most = None if limit is None else limit + offset
-        query = Query(status=status, limit=most if order == NEWEST else None)
+        query = Query(status=status, limit=most if order == NEWEST else None, fields=tuple(fields))
         seconds = self._patience(names)
         results = await asyncio.gather(
             *(self._list_one(self.backends[name], query, seconds) for name in names)
@@ -125,7 +129,8 @@ class Service:
     ) -> tuple[builtins.list[SessionInfo], str]:
         """Rows, and what went wrong. Who is known to be down is not waited for."""
         backend.looking.once()
-        if query.status == "live" and backend.name in self.feed.synced:
+        told = all(map(backend.lists, query.fields))
+        if told and query.status == "live" and backend.name in self.feed.synced:
             return self.feed.rows(backend.name), ""
         if problem := self._known_down(backend):
             return self._last_seen(backend, query), problem

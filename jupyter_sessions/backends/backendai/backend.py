@@ -142,6 +142,10 @@ class BackendAI(Reached):
         rows = {row.id: row for row in await self._pages(query, status, _STEADY)}
         return sorted(rows.values(), key=lambda row: (row.status_changed or _LONG_AGO, row.id), reverse=True)
 
+    def lists(self, field: str) -> bool:
+        """Lists leave out what is long, or takes the manager another query."""
+        return convert.is_listed(field)
+
     async def states(self) -> builtins.list[SessionInfo]:
         """Of all that live, what tells whether they are other than before: a third of what `list` has of them."""
         dialect = await (await self.client()).dialect()
@@ -157,7 +161,7 @@ class BackendAI(Reached):
         client = await self.client()
         rows: list[SessionInfo] = []
         wanted = query.limit
-        known = convert.list_fields(await client.dialect())
+        known = convert.list_fields(await client.dialect(), query.fields)
         text = _LIST % (order, fields or known + self.more_fields)
         while True:
             size = self.page_size if wanted is None else min(self.page_size, wanted - len(rows))

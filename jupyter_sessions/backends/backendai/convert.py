@@ -7,6 +7,7 @@ where amounts are text that holds JSON, memory is in bytes and enum names are up
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +22,7 @@ from jupyter_sessions.backends.backendai.reading import (
 )
 from jupyter_sessions.backends.backendai.versions import Dialect
 from jupyter_sessions.errors import NotSupported
-from jupyter_sessions.model import TYPES, Container, Event, Service, SessionInfo, SessionSpec
+from jupyter_sessions.model import RESERVED_FIELDS, TYPES, Container, Event, Service, SessionInfo, SessionSpec
 
 _TEXTS = (
     "status_data",
@@ -63,6 +64,18 @@ _LISTED = (
     "requested_slots occupying_slots service_ports group_name access_key cluster_mode cluster_size "
     "startup_command mounts"
 )
+_CONTAINERS = f"containers {{ {_CONTAINER} }}"
+_SAME = (
+    "architecture registry main_kernel_id status_data status_history scheduled_at starts_at domain_name group_id"
+    " user_id user_email resource_opts num_queries idle_checks agents"
+).split()
+_DETAILS = {
+    **{name: name for name in (*_SAME, *RESERVED_FIELDS)},
+    "resource_group": "scaling_group",
+    "dependencies": "dependencies { id }",
+    **dict.fromkeys(("containers", "live_stat", "last_stat"), _CONTAINERS),
+}
+"""What lists do not ask for, by our names, and how to ask for it."""
 STATE_FIELDS = "id name status status_info status_changed"
 _TOLD = (
     _LISTED
@@ -70,12 +83,18 @@ _TOLD = (
     + " user_id user_email resource_opts num_queries scaling_group idle_checks agents"
     + f" dependencies {{ id }} containers {{ {_CONTAINER} }}"
 )
-_KNOWN = frozenset(re.findall(r"\w+", _TOLD)) | {"local"}
+_KNOWN = frozenset(re.findall(r"\w+", _TOLD)) | {"local", "occupied_slots"}
 
 
-def list_fields(dialect: Dialect) -> str:
-    """What to ask of each session of a list."""
-    return _those_known(_LISTED, dialect)
+def is_listed(field: str) -> bool:
+    """Whether lists tell a field without being asked for it."""
+    return field not in _DETAILS
+
+
+def list_fields(dialect: Dialect, wanted: Iterable[str] = ()) -> str:
+    """What to ask of each session of a list, with the fields that are `wanted` beyond what lists tell."""
+    more = dict.fromkeys(_DETAILS[name] for name in wanted if name in _DETAILS)
+    return _those_known(" ".join([_LISTED, *more]), dialect)
 
 
 def info_fields(dialect: Dialect) -> str:
@@ -84,7 +103,10 @@ def info_fields(dialect: Dialect) -> str:
 
 
 def _those_known(fields: str, dialect: Dialect) -> str:
-    return " ".join(name for name in fields.split() if name not in dialect.unknown_fields)
+    """Return those of the fields that the manager has; what they are called in its version."""
+    unknown = dialect.unknown_fields
+    held = " occupied_slots" if "occupying_slots" in unknown else ""
+    return " ".join(name for name in fields.split() if name not in unknown) + held
 
 
 def create_body(spec: SessionSpec, dialect: Dialect, launch: object = None) -> dict[str, Any]:
@@ -149,7 +171,8 @@ def _config(spec: SessionSpec, launch: object) -> dict[str, Any]:
 def session_of(item: dict[str, Any], backend: str) -> SessionInfo:
     """A row of `compute_session_list`, or `compute_session`, in our words."""
     local = mapping_of(item.get("local"))
-    requested = slots_of(item.get("requested_slots")) or slots_of(item.get("occupying_slots"))
+    held = slots_of(item.get("occupying_slots") or item.get("occupied_slots"))
+    requested = slots_of(item.get("requested_slots")) or held
     more = {name: local[name] for name in _LOCAL if local.get(name) is not None}
     more |= {name: item[name] for name in _TEXTS if text_of(item.get(name))}
     if "result" in more:
@@ -176,7 +199,7 @@ def session_of(item: dict[str, Any], backend: str) -> SessionInfo:
         starts_at=time_of(item.get("starts_at")),
         started_at=time_of(local.get("started_at")),
         terminated_at=time_of(item.get("terminated_at")),
-        occupied_slots=slots_of(item.get("occupying_slots")),
+        occupied_slots=held,
         resource_opts=mapping_of(item.get("resource_opts")),
         cluster_size=int(item.get("cluster_size") or 1),
         containers=containers,

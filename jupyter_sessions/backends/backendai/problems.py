@@ -109,11 +109,17 @@ def error_of(response: httpx.Response, body: object, who: str) -> SessionError:
         return _rate_limited(response, who)
     if body.get("msg") == _SKEW:
         return _skewed(response, who)
-    said = str(body.get("msg") or body["title"])
     data = body.get("data")
+    said = str(body.get("msg") or _of_query(data) or body["title"])
     if kind is errors.InvalidRequest and isinstance(data, dict) and data:
         said += ": " + ", ".join(f"{name} {why}" for name, why in data.items())
     return kind(said, hint=later(response) or _HINTS.get(kind, ""), field=field, data=data)
+
+
+def _of_query(data: object) -> str:
+    """What GraphQL has against a query, as managers tell it whose answers have no envelope."""
+    problems = data if isinstance(data, list) else []
+    return "; ".join(str(one["message"]) for one in problems if isinstance(one, dict) and "message" in one)
 
 
 def refuses_credentials(problem: Mapping[str, object]) -> bool:

@@ -33,7 +33,21 @@ _SINCE = {
     (24, 12): ["PREPARED", "CREATING"],
     (26, 8): ["DEPRIORITIZING", "RESERVED", "PREEMPTED", "RESCHEDULING"],
 }
-_FIELDS_SINCE = {"requested_slots": (8, "20240315"), "priority": (8, "20240915")}
+_FIELDS_SINCE = {
+    **dict.fromkeys(("cluster_mode", "cluster_size", "cluster_role", "cluster_hostname"), _MODES),
+    "architecture": (6, "20220315"),
+    **dict.fromkeys(
+        "occupying_slots main_kernel_id status_data status_history scheduled_at starts_at idle_checks agents"
+        " agent_ids abusing_reports".split(),
+        (7, "20230615"),
+    ),
+    "requested_slots": (8, "20240315"),
+    "priority": (8, "20240915"),
+}
+"""Fields of sessions and containers beyond those of v5.20191215 (the monitoring API of its documentation).
+
+Of those that came with one of the versions 6, it is not known with which; 23.09 (v7.20230615) has them.
+"""
 _NOT_OURS = frozenset({"priority"})
 _NO_RESTART_SINCE = (26, 0)
 

@@ -27,6 +27,7 @@ from jupyter_sessions.model import (
     Service,
     SessionInfo,
     SessionSpec,
+    is_live,
 )
 
 _KIND_OF_TYPE = {ours: kind for kind, ours in TYPE_ALIASES.items()}
@@ -199,6 +200,7 @@ def session_of(item: Mapping[str, Any], backend: str) -> SessionInfo:
         services=_services(item, kind),
         created_at=started,
         started_at=started,
+        status_changed=started if is_live(status) and status != "TERMINATING" else None,
         result=result,
         user_id=_value(item, "userid"),
         ends_at=_time(_value(item, "expiryTime")),
