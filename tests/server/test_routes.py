@@ -72,7 +72,9 @@ async def test_lists_are_filtered_paged_ordered_and_cut(rest: Rest) -> None:
     assert "one-a" in await listed("status=terminated,cancelled")
     (cut,) = (await rest.json("GET", "sessions?fields=name,tag&order=name&limit=1"))["sessions"]
     assert cut == {"backend": "local", "id": rows[2]["id"], "name": "three-c"}
-    (whole,) = (await rest.json("GET", "sessions?details=user_id,main_kernel_id&order=name&limit=1"))["sessions"]
+    (whole,) = (await rest.json("GET", "sessions?details=user_id,main_kernel_id&order=name&limit=1"))[
+        "sessions"
+    ]
     assert whole["name"] == "three-c" and whole["user_id"] and whole["main_kernel_id"]
 
 
