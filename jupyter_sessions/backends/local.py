@@ -37,6 +37,7 @@ from jupyter_sessions.model import (
     SessionInfo,
     SessionSpec,
 )
+from jupyter_sessions.wire.asker import bounds
 from jupyter_sessions.wire.descriptors import HANDOVER
 from jupyter_sessions.wire.environment import Specs, clean_environ
 from jupyter_sessions.wire.files import is_full, mount_of
@@ -207,6 +208,10 @@ class Local(BackendAI):
         scheme, _, path = str(answer["wsproxy_addr"]).partition("://")
         handover = scheme == HANDOVER
         return Endpoint(socket=path, at_root=handover, base_url=answer.get("base_url"), hands_over=handover)
+
+    def of_asker(self) -> dict[str, Any]:
+        """The bounds within which this process lives: who started the manager may live within others."""
+        return {"bounds": bounds(os.environ)}
 
     async def keys(self) -> builtins.list[dict[str, Any]]:
         """Who may use the manager."""

@@ -31,6 +31,7 @@ from jupyter_sessions.manager.presence import Presence
 from jupyter_sessions.manager.rebuild import open_store
 from jupyter_sessions.manager.runtime import capacity, gpus, limits
 from jupyter_sessions.manager.runtime.helpers import HELPERS
+from jupyter_sessions.manager.runtime.limits import cgroup
 from jupyter_sessions.manager.scheduler import Capacity
 from jupyter_sessions.manager.sessions import Sessions
 from jupyter_sessions.manager.store import Store
@@ -137,11 +138,13 @@ async def manage(where: Place, keep_fd: int) -> None:
 def _sessions(
     settings: config.JupyterSessions, store: Store, where: Place, run_folder: Path, keep_fd: int
 ) -> Sessions:
+    fences = _limits(settings, where.key, where.folder / "cages")  # May lead out of a session's own.
+    _leave_bounds()
     return Sessions(
         store=store,
         bus=Bus(),
         capacity=_capacity(settings),
-        limits=_limits(settings, where.key, where.folder / "cages"),
+        limits=fences,
         run_folder=run_folder,
         state_folder=where.folder,
         keep_fds=(keep_fd,),
@@ -153,7 +156,7 @@ def _sessions(
 
 
 def _capacity(settings: config.JupyterSessions) -> Capacity:
-    found = capacity.detect(os.environ)
+    found = capacity.detect({})  # What the environment says is of who started it, and not of all who ask.
     slots = {"cpu": found.cpu, "mem": Decimal(found.mem // _MIB * _MIB)}
     devices = gpus.configured(settings.gpus) if settings.gpus else gpus.discover(os.environ)
     slot, each = (SHARES_SLOT, settings.gpu_shares) if settings.gpu_shares else (GPU_SLOT, 1)
@@ -163,6 +166,22 @@ def _capacity(settings: config.JupyterSessions) -> Capacity:
             slots[name] = min(slots[name], most)
     uuids = [gpu.uuid for gpu in devices[: math.ceil(slots[slot] / each)]]
     return Capacity(slots, uuids, settings.max_sessions, settings.gpu_shares)
+
+
+def _leave_bounds() -> None:
+    """Shed what holds for whoever started this manager, for it serves others, too.
+
+    Errors: BackendUnavailable within the limits of a session that it may not leave: it would end with it.
+    """
+    if any(cgroup.outside(place.folder) != place.folder for place in cgroup.own().values()):
+        raise BackendUnavailable(
+            "The process that asks runs in a session, and a session manager that it starts would end with that session.",
+            hint="Start it outside of sessions: run `jupyter session ps` in a terminal of this machine.",
+        )
+    with suppress(OSError, AttributeError):
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("0")
 
 
 def _most(asked: dict[str, Any]) -> dict[str, Decimal]:

@@ -28,13 +28,20 @@ _MANY = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 class Capacity(msgspec.Struct, frozen=True):
     """What this machine gives to all sessions together; `gpus` are the devices by identifier.
 
-    With `gpu_shares` each is that many `cuda.shares`, else one `cuda.device`.
+    With `gpu_shares` each is that many `cuda.shares`, else one `cuda.device`. It is `bounded` if it is the part
+    that one asker may have.
     """
 
     slots: Slots
     gpus: list[str]
     max_sessions: int = 0
     gpu_shares: int = 0
+    bounded: bool = False
+
+    def within(self, bounds: Slots) -> Capacity:
+        """The part of it that somebody may have who lives within bounds of their own."""
+        less = {name: min(amount, bounds.get(name, amount)) for name, amount in self.slots.items()}
+        return self if less == self.slots else msgspec.structs.replace(self, slots=less, bounded=True)
 
     def parts(self, record: Record) -> list[Decimal]:
         """What a session holds of each of its devices, in their order: whole ones first, for each member."""
@@ -82,7 +89,9 @@ class Capacity(msgspec.Struct, frozen=True):
                     f"{asked} asked for, but this machine has none.", hint=self._offer(), field=name
                 )
             raise NotEnough(
-                f"{asked} asked for, but this machine has {there}.", hint=self._offer(), field=name
+                f"{asked} asked for, but {'you may have' if self.bounded else 'this machine has'} {there}.",
+                hint=self._offer(),
+                field=name,
             )
 
     def _offer(self) -> str:
@@ -129,7 +138,22 @@ class _Shares:
         self._ahead: dict[str, set[str]] = {}
 
     def decide(self, record: Record) -> Decision | None:
-        """Let it wait if its key has all that it may; None if it may start."""
+        """Let it wait if its key, or who asked for it, has all that it may; None if it may start."""
+        return self._of_asker(record) or self._of_key(record)
+
+    def _of_asker(self, record: Record) -> Decision | None:
+        """All who live within the same bounds, as in one container of a hub, share them."""
+        if not record.bounds:
+            return None
+        has = used(other for other in self._holding if other.bounds == record.bounds)
+        for name, most in record.bounds.items():
+            wanted = record.slots.get(name, Decimal(0))
+            if has.get(name, Decimal(0)) + wanted > most:
+                why = f"{_need(name, wanted)}: you may have {_amount(name, most)} at once"
+                return Decision(record.id, False, reason=f"Waiting for {why}.")
+        return None
+
+    def _of_key(self, record: Record) -> Decision | None:
         key = self._key_of(record.access_key)
         if key is None or not (key.max_sessions or key.max_slots):
             return None

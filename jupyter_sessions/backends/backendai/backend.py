@@ -213,6 +213,7 @@ class BackendAI(Reached):
         """Ask for a session, once; with what only this machine's manager takes."""
         client = await self.client()
         body = convert.create_body(spec, await client.dialect(), launch)
+        body["config"] |= self.of_asker()
         answer = await client.request("POST", "/session", json=body)
         if not isinstance(answer, dict) or not answer.keys() & {"sessionId", "sessId"}:
             raise BadAnswer(f"{self.title} does not say which session it made.", hint="Look at the list.")
@@ -310,7 +311,11 @@ class BackendAI(Reached):
     async def _presets(self) -> Any:
         client = await self.client()
         body = {"group": await self._project(client)}
-        return await client.request("POST", "/resource/check-presets", json=body)
+        return await client.request("POST", "/resource/check-presets", json=body | self.of_asker())
+
+    def of_asker(self) -> dict[str, Any]:
+        """What is told of this process with a request; nothing to a manager elsewhere."""
+        return {}
 
     async def _project(self, client: ManagerClient) -> str:
         """The project of sessions that name none: as configured, else the one called "default", else the first."""

@@ -51,6 +51,7 @@ _CONFIG = {
     "preopen_ports": ("preopen_ports", "preopenPorts"),
     "launch": ("launch",),
     "owner": ("owner",),
+    "bounds": ("bounds",),
     "notebook_path": ("notebook_path",),
     "idle_timeout": ("idle_timeout",),
     "time_limit": ("time_limit",),
@@ -67,7 +68,7 @@ MOST_MEMBERS = 250
 class CreateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A create request in one spelling.
 
-    Our own: `launch`, what the asking side resolved, `owner` and `notebook_path`, and the spans of time
+    Our own: `launch`, what the asking side resolved, `owner` and `notebook_path`, the `bounds` of who asks, and the spans of time
     `idle_timeout` and `time_limit` ("30m", or seconds; 0 for none).
     """
 
@@ -97,6 +98,7 @@ class CreateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     preopen_ports: list[int] = []
     launch: Launch | None = None
     owner: Identity | None = None
+    bounds: dict[str, Any] = {}
     notebook_path: str = ""
     batch_timeout: str | float | None = None
     idle_timeout: str | float | None = None

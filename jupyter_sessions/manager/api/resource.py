@@ -7,11 +7,11 @@ from decimal import Decimal
 from aiohttp import web
 
 from jupyter_sessions._version import __version__
-from jupyter_sessions.amounts import MEMORY_SLOTS
+from jupyter_sessions.amounts import MEMORY_SLOTS, parse_slots
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api import machine, versions
 from jupyter_sessions.manager.api.auth import WHO, acting
-from jupyter_sessions.manager.api.session import SESSIONS, answer, params_of
+from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, params_of
 from jupyter_sessions.manager.keys import ADMIN, DEFAULT, SUPERADMIN, USER
 from jupyter_sessions.manager.scheduler import Slots, used
 from jupyter_sessions.wire.places import PROTOCOL
@@ -78,13 +78,22 @@ async def folders(request: web.Request) -> web.Response:
 
 
 async def check_presets(request: web.Request) -> web.Response:
-    """POST /resource/check-presets: what there is, what of it the key may have, and what is free."""
+    """POST /resource/check-presets: what there is, what of it the key may have, and what is free.
+
+    Our own: `bounds`, within which who asks lives.
+    """
     sessions, who = request.app[SESSIONS], acting(request)
-    total = {"cpu": Decimal(0), "mem": Decimal(0)} | sessions.capacity.slots
+    bounds = await _bounds(request)
+    total = {"cpu": Decimal(0), "mem": Decimal(0)} | sessions.capacity.within(bounds).slots
     mine = used(
         record for record in sessions.live if record.holds_slots and record.access_key == who.access_key
     )
-    room = _left(total, {name: Decimal(str(amount)) for name, amount in sessions.used().items()})
+    room = _left(
+        sessions.capacity.slots, {name: Decimal(str(amount)) for name, amount in sessions.used().items()}
+    )
+    if bounds:
+        same = used(record for record in sessions.live if record.holds_slots and record.bounds == bounds)
+        room = {name: min(room.get(name, amount), amount) for name, amount in _left(total, same).items()}
     limits = {name: min(amount, who.max_slots.get(name, amount)) for name, amount in total.items()}
     using = {name: mine.get(name, Decimal(0)) for name in total}
     return answer(
@@ -101,6 +110,13 @@ async def check_presets(request: web.Request) -> web.Response:
             "gpu_shares": sessions.capacity.gpu_shares or None,
         }
     )
+
+
+async def _bounds(request: web.Request) -> Slots:
+    given = (await body_of(request)).get("bounds") or {}
+    if not isinstance(given, dict):
+        raise InvalidRequest("bounds: this must be an object.", hint="Send {slot: amount}.", field="bounds")
+    return parse_slots(given)
 
 
 def _left(total: Slots, taken: Slots) -> Slots:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from jupyter_sessions.amounts import parse_slots
 from jupyter_sessions.errors import AlreadyExists, InvalidRequest
 from jupyter_sessions.manager import folders, preopen
 from jupyter_sessions.manager.api.auth import acting
@@ -88,7 +89,7 @@ def _orphan(sessions: Sessions, asked: CreateRequest, who: Key) -> Record | None
     if not asked.notebook_path or asked.owner is None:
         return None
     image, launch = _resolve(asked)
-    slots = slots_of(asked, launch, sessions.capacity)
+    slots = slots_of(asked, launch, sessions.capacity.within(parse_slots(asked.bounds)))
     wanted = (who.access_key, asked.notebook_path, image, slots)
     for record in sessions.live:
         same = (record.access_key, record.notebook_path, record.image, record.slots) == wanted
@@ -119,7 +120,7 @@ def _new(sessions: Sessions, asked: CreateRequest, who: Key, **facts: Any) -> Re
     domain, group = sessions.store.keys.place(who, asked.domain, asked.group)
     _check_architecture(asked.architecture)
     image, launch = _resolve(asked)
-    slots = slots_of(asked, launch, sessions.capacity)
+    slots = slots_of(asked, launch, sessions.capacity.within(parse_slots(asked.bounds)))
     who.check(slots)
     preopen.check(asked.preopen_ports, sessions.live, sessions.ending(asked.name, who.access_key))
     record = Record(
@@ -130,6 +131,7 @@ def _new(sessions: Sessions, asked: CreateRequest, who: Key, **facts: Any) -> Re
         group=group,
         user_email=who.email,
         slots=slots,
+        bounds=parse_slots(asked.bounds),
         launch=launch,
         folder="",
         environ=asked.environ,

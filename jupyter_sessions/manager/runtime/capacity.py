@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import ROUND_DOWN, Decimal, InvalidOperation
+from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
 
 import msgspec
@@ -14,9 +13,7 @@ import psutil
 
 from jupyter_sessions.manager.runtime.limits import cgroup
 from jupyter_sessions.manager.runtime.limits.cgroup import UNIFIED, Place
-
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_log = logging.getLogger(__name__)
+from jupyter_sessions.wire.asker import cpu_limit, mem_limit
 
 
 class Capacity(msgspec.Struct, frozen=True):
@@ -36,8 +33,8 @@ def detect(
     The environment is that of JupyterHub: CPU_LIMIT in cores, MEM_LIMIT in bytes (K, M, G, T too).
     """
     places = cgroup.own(root)
-    cpus = [_cpus(root), *_cpu_quotas(places), _cpu_limit(environ)]
-    mems = [_memory(root), *_memory_limits(places), _mem_limit(environ)]
+    cpus = [_cpus(root), *_cpu_quotas(places), cpu_limit(environ)]
+    mems = [_memory(root), *_memory_limits(places), mem_limit(environ)]
     cpu = min(cpu for cpu in cpus if cpu is not None)
     return Capacity(_rounded(cpu), min(mem for mem in mems if mem is not None))
 
@@ -105,23 +102,3 @@ def _memory_limits(places: Mapping[str, Place]) -> Iterator[int]:
         limit = cgroup.read_int(folder / "memory.max")
         if limit:
             yield limit
-
-
-def _cpu_limit(environ: Mapping[str, str]) -> Decimal | None:
-    text = environ.get("CPU_LIMIT", "").strip()
-    try:
-        cpu = Decimal(text) if text else Decimal(0)
-    except InvalidOperation:
-        _log.warning("CPU_LIMIT=%s is no number and is ignored.", text)
-        return None
-    return cpu if cpu.is_finite() and cpu > 0 else None
-
-
-def _mem_limit(environ: Mapping[str, str]) -> int | None:
-    text = environ.get("MEM_LIMIT", "").strip()
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)", text.upper())
-    if match is None:
-        if text:
-            _log.warning("MEM_LIMIT=%s is no amount of memory and is ignored.", text)
-        return None
-    return int(Decimal(match[1]) * _UNITS[match[2]]) or None

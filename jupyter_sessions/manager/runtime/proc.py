@@ -96,13 +96,16 @@ def everyone() -> list[int]:
 
 
 def descendants(pid: int) -> list[int]:
-    """The pids of all that live below a process, nearest first."""
-    found: list[int] = []
+    """The pids of all that live below a process, nearest first.
+
+    Not this process, nor what is below it: a manager that was started in a session is none of its processes.
+    """
+    found: list[int] = [os.getpid()]
     level = [pid]
     while level:
         level = [child for parent in level for child in children(parent) if child not in found]
         found.extend(level)
-    return [child for child in found if stat(child) is not None]
+    return [child for child in found[1:] if stat(child) is not None]
 
 
 def in_session(leader: int) -> list[int]:

@@ -200,15 +200,18 @@ def stay(spec: "dict[str, Any]", child: int) -> int:
             os.killpg(child, signal.SIGKILL)
         except OSError:
             pass
-        bury()
+        bury(_managers(folder))
     return 0
 
 
-def bury() -> None:
-    """Kill all descendants: the children of one that dies become ours and are next."""
+def bury(spared: "tuple[int, ...]" = ()) -> None:
+    """Kill all descendants but some: the children of one that dies become ours and are next."""
     end = time.monotonic() + _BURY_S
     while time.monotonic() < end:
-        for pid in _children():
+        doomed = [pid for pid in _children() if pid not in spared]
+        if spared and not doomed:
+            return
+        for pid in doomed:
             try:
                 os.kill(pid, signal.SIGKILL)
             except OSError:
@@ -219,6 +222,26 @@ def bury() -> None:
         except ChildProcessError:
             return
         time.sleep(0.002)
+
+
+def _managers(folder: str) -> "tuple[int, ...]":
+    """The manager, should it have been started in this session: others need it. Its contact file tells which it is."""
+    found = []
+    for _ in range(4):
+        folder = os.path.dirname(folder)
+        try:
+            names = [name for name in os.listdir(folder) if name.startswith("jupyter_sessions-")]
+            for name in names:
+                with open(os.path.join(folder, name)) as file:
+                    text = file.read(1000)
+                pid, start_time = (
+                    int(text.split(f'"{key}":')[1].split(",")[0]) for key in ("pid", "start_time")
+                )
+                if pid and _start_time(pid) == start_time:
+                    found.append(pid)
+        except (OSError, ValueError, IndexError):
+            continue
+    return tuple(found)
 
 
 def _children() -> "list[int]":
