@@ -26,7 +26,7 @@ from jupyter_sessions.manager.api.hosts import Hosts
 from jupyter_sessions.manager.app import make_app, serve, until_idle
 from jupyter_sessions.manager.claim import claim
 from jupyter_sessions.manager.events import Bus
-from jupyter_sessions.manager.logs import MANAGER_BYTES, trim
+from jupyter_sessions.manager.logs import MANAGER_BYTES, AtMost, trim
 from jupyter_sessions.manager.presence import Presence
 from jupyter_sessions.manager.rebuild import open_store
 from jupyter_sessions.manager.runtime import capacity, gpus, limits
@@ -47,12 +47,16 @@ LINGER_SECONDS = 1.0
 _TRIM_SECONDS = 60.0
 _MIB = 1024**2
 _DESCRIPTORS = 65536
+_LINES = 100
+"""How often a message may be logged in a minute: what goes wrong at each try must not fill a disk."""
 
 
 def main() -> int:
     """Become the manager of this user on this host; 0 also if there is one already."""
     os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(AtMost(_LINES))
     _raise_limit()
     try:
         claimed = _claim()

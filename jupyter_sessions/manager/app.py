@@ -11,8 +11,10 @@ from weakref import WeakSet
 from aiohttp import web
 
 from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.manager import connections
 from jupyter_sessions.manager.api import auth, bearer, hosts, problems, session, sockets
 from jupyter_sessions.manager.api.routes import LISTENERS, OPEN, all_routes
+from jupyter_sessions.manager.connections import PortSite, UnixSite
 from jupyter_sessions.manager.sessions import Sessions
 from jupyter_sessions.manager.skaha import answers, doors
 from jupyter_sessions.manager.skaha import routes as skaha
@@ -71,6 +73,7 @@ def make_app(
     app = web.Application(
         client_max_size=BODY_BYTES,
         middlewares=[
+            connections.middleware,
             problems.middleware,
             answers.middleware,
             hosts.middleware,
@@ -82,6 +85,7 @@ def make_app(
     app[auth.STORE] = store
     app[auth.OPEN] = OPEN | skaha.OPEN
     app[auth.BEARER] = skaha.BEARER
+    app[connections.CONNECTIONS] = connections.Connections()
     app[bearer.AUDIENCE] = audience
     app[hosts.HOSTS] = allowed or hosts.Hosts()
     app[session.SESSIONS] = sessions
@@ -100,8 +104,8 @@ async def serve(app: web.Application, path: str, port: socket.socket) -> web.App
         app, access_log=None, shutdown_timeout=1.0, max_line_size=LINE_BYTES, max_field_size=LINE_BYTES
     )
     await runner.setup()
-    await web.UnixSite(runner, path).start()
-    await web.SockSite(runner, port).start()
+    await UnixSite(runner, path).start()
+    await PortSite(runner, port).start()
     return runner
 
 

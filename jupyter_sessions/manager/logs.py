@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -56,6 +61,32 @@ class Logs:
                 os.replace(self._output, self._older)
         except OSError:
             return  # A full disk must not end the session; the output still reaches who listens.
+
+
+class AtMost(logging.Filter):
+    """Lets a message through so many times a minute; the first one of the next says how many were left out."""
+
+    def __init__(self, times: int, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._times = times
+        self._clock = clock
+        self._minute = 0
+        self._seen: Counter[tuple[str, int, str]] = Counter()
+        self._lock = threading.Lock()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is written. Messages are told apart by where they are logged, and by their error."""
+        failed = record.exc_info[0] if record.exc_info else None
+        key = (record.pathname, record.lineno, failed.__name__ if failed else "")
+        with self._lock:
+            minute = int(self._clock() // 60)
+            if minute != self._minute:
+                self._minute, before, self._seen = minute, self._seen, Counter()
+                left_out = sum(count - self._times for count in before.values() if count > self._times)
+                if left_out:
+                    record.msg, record.args = f"{record.getMessage()} ({left_out} lines were left out)", ()
+            self._seen[key] += 1
+            return self._seen[key] <= self._times
 
 
 def trim(path: Path, most: int) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from jupyter_sessions.manager.connections import UnixSite
 from jupyter_sessions.manager.sessions import Sessions
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.places import Contact, Place
@@ -74,8 +75,8 @@ class Presence:
         """Listen at the unix socket again; connections that are open stay."""
         log.warning("the socket %s was lost", self._socket)
         remove(self._socket)
-        lost = [site for site in self._runner.sites if isinstance(site, web.UnixSite)]
-        await web.UnixSite(self._runner, str(self._socket)).start()
+        lost = [site for site in self._runner.sites if isinstance(site, UnixSite)]
+        await UnixSite(self._runner, str(self._socket)).start()
         self._inode = _inode(self._socket)
         for site in lost:
             await site.stop()

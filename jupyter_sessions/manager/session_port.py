@@ -17,6 +17,7 @@ from jupyter_sessions.wire.descriptors import send_connection
 
 _BACKLOG = 128
 _CONNECT_SECONDS = 10.0
+_FULL_SECONDS = 1.0
 
 
 class SessionPort:
@@ -68,7 +69,11 @@ class SessionPort:
         loop = asyncio.get_running_loop()
         with listener:
             while True:
-                channel, _ = await loop.sock_accept(listener)
+                try:
+                    channel, _ = await loop.sock_accept(listener)
+                except OSError:  # No descriptor is left; those that wait go on to wait.
+                    await asyncio.sleep(_FULL_SECONDS)
+                    continue
                 self._tasks.start(self._give(channel))
 
     async def _give(self, channel: socket.socket) -> None:

@@ -167,7 +167,7 @@ async def test_whole_gpus_where_they_come_in_shares(state: Path, service: Servic
     assert half == {"cuda.shares": "2"}
     contact = local.find()
     assert contact is not None
-    headers = {"Authorization": f"Bearer {contact.keypair.bearer()}"}
+    headers = {"Authorization": f"Bearer {contact.bearer()}"}
     async with httpx.AsyncClient(
         base_url=f"{contact.url}/skaha/v1", headers=headers, trust_env=False
     ) as http:
