@@ -294,7 +294,8 @@ def _output(parsers: Any) -> None:
 
 def _amounts(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--cpu", "--cores", help="number of CPUs")
-    verb.add_argument("--mem", "--ram", help="memory with a unit; a bare number is MiB")
+    verb.add_argument("--mem", help="memory with a unit; a bare number is MiB")
+    verb.add_argument("--ram", help="the same in Skaha's words; a bare number is GiB")
     verb.add_argument("--gpu", help="number of whole GPUs, also where they come in shares")
     verb.add_argument(
         "-r", "--resource", action="append", default=[], metavar="SLOT=AMOUNT", help="any resource"

@@ -186,13 +186,13 @@ def settled(row: SessionInfo) -> bool:
 async def resources_of(api: Api, asked: Namespace, backend: str | None = None) -> dict[str, Any]:
     """The amounts asked for by slot, of `backend` unless the options name one. Errors: InvalidRequest."""
     given = parse_slots(pairs(asked.resource, "--resource"), unit="m")
-    options = [("cpu", "cpu", asked.cpu), ("mem", "mem", asked.mem)]
+    options = [("cpu", "cpu", asked.cpu), ("mem", "mem", asked.mem), ("ram", "mem", asked.ram)]
     if asked.gpu not in (None, "0"):
         options.append(("gpu", *await _gpus(api, asked.backend or backend, _check_gpu(asked.gpu))))
     for option, slot, amount in options:
         if amount is not None and slot in given:
             raise _twice(option, slot)
-        given |= parse_slots({slot: amount}, unit="m")
+        given |= parse_slots({slot: amount}, unit="g" if option == "ram" else "m")
     return dict(format_slots(given))
 
 

@@ -96,7 +96,6 @@ async def test_create_asks_as_the_vendors_clients_do(lab: Skaha, server: Recorde
         ({"mounts": ["a"]}, NotSupported, "mounts"),
         ({"environ": {"A": "b"}}, NotSupported, "environ"),
         ({"type": "odd"}, InvalidRequest, "there is no 'odd'"),
-        ({"type": "batch", "startup_command": "run 'a b'"}, InvalidRequest, "startup_command"),
         ({"image": None}, InvalidRequest, "image"),
         ({"resources": {"tpu": 1}}, NotSupported, "tpu"),
     ],

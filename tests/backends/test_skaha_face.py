@@ -32,4 +32,13 @@ class TestSkahaFace(BackendContract):
 
     def spec(self, backend: Backend, name: str = "", **changes: object) -> SessionSpec:
         """Something that runs on."""
-        return super().spec(backend, name, type="batch", startup_command="sleep 600", **changes)
+        given = {"type": "batch", "startup_command": "sleep 600"} | changes
+        return super().spec(backend, name, **given)
+
+    @pytest.mark.asyncio
+    async def test_a_shell_command_is_run_by_a_shell(self, place: Backend) -> None:
+        command = "echo $TEST 'c  d'; exit 3"
+        row = await place.create(self.spec(place, startup_command=command, environ={"TEST": "a=b"}))
+        ended = await self.ended(place, row.id)
+        assert ended is not None and ended.result == "FAILURE"
+        assert (await place.logs(row.id)).splitlines()[-1] == "a=b c  d"

@@ -15,7 +15,7 @@ from msgspec import structs
 from jupyter_sessions.commands import Nothing, Result, Table, Text, parse, perform
 from jupyter_sessions.commands.completion import complete, session_names
 from jupyter_sessions.commands.grammar import Help, verbs
-from jupyter_sessions.commands.verbs import survival
+from jupyter_sessions.commands.verbs import resources_of, survival
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import (
     BackendUnavailable,
@@ -168,6 +168,7 @@ async def test_options_are_checked_before_anything_is_made(run: Run, toy: Servic
         ("create toy --gpu 1 -r cuda.device=1", "--gpu: 'cuda.device' is given twice"),
         ("create toy --cpu 1 -r cpu=2", "--cpu: 'cpu' is given twice"),
         ("create toy --mem 1g -r memory=2g", "--mem: 'mem' is given twice"),
+        ("create toy --mem 1g --ram 1", "--ram: 'mem' is given twice"),
         ("create toy --image other", "--image: 'image' is given twice"),
         (
             "create toy --gpu -1",
@@ -184,6 +185,13 @@ async def test_options_are_checked_before_anything_is_made(run: Run, toy: Servic
             await run(line)
         assert said in str(caught.value), line
     assert not (await toy.list(status="all")).sessions
+
+
+@pytest.mark.asyncio
+async def test_a_bare_amount_of_memory_is_in_the_units_of_its_option(toy: Service) -> None:
+    for given, amount in [("--mem 4", "4m"), ("--ram 4", "4g"), ("--ram 0.5", "512m"), ("--ram 64m", "64m")]:
+        assert await resources_of(toy, parse(f"create toy {given}")) == {"mem": amount}
+    assert parse("kernel add mine --ram 2").ram == "2"
 
 
 @pytest.mark.asyncio

@@ -7,13 +7,13 @@ numbers as text with and without units, and Java's times without seconds.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from jupyter_sessions.amounts import GPU_SLOT, format_number, format_slots, parse_slots
+from jupyter_sessions.backends.skaha import command
 from jupyter_sessions.errors import InvalidRequest, NotSupported
 from jupyter_sessions.model import (
     REPLICA_COUNT,
@@ -128,16 +128,9 @@ def _amounts(spec: SessionSpec) -> Query:
 
 
 def _program(spec: SessionSpec) -> Query:
-    words = shlex.split(spec.startup_command or "")
-    spaced = next((word for word in words[1:] if " " in word or not word), None)
-    if spaced is not None:
-        raise InvalidRequest(
-            f"startup_command: Skaha cannot pass the argument '{spaced}', it takes spaces for ends.",
-            hint="Put the command into a script.",
-            field="startup_command",
-        )
-    query = [("cmd", words[0])] if words else []
-    query += [("args", " ".join(words[1:]))] if words[1:] else []
+    program, arguments = command.words_of(spec.startup_command or "")
+    query = [("cmd", program)] if program else []
+    query += [("args", arguments)] if arguments else []
     return query + _environ(spec)
 
 
