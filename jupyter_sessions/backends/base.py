@@ -160,6 +160,10 @@ class Backend(ABC):
         """What a session of an image gets of the slots that `asked` leaves out; {} leaves it to the backend."""
         return {}
 
+    async def suggested_resources(self) -> dict[str, str]:
+        """Return the amounts that a form starts with; those of `default_resources` unless overridden."""
+        return await self.default_resources({})
+
     async def default_type(self, image: str | None) -> str:
         """The type of a session that names none."""
         return TYPES[0]

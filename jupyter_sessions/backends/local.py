@@ -187,6 +187,17 @@ class Local(BackendAI):
             {name: amount for name, amount in chosen.items() if name not in parse_slots(asked)}
         )
 
+    async def suggested_resources(self) -> dict[str, str]:
+        """Return the default amounts, but of CPUs half, at least 1, unless they are configured.
+
+        With all of them the next session that is asked for with the form would have to wait.
+        """
+        amounts = await self.default_resources({})
+        if "cpu" not in parse_slots(self.options.get("default_resources") or {}):
+            there = (await self._totals())["cpu"]
+            amounts |= format_slots({"cpu": min(there, max(Decimal(1), there // 2))})
+        return amounts
+
     async def _totals(self) -> dict[str, Decimal]:
         capacity = await self.capacity()
         return {

@@ -14,7 +14,7 @@ from jupyter_sessions.model import Amount, Folder, Image, NameRule, Size
 class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A backend as faces see it.
 
-    It is `refused` if it lets nobody in with the credentials there are, and `removable` if a person added it.
+    A form starts with the `suggested_resources`. It is `refused` if it lets nobody in with the credentials there are, and `removable` if a person added it.
     """
 
     name: str
@@ -27,6 +27,7 @@ class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
     capacity: dict[str, Amount] = {}
     images: list[Image] = []
     default_resources: dict[str, str] = {}
+    suggested_resources: dict[str, str] = {}
     sizes: list[Size] = []
     groups: list[str] = []
     projects: list[str] = []

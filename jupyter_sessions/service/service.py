@@ -213,6 +213,7 @@ class Service:
                 parts["images"] = await backend.images() if "images" in can else []
                 parts["capacity"] = await backend.capacity() if "capacity" in can else {}
                 parts["default_resources"] = await backend.default_resources({})
+                parts["suggested_resources"] = await backend.suggested_resources()
                 parts |= structs.asdict(await backend.choices())
         except Exception as error:
             return translated(backend, error, seconds)

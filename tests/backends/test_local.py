@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from jupyter_sessions.backends.base import Query
-from jupyter_sessions.model import SessionInfo, SessionSpec
+from jupyter_sessions.backends.local import Local
+from jupyter_sessions.model import Amount, SessionInfo, SessionSpec
 from jupyter_sessions.service import Service
 
 pytestmark = pytest.mark.asyncio
@@ -62,3 +63,19 @@ async def test_no_row_is_lost_while_sessions_change_between_pages(
     rows = await backend.list(Query(status="all"))
     assert len({row.id for row in rows}) == len(rows) == 6
     assert not unread
+
+
+@pytest.mark.parametrize(
+    ("total", "configured", "suggested"),
+    [("16", {}, "8"), ("5", {}, "2"), ("1", {}, "1"), ("0.5", {}, "0.5"), ("16", {"cpu": "3"}, "3")],
+)
+async def test_a_form_starts_with_half_of_the_cpus(
+    total: str, configured: dict[str, str], suggested: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def capacity(self: Local) -> dict[str, Amount]:
+        return {"cpu": Amount(total=total, free=total), "mem": Amount(total="8g", free="8g")}
+
+    monkeypatch.setattr(Local, "capacity", capacity)
+    backend = Local("local", default_resources=configured)
+    assert await backend.suggested_resources() == {"cpu": suggested, "mem": "2g"}
+    await backend.close()

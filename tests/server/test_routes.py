@@ -103,6 +103,8 @@ async def test_backends_tell_what_they_can_and_have(rest: Rest) -> None:
     assert answer["default_backend"] == "local" and local["is_default"]
     assert (local["title"], local["health"]) == ("This machine", {"ok": True, "message": None})
     assert {"cpu", "mem"} <= local["capacity"].keys() and local["default_resources"].keys() == {"cpu", "mem"}
+    cpus = float(local["capacity"]["cpu"]["total"])
+    assert float(local["suggested_resources"]["cpu"]) == max(min(1, cpus), cpus // 2)
     assert "python3" in [image["name"] for image in local["images"]]
     assert {"restart", "rename", "logs", "execute", "interrupt", "input"} <= set(local["capabilities"])
     assert local["name_rule"]["message"].startswith("Use 4 to 64")

@@ -58,7 +58,7 @@ FOUR = [
         resources=LARGE | {"mem": "1536m"},
         image="registry.example.org/team/reconstruction:26.03-cuda",
     ),
-    row("gpu-two", "PENDING", resources=LARGE, services=[], status_info=BEHIND),
+    row("gpu-two", "PENDING", resources=LARGE, services=[], status_info="Waiting for 1 GPU (0 free)."),
 ]
 FORTY = [row(f"sweep-{number:02}", at=number) for number in range(40)]
 NAMES = ("gamma-big", "after-training", "at-night", "over-quota")

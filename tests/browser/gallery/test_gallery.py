@@ -90,6 +90,12 @@ def one_machine(stage: Stage, shot: Shot) -> None:
 
     form = stage.form()
     shot("form", DIALOG)
+    form.get_by_label("GPU").fill("1")
+    form.get_by_label("CPU").fill("4")
+    expect(form).to_contain_text(
+        "Will wait behind 'gpu-two', which needs 1 GPU (0 free). Second in the queue."
+    )
+    shot("form-queue", DIALOG)
     form.get_by_label("Name").fill("a b")
     form.get_by_label("CPU").fill("32")
     form.get_by_label("Memory", exact=True).fill("")
@@ -128,7 +134,9 @@ def several_backends(stage: Stage, shot: Shot) -> None:
     form.get_by_role("button", name="Save as kernel").click()
     stage.page.get_by_role("dialog", name="Save as kernel").wait_for()
     shot("form-kernel", DIALOG)
-    stage.dismiss()
+    stage.page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(stage.page.locator("[data-kernel-name]")).to_be_visible()
+    shot("kernels")
     stage.page.get_by_role("button", name="Add backend").click()
     shot("add-backend", DIALOG)
     stage.dismiss()
