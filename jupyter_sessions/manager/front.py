@@ -166,7 +166,7 @@ class Front:
         it once there is another kernel.
         """
         whole = self._relay is None or self._relay.reachable()
-        if whole and (self.connection.bound() or not self._leads):
+        if whole and (self._link is None or not self._leads or self.connection.bound()):
             return ""
         return "its sockets were deleted: what is connected goes on, all else needs a restart of the session"
 

@@ -32,6 +32,12 @@ ABOUT = 'echo "$BACKENDAI_SESSION_NAME $GIVEN" >&2; pwd; python -c "import sys; 
 UNTIL = "until [ -e gate ]; do sleep 0.02; done; "
 
 
+async def test_a_batch_session_misses_no_sockets(shared: Service) -> None:
+    """It has none: its manager looks once a second for those of kernels."""
+    row = await ended(shared, await ask(shared, "no-kernel", type="batch", startup_command="sleep 2.5"))
+    assert row.result == "SUCCESS" and "RUNNING_DEGRADED" not in row.status_history
+
+
 async def test_commands_that_end(shared: Service, tmp_path: Path) -> None:
     """Each with its output, result and exit code; and with the events that managers send."""
     await shared.backend("local").capacity()
