@@ -42,6 +42,7 @@ from jupyter_sessions.service.asking import (
     state_of,
     translated,
 )
+from jupyter_sessions.service.cells import Unfinished, with_end
 from jupyter_sessions.service.feed import Feed
 from jupyter_sessions.service.finding import Expiry, Listing, expiries, find
 from jupyter_sessions.service.info import BackendInfo, Defaults, NewBackend
@@ -309,13 +310,21 @@ class Service:
     async def execute(
         self, backend: str, id: str, code: str, *, stdin: bool = False, ref: str | None = None
     ) -> AsyncIterator[Output]:
-        """Run code in a session; see `Backend.execute`, and `Api.execute` for `ref`."""
+        """Run code in a session; see `Backend.execute`, and `Api.execute` for `ref`.
+
+        It ends with a reply or an error, also where a backend says nothing of a kernel that has gone.
+        """
         place = self.backend(backend)
         if ref is not None and (await self.find(ref)).id != id:
             raise SessionNotFound(f"'{ref}' is another session by now.", hint="Try again.", field="session")
         try:
-            async for output in follow(place, place.execute(id, code, stdin=stdin)):
+            items = follow(place, place.execute(id, code, stdin=stdin))
+            async for output in with_end(items, lambda: self.get(backend, id)):
                 yield output
+        except Unfinished:
+            hint = "Its kernel may have ended: run the cell again."
+            unfinished = BackendUnavailable(f"{place.title} gave no end of the cell.", hint=hint)
+            raise await self._explained(place, id, unfinished) from None
         except (SessionNotFound, BackendUnavailable) as error:
             raise await self._explained(place, id, error) from error
 

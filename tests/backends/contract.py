@@ -18,7 +18,7 @@ import pytest
 import pytest_asyncio
 
 from jupyter_sessions.backends.base import OPTIONAL, Backend, Query
-from jupyter_sessions.errors import AlreadyExists, InvalidRequest, NotSupported, SessionNotFound
+from jupyter_sessions.errors import AlreadyExists, InvalidRequest, NotSupported, SessionError, SessionNotFound
 from jupyter_sessions.model import USABLE, SessionInfo, SessionSpec
 from jupyter_sessions.wire.journal import Selection
 from tests.ending import end_sessions
@@ -37,6 +37,8 @@ class BackendContract:
     unknown_id: ClassVar[str] = "00000000-0000-0000-0000-000000000000"
     lasting: ClassVar[dict[str, object]] = {}
     """What gives a session an end that can be put off, where not each has one."""
+    crash: ClassVar[str] = "import os; print('before', flush=True); os.kill(os.getpid(), 9)"
+    """Code that ends the kernel it runs in."""
     starts: bool = True
     """Whether sessions come to run there, and do not only wait."""
 
@@ -194,6 +196,21 @@ class BackendContract:
         for uid in (row.id, self.unknown_id):
             with pytest.raises(SessionNotFound):
                 await place.renew(uid)
+
+    @pytest.mark.asyncio
+    async def test_a_cell_whose_kernel_crashes_gets_its_end(self, place: Backend) -> None:
+        if "execute" not in place.capabilities() or not self.starts:
+            return
+        row = await self.usable(place, (await place.create(self.spec(place))).id)
+        replies = []
+        async with asyncio.timeout(SECONDS):
+            try:
+                async for output in place.execute(row.id, self.crash):
+                    replies += [output.content] if output.kind == "reply" else []
+            except SessionError as error:
+                assert error.message
+            else:
+                assert [reply["status"] for reply in replies] == ["error"]
 
     @pytest.mark.asyncio
     async def test_what_it_cannot_do_it_says(self, backend: Backend) -> None:

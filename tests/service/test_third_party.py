@@ -24,7 +24,7 @@ from jupyter_sessions.errors import (
     SessionNotFound,
 )
 from jupyter_sessions.model import SessionInfo, SessionSpec
-from jupyter_sessions.service import Batch, Service
+from jupyter_sessions.service import Batch, Service, cells
 from jupyter_sessions.service import service as service_module
 from jupyter_sessions.service.registry import find_types
 
@@ -203,6 +203,29 @@ async def test_an_answer_that_comes_late_brings_nothing_back(toys: Path) -> None
         assert service.feed.rows("toy") == []
     finally:
         await service.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "said"),
+    [
+        ("dies", NotRunning, "The session 'mine' has ended, TERMINATED"),
+        ("restarts", BackendUnavailable, "silent gave no end of the cell"),
+        ("stops", BackendUnavailable, "silent gave no end of the cell"),
+    ],
+)
+async def test_a_cell_gets_its_end_whatever_a_backend_says_of_it(
+    toys: Path, monkeypatch: pytest.MonkeyPatch, code: str, error: type[Exception], said: str
+) -> None:
+    monkeypatch.setattr(cells, "QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(cells, "_LAST_WORDS_SECONDS", 0.05)
+    service = made("silent")
+    row = await service.create(SessionSpec(name="mine"))
+    outputs = []
+    async with asyncio.timeout(10):
+        with pytest.raises(error, match=said):
+            async for output in service.execute("silent", row.id, code):
+                outputs += [output.content["text"]]
+    assert outputs == ["begun"]
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["back in time", "back from the dead"])

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from msgspec import structs
 
-from jupyter_sessions.backends.base import Backend, Storage
+from jupyter_sessions.backends.base import Backend, Output, Storage
 from jupyter_sessions.errors import AlreadyExists, BackendUnavailable, NeedsForce, SessionNotFound
 from jupyter_sessions.model import TYPES, Choices, Folder, Image, NameRule, SessionInfo, Size, in_group
 
@@ -108,6 +108,22 @@ class Breaking(Toy):
             await self.destroy(id)
         raise BackendUnavailable(f"{self.title} broke off the connection.", hint="Try again.")
         yield
+
+
+class Silent(Toy):
+    """Says nothing when the kernel dies that runs something; `stops` at once, the others live on without an answer."""
+
+    async def execute(self, id, code, *, stdin=False):
+        yield Output(kind="stream", content={"name": "stdout", "text": "begun"})
+        if code == "dies":
+            await self.destroy(id)
+        if code == "restarts":
+            asyncio.get_running_loop().call_later(0.3, self.restarted, id)
+        if code != "stops":
+            await asyncio.sleep(3600)
+
+    def restarted(self, id):
+        self.rows[id] = structs.replace(self.rows[id], restarts=1)
 
 
 class Hanging(Toy):

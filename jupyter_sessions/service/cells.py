@@ -1,0 +1,93 @@
+"""A cell gets its end, whatever becomes of the session it runs in.
+
+Backends are to end a cell whose kernel has gone. Where one keeps silent instead, the session itself is looked at now and
+then; where one stops in the middle, that is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+
+from jupyter_sessions.backends.base import Output
+from jupyter_sessions.errors import SessionError, SessionNotFound
+from jupyter_sessions.model import SessionInfo
+
+QUIET_SECONDS = 5.0
+"""How long a cell may say nothing before its session is looked at."""
+_LAST_WORDS_SECONDS = 1.0
+_AHEAD = 100
+
+Look = Callable[[], Awaitable[SessionInfo]]
+
+
+class Unfinished(Exception):
+    """A cell came to no end of its own, and will not come to one."""
+
+
+async def with_end(items: AsyncIterator[Output], look: Look) -> AsyncIterator[Output]:
+    """Pass on what a cell says, up to its reply. `look` tells how it stands with the session.
+
+    Errors: those of the cell; Unfinished if its session or kernel has gone, or the backend stops without a reply.
+    """
+    said: asyncio.Queue[Output | Exception | None] = asyncio.Queue(_AHEAD)
+    pump = asyncio.create_task(_pump(items, said))
+    watched = _Watched(look)
+    try:
+        while (one := await _next(said, watched)) is not None:
+            if isinstance(one, Exception):
+                raise one
+            yield one
+            if one.kind == "reply":
+                return
+        raise Unfinished
+    finally:
+        pump.cancel()
+        await asyncio.gather(pump, return_exceptions=True)
+
+
+async def _pump(items: AsyncIterator[Output], said: asyncio.Queue[Output | Exception | None]) -> None:
+    """Read all from one task, as generators want it."""
+    try:
+        async for one in items:
+            await said.put(one)
+    except Exception as error:
+        await said.put(error)
+    else:
+        await said.put(None)
+
+
+async def _next(
+    said: asyncio.Queue[Output | Exception | None], watched: _Watched
+) -> Output | Exception | None:
+    """Return what is said next, an error, or None at the end."""
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(QUIET_SECONDS):
+                return await said.get()
+        if await watched.gone():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                    return await said.get()
+            return None
+
+
+class _Watched:
+    """A session in which a cell runs."""
+
+    def __init__(self, look: Look) -> None:
+        self._look = look
+        self._restarts: int | None = None
+
+    async def gone(self) -> bool:
+        """Whether the kernel that the cell was sent to is no more."""
+        try:
+            row = await self._look()
+        except SessionNotFound:
+            return True
+        except SessionError:  # That says nothing about the session.
+            return False
+        if self._restarts is None:
+            self._restarts = row.restarts
+        return not row.live or row.status == "ERROR" or row.restarts != self._restarts
