@@ -15,9 +15,11 @@ from jupyter_sessions._version import __version__
 from jupyter_sessions.errors import Forbidden, InvalidRequest
 from jupyter_sessions.kernels.known import session_of
 from jupyter_sessions.model import RESERVED_FIELDS, ProcessId, SessionSpec
+from jupyter_sessions.server import proxy
 from jupyter_sessions.server.backends import BackendHandler, BackendsHandler, SignInHandler
 from jupyter_sessions.server.base import BaseHandler, UnknownHandler
 from jupyter_sessions.server.kernelspecs import KernelspecHandler, KernelspecsHandler
+from jupyter_sessions.server.proxy.shared_origin import key_of
 from jupyter_sessions.server.reading import chosen, flag, whole_number
 from jupyter_sessions.server.streams import EventsHandler, ExecuteHandler
 from jupyter_sessions.service.feed import Change
@@ -206,6 +208,24 @@ class InputHandler(BaseHandler):
         self.finish()
 
 
+class ServiceHandler(BaseHandler):
+    """A service of a session."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, backend: str, id: str, name: str) -> None:
+        """Start it: 202 with its place, or for the form of a page a redirect to it."""
+        key = key_of(self)
+        place = "/".join(quote(part, safe="") for part in (*([f"~{key}"] if key else []), backend, id, name))
+        url = f"{self.base_url}{proxy.ROOT}{place}/"
+        forced = flag("forced", self.get_query_argument("forced", ""))
+        await self.service.open_service(backend, id, name, url, forced=forced)
+        if self.request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
+            self.redirect(url, status=303)
+        else:
+            self.answer({"name": name, "url": url}, 202)
+
+
 class ConnectionHandler(BaseHandler):
     """Where front ends reach a session's kernel, with the key; for kernels of this server, never for pages."""
 
@@ -264,6 +284,7 @@ ROUTES: list[tuple[str, type[BaseHandler]]] = [
     (rf"/sessions/{_ONE}/interrupt", InterruptHandler),
     (rf"/sessions/{_ONE}/input", InputHandler),
     (rf"/sessions/{_ONE}/connection", ConnectionHandler),
+    (rf"/sessions/{_ONE}/services/(?P<name>[^/]+)", ServiceHandler),
     (r"/kernels/(?P<kernel_id>[^/]+)", KernelHandler),
     (r"/backends", BackendsHandler),
     (r"/backends/(?P<backend>[^/]+)", BackendHandler),

@@ -64,6 +64,13 @@ export class SessionsApi {
     return requestAPI(path, this.settings, { method: 'DELETE' });
   }
 
+  startService(ref: ISessionRef, name: string, forced = false): Promise<null> {
+    const path = `${sessionPath(ref)}/services/${encodeURIComponent(name)}`;
+    return requestAPI(`${path}${forced ? '?forced=true' : ''}`, this.settings, {
+      method: 'POST'
+    });
+  }
+
   addKernel(request: IKernelRequest): Promise<{ name: string }> {
     return this._send('POST', 'kernelspecs', request);
   }

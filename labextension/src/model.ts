@@ -113,6 +113,14 @@ export class SessionsModel implements ISessionsModel {
     return session;
   }
 
+  async startService(
+    ref: ISessionRef,
+    name: string,
+    forced = false
+  ): Promise<void> {
+    await this._api.startService(ref, name, forced);
+  }
+
   async terminate(ref: ISessionRef, forced = false): Promise<void> {
     const key = `${ref.backend}/${ref.id}`;
     this._unwanted.add(key);

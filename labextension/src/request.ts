@@ -30,6 +30,9 @@ export const NO_REQUEST = -1;
 /** The `reason` of a refusal that force would overcome. */
 export const NEEDS_FORCE = 'NeedsForce';
 
+/** The `reason` why a service is not started that its session has no memory for. */
+export const NO_ROOM = 'NoRoom';
+
 /** Any failure as an `ApiError`. */
 export function asApiError(error: unknown): ApiError {
   if (error instanceof ApiError) {

@@ -102,6 +102,9 @@ export interface ISessionsModel {
   terminate(ref: ISessionRef, forced?: boolean): Promise<void>;
   restart(ref: ISessionRef): Promise<void>;
 
+  /** Start a service; `forced` also where the session has no memory for it. */
+  startService(ref: ISessionRef, name: string, forced?: boolean): Promise<void>;
+
   /** Put off the end of a session. */
   renew(ref: ISessionRef): Promise<void>;
 

@@ -7,6 +7,9 @@ export interface IService {
   name: string;
   protocol?: string;
   url: string;
+
+  /** Why it was ended, until it is started again. */
+  ended?: string;
 }
 
 /** Amounts by slot: `cpu`, `mem`, `cuda.device` and the like, all text. */

@@ -40,8 +40,12 @@ FLAGS = [
 ]
 # JupyterLab's debugger says so of a notebook that is left before its kernel has answered about breakpoints.
 ITS_OWN = ("Could not restore the debugger state: Canceled future",)
-# What tests have refused: signing in, and ending a session without force.
-REFUSALS = (("/sign-in?", " 401 "), ("/jupyter-sessions/sessions/choosy/", " 403 "))
+# What tests have refused: signing in, ending a session without force, a service there is no memory for.
+REFUSALS = (
+    ("/sign-in?", " 401 "),
+    ("/jupyter-sessions/sessions/choosy/", " 403 "),
+    ("/services/", " 409 "),
+)
 # What it says of requests to a server that is away, or was when they were made.
 IN_VAIN = ("net::ERR_", "WebSocket connection to", "NetworkError", "Connection lost")
 SETTINGS = {

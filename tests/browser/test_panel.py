@@ -35,6 +35,32 @@ def test_a_session_from_the_form_to_its_end(page: Page) -> None:
     expect(page.locator("[data-session-name=from-form][data-live=true]")).to_have_count(0)
 
 
+def test_a_service_that_does_not_fit_is_asked_about(page: Page) -> None:
+    open_panel(page)
+    form = ask_for(page, "1", name="small")
+    form.get_by_label("Memory", exact=True).fill("128")
+    form.get_by_role("button", name="Create").click()
+    session = row(page, "small")
+    expect(session).to_have_attribute("data-status", "RUNNING")
+
+    link = session.get_by_role("link", name="jupyter")
+    link.click()
+    question = page.get_by_role("dialog")
+    expect(question).to_contain_text("'jupyter' needs about 110 MiB, and session 'small' has")
+    expect(question).to_contain_text("create a session with 256 MiB")
+    expect(question.get_by_role("button", name="Start anyway")).to_be_visible()
+    question.get_by_role("button", name="Cancel").click()
+    assert len(page.context.pages) == 1
+
+    page.goto(str(link.evaluate("link => link.href")))  # As by a bookmark.
+    expect(page.get_by_role("heading")).to_contain_text("'jupyter' needs about 110 MiB")
+    button = page.get_by_role("button", name="Start anyway")
+    with page.expect_response(lambda answer: "forced=true" in answer.url) as answered:
+        button.click()
+    assert answered.value.status == 303
+    expect(page).to_have_url(re.compile("/jupyter-sessions/services/local/.*/jupyter/"))
+
+
 @pytest.fixture
 def choosy(state: Path, toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside this machine, which has a folder to mount, a backend of a third party that offers much."""

@@ -141,3 +141,18 @@ async def test_working_folders_are_relative_to_the_servers(rest: Rest, jp_root_d
     assert below["cwd"] == str(jp_root_dir / "sub")
     first, *_ = await rest.run(below, "import os; print(os.getcwd())")
     assert first["content"]["text"] == f"{jp_root_dir / 'sub'}\n"
+
+
+async def test_a_service_is_started_or_refused_with_the_remedy(rest: Rest) -> None:
+    row = await rest.until(await rest.create("small", resources={"cpu": "0.1", "mem": "128m"}), "RUNNING")
+    place = f"sessions/local/{row['id']}/services/jupyter"
+    refused = await rest.json("POST", place, status=409)
+    assert refused["reason"] == "NoRoom"
+    assert "needs about 110 MiB, and session 'small' has" in refused["message"]
+    assert refused["data"]["limit"] == 128 * 1024**2
+    assert "Start it anyway" in refused["hint"]
+    started = await rest.json("POST", f"{place}?forced=true", status=202)
+    url = f"/a%40b/jupyter-sessions/services/local/{row['id']}/jupyter/"
+    assert started == {"name": "jupyter", "url": url}
+    missing = await rest.json("POST", place.replace("jupyter", "kernel"), status=404)
+    assert missing["message"] == "The session has no service 'kernel'."

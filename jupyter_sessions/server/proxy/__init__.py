@@ -6,7 +6,7 @@ server's settings under `SERVICES_KEY`.
 
 from __future__ import annotations
 
-from .contract import SERVICES_KEY, Services
+from .contract import ROOT, SERVICES_KEY, Services
 from .routes import handlers
 
-__all__ = ["SERVICES_KEY", "Services", "handlers"]
+__all__ = ["ROOT", "SERVICES_KEY", "Services", "handlers"]

@@ -20,7 +20,7 @@ from jupyter_sessions.wire.proxy.rebase import Rebase
 from . import pages, shared_origin
 from .contract import INPUTS_KEY, ROOT, SERVICES_KEY, Services
 from .input import Inputs
-from .refusal import NotListening, Refusal
+from .refusal import NoRoomRefusal, NotListening, Refusal
 
 if TYPE_CHECKING:
     from multidict import CIMultiDict
@@ -60,13 +60,7 @@ class ServiceHandler(JupyterHandler):
     @cached_property
     def _key(self) -> str:
         """The key that the service's path has to hold; "" where no other person's page can ask for it."""
-        if not shared_origin.is_shared(self.base_url, self.request.host):
-            return ""
-        user = getattr(self.current_user, "username", "")
-        secret = self.settings["cookie_secret"]
-        return shared_origin.key_for(
-            user, self.base_url, secret if isinstance(secret, bytes) else secret.encode()
-        )
+        return shared_origin.key_of(self)
 
     @property
     def _has_key(self) -> bool:
@@ -219,6 +213,13 @@ class ServiceHandler(JupyterHandler):
             if isinstance(refusal, NotListening):
                 self.set_status(202)  # On its way: no failure, for a browser to report as one.
             self.set_header("Content-Security-Policy", pages.POLICY)
-            self.finish(pages.draw(refusal))
+            self.finish(self._drawn(refusal))
         else:
             self.finish(refusal.to_wire())
+
+    def _drawn(self, refusal: Refusal) -> str:
+        if not isinstance(refusal, NoRoomRefusal):
+            return pages.draw(refusal)
+        backend, session, service = self.names
+        place = f"{self.base_url}jupyter-sessions/sessions/{backend}/{session}/services/{service}"
+        return pages.offer(refusal, f"{place}?forced=true", self.xsrf_token.decode())

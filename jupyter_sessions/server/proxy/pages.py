@@ -25,7 +25,7 @@ _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
 POLICY = (
     f"default-src 'none'; style-src 'sha256-{_HASH}'; "
-    "frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+    "frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
 )
 """The Content-Security-Policy of these pages."""
 
@@ -37,6 +37,16 @@ def draw(refusal: Refusal) -> str:
         return waiting(title, refusal.session, refusal.log)
     hint = f"<p class=hint>{escape(refusal.hint)}</p>" if refusal.hint else ""
     return _page(refusal.message, f'{hint}<p><a href="">Try again</a></p>')
+
+
+def offer(refusal: Refusal, action: str, token: str) -> str:
+    """The page that asks whether to start a service anyway, by a form for `action` with the XSRF token."""
+    form = (
+        f'<p class=hint>{escape(refusal.hint)}</p><form method="post" action="{escape(action)}">'
+        f'<input type="hidden" name="_xsrf" value="{escape(token)}">'
+        "<button>Start anyway</button></form>"
+    )
+    return _page(refusal.message, form)
 
 
 def waiting(title: str, session: str, log: str) -> str:

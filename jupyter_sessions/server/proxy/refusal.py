@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tornado import web
 
+from jupyter_sessions.errors import NoRoom
+
 if TYPE_CHECKING:
     from jupyter_sessions.errors import SessionError
 
@@ -23,7 +25,8 @@ class Refusal(web.HTTPError):
     @classmethod
     def because(cls, error: SessionError) -> Refusal:
         """The refusal that passes a domain error on."""
-        return cls(error.status, error.message, kind=error.reason, hint=error.hint)
+        kind = NoRoomRefusal if isinstance(error, NoRoom) else cls
+        return kind(error.status, error.message, kind=error.reason, hint=error.hint)
 
     @classmethod
     def of(cls, status: int, error: BaseException | None) -> Refusal:
@@ -38,6 +41,10 @@ class Refusal(web.HTTPError):
         """The JSON body that says this over HTTP."""
         body = {"message": self.message, "reason": self.kind}
         return body | ({"hint": self.hint} if self.hint else {})
+
+
+class NoRoomRefusal(Refusal):
+    """The refusal of a service that does not fit into its session's memory, but can be started anyway."""
 
 
 def broken_off() -> Refusal:

@@ -18,6 +18,10 @@ import base64
 import hmac
 import ipaddress
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jupyter_server.base.handlers import JupyterHandler
 
 KEY = r"(?:~(?P<key>[A-Za-z0-9_-]{22})/)?"
 """The part of a service's path that holds the key, as a regular expression."""
@@ -37,6 +41,15 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(name.strip("[]")).is_loopback
     except ValueError:
         return name.lower() == "localhost" or name.lower().endswith(".localhost")
+
+
+def key_of(handler: JupyterHandler) -> str:
+    """Return the key of the services of a request's sender; "" where no other person's page can ask for them."""
+    if not is_shared(handler.base_url, handler.request.host):
+        return ""
+    user = getattr(handler.current_user, "username", "")
+    secret = handler.settings["cookie_secret"]
+    return key_for(user, handler.base_url, secret if isinstance(secret, bytes) else secret.encode())
 
 
 def key_for(user: str, base_url: str, secret: bytes) -> str:

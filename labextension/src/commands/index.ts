@@ -8,14 +8,19 @@ import type { CommandRegistry } from '@lumino/commands';
 
 import { serviceURL } from '../api';
 import { magicFor } from '../format';
+import { NO_ROOM } from '../request';
 import { isLive, isRunning } from '../status';
 import { CommandIDs, type IKernelsModel, type ISessionsModel } from '../tokens';
 import type { IService, ISession } from '../types';
+import { confirm, refusalOf, tell } from './asking';
 import { backendCommands } from './backends';
 import { kernelCommands } from './kernels';
 import { lifecycleCommands } from './lifecycle';
 import { notebookCommands } from './notebooks';
 import { isAboutOne, referenceTo, SESSION_ARGS, Targets } from './targets';
+
+/** Where this server passes services on, below its base URL. */
+const OWN_SERVICES = 'jupyter-sessions/services/';
 
 /** What the commands work with. */
 export interface ICommandEnv {
@@ -45,6 +50,39 @@ async function pickService(
   return services.find(service => service.name === value);
 }
 
+/** Start a service of this server's unless its session has no memory for it and the person thinks better of it. */
+async function startService(
+  session: ISession,
+  { name, url }: IService,
+  env: ICommandEnv
+): Promise<boolean> {
+  const { model, trans } = env;
+  if (!url.startsWith(OWN_SERVICES)) {
+    return true;
+  }
+  const refusal = await refusalOf(() => model.startService(session, name));
+  if (refusal?.reason !== NO_ROOM) {
+    return true; // If something else is wrong, its page says what.
+  }
+  const { message, hint } = refusal;
+  const question = {
+    title: trans.__('Start %1 in %2?', name, session.name),
+    body: [message, hint].filter(Boolean).join(' '),
+    yes: trans.__('Start anyway')
+  };
+  if (!(await confirm(question, env))) {
+    return false;
+  }
+  const headline = trans.__('Cannot start %1', name);
+  const failure = await refusalOf(() =>
+    model.startService(session, name, true)
+  );
+  if (failure) {
+    tell(headline, failure, trans);
+  }
+  return !failure;
+}
+
 function openService(env: ICommandEnv): CommandRegistry.ICommandOptions {
   const { app, targets, trans } = env;
   const suits = (row: ISession): boolean =>
@@ -66,7 +104,7 @@ function openService(env: ICommandEnv): CommandRegistry.ICommandOptions {
         (session && (await pickService(session, env)));
       const { baseUrl } = app.serviceManager.serverSettings;
       const url = service && serviceURL(service.url, baseUrl);
-      if (url) {
+      if (url && (await startService(session!, service, env))) {
         window.open(url, '_blank', 'noopener,noreferrer');
       }
     }

@@ -46,7 +46,7 @@ interface IRowLinkProps {
   /** An address that opens in a new tab; null where there is none yet. */
   href?: string | null;
 
-  /** What to do, for a link that opens no address. */
+  /** What to do; a link that has an address, too, opens that only in other ways than by a click. */
   onClick?: () => void;
 }
 
@@ -54,7 +54,14 @@ interface IRowLinkProps {
 export function RowLink(props: IRowLinkProps): JSX.Element {
   const { label, title, href, onClick } = props;
   const common = { className: 'jp-Sessions-link', title, tabIndex: -1 };
-  if (onClick) {
+  const act = (event: React.MouseEvent): void => {
+    // With one of these keys a person asks for a tab or window of their own.
+    if (onClick && !(event.ctrlKey || event.metaKey || event.shiftKey)) {
+      event.preventDefault();
+      onClick();
+    }
+  };
+  if (onClick && !href) {
     return (
       <button {...common} onClick={onClick}>
         {label}
@@ -62,7 +69,13 @@ export function RowLink(props: IRowLinkProps): JSX.Element {
     );
   }
   return href ? (
-    <a {...common} href={href} target="_blank" rel="noopener noreferrer">
+    <a
+      {...common}
+      href={href}
+      target="_blank"
+      rel="noopener noreferrer"
+      onClick={act}
+    >
       {label}
       <launchIcon.react tag="span" aria-hidden={true} />
     </a>

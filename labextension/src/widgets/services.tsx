@@ -9,18 +9,34 @@ import { RowLink, RowLinks } from './rowparts';
 
 interface ILinkProps {
   env: IPanelEnv;
+  session: ISession;
   service: IService;
-  enabled: boolean;
 }
 
-function ServiceLink({ env, service, enabled }: ILinkProps): JSX.Element {
-  const { baseUrl, trans } = env;
+function ServiceLink({ env, session, service }: ILinkProps): JSX.Element {
+  const { baseUrl, commands, trans } = env;
+  const enabled = isRunning(session);
   const href = enabled ? serviceURL(service.url, baseUrl) : null;
   const why = enabled
     ? trans.__('Has no address that a browser can open')
     : trans.__('Opens once the session is running');
-  const title = href ? trans.__('Open %1 in a new tab', service.name) : why;
-  return <RowLink label={service.name} title={title} href={href} />;
+  const open = service.ended
+    ? trans.__('%1 was ended: %2', service.name, service.ended)
+    : trans.__('Open %1 in a new tab', service.name);
+  const { backend, id } = session;
+  const args = { backend, id, service: service.name };
+  return (
+    <RowLink
+      label={service.name}
+      title={href ? open : why}
+      href={href}
+      onClick={
+        href
+          ? () => void commands.execute(CommandIDs.openService, args)
+          : undefined
+      }
+    />
+  );
 }
 
 interface ISessionProps {
@@ -60,8 +76,8 @@ export function ServiceLinks(props: ILinksProps): JSX.Element | null {
         <ServiceLink
           key={service.name}
           env={env}
+          session={session}
           service={service}
-          enabled={isRunning(session)}
         />
       ))}
     </RowLinks>
