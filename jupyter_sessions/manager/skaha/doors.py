@@ -107,7 +107,8 @@ class Doors:
     async def _see_to(self, record: Record) -> Endpoint:
         await self._sessions.wait(record, lambda record: record.usable or not record.live)
         restarts = record.restarts
-        endpoint = await self._sessions.guardian(record).start_service(SERVICE)
+        guardian = self._sessions.guardian(record)
+        endpoint = await guardian.start_service(SERVICE, forced=True)  # It is what the session is for.
         await self._answers(endpoint, endpoint.base_url or "/")
         self._open = {key: one for key, one in self._open.items() if self._sessions.is_live(key)}
         self._open[record.id] = Open(endpoint, restarts)
