@@ -185,6 +185,13 @@ DIFFERENCES = (
         "seeds 000, 001; managers 23.09 to 26.8",
     ),
     Difference(
+        "create that finds one TERMINATING",
+        "that one, for it has not ended",
+        "that one",
+        "a new one, which starts when that one has ended",
+        "seed 000; 26.9.6",
+    ),
+    Difference(
         "maxWaitSeconds that are over",
         "not said",
         "201 with TIMEOUT; it stays PENDING",
