@@ -17,8 +17,9 @@ from jupyter_sessions.backends.base import Output
 from jupyter_sessions.client.streams import Streams, lost, refused, tls_of
 from jupyter_sessions.model import Event, KernelConnection, ProcessId, SessionInfo, SessionSpec
 from jupyter_sessions.service import BackendInfo, Defaults, Listing, find
-from jupyter_sessions.wire import sse
+from jupyter_sessions.wire import sse, untrusted
 from jupyter_sessions.wire.access import PROTOCOL, SCHEME, Access
+from jupyter_sessions.wire.bounded import AnswerRefused
 from jupyter_sessions.wire.encoding import encoded
 from jupyter_sessions.wire.journal import Outputs, Selection
 from jupyter_sessions.wire.quiet import QuietClient
@@ -50,8 +51,8 @@ class RemoteService:
         """Whether the server answers, and lets us in. Errors: BadAnswer if it speaks another protocol."""
         try:
             response = await self._http.get(self._about, timeout=ALIVE_SECONDS)
-            about = msgspec.json.decode(response.content)
-        except (httpx.TransportError, msgspec.DecodeError):
+            about = untrusted.decode(response.content)
+        except (httpx.HTTPError, msgspec.DecodeError):
             return False
         if response.status_code != 200 or not isinstance(about, dict):
             return False
@@ -159,7 +160,7 @@ class RemoteService:
         async with self._streams.open("POST", f"{_path(backend, id)}/execute", body) as events:
             async for event in events:
                 if event.name == "output":
-                    yield msgspec.json.decode(event.data, type=Output)
+                    yield untrusted.read(event.data, Output)
                 elif event.name == "error":
                     raise errors.from_wire(event.json(), 500)
                 elif event.name == sse.CLOSE:
@@ -199,7 +200,7 @@ class RemoteService:
     ) -> T:
         response = await self._send(method, path, body=body, params=params)
         try:
-            return msgspec.json.decode(response.content, type=kind)
+            return untrusted.read(response.content, kind)
         except msgspec.MsgspecError as error:
             raise errors.BadAnswer(
                 f"The Jupyter server gave an answer that cannot be read: {error}.",
@@ -214,6 +215,8 @@ class RemoteService:
         )
         try:
             response = await self._http.send(request)
+        except AnswerRefused as error:
+            raise errors.BadAnswer(f"The Jupyter server gave an answer that is not read: {error}.") from error
         except httpx.TransportError as error:
             raise lost(error) from error
         if not response.is_success:

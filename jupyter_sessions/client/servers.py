@@ -20,7 +20,9 @@ from jupyter_sessions import errors
 from jupyter_sessions.backends.files import is_private
 from jupyter_sessions.backends.signin import Credentials
 from jupyter_sessions.client.streams import refused
+from jupyter_sessions.wire import untrusted
 from jupyter_sessions.wire.encoding import encoded
+from jupyter_sessions.wire.quiet import QuietClient
 from jupyter_sessions.wire.unix_http import unix_transport
 
 _SECONDS = 30.0
@@ -69,7 +71,7 @@ def _files() -> Iterator[Running]:
     for path in sorted(Path(jupyter_runtime_dir()).glob("jpserver-*.json")):
         try:
             if is_private(path):
-                yield msgspec.json.decode(path.read_bytes(), type=Running)
+                yield untrusted.read(path.read_bytes(), Running)
         except (OSError, ValueError):
             continue
 
@@ -125,7 +127,7 @@ async def _asked(server: Running, method: str, backend: str, body: object) -> er
 async def _send(server: Running, method: str, backend: str, body: object) -> httpx.Response:
     transport = unix_transport(server.sock) if server.sock else None
     path = f"jupyter-sessions/backends/{quote(backend, safe='')}/sign-in"
-    async with httpx.AsyncClient(transport=transport, timeout=_SECONDS, trust_env=False) as http:
+    async with QuietClient(transport=transport, timeout=_SECONDS, trust_env=False) as http:
         return await http.request(
             method,
             (f"http://localhost{server.base_url}" if server.sock else server.url) + path,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from jupyter_sessions import errors
-from jupyter_sessions.wire import sse
+from jupyter_sessions.wire import sse, untrusted
 from jupyter_sessions.wire.access import SCHEME, Access
 from jupyter_sessions.wire.encoding import encoded
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0
 SILENT_SECONDS = 4 * sse.KEEP_ALIVE_SECONDS
+EVENT_BYTES = 128 * 1024**2
+"""Of one event: it may hold what a cell shows, which kernels of notebooks send without a limit."""
+_ERROR_BYTES = 2**20
 _BUFFER_BYTES = 2**20
 _HINT = "Is it still running?"
 
@@ -45,10 +48,12 @@ class Streams:
             where = URL(self._root + path, encoded=True)
             async with self._session().request(method, where, data=content) as response:
                 if not response.ok:
-                    raise refused(response.status, await response.read())
-                yield sse.parse(_lines(response.content))
+                    raise refused(response.status, await _beginning(response.content))
+                yield sse.read(response.content.iter_any(), EVENT_BYTES)
         except aiohttp.ClientConnectorError as error:
             raise errors.NotReached(f"The Jupyter server cannot be reached: {error}.", hint=_HINT) from error
+        except sse.EventTooLarge as error:
+            raise errors.BadAnswer(f"The Jupyter server gave an answer that is not read: {error}.") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise lost(error) from error
 
@@ -64,20 +69,22 @@ class Streams:
             socket = self._access.socket
             self._http = aiohttp.ClientSession(
                 connector=aiohttp.UnixConnector(socket) if socket else aiohttp.TCPConnector(ssl=self._tls),
-                headers={"Authorization": f"{SCHEME} {self._access.token}"},
+                headers={
+                    "Authorization": f"{SCHEME} {self._access.token}",
+                    "Accept-Encoding": "identity",
+                },
+                auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS),
                 read_bufsize=_BUFFER_BYTES,
             )
         return self._http
 
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[str]:
-    """Lines of any length, without their ends."""
-    rest = b""
-    async for chunk in content.iter_any():
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            yield line.removesuffix(b"\r").decode()
+async def _beginning(content: aiohttp.StreamReader) -> bytes:
+    found = bytearray()
+    while len(found) < _ERROR_BYTES and (piece := await content.readany()):
+        found += piece
+    return bytes(found)
 
 
 def tls_of(access: Access) -> ssl.SSLContext:
@@ -93,7 +100,7 @@ def tls_of(access: Access) -> ssl.SSLContext:
 def refused(status: int, content: bytes) -> errors.SessionError:
     """The error that an answer says."""
     try:
-        body = msgspec.json.decode(content)
+        body = untrusted.decode(content)
     except msgspec.DecodeError:
         body = None
     return errors.from_wire(body, status)

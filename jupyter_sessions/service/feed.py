@@ -25,6 +25,8 @@ log = logging.getLogger("jupyter_sessions")
 
 BATCH_SECONDS = 0.1
 HISTORY = 1000
+MOST_CHANGES = 500
+"""Of one batch."""
 RETRY_SECONDS = (1.0, 30.0)
 PRIVATE = ("environ", "reused")
 _KERNELS = ("kernels", "")
@@ -251,8 +253,10 @@ class Feed:
     def _send(self) -> None:
         self._flush = None
         self.rev += 1
-        batch = Batch(self.epoch, self.rev, [*self._pending.values()])
-        self._pending.clear()
+        keys = [*self._pending][:MOST_CHANGES]
+        batch = Batch(self.epoch, self.rev, [self._pending.pop(key) for key in keys])
+        if self._pending:
+            self._flush = asyncio.get_running_loop().call_later(BATCH_SECONDS, self._send)
         self._history.append(batch)
         for listener in list(self._listeners):
             try:
@@ -288,8 +292,14 @@ class Feed:
 
     async def _go_on(self, batches: AsyncIterator[list[SessionInfo]]) -> None:
         async for rows in batches:
-            for row in rows:
-                self.put(row)
+            await self._put_all(rows)
+
+    async def _put_all(self, rows: list[SessionInfo]) -> None:
+        """Take in rows, and let others have their turn now and then."""
+        for number, row in enumerate(rows, 1):
+            self.put(row)
+            if number % MOST_CHANGES == 0:
+                await asyncio.sleep(0)
 
     async def _sync(self, backend: Backend, rows: list[SessionInfo]) -> None:
         """The first rows of a watch are all that live; what is known beyond that has ended."""
@@ -298,8 +308,7 @@ class Feed:
             if row.id not in there:
                 with suppress(SessionError):
                     self.put(await ask(backend, backend.after_end(row), GET_SECONDS))
-        for row in rows:
-            self.put(row)
+        await self._put_all(rows)
         self.synced.add(backend.name)
         self._heal(backend.name)
 

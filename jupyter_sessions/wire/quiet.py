@@ -1,4 +1,4 @@
-"""Requests whose logs hold no secrets: httpx logs whole addresses, and Skaha takes all it is told in the query."""
+"""Requests whose answers are of bounded size and whose logs hold no secrets: httpx logs whole addresses, and Skaha takes all it is told in the query."""
 
 from __future__ import annotations
 
@@ -8,19 +8,37 @@ from typing import Any
 
 import httpx
 
+from jupyter_sessions.wire import bounded
+
 _quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 
 
 class QuietClient(httpx.AsyncClient):
-    """A client of httpx that leaves the query out of what is logged of its requests; those of others are logged as ever."""
+    """A client of httpx that reads answers within limits.
 
-    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        """As `httpx.AsyncClient.send`."""
+    It leaves the query out of what is logged of its requests; those of other clients are logged as ever.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.headers["Accept-Encoding"] = bounded.ENCODINGS
+
+    async def send(self, request: httpx.Request, *, stream: bool = False, **options: Any) -> httpx.Response:
+        """Send a request, as `httpx.AsyncClient.send` does.
+
+        An answer that is not streamed has at most `bounded.ANSWER_BYTES`. Errors: bounded.AnswerRefused.
+        """
         before = _quiet.set(True)
         try:
-            return await super().send(request, **options)
+            response = await super().send(request, stream=True, **options)
         finally:
             _quiet.reset(before)
+        if stream:
+            return response
+        try:
+            return bounded.whole(response, await bounded.read(response))
+        finally:
+            await response.aclose()
 
 
 def _without_queries(record: logging.LogRecord) -> bool:

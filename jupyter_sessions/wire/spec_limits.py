@@ -6,6 +6,7 @@ A spec is copied, stored, and shown in lists, so a large one would slow down all
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import msgspec
 from msgspec import structs
@@ -41,10 +42,10 @@ def check_lists(fields: Mapping[str, object]) -> None:
 def check_spec(spec: SessionSpec) -> None:
     """Look at the size of a spec and of the lists in it. Errors: InvalidRequest."""
     check_lists(structs.asdict(spec))
-    try:
+    with suppress(
+        TypeError, RecursionError, UnicodeError
+    ):  # Whoever sends it says which field cannot be sent.
         check_size(msgspec.json.encode(spec))
-    except (TypeError, RecursionError, UnicodeError) as error:
-        raise InvalidRequest(f"What is asked for cannot be sent as JSON: {error}.") from None
 
 
 def _check_all(name: str, value: object) -> None:

@@ -12,6 +12,11 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from jupyter_sessions.amounts import human_size
+from jupyter_sessions.wire import untrusted
+
+LINE_BYTES = 1024**2
+"""Of one event of a stream that tells of sessions."""
 KEEP_ALIVE = b": keep-alive\n\n"
 KEEP_ALIVE_SECONDS = 8.0
 CLOSE = "server_close"
@@ -27,7 +32,7 @@ class ServerEvent(msgspec.Struct, frozen=True):
 
     def json(self) -> Any:
         """The decoded data. Errors: msgspec.DecodeError."""
-        return msgspec.json.decode(self.data)
+        return untrusted.decode(self.data)
 
 
 def frame(name: str, data: object) -> bytes:
@@ -35,10 +40,45 @@ def frame(name: str, data: object) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode(data))
 
 
-async def parse(lines: AsyncIterator[str]) -> AsyncIterator[ServerEvent]:
-    """Events from lines without their ends; stops after `server_close`."""
+class EventTooLarge(ValueError):
+    """A line or an event is longer than is read; the message says so, as the end of a sentence."""
+
+
+async def read(pieces: AsyncIterator[bytes], most: int = LINE_BYTES) -> AsyncIterator[ServerEvent]:
+    """Read events of at most `most` bytes from a stream; stop after `server_close`. Errors: EventTooLarge."""
+    async for event in parse(lines(pieces, most), most):
+        yield event
+
+
+async def lines(pieces: AsyncIterator[bytes], most: int = LINE_BYTES) -> AsyncIterator[str]:
+    """Divide a stream into lines, and leave out their ends. Errors: EventTooLarge."""
+    rest = bytearray()
+    async for piece in pieces:
+        *whole, last = piece.split(b"\n")
+        for part in whole:
+            yield _line(rest, part, most)
+            rest.clear()
+        rest += last
+        _check_length(len(rest), most)
+
+
+def _line(rest: bytearray, part: bytes, most: int) -> str:
+    _check_length(len(rest) + len(part), most)
+    return (bytes(rest) + part).removesuffix(b"\r").decode(errors="replace")
+
+
+def _check_length(length: int, most: int) -> None:
+    if length > most:
+        raise EventTooLarge(f"an event of more than {human_size(most)}")
+
+
+async def parse(lines: AsyncIterator[str], most: int = LINE_BYTES) -> AsyncIterator[ServerEvent]:
+    """Make events of lines without their ends; stop after `server_close`. Errors: EventTooLarge."""
     name, data = "message", list[str]()
+    length = 0
     async for line in lines:
+        length += len(line)
+        _check_length(length, most)
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if field == "event":
@@ -49,7 +89,8 @@ async def parse(lines: AsyncIterator[str]) -> AsyncIterator[ServerEvent]:
             yield ServerEvent(name, "\n".join(data))
             if name == CLOSE:
                 return
-            name, data = "message", []
+        if not line:
+            name, data, length = "message", [], 0
 
 
 class Patient(Generic[T]):

@@ -45,15 +45,21 @@ def decode(text: bytes | str, *, type: Any = Any) -> Any:
 
     Errors: msgspec.DecodeError for all that is wrong; msgspec.ValidationError for another type.
     """
-    check(text)
-    return _read(text, type)
+    return _decode(text, type, MOST_VALUES, MOST_DEPTH)
 
 
-async def decode_gently(text: bytes | str, *, type: Any = Any) -> Any:
+async def decode_gently(
+    text: bytes | str, *, type: Any = Any, values: int = MOST_VALUES, depth: int = MOST_DEPTH
+) -> Any:
     """Decode like `decode`; a long text in a thread, so that the loop goes on. Errors: those of `decode`."""
     if len(text) <= ON_LOOP_BYTES:
-        return decode(text, type=type)
-    return await asyncio.to_thread(decode, text, type=type)
+        return _decode(text, type, values, depth)
+    return await asyncio.to_thread(_decode, text, type, values, depth)
+
+
+def _decode(text: bytes | str, type: Any, values: int, depth: int) -> Any:
+    check(text, values=values, depth=depth)
+    return _read(text, type)
 
 
 def read(text: bytes | str, type: type[T]) -> T:

@@ -82,9 +82,11 @@ def test_images_of_the_managers_own_use_are_left_out() -> None:
         (400, {}, "[]", "answered 400 without saying why"),
     ],
 )
-def test_errors(status: int, headers: dict[str, str], body: str, words: str) -> None:
+@pytest.mark.asyncio
+async def test_errors(status: int, headers: dict[str, str], body: str, words: str) -> None:
     response = httpx.Response(status, headers=headers, text=body)
-    assert words in str(error_of(response, decoded(response)[0], "lab"))
+    said, _ = await decoded(response)
+    assert words in str(error_of(response, said, "lab"))
 
 
 def test_old_versions_have_their_own_spelling() -> None:

@@ -19,6 +19,7 @@ from jupyter_sessions.backends.backendai.problems import (
     refuses_credentials,
     unreadable,
 )
+from jupyter_sessions.backends.understanding import understood
 from jupyter_sessions.errors import BackendUnavailable, BadAnswer, RateLimited, SessionError, Unauthorized
 from jupyter_sessions.wire.signing import VERSION_HEADERS, Keypair, headers_for
 
@@ -103,12 +104,16 @@ class SignedIn:
                 raise copy(self._refusal)
             request = http.build_request("POST", f"{endpoint}/server/login", json=self._body)
             request.headers.pop("Cookie", None)  # Who is still known to it may not sign in.
-            self._check(await http.send(request))
+            await self._check(await http.send(request))
             self._entered.add(endpoint)
             self._pause = _FIRST_PAUSE_SECONDS
 
-    def _check(self, response: httpx.Response) -> None:
-        body, readable = decoded(response)
+    async def _check(self, response: httpx.Response) -> None:
+        body, readable = await decoded(response)
+        with understood(self._who):
+            self._check_body(response, body, readable)
+
+    def _check_body(self, response: httpx.Response, body: object, readable: bool) -> None:
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS and isinstance(body, dict):
             raise self._blocked(str(body.get("title")))
         if not response.is_success:

@@ -6,12 +6,11 @@ import asyncio
 import builtins
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
-from uuid import UUID
 
 from msgspec import structs
 
@@ -19,15 +18,15 @@ from jupyter_sessions.backends.backendai import convert, credentials, offers
 from jupyter_sessions.backends.backendai.cells import Cells
 from jupyter_sessions.backends.backendai.http import ManagerClient
 from jupyter_sessions.backends.backendai.making import Maker
-from jupyter_sessions.backends.backendai.reached import Reached
+from jupyter_sessions.backends.backendai.reached import Reached, is_uuid, told
 from jupyter_sessions.backends.backendai.tunnels import Tunnels
 from jupyter_sessions.backends.backendai.versions import statuses_of
 from jupyter_sessions.backends.backendai.watching import Watcher
 from jupyter_sessions.backends.base import Output, Query, Storage
+from jupyter_sessions.backends.understanding import made_of, rows_of, understood
 from jupyter_sessions.errors import (
     BadAnswer,
     Forbidden,
-    InvalidRequest,
     NeedsForce,
     NotFound,
     NotSupported,
@@ -170,28 +169,34 @@ class BackendAI(Reached):
                 "offset": query.offset + len(rows),
                 "status": status,
             }
-            page = (await client.query(text, variables))["compute_session_list"]
-            rows += [convert.session_of(item, self.name) for item in page["items"]]
-            if not page["items"] or len(rows) == wanted or len(rows) >= page["total_count"] - query.offset:
+            data = await client.query(text, variables)
+            with understood(self.title):
+                page = data["compute_session_list"]
+                items, total = page["items"], int(page["total_count"])
+            rows += await rows_of(items, self._row, self.title, already=len(rows))
+            if not items or len(rows) == wanted or len(rows) >= total - query.offset:
                 return rows
+
+    def _row(self, item: Any) -> SessionInfo:
+        return convert.session_of(item, self.name)
 
     async def get(self, id: str) -> SessionInfo:
         """One session. Errors: SessionNotFound."""
         client = await self.client()
         fields = convert.info_fields(await client.dialect()) + self.more_fields
-        data = await client.query(_INFO % fields, {"id": id}) if _is_uuid(id) else {}
+        data = await client.query(_INFO % fields, {"id": id}) if is_uuid(id) else {}
         item = data.get("compute_session")
         if item is None:
             hint = "List the sessions to see which there are."
             raise SessionNotFound(f"There is no session '{id}' on {self.title}.", hint=hint, field="session")
-        return await self._with_project(convert.session_of(item, self.name))
+        return await self._with_project(await made_of(item, self._row, SessionInfo, self.title))
 
     async def _with_project(self, row: SessionInfo) -> SessionInfo:
         """The row with the whole name of its project: of one session 25.5 tells only its first letter."""
         if row.group_id is None or len(row.group_name or "") != 1:
             return row
         if row.group_id not in self._projects:
-            with suppress(SessionError):
+            with suppress(SessionError), understood(self.title):
                 data = await (await self.client()).query(offers.PROJECT, {"id": row.group_id})
                 self._projects[row.group_id] = str(data["group"]["name"])
         return structs.replace(row, group_name=self._projects.get(row.group_id, row.group_name))
@@ -220,7 +225,9 @@ class BackendAI(Reached):
         try:
             row = await self.get(str(answer.get("sessionId") or answer["sessId"]))
         except SessionError:  # Whatever it is, the session is there.
-            row = convert.session_made(spec, answer, self.name)
+            row = await made_of(
+                answer, lambda made: convert.session_made(spec, made, self.name), SessionInfo, self.title
+            )
         row.reused = not answer.get("created", True)
         return row
 
@@ -264,7 +271,8 @@ class BackendAI(Reached):
             if type(error) is SessionError:
                 return await self._no_logs(id, error)
             raise
-        return str(answer["result"]["logs"])
+        with understood(self.title):
+            return str(answer["result"]["logs"])
 
     async def _no_logs(self, id: str, error: SessionError) -> str:
         """What to say instead of the "internal server error" that managers answer for one without a container."""
@@ -280,33 +288,30 @@ class BackendAI(Reached):
 
     async def events(self, id: str) -> builtins.list[Event]:
         """When it came to each status."""
-        return convert.events_of(await self.get(id))
+        return await made_of(await self.get(id), convert.events_of, builtins.list[Event], self.title)
 
     async def images(self) -> builtins.list[Image]:
         """The images of the manager, with the least that each needs."""
         client = await self.client()
         self._restarts = (await client.dialect()).restarts
-        return offers.images_of((await client.query(offers.IMAGES, {}))["images"] or [])
+        items = (await client.query(offers.IMAGES, {})).get("images") or []
+        return await made_of(items, offers.images_of, builtins.list[Image], self.title)
 
     async def capacity(self) -> dict[str, Amount]:
         """Totals, and what is free, for the key and its project."""
-        return offers.capacity_of(await self._presets())
+        return await made_of(await self._presets(), offers.capacity_of, dict[str, Amount], self.title)
 
     async def choices(self) -> Choices:
         """Sizes, resource groups, projects and folders; without those that the manager does not tell."""
         client = await self.client()
         group = {"group": await self._project(client)}
         sizes, groups, folders = await asyncio.gather(
-            _told(self._presets(), {}),
-            _told(client.request("GET", "/scaling-groups", params=group), {}),
-            _told(client.request("GET", "/folders"), []),
+            told(self._presets(), {}),
+            told(client.request("GET", "/scaling-groups", params=group), {}),
+            told(client.request("GET", "/folders"), []),
         )
-        return Choices(
-            sizes=offers.sizes_of(sizes),
-            groups=offers.groups_of(groups),
-            projects=sorted(self._projects.values()),
-            folders=offers.folders_of(folders),
-        )
+        found = (sizes, groups, sorted(self._projects.values()), folders)
+        return await made_of(found, offers.choices_of, Choices, self.title)
 
     async def _presets(self) -> Any:
         client = await self.client()
@@ -320,8 +325,10 @@ class BackendAI(Reached):
     async def _project(self, client: ManagerClient) -> str:
         """The project of sessions that name none: as configured, else the one called "default", else the first."""
         if not self._projects:
-            found = await _told(client.query(offers.PROJECTS, {}), {})
-            self._projects = {str(item["id"]): str(item["name"]) for item in found.get("groups") or []}
+            found = await told(client.query(offers.PROJECTS, {}), {})
+            with understood(self.title):
+                groups = found.get("groups") or []
+                self._projects = {str(item["id"]): str(item["name"]) for item in groups}
         names = sorted(self._projects.values())
         if self._login and self._login.group:
             return self._login.group
@@ -381,22 +388,6 @@ class BackendAI(Reached):
         """Close connections."""
         await self.reconnect()
         await self._retired.close()
-
-
-def _is_uuid(id: str) -> bool:
-    """Managers answer a query for anything else with an error of its syntax."""
-    try:
-        return str(UUID(id)) == id.lower()
-    except ValueError:
-        return False
-
-
-async def _told(work: Awaitable[Any], otherwise: Any) -> Any:
-    """What a manager says, or something else if it does not tell that."""
-    try:
-        return await work
-    except (Forbidden, InvalidRequest, NotFound, NotSupported):
-        return otherwise
 
 
 def vendor_environment(endpoint: str, keypair: Keypair) -> dict[str, str]:

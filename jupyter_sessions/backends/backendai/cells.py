@@ -17,8 +17,11 @@ from urllib.parse import quote
 import msgspec
 
 from jupyter_sessions import errors
-from jupyter_sessions.backends.backendai.http import ManagerClient
+from jupyter_sessions.amounts import human_size
+from jupyter_sessions.backends.backendai.http import MESSAGE_BYTES, ManagerClient
 from jupyter_sessions.backends.base import Output
+from jupyter_sessions.backends.understanding import too_much, understood
+from jupyter_sessions.wire import untrusted
 
 if TYPE_CHECKING:
     from jupyter_sessions.backends.backendai.http import WebSocket
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 HOLD_SECONDS = 30.0
 _ANSWER_SECONDS = 1.0
 _AHEAD = 100
+_MOST_VALUES = 4_000_000
+_MOST_DEPTH = 256
+"""Of what a cell shows, which may be large tables."""
 _FAILURES: dict[str, tuple[type[errors.SessionError], str]] = {
     "error": (errors.BadAnswer, "The manager failed to run the code."),
     "not-implemented": (errors.NotSupported, "The manager cannot run code in this session."),
@@ -68,7 +74,9 @@ class Cells:
         self._busy[id, run] = line
         try:
             async for frame in line.frames(code, {"messages": True, "stdin": stdin}):
-                for output in _outputs(frame, run):
+                with understood(client.who):
+                    outputs = _outputs(frame, run)
+                for output in outputs:
                     yield output
         finally:
             del self._busy[id, run]
@@ -114,6 +122,7 @@ class Stream:
         self._who = who
         self._between_runs = True
         self._frames: asyncio.Queue[Frame | None] = asyncio.Queue(_AHEAD)
+        self._refused = ""
         self._reading = asyncio.create_task(self._read())
 
     @property
@@ -126,9 +135,10 @@ class Stream:
         self._between_runs = False
         await self._send(msgspec.json.encode({"mode": "query", "code": code, "options": options}).decode())
         while (frame := await self._frames.get()) is not None:
-            if frame.get("status") in _FAILURES:
-                raise _failure(frame)
-            if frame.get("status") == "finished":
+            status = str(frame.get("status"))
+            if status in _FAILURES:
+                raise _failure(frame, status)
+            if status == "finished":
                 self._between_runs = "runId" in frame
                 yield frame
                 return
@@ -151,6 +161,8 @@ class Stream:
             raise self._broken() from error
 
     def _broken(self) -> errors.SessionError:
+        if self._refused:
+            return too_much(self._who, self._refused)
         return errors.BackendUnavailable(f"{self._who} broke off the connection.", hint="Try again.")
 
     async def _read(self) -> None:
@@ -158,9 +170,22 @@ class Stream:
 
         async for message in self._socket:
             if message.type is aiohttp.WSMsgType.TEXT:
-                with suppress(msgspec.MsgspecError):
-                    await self._frames.put(msgspec.json.decode(message.data, type=Frame))
+                await self._take(message.data)
+            elif message.type is aiohttp.WSMsgType.ERROR:
+                self._refused = f"a message of more than {human_size(MESSAGE_BYTES)}"
+            if self._refused:
+                break
         await self._frames.put(None)
+
+    async def _take(self, text: str) -> None:
+        try:
+            await self._frames.put(
+                await untrusted.decode_gently(text, type=Frame, values=_MOST_VALUES, depth=_MOST_DEPTH)
+            )
+        except untrusted.LimitExceeded as error:
+            self._refused = str(error)
+        except msgspec.DecodeError:
+            return
 
 
 class Poll:
@@ -179,8 +204,9 @@ class Poll:
         waiting = False
         while True:
             answer = await self._client.request("POST", self._path, json=body, wait=HOLD_SECONDS)
-            frame: Frame = answer["result"]
-            status = frame["status"]
+            with understood(self._client.who):
+                frame: Frame = answer["result"]
+                status, run = frame["status"], frame.get("runId")
             # While it waits it says so again and again, which is not to be asked each time.
             yield frame | {"status": "continued"} if waiting and status == "waiting-input" else frame
             if status == "finished":
@@ -189,7 +215,7 @@ class Poll:
             text = await self._answered() if waiting else None
             waiting = waiting and text is None
             mode = "continue" if text is None else "input"
-            body = {"mode": mode, "code": text or "", **_of_run(frame["runId"]), "options": options}
+            body = {"mode": mode, "code": text or "", **_of_run(run), "options": options}
 
     async def _answered(self) -> str | None:
         """The next answer; None if there is none for a while, in which the run may have ended."""
@@ -205,11 +231,11 @@ class Poll:
         """Nothing is open."""
 
 
-def _failure(frame: Frame) -> errors.SessionError:
+def _failure(frame: Frame, status: str) -> errors.SessionError:
     """The error that a frame says: in our own manager's words, or the text of another."""
     if frame.get("error"):
         return errors.from_wire(frame["error"], 500)
-    kind, words = _FAILURES[frame["status"]]
+    kind, words = _FAILURES[status]
     return kind(str(frame.get("msg") or words), hint="Ask who runs the manager.")
 
 
@@ -228,11 +254,11 @@ def _outputs(frame: Frame, run: str) -> list[Output]:
 def _output(item: list[Any], run: str) -> Output:
     kind, payload = item
     if kind == "jupyter":
-        return Output(kind=payload["msg_type"], content=payload["content"], run=run)
+        return Output(kind=str(payload["msg_type"]), content={**payload["content"]}, run=run)
     if kind in ("stdout", "stderr"):
-        return Output(kind="stream", content={"name": kind, "text": payload}, run=run)
+        return Output(kind="stream", content={"name": kind, "text": str(payload)}, run=run)
     mime, data = payload if kind == "media" else ("text/html" if kind == "html" else "text/plain", payload)
-    return Output(kind="display_data", content={"data": {mime: data}, "metadata": {}}, run=run)
+    return Output(kind="display_data", content={"data": {str(mime): data}, "metadata": {}}, run=run)
 
 
 def _reply(frame: Frame) -> dict[str, Any]:

@@ -13,8 +13,11 @@ from typing import Any
 
 from jupyter_sessions.amounts import format_slots, parse_slots
 from jupyter_sessions.backends.backendai.reading import (
+    integer_of,
     list_of,
     mapping_of,
+    mapping_or_none,
+    objects_of,
     slots_of,
     text_of,
     time_of,
@@ -168,20 +171,22 @@ def _config(spec: SessionSpec, launch: object) -> dict[str, Any]:
     return config
 
 
-def session_of(item: dict[str, Any], backend: str) -> SessionInfo:
+def session_of(item: Any, backend: str) -> SessionInfo:
     """A row of `compute_session_list`, or `compute_session`, in our words."""
     local = mapping_of(item.get("local"))
     held = slots_of(item.get("occupying_slots") or item.get("occupied_slots"))
     requested = slots_of(item.get("requested_slots")) or held
     more = {name: local[name] for name in _LOCAL if local.get(name) is not None}
-    more |= {name: item[name] for name in _TEXTS if text_of(item.get(name))}
+    more |= {name: text for name in _TEXTS if (text := text_of(item.get(name)))}
     if "result" in more:
-        more["result"] = str(more["result"]).upper()
-    for name in ("status_data", "status_history"):
-        if name in more:
-            more[name] = mapping_of(more[name])
+        more["result"] = more["result"].upper()
+    if "status_data" in more:
+        more["status_data"] = mapping_of(item["status_data"])
+    if "status_history" in more:
+        history = mapping_of(item["status_history"])
+        more["status_history"] = {status: str(when) for status, when in history.items()}
     uid = str(item["id"])
-    containers = [_container(part) for part in item.get("containers") or []]
+    containers = [_container(part) for part in objects_of(item.get("containers"))]
     main = next(iter(containers), None)
     return SessionInfo(
         backend=backend,
@@ -201,17 +206,17 @@ def session_of(item: dict[str, Any], backend: str) -> SessionInfo:
         terminated_at=time_of(item.get("terminated_at")),
         occupied_slots=held,
         resource_opts=mapping_of(item.get("resource_opts")),
-        cluster_size=int(item.get("cluster_size") or 1),
+        cluster_size=integer_of(item.get("cluster_size")) or 1,
         containers=containers,
         live_stat=main.live_stat if main else None,
         last_stat=main.last_stat if main else None,
-        mounts=[str(mount) for mount in item.get("mounts") or []],
-        num_queries=item.get("num_queries"),
-        resource_group=item.get("scaling_group"),
+        mounts=[str(mount) for mount in list_of(item.get("mounts"))],
+        num_queries=integer_of(item.get("num_queries")),
+        resource_group=text_of(item.get("scaling_group")) or None,
         ends_at=time_of(local.get("ends_at")),
         idle_checks=mapping_of(item.get("idle_checks")) or None,
         agents=[str(agent) for agent in list_of(item.get("agents"))],
-        dependencies=[str(one["id"]) for one in item.get("dependencies") or []],
+        dependencies=[str(one["id"]) for one in objects_of(item.get("dependencies"))],
         extra=_extra(item) | ({"gpus": local["gpus"]} if local.get("gpus") else {}),
         **more,
     )
@@ -255,10 +260,10 @@ def _container(part: dict[str, Any]) -> Container:
         status=str(part.get("status") or ""),
         status_info=text_of(part.get("status_info")),
         container_id=text_of(part.get("container_id")) or None,
-        agent=part.get("agent"),
+        agent=text_of(part.get("agent")) or None,
         occupied_slots=slots_of(part.get("occupied_slots")),
-        live_stat=value_of(part.get("live_stat")),
-        last_stat=value_of(part.get("last_stat")),
+        live_stat=mapping_or_none(part.get("live_stat")),
+        last_stat=mapping_or_none(part.get("last_stat")),
     )
 
 

@@ -24,7 +24,8 @@ from jupyter_sessions.backends.backendai.problems import (
     unreadable,
 )
 from jupyter_sessions.backends.backendai.versions import Dialect
-from jupyter_sessions.wire import sse
+from jupyter_sessions.backends.understanding import understood
+from jupyter_sessions.wire import bounded, sse
 from jupyter_sessions.wire.encoding import encoded
 from jupyter_sessions.wire.quiet import QuietClient
 from jupyter_sessions.wire.signing import DEFAULT_CONTENT_TYPE
@@ -41,7 +42,10 @@ SECONDS = 30.0
 CONNECT_SECONDS = 10.0
 _QUIET_SECONDS = 45.0  # Managers ping every 15 s.
 _HEARTBEAT_SECONDS = 30.0
+MESSAGE_BYTES = 64 * 1024**2
+"""Of a WebSocket."""
 _PARTING_SECONDS = 1.0
+_MOST_SAID = 4000
 
 
 class ManagerClient:
@@ -93,7 +97,7 @@ class ManagerClient:
         """What the manager speaks. Errors: as `request`."""
         if self._dialect is None:
             self._dialect = versions.read(
-                self._read(await self._send("GET", "/", signed=False, again=True)), self.who
+                await self._read(await self._send("GET", "/", signed=False, again=True)), self.who
             )
         return self._dialect
 
@@ -119,7 +123,7 @@ class ManagerClient:
         content = None if json is None else encoded(json)
         kind = "text/plain" if content is None else "application/json"
         again = method == "GET" or path == dialect.query
-        return self._read(
+        return await self._read(
             await self._send(method, path, content=content, params=params, kind=kind, wait=wait, again=again)
         )
 
@@ -133,10 +137,13 @@ class ManagerClient:
             raise errors.BadAnswer(
                 f"{self.who} answered a query with something that is no answer.", hint=CHECK_ADDRESS
             )
-        if problems := answer.get("errors"):
-            said = "; ".join(str(problem.get("message")) for problem in problems)
-            raise errors.InvalidRequest(said, hint="Correct it, or ask who runs the manager.")
-        return dict(answer["data"])
+        with understood(self.who):
+            if problems := answer.get("errors"):
+                said = "; ".join(str(problem.get("message")) for problem in problems)
+                raise errors.InvalidRequest(
+                    said[:_MOST_SAID], hint="Correct it, or ask who runs the manager."
+                )
+            return dict(answer["data"])
 
     @asynccontextmanager
     async def events(self) -> AsyncIterator[AsyncIterator[sse.ServerEvent]]:
@@ -146,15 +153,15 @@ class ManagerClient:
         try:
             if not response.is_success:
                 with Translated(self.who):
-                    await response.aread()
-                self._read(response)
+                    body = await bounded.read(response)
+                await self._read(bounded.whole(response, body))
             yield self._events(response)
         finally:
             await response.aclose()
 
     async def _events(self, response: httpx.Response) -> AsyncIterator[sse.ServerEvent]:
         with Translated(self.who):
-            async for event in sse.parse(response.aiter_lines()):
+            async for event in sse.read(bounded.uncompressed(response)):
                 yield event
 
     async def websocket(self, path: str, params: dict[str, str] | None = None) -> WebSocket | None:
@@ -184,7 +191,7 @@ class ManagerClient:
         return await self._websocket_session().ws_connect(
             URL(str(request.url), encoded=True),
             headers={name: request.headers[name] for name in names if name in request.headers},
-            max_msg_size=0,
+            max_msg_size=MESSAGE_BYTES,
             heartbeat=_HEARTBEAT_SECONDS,
             timeout=aiohttp.ClientWSTimeout(ws_close=_PARTING_SECONDS),
             ssl=self._verify,
@@ -214,6 +221,8 @@ class ManagerClient:
         """The answer; `again`: whether another address may be asked, too, when one has been asked."""
         timeout = self._timeout(wait, quiet=_QUIET_SECONDS if stream else 0)
         headers = {"Content-Type": kind} if kind else {}
+        if stream:
+            headers["Accept-Encoding"] = "identity"
 
         async def once(endpoint: str) -> httpx.Response:
             if signed:
@@ -272,10 +281,11 @@ class ManagerClient:
         assert self._dialect is not None  # noqa: S101
         self._access.mark(request, content_type, self._dialect.version)
 
-    def _read(self, response: httpx.Response) -> Any:
-        body, readable = decoded(response)
+    async def _read(self, response: httpx.Response) -> Any:
+        body, readable = await decoded(response)
         if not response.is_success:
-            raise error_of(response, body, self.who)
+            with understood(self.who):
+                raise error_of(response, body, self.who)
         if not readable:
             raise unreadable(response, self.who)
         return body

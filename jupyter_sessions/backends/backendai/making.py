@@ -12,6 +12,7 @@ from jupyter_sessions.backends.backendai import convert
 from jupyter_sessions.backends.backendai.versions import statuses_of
 from jupyter_sessions.backends.base import Query
 from jupyter_sessions.backends.recovery import may_be_done, recovered
+from jupyter_sessions.backends.understanding import rows_of, understood
 from jupyter_sessions.errors import (
     AlreadyExists,
     Forbidden,
@@ -102,8 +103,12 @@ class Maker:
             "filter": f'name == "{self._spec.name}"',
             "access_key": owner,
         }
-        items = (await client.query(_NAMED, variables))["compute_session_list"]["items"]
-        return [convert.session_of(item, self._backend.name) for item in items]
+        data = await client.query(_NAMED, variables)
+        with understood(self._backend.title):
+            items = data["compute_session_list"]["items"]
+        return await rows_of(
+            items, lambda item: convert.session_of(item, self._backend.name), self._backend.title
+        )
 
     async def _explained(self, error: SessionError) -> SessionError:
         with suppress(SessionError):

@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_sessions.amounts import MEMORY_SLOTS, SHARES, format_slots, parse_size
 from jupyter_sessions.backends.backendai.reading import amounts_of, slots_of, text_of
 from jupyter_sessions.errors import InvalidRequest
-from jupyter_sessions.model import Amount, Folder, Image, Size
+from jupyter_sessions.model import Amount, Choices, Folder, Image, Size
 
 IMAGES = "query { images { name humanized_name tag registry aliases resource_limits { key min } labels { key value } } }"
 PROJECTS = "query { groups { id name } }"
@@ -56,6 +56,14 @@ def _least(limits: list[dict[str, Any]]) -> dict[str, str]:
         if amount > 0:
             found[name] = amount
     return format_slots(found)
+
+
+def choices_of(found: tuple[Any, Any, list[str], Any]) -> Choices:
+    """What a form may offer: from sizes, resource groups, projects and folders."""
+    sizes, groups, projects, folders = found
+    return Choices(
+        sizes=sizes_of(sizes), groups=groups_of(groups), projects=projects, folders=folders_of(folders)
+    )
 
 
 def sizes_of(answer: dict[str, Any]) -> list[Size]:

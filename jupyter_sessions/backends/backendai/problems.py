@@ -14,6 +14,8 @@ import msgspec
 
 from jupyter_sessions import errors
 from jupyter_sessions.errors import SessionError
+from jupyter_sessions.wire import sse, untrusted
+from jupyter_sessions.wire.bounded import AnswerRefused
 
 CHECK_ADDRESS = "Check that the address is that of a Backend.AI manager."
 _ASK = "Ask who runs the manager."
@@ -90,6 +92,10 @@ class Translated:
             early = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
             found = errors.NotReached if early else errors.BackendUnavailable
             raise found(f"{self.who} cannot be reached: {why}.", hint="Try again.") from error
+        if isinstance(error, AnswerRefused | sse.EventTooLarge):
+            raise errors.BadAnswer(
+                f"{self.who} gave an answer that is not read: {error}.", hint=f"{CHECK_ADDRESS} {_ASK}"
+            ) from error
         if isinstance(error, httpx.HTTPError | httpx.InvalidURL):
             raise errors.BadAnswer(f"{self.who} cannot be spoken to: {error}.", hint=CHECK_ADDRESS) from error
 
@@ -152,8 +158,16 @@ def _unexplained(response: httpx.Response, who: str) -> SessionError:
 
 def unreadable(response: httpx.Response, who: str) -> SessionError:
     """The error of an answer that should be JSON and is not."""
-    what = "a page for browsers" if _is_page(response) else "something that is no JSON"
+    what = "a page for browsers" if _is_page(response) else _why_unreadable(response)
     return errors.BadAnswer(f"{who} answered {response.status_code} with {what}.", hint=CHECK_ADDRESS)
+
+
+def _why_unreadable(response: httpx.Response) -> str:
+    try:
+        untrusted.check(response.content)
+    except untrusted.LimitExceeded as error:
+        return f"an answer that is not read: {error}"
+    return "something that is no JSON"
 
 
 def _is_page(response: httpx.Response) -> bool:
@@ -192,9 +206,9 @@ def _date(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def decoded(response: httpx.Response) -> tuple[object, bool]:
-    """The JSON of an answer, None if it is empty; and whether it could be read."""
+async def decoded(response: httpx.Response) -> tuple[object, bool]:
+    """Decode the JSON of an answer, None if it is empty; tell whether it could be read."""
     try:
-        return (msgspec.json.decode(response.content) if response.content else None), True
+        return (await untrusted.decode_gently(response.content) if response.content else None), True
     except msgspec.DecodeError:
         return None, False

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+from collections.abc import Awaitable
 from typing import Any
+from uuid import UUID
 
 from jupyter_sessions.backends.backendai import credentials
 from jupyter_sessions.backends.backendai.access import API, SESSION
@@ -15,7 +17,16 @@ from jupyter_sessions.backends.backendai.versions import Dialect
 from jupyter_sessions.backends.base import Backend
 from jupyter_sessions.backends.retired import Retired
 from jupyter_sessions.backends.signin import KEYPAIR, PASSWORD, Method, SignIn
-from jupyter_sessions.errors import BadAnswer, NotFound, NotSupported, SessionError, Unauthorized
+from jupyter_sessions.backends.understanding import understood
+from jupyter_sessions.errors import (
+    BadAnswer,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    NotSupported,
+    SessionError,
+    Unauthorized,
+)
 
 _OWNER = "query { keypair { access_key } }"
 
@@ -51,7 +62,9 @@ class Reached(Backend):
         """Whose sessions are one's own; the manager knows of those who signed in with a password."""
         client = await self.client()
         if not self._access_key:
-            self._access_key = str((await client.query(_OWNER, {}))["keypair"]["access_key"])
+            found = await client.query(_OWNER, {})
+            with understood(self.title):
+                self._access_key = str(found["keypair"]["access_key"])
         return self._access_key
 
     def _find_login(self) -> Login:
@@ -117,3 +130,19 @@ def _called(dialect: Dialect) -> str:
     """What a manager is, for people: those of this package say so."""
     major, minor = dialect.release
     return "A manager of jupyter_sessions" if dialect.ours else f"Backend.AI {major}.{minor}"
+
+
+def is_uuid(id: str) -> bool:
+    """Managers answer a query for anything else with an error of its syntax."""
+    try:
+        return str(UUID(id)) == id.lower()
+    except ValueError:
+        return False
+
+
+async def told(work: Awaitable[Any], otherwise: Any) -> Any:
+    """What a manager says, or something else if it does not tell that."""
+    try:
+        return await work
+    except (Forbidden, InvalidRequest, NotFound, NotSupported):
+        return otherwise

@@ -16,8 +16,13 @@ from typing import Any
 import msgspec
 
 from jupyter_sessions.amounts import format_slots
+from jupyter_sessions.wire import untrusted
 
+_LONGEST_PYTHON = 64 * 1024
+_YEARS = range(1970, 9000)
+_LARGEST = Decimal(2**63)
 _NONE = ("", "None", "null")
+_DIGITS = 30
 _DECIMAL = re.compile(r"Decimal\(('[^']*')\)")
 
 
@@ -28,15 +33,19 @@ def value_of(value: object) -> Any:
     if value in _NONE:
         return None
     try:
-        return msgspec.json.decode(value)
-    except (msgspec.DecodeError, RecursionError):
+        return untrusted.decode(value)
+    except msgspec.DecodeError:
         return _python(value)
 
 
 def _python(text: str) -> Any:
+    """What Python's spelling of a value stands for, as far as JSON can say it; None for anything else."""
+    if len(text) > _LONGEST_PYTHON:
+        return None
     try:
-        return ast.literal_eval(_DECIMAL.sub(r"\1", text))
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        found = ast.literal_eval(_DECIMAL.sub(r"\1", text))
+        return untrusted.decode(msgspec.json.encode(found))
+    except (TypeError, ValueError, SyntaxError, MemoryError, RecursionError, OverflowError):
         return None
 
 
@@ -65,7 +74,14 @@ def amounts_of(value: object) -> dict[str, Decimal]:
             amounts[name] = Decimal(str(amount))
         except InvalidOperation:
             continue
-    return {name: amount for name, amount in amounts.items() if not amount.is_nan()}
+    return {name: amount for name, amount in amounts.items() if _is_amount(amount)}
+
+
+def _is_amount(amount: Decimal) -> bool:
+    """Whether it is infinite, or of a size that can be shown: there are numbers with a billion digits."""
+    return not amount.is_nan() and (
+        amount.is_infinite() or (abs(amount) < _LARGEST and -amount.adjusted() < _DIGITS)
+    )
 
 
 def slots_of(value: object) -> dict[str, str]:
@@ -79,4 +95,23 @@ def time_of(value: object) -> datetime | None:
         moment = datetime.fromisoformat(text_of(value))
     except ValueError:
         return None
+    if moment.year not in _YEARS:
+        return None  # Such as Go's zero time, which no clock of a person can show.
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def mapping_or_none(value: object) -> dict[str, Any] | None:
+    """An object that says something; None for anything else."""
+    return mapping_of(value) or None
+
+
+def integer_of(value: object) -> int | None:
+    """A whole number that JSON can hold; None for anything else."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if abs(value) < _LARGEST else None
+
+
+def objects_of(value: object) -> list[dict[str, Any]]:
+    """The objects in a list."""
+    return [part for part in list_of(value) if isinstance(part, dict)]

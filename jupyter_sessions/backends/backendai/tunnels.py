@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from jupyter_sessions.backends.understanding import understood
 from jupyter_sessions.errors import NotFound, NotSupported
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 async def _check(client: ManagerClient, id: str, name: str) -> None:
     apps = await client.request("GET", f"/stream/session/{quote(id)}/apps")
-    names = [str(app["name"]) for app in apps]
+    with understood(client.who):
+        names = [str(app["name"]) for app in apps]
     if name not in names:
         there = ", ".join(names) or "none"
         raise NotFound(f"The session has no service '{name}'.", hint=f"There are: {there}.", field="service")

@@ -19,6 +19,7 @@ from jupyter_sessions.backends.base import Query
 from jupyter_sessions.backends.pace import Pace, unsettled
 from jupyter_sessions.errors import BackendTimeout, BackendUnavailable, SessionNotFound
 from jupyter_sessions.model import SessionInfo
+from jupyter_sessions.wire import untrusted
 from jupyter_sessions.wire.sse import Patient, ServerEvent
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ AT_ONCE = 4
 """How many sessions are asked for at the same time."""
 _EVENT_SECONDS = 3600.0
 _BURST_SECONDS = 0.02
+_MOST_AT_ONCE = 1000
+_LONGEST_ID = 100
 
 
 class Watcher:
@@ -135,7 +138,7 @@ async def _bursts(events: AsyncIterator[ServerEvent]) -> AsyncGenerator[list[str
             uids = dict[str, None]()
             wait = _EVENT_SECONDS
             try:
-                while (event := await coming.next(wait)) is not None:
+                while len(uids) < _MOST_AT_ONCE and (event := await coming.next(wait)) is not None:
                     uids |= dict.fromkeys(_session_ids(event.data))
                     wait = _BURST_SECONDS
             except StopAsyncIteration:
@@ -148,7 +151,7 @@ async def _bursts(events: AsyncIterator[ServerEvent]) -> AsyncGenerator[list[str
 
 def _session_ids(data: str) -> list[str]:
     try:
-        uid = msgspec.json.decode(data).get("sessionId")
+        uid = untrusted.decode(data).get("sessionId")
     except (msgspec.DecodeError, AttributeError):
         return []
-    return [str(uid)] if uid else []
+    return [uid] if isinstance(uid, str) and 0 < len(uid) <= _LONGEST_ID else []

@@ -17,6 +17,7 @@ from jupyter_sessions.backends.signin import CERTIFICATE, TOKEN, Method, SignIn
 from jupyter_sessions.backends.skaha import convert, credentials
 from jupyter_sessions.backends.skaha.credentials import Login, find, where
 from jupyter_sessions.backends.skaha.http import ID, SECONDS, SkahaClient, versions_of
+from jupyter_sessions.backends.understanding import made_of, rows_of
 from jupyter_sessions.errors import (
     AlreadyExists,
     BadAnswer,
@@ -157,7 +158,7 @@ class Skaha(Backend):
     async def list(self, query: Wanted) -> builtins.list[SessionInfo]:
         """The person's own sessions; Skaha has no pages, and forgets those that ended after a time."""
         items = await (await self.client()).json("/session")
-        rows = [convert.session_of(item, self.name) for item in items]
+        rows = await rows_of(items, self._row, self.title)
         rows = [row for row in rows if in_group(row.status, query.status)]
         rows.sort(
             key=lambda row: (row.started_at.timestamp() if row.started_at else float("inf"), row.id),
@@ -169,9 +170,13 @@ class Skaha(Backend):
         """One session. Errors: SessionNotFound, also once the server has forgotten it."""
         client = await self.client()
         try:
-            return convert.session_of(await client.json(self._path(id)), self.name)
+            item = await client.json(self._path(id))
         except SessionNotFound:
             raise self._unknown(id) from None
+        return await made_of(item, self._row, SessionInfo, self.title)
+
+    def _row(self, item: Any) -> SessionInfo:
+        return convert.session_of(item, self.name)
 
     def _path(self, id: str) -> str:
         if not ID.fullmatch(id):
@@ -238,7 +243,7 @@ class Skaha(Backend):
         except SessionNotFound:
             await self.get(id)
             return []
-        return convert.events_of(said)
+        return await made_of(said, convert.events_of, builtins.list[Event], self.title)
 
     async def renew(self, id: str) -> SessionInfo:
         """Begin a session's lifetime anew, unless more than that is left of it. Errors: SessionNotFound of one that has ended."""
@@ -252,7 +257,8 @@ class Skaha(Backend):
 
     async def images(self) -> builtins.list[Image]:
         """The public images, each with the kinds of session it is for."""
-        return convert.images_of(await (await self.client()).json("/image"))
+        items = await (await self.client()).json("/image")
+        return await made_of(items, convert.images_of, builtins.list[Image], self.title)
 
     async def default_type(self, image: str | None) -> str:
         """What its image is for; interactive if the server does not tell."""
@@ -261,4 +267,5 @@ class Skaha(Backend):
 
     async def capacity(self) -> dict[str, Amount]:
         """Totals, and what is free."""
-        return convert.capacity_of(await (await self.client()).json("/session", [("view", "stats")]))
+        stats = await (await self.client()).json("/session", [("view", "stats")])
+        return await made_of(stats, convert.capacity_of, dict[str, Amount], self.title)

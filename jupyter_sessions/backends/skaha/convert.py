@@ -42,11 +42,14 @@ _STATUSES = {
     "error": ("TERMINATED", "FAILURE"),
 }
 _NOTHING = "<none>"
+_DIGITS = 18
+"""Of amounts: there are numbers with a billion digits."""
+_YEARS = range(1970, 9000)
 _EVENT_HEAD = ["TYPE", "REASON", "MESSAGE", "FIRST-TIME", "LAST-TIME"]
 _SLOTS = {"cpu": "cores", "mem": "ram", GPU_SLOT: "gpus"}
 _GIB = Decimal(1024**3)
 _GB = Decimal(1000**3)
-_NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?)B?)?\s*", re.ASCII | re.IGNORECASE)
+_NUMBER = re.compile(r"\s*(\d{1,18}(?:\.\d{1,18})?)\s*(?:([KMGT])(i?)B?)?\s*", re.ASCII | re.IGNORECASE)
 _KNOWN = frozenset(
     "id name image type status startTime expiryTime connectURL userid "
     "requestedRAM requestedCPUCores requestedGPUCores".split()
@@ -195,7 +198,7 @@ def session_of(item: Mapping[str, Any], backend: str) -> SessionInfo:
         started_at=started,
         status_changed=started if is_live(status) and status != "TERMINATING" else None,
         result=result,
-        user_id=_value(item, "userid"),
+        user_id=str(_value(item, "userid") or "") or None,
         ends_at=_time(_value(item, "expiryTime")),
         ends_why="lifetime" if _value(item, "expiryTime") else None,
         extra={"kind": kind} | {key: value for key, value in item.items() if key not in _KNOWN},
@@ -247,7 +250,7 @@ def _number(value: object) -> Decimal | None:
         number = Decimal(str(value))
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and (not number or abs(number.adjusted()) < _DIGITS) else None
 
 
 def _bytes(value: object) -> Decimal | None:
@@ -272,7 +275,9 @@ def _time(value: object) -> datetime | None:
         moment = datetime.fromisoformat(str(value)) if value else None
     except ValueError:
         return None
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+    if moment is None or moment.year not in _YEARS:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def capacity_of(stats: Mapping[str, Any]) -> dict[str, Amount]:

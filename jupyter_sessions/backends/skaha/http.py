@@ -18,12 +18,15 @@ from jupyter_sessions import errors
 from jupyter_sessions._version import __version__
 from jupyter_sessions.backends.skaha.credentials import Login
 from jupyter_sessions.errors import SessionError
+from jupyter_sessions.wire import untrusted
+from jupyter_sessions.wire.bounded import AnswerRefused
 from jupyter_sessions.wire.quiet import QuietClient
 
 ID = re.compile(r"[a-z][a-z0-9]{7}", re.ASCII)
 SECONDS = 30.0
 _CONNECT_SECONDS = 10.0
 _MOST_SAID = 500
+_MOST_READ = 16 * 1024
 _STATUSES: dict[int, type[SessionError]] = {
     400: errors.InvalidRequest,
     401: errors.Unauthorized,
@@ -86,12 +89,16 @@ class SkahaClient:
         try:
             async with asyncio.timeout(self._seconds):  # Also for an answer that never ends.
                 response = await self._http.request(method, path, params=list(params))
+        except AnswerRefused as error:
+            raise errors.BadAnswer(
+                f"{self._who} gave an answer that is not read: {error}.", hint=self._check_address()
+            ) from error
         except (httpx.TransportError, TimeoutError, ssl.SSLError) as error:
             raise self._unanswered(error) from error
         self._heard = True
         if not response.is_success:
             raise error_of(response, self._who)
-        return response.text
+        return _text(response.content)
 
     def _unanswered(self, error: Exception) -> SessionError:
         if self.login.certificate and (how := self._refusal(error)):
@@ -122,8 +129,7 @@ class SkahaClient:
         said = (await self.text("POST", "/session", params)).strip()
         if not ID.fullmatch(said):
             raise errors.BadAnswer(
-                f"{self._who} does not say which session it made.",
-                hint=f"Check that {self.login.root} is a Skaha server.",
+                f"{self._who} does not say which session it made.", hint=self._check_address()
             )
         return said
 
@@ -131,12 +137,18 @@ class SkahaClient:
         """The JSON that the server answers. Errors: as `text`, and BadAnswer for what is none."""
         said = await self.text("GET", path, params)
         try:
-            return msgspec.json.decode(said)
+            return await untrusted.decode_gently(said)
+        except untrusted.LimitExceeded as error:
+            raise errors.BadAnswer(
+                f"{self._who} gave an answer that is not read: {error}.", hint=self._check_address()
+            ) from None
         except msgspec.DecodeError:
             raise errors.BadAnswer(
-                f"{self._who} answered with something that is no JSON.",
-                hint=f"Check that {self.login.root} is a Skaha server.",
+                f"{self._who} answered with something that is no JSON.", hint=self._check_address()
             ) from None
+
+    def _check_address(self) -> str:
+        return f"Check that {self.login.root} is a Skaha server."
 
 
 def versions_of(capabilities: str) -> list[str]:
@@ -158,11 +170,17 @@ def _why(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+def _text(content: bytes) -> str:
+    """Decode text, which is UTF-8 whatever the server says: some of Python's codecs decompress."""
+    return content.decode(errors="replace")
+
+
 def error_of(response: httpx.Response, who: str) -> SessionError:
     """The error that an answer says; a page for browsers says none."""
     status = response.status_code
-    html = "html" in response.headers.get("Content-Type", "") or response.text.lstrip().startswith("<")
-    said = "" if html else " ".join(response.text.split())[:_MOST_SAID]
+    text = _text(response.content[:_MOST_READ])
+    html = "html" in response.headers.get("Content-Type", "") or text.lstrip().startswith("<")
+    said = "" if html else " ".join(text.split())[:_MOST_SAID]
     kind = _STATUSES.get(status, errors.BadAnswer)
     later = response.headers.get("Retry-After")
     hint = (
