@@ -31,6 +31,7 @@ from jupyter_sessions.manager.runtime.launch import (
     wait,
 )
 from jupyter_sessions.manager.runtime.limits import Cage, CageGone
+from jupyter_sessions.manager.runtime.shared_memory import SharedMemory
 from jupyter_sessions.manager.transport import TCP, free_ports
 from jupyter_sessions.manager.usage import Meter
 from jupyter_sessions.manager.workshop import Workshop
@@ -77,6 +78,7 @@ class Member:
         self.journal = Journal(self.folder / FOLDER)
         self.link: KernelLink | None = None
         self._forward: Forward | None = None
+        self._shared_memory = SharedMemory()
         self.cage: Cage | None = None
         self._shop = shop
         self._cpu_ms_elsewhere = 0
@@ -104,6 +106,8 @@ class Member:
             self.cage = self._shop.limits.create(row.id, *self._amounts())
             why = f"the manager lost hold of it: {error}"
         self.cage.adopt(process)
+        self._shared_memory.begin(self.record.created.timestamp())
+        self._shared_memory.look([process.child.pid])
         for key, one in row.service_processes.items():
             service = key.removeprefix(SERVICE)
             (self.cage.adopt if service == key else self.cage.service(service).adopt)(one)
@@ -158,6 +162,7 @@ class Member:
         """Start its main process, all being prepared. Errors: LaunchError."""
         self.row.cpu_ms_at_launch = self.cpu_ms()
         self.row.service_processes = {}  # None is left of them.
+        self._shared_memory.begin()
         if self.has_kernel:
             file = str(self.connection.file)
             argv = [part.replace("{connection_file}", file) for part in self.record.launch.argv]
@@ -165,6 +170,7 @@ class Member:
         else:
             process = await self._shell([SHELL, "-c", self.record.startup_command or ""], "main")
         self.row.process = process
+        self._shared_memory.look([process.child.pid])
         return process
 
     async def check(self) -> None:
@@ -237,6 +243,8 @@ class Member:
         if self.link is not None:
             self.journal.seen()
             self.link.forget_unread()
+        if self.cage is not None:
+            self._shared_memory.tidy(self.cage.pids())
 
     def environment(self) -> dict[str, str]:
         """The environment of its processes."""
@@ -289,15 +297,18 @@ class Member:
         if not grace or process is None or self.cage is None:
             await self.kill()
             return
+        self._shared_memory.look(self.cage.pids())
         if self.link is not None and self.link.shutdown():
             with suppress(TimeoutError):
                 await asyncio.wait_for(wait(process), grace)
-        await stop(process, grace)
+        await stop(process, grace, alone=self.has_kernel)
 
     async def kill(self) -> None:
-        """End all its processes now."""
+        """End all its processes now, and remove the shared memory that they leave."""
         if self.cage is not None:
-            await self.cage.kill()
+            self._shared_memory.look(self.cage.pids())
+            if await self.cage.kill():
+                await asyncio.to_thread(self._shared_memory.remove)
         elif self.row.process is not None:  # Its limits could not be found or made.
             while not ending.kill(self.row.process):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
@@ -305,7 +316,7 @@ class Member:
     async def clean_up(self) -> None:
         """Remove what it had on the machine besides its files."""
         if self.cage is not None:
-            await self.cage.kill()
+            await self.kill()
             if not self.cage.remove():
                 log.warning("the limits of session %s cannot be removed", self.row.id)
         self.connection.discard()

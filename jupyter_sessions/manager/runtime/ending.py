@@ -16,6 +16,7 @@ import msgspec
 
 from jupyter_sessions.manager.runtime import proc
 from jupyter_sessions.manager.runtime.process import Identity, Process, here, identify, wait_gone
+from jupyter_sessions.manager.runtime.trackers import is_tracker
 from jupyter_sessions.wire.files import load
 
 _shims: dict[int, subprocess.Popen[bytes]] = {}
@@ -84,21 +85,37 @@ def signal_group(process: Process, signum: int) -> bool:
     return True
 
 
-async def stop(process: Process, grace: float) -> int | None:
-    """SIGTERM to the group, after `grace` seconds SIGKILL to all that is left. Gives the status."""
-    if signal_group(process, signal.SIGTERM):
+async def stop(process: Process, grace: float, *, alone: bool = False) -> int | None:
+    """SIGTERM to its group, or to the process `alone`; after `grace` seconds SIGKILL to all that is left.
+
+    Resource trackers are left to its shim, which gives them some more time. Gives the status.
+    """
+    if (_signal_alone if alone else signal_group)(process, signal.SIGTERM):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(wait_gone(process.child), grace)
-    kill(process)
+    kill(process, spare=True)
     return await wait(process)
 
 
-def kill(process: Process) -> bool:
-    """SIGKILL to the process and all its descendants; True when none was left to kill."""
-    signal_group(process, signal.SIGKILL)
+def _signal_alone(process: Process, signum: int) -> bool:
+    if not process.child.alive():
+        return False
+    send(process.child.pid, signum)
+    return True
+
+
+def kill(process: Process, *, spare: bool = False) -> bool:
+    """SIGKILL to the process and all its descendants; True when none was left to kill.
+
+    With `spare` to all but resource trackers.
+    """
+    spared = {pid for pid in descendants(process) if is_tracker(pid)} if spare else set()
+    if not spared:
+        signal_group(process, signal.SIGKILL)
     pids = descendants(process)
     for pid in pids:
-        send(pid, signal.SIGKILL)
+        if pid not in spared:
+            send(pid, signal.SIGKILL)
     return not pids
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 PR_SET_CHILD_SUBREAPER = 36
 _IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGQUIT)
 _BURY_S = 5.0
+_TRACKERS_S = 2.0
+_TRACKER = b"resource_tracker import main"  # See trackers.py.
 _WRITE_S = 10.0
 _FULL = (28, 122, 69)
 """ENOSPC, and EDQUOT of Linux and macOS."""
@@ -48,7 +50,7 @@ def become_parent(*keep: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     for fd in keep:
         os.set_inheritable(fd, False)
-    _become_subreaper()
+    _reaps.append(_become_subreaper())
 
 
 def tell(spec: "dict[str, Any]", child: int, error: str) -> int:
@@ -62,16 +64,19 @@ def tell(spec: "dict[str, Any]", child: int, error: str) -> int:
     return 0
 
 
-def _become_subreaper() -> None:
-    """Let what the child daemonises become ours, not init's. Linux only."""
+_reaps: "list[bool]" = []
+
+
+def _become_subreaper() -> bool:
+    """Let what the child daemonises become ours, not init's. Linux only; False where that cannot be."""
     try:
         import _ctypes
 
         this_program = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]
         prctl = _ctypes.dlsym(this_program, "prctl")
-        _ctypes.call_function(prctl, (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+        return bool(_ctypes.call_function(prctl, (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) == 0)
     except (ImportError, AttributeError, OSError):
-        pass
+        return False
 
 
 def _start(spec: "dict[str, Any]") -> "tuple[int, str]":
@@ -196,22 +201,29 @@ def stay(spec: "dict[str, Any]", child: int) -> int:
     try:
         _write(folder, "exit.json", f'{{"pid":{child},"status":{code},"cpu_ms":{cpu_ms}}}')
     finally:
-        try:  # noqa: SIM105
-            os.killpg(child, signal.SIGKILL)
-        except OSError:
-            pass
-        bury(_managers(folder))
+        if not any(_reaps):  # Else its group would end at once, with what tidies up after it.
+            try:  # noqa: SIM105
+                os.killpg(child, signal.SIGKILL)
+            except OSError:
+                pass
+        bury(_managers(folder), _TRACKERS_S)
     return 0
 
 
-def bury(spared: "tuple[int, ...]" = ()) -> None:
-    """Kill all descendants but some: the children of one that dies become ours and are next."""
-    end = time.monotonic() + _BURY_S
-    while time.monotonic() < end:
+def bury(spared: "tuple[int, ...]" = (), trackers: float = 0.0) -> None:
+    """Kill all descendants but some: the children of one that dies become ours and are next.
+
+    For some seconds resource trackers are spared, too.
+    """
+    start = time.monotonic()
+    while time.monotonic() < start + _BURY_S:
+        late = time.monotonic() >= start + trackers
         doomed = [pid for pid in _children() if pid not in spared]
         if spared and not doomed:
             return
         for pid in doomed:
+            if not late and _is_tracker(pid):
+                continue
             try:
                 os.kill(pid, signal.SIGKILL)
             except OSError:
@@ -242,6 +254,14 @@ def _managers(folder: str) -> "tuple[int, ...]":
         except (OSError, ValueError, IndexError):
             continue
     return tuple(found)
+
+
+def _is_tracker(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return _TRACKER in file.read()
+    except OSError:
+        return False
 
 
 def _children() -> "list[int]":

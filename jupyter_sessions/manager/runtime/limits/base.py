@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from msgspec import structs
 
+from jupyter_sessions.manager.runtime import trackers
 from jupyter_sessions.manager.runtime.limits import cgroup_v1, cgroup_v2, tree
 from jupyter_sessions.manager.runtime.limits.part import (
     CageGone,
@@ -90,18 +91,22 @@ class Cage:
         return any(part.over_pids() for part in self._parts)
 
     async def kill(self, within: float = _KILL_S) -> bool:
-        """SIGKILL everything inside until it is empty; False when something resists `within` s."""
-        end = time.monotonic() + within
-        while not self.kill_once():
+        """SIGKILL everything inside until it is empty; False when something resists `within` s.
+
+        Resource trackers get some time after the others.
+        """
+        start = time.monotonic()
+        end = start + within
+        while not self.kill_once(spare=time.monotonic() < start + trackers.SECONDS):
             if time.monotonic() > end:
                 _log.warning("Processes of session %s do not die.", self.id)
                 return False
             await asyncio.sleep(0.005)
         return True
 
-    def kill_once(self) -> bool:
-        """Send SIGKILL to all inside; True when there was nothing."""
-        empty = [part.kill_once() for part in self._parts]
+    def kill_once(self, *, spare: bool = False) -> bool:
+        """Send SIGKILL to all inside, with `spare` not to resource trackers; True when there was nothing."""
+        empty = [part.kill_once(spare=spare) for part in self._parts]
         return all(empty)
 
     def exists(self) -> bool:
@@ -214,7 +219,7 @@ class Limits:
 
     def _end(self, cage: Cage) -> None:
         end = time.monotonic() + _SWEEP_S
-        while not cage.kill_once() and time.monotonic() < end:
+        while not cage.kill_once(spare=time.monotonic() < end - _SWEEP_S / 2) and time.monotonic() < end:
             time.sleep(0.005)
         if not cage.remove():
             _log.warning("The limits of session %s cannot be removed.", cage.id)

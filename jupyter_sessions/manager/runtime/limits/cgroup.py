@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jupyter_sessions.manager.runtime.limits.part import LimitsError, Part, PartRecord
+from jupyter_sessions.manager.runtime.trackers import is_tracker
 
 UNIFIED = "unified"
 PREFIX = "jupyter_sessions."
@@ -152,10 +153,12 @@ def pids(folder: Path) -> list[int]:
     return [int(pid) for group in found for pid in group if pid != "0"]
 
 
-def signal_all(folder: Path, signum: int = signal.SIGKILL) -> bool:
-    """Signal everything in a group; True when there was nothing."""
+def signal_all(folder: Path, signum: int = signal.SIGKILL, *, spare: bool = False) -> bool:
+    """Signal everything in a group, with `spare` all but resource trackers; True when there was nothing."""
     inside = pids(folder)
     for pid in inside:
+        if spare and is_tracker(pid):
+            continue
         try:
             os.kill(pid, signum)
         except (ProcessLookupError, PermissionError):
@@ -204,9 +207,9 @@ class CgroupPart(Part):
         """True while all its groups are there."""
         return all(folder.is_dir() for folder in self.folders.values())
 
-    def kill_once(self) -> bool:
-        """Send SIGKILL to all in its groups; True when there was nothing."""
-        empty = [signal_all(folder) for folder in self.folders.values()]
+    def kill_once(self, *, spare: bool = False) -> bool:
+        """Send SIGKILL to all in its groups, with `spare` not to resource trackers; True when there was nothing."""
+        empty = [signal_all(folder, spare=spare) for folder in self.folders.values()]
         return all(empty)
 
     def remove(self) -> bool:

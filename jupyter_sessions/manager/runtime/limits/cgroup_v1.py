@@ -77,12 +77,12 @@ class V1Part(CgroupPart):
         counted = folder and cgroup.read_int(folder / "memory.use_hierarchy") != 0
         return folder / f"{cgroup.SERVICE}{name}" if folder and counted else None
 
-    def kill_once(self) -> bool:
+    def kill_once(self, *, spare: bool = False) -> bool:
         """No fork can outrun it where the number of processes can be fixed meanwhile."""
         folder = self.folders.get("pids")
         if folder:
             cgroup.fix_pids(folder, 0)
-        empty = super().kill_once()
+        empty = super().kill_once(spare=spare)
         if folder and empty:
             cgroup.fix_pids(folder, self.most_pids or "max")
         return empty

@@ -14,6 +14,7 @@ from pathlib import Path
 from jupyter_sessions.manager.runtime.limits import cgroup
 from jupyter_sessions.manager.runtime.limits.cgroup import UNIFIED, CgroupPart
 from jupyter_sessions.manager.runtime.limits.part import Driver, LimitsError, PartRecord
+from jupyter_sessions.manager.runtime.trackers import is_tracker
 
 NAME = "cgroup v2"
 _CONTROLLERS = {"cpu": "cpu", "memory": "mem", "pids": "pids"}
@@ -84,14 +85,16 @@ class V2Part(CgroupPart):
     def _service(self, name: str) -> Path:
         return self._folder / f"{cgroup.SERVICE}{name}"
 
-    def kill_once(self) -> bool:
-        """In one step where the kernel has `cgroup.kill` (5.14), else one by one."""
+    def kill_once(self, *, spare: bool = False) -> bool:
+        """In one step where the kernel has `cgroup.kill` (5.14) and nothing is spared, else one by one."""
         try:
-            cgroup.write(self._folder / "cgroup.kill", 1)
-            return not cgroup.pids(self._folder)
+            if not (spare and any(map(is_tracker, cgroup.pids(self._folder)))):
+                cgroup.write(self._folder / "cgroup.kill", 1)
+                return not cgroup.pids(self._folder)
         except LimitsError:
-            cgroup.fix_pids(self._folder, 0)
-        empty = super().kill_once()
+            pass
+        cgroup.fix_pids(self._folder, 0)
+        empty = super().kill_once(spare=spare)
         if empty:
             cgroup.fix_pids(self._folder, self.most_pids or "max")
         return empty

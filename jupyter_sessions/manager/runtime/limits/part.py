@@ -105,8 +105,8 @@ class Part(ABC):
         """False when it was removed behind our back."""
 
     @abstractmethod
-    def kill_once(self) -> bool:
-        """Send SIGKILL to all inside; True when none was left."""
+    def kill_once(self, *, spare: bool = False) -> bool:
+        """Send SIGKILL to all inside, with `spare` not to resource trackers; True when none was left."""
 
     @abstractmethod
     def remove(self) -> bool:

@@ -113,8 +113,9 @@ class TreePart(Part):
         """End what is over its limits; return for how many seconds it cannot exceed them again."""
         most = self._threads.most
         if most and (count := self._count_threads()) > most:
+            first = not self._threads.exceeded()
             self._threads.exceed(count)
-            self._kill_all()
+            self._kill_all(spare=first)
             return 0.0
         reach = (most - count) / _FORKS_PER_S if most else _FAR_S
         most = self._memory.most
@@ -137,13 +138,14 @@ class TreePart(Part):
             self._services.pop(service, None)
             if self.measure() <= self._memory.most:
                 return
+        first = not self._memory.exceeded()
         self._memory.exceed(used)
-        self._kill_all()
+        self._kill_all(spare=first)
 
-    def _kill_all(self) -> None:
-        """Kill everything, until nothing new comes up."""
+    def _kill_all(self, *, spare: bool) -> None:
+        """Kill everything, until nothing new comes up; with `spare` but for resource trackers."""
         for _ in range(_KILL_ROUNDS):
-            if self.kill_once():
+            if self.kill_once(spare=spare):
                 return
 
     def _largest_service(self) -> Process | None:
@@ -159,9 +161,9 @@ class TreePart(Part):
         """Also when it was an earlier manager that saw it."""
         return self._threads.exceeded()
 
-    def kill_once(self) -> bool:
-        """Send SIGKILL to all processes adopted and all below them."""
-        empty = [ending.kill(process) for process in self._living()]
+    def kill_once(self, *, spare: bool = False) -> bool:
+        """Send SIGKILL to all processes adopted and all below them, with `spare` not to resource trackers."""
+        empty = [ending.kill(process, spare=spare) for process in self._living()]
         return all(empty)
 
     def remove(self) -> bool:

@@ -1,0 +1,127 @@
+"""What a session's processes keep in /dev/shm, and the removal of what they leave there.
+
+It is the machine's memory, and belongs to nobody once they have ended: killed processes do not remove it, nor
+do resource trackers that are killed with them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import ClassVar
+from weakref import WeakSet
+
+import psutil
+
+log = logging.getLogger("jupyter_sessions")
+_FOLDER = Path("/dev/shm")  # noqa: S108 - nothing is made in it
+_LOOKS = 3
+_NAMED = re.compile(r"[A-Za-z.]+(?:[_.-][A-Za-z]+)*[_.-](\d+)(?:[_.-].*)?")
+"""Names with the pid of who made it, as joblib_memmapping_folder_123_…, sem.loky-123-…, torch_123_…"""
+
+File = tuple[int, int]
+
+
+class SharedMemory:
+    """The files in /dev/shm that one member's processes have used."""
+
+    _all: ClassVar[WeakSet[SharedMemory]] = WeakSet()
+
+    def __init__(self, folder: Path = _FOLDER) -> None:
+        self._folder = folder
+        self._seen: set[File] = set()
+        self._pids: set[int] = set()
+        self._since = time.time()
+        self._changed = 0
+        self._looks = 0
+        self._all.add(self)
+
+    def begin(self, since: float | None = None) -> None:
+        """Count what is made from now on, or from a time on, as possibly theirs."""
+        self._seen.clear()
+        self._pids.clear()
+        self._since = time.time() if since is None else since
+
+    def tidy(self, pids: Iterable[int]) -> None:
+        """Look if anything has changed of late; for about once a second, costs next to nothing."""
+        try:
+            changed = self._folder.stat().st_mtime_ns
+        except OSError:
+            return
+        if changed != self._changed:
+            self._changed, self._looks = changed, _LOOKS
+        if self._looks:
+            self._looks -= 1
+            self.look(pids)
+
+    def look(self, pids: Iterable[int]) -> None:
+        """Note what these processes have mapped or open."""
+        for pid in pids:
+            self._pids.add(pid)
+            for path in _used_by(pid, self._folder):
+                with suppress(OSError):
+                    self._seen.add(_file(path))
+
+    def remove(self) -> list[str]:
+        """Remove what they left and nobody has open, now that all of them have ended. Give the names."""
+        left = [path for path in self._entries() if self._is_ours(path)]
+        if left:
+            used = {path for pid in psutil.pids() for path in _used_by(pid, self._folder)}
+            left = [path for path in left if path not in used]
+        for path in left:
+            with suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+                log.info("%s, which a session left behind, was removed", path)
+        return [path.name for path in left]
+
+    def _entries(self) -> list[Path]:
+        try:
+            return [*self._folder.iterdir()]
+        except OSError:
+            return []
+
+    def _is_ours(self, path: Path) -> bool:
+        try:
+            status = path.lstat()
+        except OSError:
+            return False
+        file = (status.st_dev, status.st_ino)
+        if status.st_uid != os.geteuid() or any(file in one._seen for one in self._all if one is not self):
+            return False
+        named = _NAMED.fullmatch(path.name)
+        by_name = named is not None and int(named[1]) in self._pids and status.st_ctime >= self._since
+        return by_name or file in self._seen
+
+
+def _file(path: Path) -> File:
+    status = path.lstat()
+    return status.st_dev, status.st_ino
+
+
+def _used_by(pid: int, folder: Path) -> Iterator[Path]:
+    """Iterate over the entries of a folder that a process has mapped or open; what lies deeper counts as well."""
+    start = f"{folder}/"
+    for path in (*_mapped(pid, start), *_open(pid, start)):
+        yield folder / path.removeprefix(start).partition("/")[0]
+
+
+def _mapped(pid: int, start: str) -> Iterator[str]:
+    with suppress(OSError), open(f"/proc/{pid}/maps", errors="surrogateescape") as file:
+        for line in file:
+            if start in line and not line.rstrip("\n").endswith(" (deleted)"):
+                yield start + line.rstrip("\n").partition(start)[2]
+
+
+def _open(pid: int, start: str) -> Iterator[str]:
+    with suppress(OSError), os.scandir(f"/proc/{pid}/fd") as descriptors:
+        for one in descriptors:
+            with suppress(OSError):
+                path = os.readlink(one.path)
+                if path.startswith(start) and not path.endswith(" (deleted)"):
+                    yield path
