@@ -78,6 +78,8 @@ class SharedMemory:
             with suppress(OSError):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
                 log.info("%s, which a session left behind, was removed", path)
+        self._seen.clear()  # From now on it is nobody's, or another session's alone.
+        self._pids.clear()
         return [path.name for path in left]
 
     def _entries(self) -> list[Path]:
