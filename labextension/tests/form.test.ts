@@ -42,6 +42,15 @@ describe('a fresh form', () => {
     assert.deepEqual(values.accelerators, { 'cuda.device': '0' });
   });
 
+  it('has Python chosen, wherever it stands among the environments', () => {
+    const images = [{ name: 'ir' }, { name: 'python3' }];
+    const { values } = open(new FakeCreator([backend({ images })]));
+    assert.equal(values.image, 'python3');
+    const others = [{ name: 'lab/desk:1' }, { name: 'lab/job:1' }];
+    const remote = open(new FakeCreator([backend({ images: others })]));
+    assert.equal(remote.values.image, 'lab/desk:1');
+  });
+
   it('asks for a new session, without what was left open', async () => {
     const creator = new FakeCreator();
     await open(creator).submit();

@@ -47,7 +47,7 @@ describe('the form starts with', () => {
     const { values, checker, wait: words } = form([gamma]);
     assert.equal(values.cpu, '2');
     const note = checker.note('cpu', Number(values.cpu));
-    assert.equal(note, "Half of this machine's 4 CPUs. 2 of 4 CPU free");
+    assert.equal(note, 'Half of 4 CPUs. 2 of 4 CPU free');
     assert.equal(checker.note('cpu', 1), '2 of 4 CPU free');
     assert.equal(words, '');
   });
@@ -75,7 +75,7 @@ describe('a session that would wait', () => {
     const rows = [row('a', '0.5'), row('b', '1'), row('c', '0.5'), gamma];
     assert.equal(
       wait('4', rows),
-      "Will wait: 2 of 4 CPU free, 'gamma' has 2, 'b' has 1, 2 others."
+      "Will wait: 2 of 4 CPU free, 'gamma' has 2, 'b' has 1, and 2 more."
     );
   });
 

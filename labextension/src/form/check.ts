@@ -64,7 +64,7 @@ export class FormChecker {
       most !== null &&
       asked === Number(preset) &&
       asked === most / 2
-      ? this._trans.__("Half of this machine's %1.", formatNeed(slot, most))
+      ? this._trans.__('Half of %1.', formatNeed(slot, most))
       : '';
   }
 
@@ -72,7 +72,9 @@ export class FormChecker {
     const { most, free } = limitOf(this._backend, slot);
     const capacity = this._backend.capacity?.[slot];
     if (free !== null && asked > free && (most === null || asked <= most)) {
-      return this._trans.__('Only %1 free now.', spell(slot, free));
+      return free > 0
+        ? this._trans.__('Only %1 free now.', spell(slot, free))
+        : this._trans.__('None free now.');
     }
     if (capacity?.free != null) {
       return this._trans.__('%1 free', formatShare(slot, capacity));

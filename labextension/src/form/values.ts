@@ -43,13 +43,19 @@ function exactMemory(text: string): IMemory {
     : { memory: String(bytes / MIB), memoryUnit: 'MiB' };
 }
 
+/** What sessions of a person who chooses nothing run, as with the magics: Python, else the first image. */
+function usualImage({ images = [] }: IBackend): string {
+  const python = images.find(({ name }) => name === 'python3');
+  return (python ?? images[0])?.name ?? '';
+}
+
 /** The form as it opens for a backend. */
 export function initialValues(backend: IBackend, name = ''): IFormValues {
   const accelerators: Record<string, string> = {};
   for (const slot of acceleratorsOf(backend)) {
     accelerators[slot] = limitOf(backend, slot).preset || '0';
   }
-  const image = backend.images?.[0]?.name ?? '';
+  const image = usualImage(backend);
   return {
     backend: backend.name,
     image,

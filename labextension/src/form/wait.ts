@@ -123,7 +123,7 @@ function holders(
       )
     );
   const others = amounts.length - named.length;
-  return others > 0 ? [...named, trans.__('%1 others', others)] : named;
+  return others > 0 ? [...named, trans.__('and %1 more', others)] : named;
 }
 
 function shortOf(
