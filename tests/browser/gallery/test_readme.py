@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import TOKEN, open_browser, running_lab
-from tests.browser.gallery.pictures import MEASURE, problems_of, save
+from tests.browser.gallery.pictures import MEASURE, problems_of
 from tests.browser.gallery.scenes import CLUSTER, row, tell
 from tests.browser.gallery.stage import CONTEXT, PANEL, RESOURCES, Stage
 from tests.browser.steps import ask_for, idle, open_panel, run_cell
@@ -83,4 +83,4 @@ def test_the_picture_of_the_readme(page: Page, tmp_path: Path, request: pytest.F
     assert problems_of(page.evaluate(MEASURE, PANEL)) == []
     page.mouse.move(900, 500)
     picture = PICTURE if request.config.getoption("renew_gallery") else tmp_path / "panel.png"
-    save(page.screenshot(animations="disabled"), picture)
+    picture.write_bytes(page.screenshot(animations="disabled"))
