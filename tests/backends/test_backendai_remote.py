@@ -140,7 +140,7 @@ async def test_services_are_reached_through_a_socket_of_this_users(lab: BackendA
 
 async def asked(end: Endpoint, path: str) -> str:
     """What a service answers."""
-    async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=end.socket)) as http:
+    async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=end.socket), timeout=60) as http:
         return (await http.get(f"http://localhost{path}")).text
 
 
