@@ -88,6 +88,11 @@ class Connection(msgspec.Struct, frozen=True):
         return str(self.folder / "k")
 
     @property
+    def shown(self) -> Path:
+        """The path of the file that is shown to the kernel, and so to everybody: a link, without the session's id."""
+        return self.folder / "kernel.json"
+
+    @property
     def front(self) -> str:
         """The same for the sockets at which front ends reach it, through the relay."""
         return str(self.folder / "f")
@@ -103,6 +108,9 @@ class Connection(msgspec.Struct, frozen=True):
         where = {"transport": TCP, "ip": LOOPBACK} if self.ports else {"transport": IPC, "ip": self.stem}
         scheme = {**where, "signature_scheme": "hmac-sha256"}
         wanted = msgspec.json.encode({**ports, **scheme, "key": self.key().decode()})
+        if not (self.shown.is_symlink() and os.readlink(self.shown) == str(self.file)):
+            remove(self.shown)
+            self.shown.symlink_to(self.file)
         with suppress(OSError):
             if read(self.file) == wanted:
                 return

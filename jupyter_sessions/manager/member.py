@@ -164,7 +164,7 @@ class Member:
         self.row.service_processes = {}  # None is left of them.
         self._shared_memory.begin()
         if self.has_kernel:
-            file = str(self.connection.file)
+            file = str(self.connection.shown)
             argv = [part.replace("{connection_file}", file) for part in self.record.launch.argv]
             process = await self._start(argv, "main", self.environment())
         else:

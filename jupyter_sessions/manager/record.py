@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -210,8 +211,11 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 def socket_folder(session_id: str) -> str:
-    """The name of the folder of a session's sockets; short, for a path has 107 bytes at most."""
-    return session_id[:13]
+    """Return the name of the folder of a session's sockets; short, for a path has 107 bytes at most.
+
+    It tells nothing of the id: command lines hold it, which every user of the machine may read.
+    """
+    return hashlib.sha256(f"sockets of {session_id}".encode()).hexdigest()[:13]
 
 
 def folder_of(state_folder: Path, id: str) -> str:

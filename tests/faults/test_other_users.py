@@ -18,7 +18,7 @@ from jupyter_sessions.service import Service
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.places import STATE_VARIABLE, place
 from tests.conftest import end_everything
-from tests.manager.world import contact, run, until
+from tests.manager.world import ask, contact, reach, run, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -98,9 +98,14 @@ async def test_another_user_reaches_nothing(service: Service) -> None:
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
 async def test_processes_tell_no_secret(service: Service) -> None:
     """Everybody may read command lines."""
-    row = await run(service, "private")
+    row = await run(service, "private", cluster_size=2, startup_command="sleep 1000")
     await open_jupyter(service, row)
+    batch = await ask(service, "private-batch", type="batch", startup_command="sleep 1000")
+    await reach(service, batch, "RUNNING")
     keypair = contact().keypair
     key = json.loads((place().folder / "sessions" / row.id / "kernel.json").read_text())["key"]
-    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    assert not any(secret.encode() in line for line in lines for secret in (key, keypair.secret_key))
+    lines = b"".join(path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists())
+    assert b"sleep\x001000" in lines and Path(contact().socket).parent.name.encode() in lines
+    ids = [row.id, batch.id, *(one.id for one in row.containers)]
+    for secret in (key, keypair.secret_key, *(one[:8] for one in ids)):
+        assert secret.encode() not in lines

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_sessions.manager.record import socket_folder
 from jupyter_sessions.service import Service
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.places import place
@@ -45,7 +46,7 @@ async def test_the_socket_folder_goes(service: Service, state: Path) -> None:
 
 async def _reaches(id: str) -> None:
     """Wait until the session's own sockets are at their path again."""
-    await until(lambda: [*place().run_folder().glob(f"{id[:13]}/f-*")], SECONDS)
+    await until(lambda: [*place().run_folder().glob(f"{socket_folder(id)}/f-*")], SECONDS)
 
 
 async def test_the_contact_file_goes(service: Service, state: Path) -> None:

@@ -18,6 +18,7 @@ import psutil
 from yarl import URL
 
 from jupyter_sessions.backends import local
+from jupyter_sessions.manager.record import socket_folder
 from jupyter_sessions.manager.runtime.limits import cgroup
 from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import Service
@@ -126,13 +127,24 @@ def managers(state: Path) -> list[int]:
 
 
 def processes(row: SessionInfo) -> list[int]:
-    """The processes whose command line names a file of a session: kernels, and parents started for them."""
-    return _named(lambda part: f"/{row.id}/" in part)
+    """The kernels of a session, and parents started for its processes."""
+    parents = _those(
+        lambda one: (
+            any(part.endswith("/shim.py") for part in one.cmdline()) and f"/{row.id}/" in one.cwd() + "/"
+        )
+    )
+    return [*kernels(row, all=True), *parents]
 
 
-def kernels(row: SessionInfo) -> list[int]:
-    """The kernels of a session; there should be one."""
-    return _named(lambda part: part.endswith(f"/{row.id}/kernel.json"))
+def kernels(row: SessionInfo, all: bool = False) -> list[int]:
+    """The kernels of a session; there should be one. With `all`, those of the further members of a cluster, too."""
+
+    def is_it(part: str) -> bool:
+        real = os.path.realpath(part)
+        mine = real.endswith(f"/{row.id}/kernel.json") or (all and f"/{row.id}/" in real)
+        return part.endswith("/kernel.json") and (mine or f"/{socket_folder(row.id)}/" in part)
+
+    return _those(lambda one: any(is_it(part) for part in one.cmdline()))
 
 
 def spares() -> list[psutil.Process]:
@@ -150,11 +162,11 @@ def _waits(process: psutil.Process) -> bool:
     return padded and process.num_threads() == 1 and process.memory_info().rss > 25 * 1024**2
 
 
-def _named(is_it: Callable[[str], bool]) -> list[int]:
+def _those(are: Callable[[psutil.Process], bool]) -> list[int]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.status() != psutil.STATUS_ZOMBIE and any(is_it(part) for part in process.cmdline()):
+            if process.status() != psutil.STATUS_ZOMBIE and are(process):
                 found.append(process.pid)
         except psutil.Error:
             continue

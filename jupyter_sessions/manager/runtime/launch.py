@@ -234,17 +234,20 @@ def _prepare(folder: Path, log: str) -> None:
 
 
 def _spawn(spec: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """Start the shim, which leaves our session and takes no descriptor with it but those named."""
+    """Start the shim, which leaves our session and takes no descriptor with it but those named.
+
+    It reads its spec from standard input: every user of the machine may read its command line.
+    """
     path = Path(spec["folder"]) / "spec.json"
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         marshal.dump(spec, file, _MARSHAL)
-    with open(spec["log"], "ab") as output:
+    with open(spec["log"], "ab") as output, open(path, "rb") as file:
         shim = subprocess.Popen(
-            [HELPERS.python(_python(spec["file"])), "-I", "-S", HELPERS.program("shim.py"), str(path)],
-            stdin=subprocess.DEVNULL,
+            [HELPERS.python(_python(spec["file"])), "-I", "-S", HELPERS.program("shim.py")],
+            stdin=file,
             stdout=output,
             stderr=output,
-            cwd="/",
+            cwd=spec["folder"],
             pass_fds=(spec["ready"], *spec["keep"]),
             start_new_session=True,
         )

@@ -2,7 +2,7 @@
 
 It outlives the manager, which as a stranger to the process could never learn the exit status. It
 stays small and quick by importing almost nothing (`json`, `signal` or `typing` would each double
-its start time), so it must not import anything of this package. `argv[1]` is the spec, marshalled:
+its start time), so it must not import anything of this package. Standard input is the spec, marshalled:
 
     file, argv, env, cwd    what to run, exactly
     folder                  where `process.json`, `error`, `exit.json` go
@@ -34,11 +34,14 @@ _FULL = (28, 122, 69)
 """ENOSPC, and EDQUOT of Linux and macOS."""
 
 
-def main(path: str) -> int:
-    """Run the spec in a file, which holds an environment and so is deleted at once."""
-    with open(path, "rb") as file:
+def main() -> int:
+    """Run the spec in the file that is standard input; it holds an environment and so is deleted at once."""
+    with open(0, "rb", closefd=False) as file:
         spec = marshal.load(file)  # noqa: S302
-    os.unlink(path)
+    os.unlink(os.path.join(spec["folder"], "spec.json"))
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
     become_parent(spec["ready"], *spec["keep"])
     child, error = _start(spec)
     return tell(spec, child, error) or stay(spec, child)
@@ -303,4 +306,4 @@ def _write(folder: str, name: str, text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main())
