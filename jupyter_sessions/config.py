@@ -191,6 +191,20 @@ def _files(paths: Sequence[str] | None = None) -> Iterator[tuple[str, Config]]:
                 continue
 
 
+def stamps() -> dict[str, tuple[int, int, int]]:
+    """What differs once a configuration file has been written, replaced or removed: inode, time and size, by path."""
+    found = {}
+    for folder in jupyter_config_path():
+        for suffix, _ in _LOADERS:
+            path = os.path.join(folder, CONFIG_NAME + suffix)
+            try:
+                status = os.stat(path)
+            except OSError:
+                continue
+            found[path] = status.st_ino, status.st_mtime_ns, status.st_size
+    return found
+
+
 OF_MANAGER = (
     "max_resources",
     "max_sessions",
@@ -204,7 +218,7 @@ OF_MANAGER = (
     "warm_pool",
     "allowed_hosts",
 )
-"""What the manager of this machine reads when it starts, from the files alone: all servers share it."""
+"""What the manager of this machine reads, from the files alone: all servers share it."""
 
 
 def load(parent: Configurable | None = None) -> JupyterSessions:

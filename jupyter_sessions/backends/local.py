@@ -1,17 +1,14 @@
-"""This machine: starts the session manager on first use, finds it again, and speaks its API."""
+"""This machine: speaks the API of its session manager, which is started on first use."""
 
 from __future__ import annotations
 
 import asyncio
 import builtins
 import os
-import shutil
-import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -25,9 +22,18 @@ from jupyter_sessions.backends.backendai.offers import folders_of
 from jupyter_sessions.backends.backendai.versions import Dialect
 from jupyter_sessions.backends.backendai.watching import Watcher
 from jupyter_sessions.backends.base import Query, Storage
-from jupyter_sessions.backends.files import locked
+from jupyter_sessions.backends.local_manager import ManagerState, outdated
+from jupyter_sessions.backends.local_manager import find as find
+from jupyter_sessions.backends.local_manager import start as start
 from jupyter_sessions.backends.signin import Method, SignIn
-from jupyter_sessions.errors import BackendUnavailable, NotSupported
+from jupyter_sessions.errors import (
+    BackendUnavailable,
+    InvalidRequest,
+    NotEnough,
+    NotFound,
+    NotSupported,
+    SessionError,
+)
 from jupyter_sessions.model import (
     Choices,
     Endpoint,
@@ -39,14 +45,12 @@ from jupyter_sessions.model import (
 )
 from jupyter_sessions.wire.asker import bounds
 from jupyter_sessions.wire.descriptors import HANDOVER
-from jupyter_sessions.wire.environment import Specs, clean_environ
-from jupyter_sessions.wire.files import is_full, mount_of
+from jupyter_sessions.wire.environment import Specs
 from jupyter_sessions.wire.front import front_of
 from jupyter_sessions.wire.journal import Outputs, Selection
 from jupyter_sessions.wire.minimum import at_least
-from jupyter_sessions.wire.places import PROTOCOL, Contact, Place, place
+from jupyter_sessions.wire.places import PROTOCOL, Contact, place
 
-START_SECONDS = 30.0
 _LOOK_SECONDS = 1.0
 _HOLD_SECONDS = 10.0
 _DEFAULT_CPUS = 4
@@ -56,7 +60,6 @@ _OF_OTHERS = {
     "resource_group": "resource groups",
     "owner_access_key": "sessions of other owners",
 }
-_SCOPE = ["systemd-run", "--user", "--scope", "--quiet", "--collect", "--property=Delegate=yes"]
 
 
 class Local(BackendAI):
@@ -220,6 +223,26 @@ class Local(BackendAI):
         handover = scheme == HANDOVER
         return Endpoint(socket=path, at_root=handover, base_url=answer.get("base_url"), hands_over=handover)
 
+    async def manager_state(self) -> ManagerState | None:
+        """What the manager that runs says of itself; None if none runs, or it is of a version that does not say."""
+        if find() is None:
+            return None
+        try:
+            answer = await (await self.client()).request("GET", "/jupyter-sessions/manager")
+            return msgspec.convert(answer, ManagerState)
+        except (NotFound, NotSupported):
+            return ManagerState(options=None)
+
+    async def send_create(self, spec: SessionSpec, launch: object = None) -> SessionInfo:
+        """As elsewhere; a refusal by a manager that does not follow the configuration says so."""
+        try:
+            return await super().send_create(spec, launch)
+        except (InvalidRequest, NotEnough) as error:
+            with suppress(SessionError):
+                state = await self.manager_state()
+                error.hint = " ".join(filter(None, (error.hint, outdated(state))))
+            raise
+
     def of_asker(self) -> dict[str, Any]:
         """The bounds within which this process lives: who started the manager may live within others."""
         return {"bounds": bounds(os.environ)}
@@ -305,11 +328,6 @@ def _refuse(spec: SessionSpec) -> None:
             )
 
 
-def find() -> Contact | None:
-    """The running manager of this user on this host."""
-    return place().running()
-
-
 def _worth_starting(query: Query) -> bool:
     where = place()
     if where.running() or where.live_file.exists() or where.secondary.live_file.exists():
@@ -317,93 +335,6 @@ def _worth_starting(query: Query) -> bool:
     return query.status != "live" and (where.folder / "sessions.db").exists()
 
 
-def start(seconds: float = START_SECONDS) -> Contact:
-    """Start the manager, unless somebody else just did. Errors: BackendUnavailable with the reason."""
-    where = place()
-    try:
-        return _start(where, seconds)
-    except OSError as error:
-        raise _not_started(where, str(error)) from error
-
-
-def _start(where: Place, seconds: float) -> Contact:
-    with locked(where.folder / "start.lock"):
-        if contact := find():
-            return contact
-        log = where.folder / "manager.log"
-        deadline = time.monotonic() + seconds
-        for command in _commands():
-            code: int | None = 0
-            while (
-                code == 0 and time.monotonic() < deadline
-            ):  # One that ends in peace came too early, or left it to another.
-                process = _spawn(command, log)
-                contact = _wait_for(process, deadline)
-                if contact is not None:
-                    return contact
-                code = process.poll()
-        raise _not_started(where, _last_line(log))
-
-
-def _not_started(where: Place, why: str) -> BackendUnavailable:
-    """Why there is no manager; a full disk is named whatever else was said, or could not be."""
-    for folder in (where.folder, Path("/tmp")):  # noqa: S108
-        if is_full(folder):
-            mounted = mount_of(folder)
-            return BackendUnavailable(
-                f"This machine's session manager did not start: the file system at {mounted} is full.",
-                hint=f"Make room on the file system at {mounted}.",
-            )
-    hint = f"Its log is {where.folder / 'manager.log'}."
-    return BackendUnavailable(f"This machine's session manager did not start: {why}", hint=hint)
-
-
-def _commands() -> builtins.list[builtins.list[str]]:
-    """How to start it: in a scope of its own where systemd gives one with delegated cgroups, or plainly."""
-    plain = [sys.executable, "-m", "jupyter_sessions.manager"]
-    bus = Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent")) / "bus"
-    if bus.exists() and shutil.which(_SCOPE[0]):
-        return [[*_SCOPE, *plain], plain]
-    return [plain]
-
-
-def _spawn(command: builtins.list[str], log: Path) -> subprocess.Popen[bytes]:
-    """A process that leaves whoever started it: own session, no terminal, no descriptors."""
-    keep = {key: value for key, value in os.environ.items() if key.startswith("JUPYTER_SESSIONS_")}
-    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            cwd="/",
-            env=clean_environ(os.environ) | keep,
-            start_new_session=True,
-            close_fds=True,
-        )
-
-
-def _wait_for(process: subprocess.Popen[bytes], deadline: float) -> Contact | None:
-    """The manager, or None if the process has ended without there being one."""
-    while time.monotonic() < deadline:
-        over = process.poll() is not None
-        if contact := find():
-            return contact
-        if over:
-            return None
-        time.sleep(0.01)
-    return None
-
-
 def _part(asked: Mapping[str, Decimal], there: Mapping[str, Decimal], slot: str) -> Decimal:
     """How much of what there is of a slot is asked for."""
     return asked.get(slot, Decimal(0)) / max(there.get(slot, Decimal(0)), Decimal(1))
-
-
-def _last_line(log: Path) -> str:
-    try:
-        lines = log.read_text(errors="replace").splitlines()
-    except OSError as error:
-        return str(error)
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
-    return last.rpartition(" ERROR ")[2]

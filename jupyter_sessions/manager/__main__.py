@@ -23,10 +23,12 @@ from jupyter_sessions.amounts import GPU_SLOT, SHARES_SLOT, parse_slots
 from jupyter_sessions.errors import BackendUnavailable, SessionError
 from jupyter_sessions.manager import folders
 from jupyter_sessions.manager.api.hosts import Hosts
+from jupyter_sessions.manager.api.manager import SETTINGS
 from jupyter_sessions.manager.app import make_app, serve, until_idle
 from jupyter_sessions.manager.claim import claim
 from jupyter_sessions.manager.events import Bus
 from jupyter_sessions.manager.logs import MANAGER_BYTES, AtMost, trim
+from jupyter_sessions.manager.live_settings import LiveSettings
 from jupyter_sessions.manager.presence import Presence
 from jupyter_sessions.manager.rebuild import open_store
 from jupyter_sessions.manager.runtime import capacity, gpus, limits
@@ -120,11 +122,13 @@ async def manage(where: Place, keep_fd: int) -> None:
     runner = await serve(app, str(socket), listener)
     where.write_contact(contact)
     log.info("manager %s listens on %s and %s", __version__, socket, contact.url)
-    presence = Presence(where, contact, runner, sessions)
+    live = LiveSettings(settings, lambda now: _apply(now, sessions))
+    app[SETTINGS] = live
+    presence = Presence(where, contact, runner, sessions, live)
     looking = asyncio.create_task(presence.keep())
     works = (_keep_short(where.folder / "manager.log"), asyncio.to_thread(_preload))
     beside = [looking, *map(asyncio.ensure_future, works)]
-    ill = await _until_told(asyncio.create_task(until_idle(app, settings.manager_timeout)), looking)
+    ill = await _until_told(asyncio.create_task(until_idle(app, live)), looking)
     for task in beside:
         task.cancel()
     where.contact_file.unlink(missing_ok=True)
@@ -156,6 +160,13 @@ def _sessions(
         owner_grace=settings.owner_grace,
         folders=folders.configured(settings.folders),
         warm_pool=settings.warm_pool,
+    )
+
+
+def _apply(settings: config.JupyterSessions, sessions: Sessions) -> None:
+    """Go on with a changed configuration."""
+    sessions.reconfigure(
+        _capacity(settings), folders.configured(settings.folders), settings.owner_grace, settings.warm_pool
     )
 
 

@@ -15,6 +15,7 @@ from jupyter_sessions.manager import connections
 from jupyter_sessions.manager.api import auth, bearer, hosts, problems, session, sockets
 from jupyter_sessions.manager.api.routes import LISTENERS, OPEN, all_routes
 from jupyter_sessions.manager.connections import PortSite, UnixSite
+from jupyter_sessions.manager.live_settings import LiveSettings
 from jupyter_sessions.manager.sessions import Sessions
 from jupyter_sessions.manager.skaha import answers, doors
 from jupyter_sessions.manager.skaha import routes as skaha
@@ -23,6 +24,7 @@ from jupyter_sessions.manager.store import Store
 log = logging.getLogger("jupyter_sessions")
 
 BODY_BYTES = 32 * 1024**2
+LOOK_SECONDS = 1.0
 LINE_BYTES = 128 * 1024
 """Of a request's first line: Skaha's clients put all into the query."""
 
@@ -109,14 +111,16 @@ async def serve(app: web.Application, path: str, port: socket.socket) -> web.App
     return runner
 
 
-async def until_idle(app: web.Application, seconds: float) -> None:
-    """Return once nothing lives and nobody has spoken for that long."""
+async def until_idle(app: web.Application, settings: LiveSettings) -> None:
+    """Return once nothing lives and nobody has spoken for as long as is configured, or another manager is due."""
     sessions, activity = app[session.SESSIONS], app[ACTIVITY]
     activity.last = time.monotonic()  # Only now can anybody speak.
-    while sessions.in_care or activity.idle_seconds() < seconds:
+    while sessions.in_care or (
+        activity.idle_seconds() < settings.now.manager_timeout and (activity.open or not settings.replaced())
+    ):
         try:
             sessions.save()
             await asyncio.to_thread(sessions.store.tidy)
         except Exception:  # What lives here must not be left for that.
             log.exception("what is kept cannot be tidied up")
-        await asyncio.sleep(min(seconds, 5.0))
+        await asyncio.sleep(min(settings.now.manager_timeout, LOOK_SECONDS))

@@ -22,7 +22,7 @@ class Leases:
 
     def __init__(self, end: Callable[[Record, str], Awaitable[None]], grace: float) -> None:
         self._end = end
-        self._grace = grace
+        self.grace = grace
         self._watching: dict[str, asyncio.Task[None]] = {}
 
     def watch(self, record: Record) -> None:
@@ -52,7 +52,7 @@ class Leases:
                 await self._end(record, f"it did not start as soon as its notebook wanted it{why}")
                 return
             await _gone(owner)
-        await asyncio.sleep(self._grace)
+        await asyncio.sleep(self.grace)
         await self._end(record, WHY)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from aiohttp import web
 
 from jupyter_sessions.manager.connections import UnixSite
+from jupyter_sessions.manager.live_settings import LiveSettings
 from jupyter_sessions.manager.sessions import Sessions
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.places import Contact, Place
@@ -34,11 +35,19 @@ class MovedAway(Exception):
 class Presence:
     """The contact file, the manager's unix socket and the sockets of sessions."""
 
-    def __init__(self, where: Place, contact: Contact, runner: web.AppRunner, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        where: Place,
+        contact: Contact,
+        runner: web.AppRunner,
+        sessions: Sessions,
+        settings: LiveSettings,
+    ) -> None:
         self._where = where
         self._contact = contact
         self._runner = runner
         self._sessions = sessions
+        self._settings = settings
         self._socket = Path(contact.socket)
         self._inode = self._socket.stat().st_ino
         self._touched = time.monotonic()
@@ -67,6 +76,7 @@ class Presence:
         if self._sessions.store.damaged:
             raise MovedAway("the database is damaged")
         self._sessions.look_for_sockets()
+        self._settings.look()
         if time.monotonic() > self._touched + _TOUCH_SECONDS:
             self._touched = time.monotonic()
             self._touch()

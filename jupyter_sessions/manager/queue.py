@@ -22,6 +22,11 @@ class Pool(Protocol):
     """The sessions that there are, and what can be done to those that wait."""
 
     @property
+    def capacity(self) -> Capacity:
+        """What there is for them together."""
+        ...
+
+    @property
     def live(self) -> list[Record]:
         """Those that have not ended, oldest first."""
         ...
@@ -53,12 +58,10 @@ class Queue:
     def __init__(
         self,
         pool: Pool,
-        capacity: Capacity,
         today: Callable[[], datetime],
         key_of: Callable[[str], Key | None],
     ) -> None:
         self._pool = pool
-        self._capacity = capacity
         self._today = today
         self._key_of = key_of
         self._next: asyncio.TimerHandle | None = None
@@ -87,7 +90,7 @@ class Queue:
     def _decide(self, pending: list[Record]) -> None:
         records = {record.id: record for record in pending}
         holding = [record for record in self._pool.live if record.holds_slots]
-        for decision in decide(self._capacity, pending, holding, self._key_of):
+        for decision in decide(self._pool.capacity, pending, holding, self._key_of):
             record = records[decision.id]
             if decision.start:
                 self._pool.start(record, decision.gpus)

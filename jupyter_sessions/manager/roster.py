@@ -11,6 +11,7 @@ from typing import Any
 
 from jupyter_sessions.errors import Ambiguous, SessionNotFound
 from jupyter_sessions.manager import snapshots
+from jupyter_sessions.manager.kernel import new_key
 from jupyter_sessions.manager.keys import ADMIN, SUPERADMIN, Key
 from jupyter_sessions.manager.minilang import EVERYTHING, Clause, begins, equals, one_of, since
 from jupyter_sessions.manager.record import Record, folder_of
@@ -124,7 +125,10 @@ class Roster:
     # Keeping.
 
     def _make_room(self, record: Record) -> None:
-        """Its folders and its row, all or none. Errors: StoreError."""
+        """Its folders, keys and row, all or none. Errors: StoreError."""
+        record.kernel_key = new_key()
+        for sub in record.subs:
+            sub.kernel_key = new_key()
         folder, cwd = Path(record.folder), Path(record.launch.cwd)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

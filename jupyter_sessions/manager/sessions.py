@@ -16,7 +16,7 @@ from jupyter_sessions.manager.events import Bus
 from jupyter_sessions.manager.folders import Folder
 from jupyter_sessions.manager.front import Front
 from jupyter_sessions.manager.guardian import Guardian, Workshop
-from jupyter_sessions.manager.kernel import connect_to, new_key
+from jupyter_sessions.manager.kernel import connect_to
 from jupyter_sessions.manager.kernel_info import KernelInfos
 from jupyter_sessions.manager.leases import Leases
 from jupyter_sessions.manager.leftovers import find_process, why_lost
@@ -30,7 +30,6 @@ from jupyter_sessions.manager.scheduler import Capacity
 from jupyter_sessions.manager.store import Store
 from jupyter_sessions.manager.tasks import Tasks
 from jupyter_sessions.manager.timekeeper import Clock, Signs, Timekeeper
-from jupyter_sessions.manager.waiting import dependents
 from jupyter_sessions.model import NameRule, standing
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.identity import Host, Identity
@@ -81,7 +80,7 @@ class Sessions(Roster):
             tell=lambda record: self._tell(record, "session_warning"),
             clock=clock,
         )
-        self._queue = Queue(self, capacity, self.time.clock.today, store.keys.get)
+        self._queue = Queue(self, self.time.clock.today, store.keys.get)
         self._shop = Workshop(
             limits=limits,
             run_folder=run_folder,
@@ -109,10 +108,6 @@ class Sessions(Roster):
             return None
         return (guardian if rank is None else guardian.members[rank]).stats() or None
 
-    def dependents(self, record: Record) -> list[Record]:
-        """The live sessions that wait for this one, directly or not."""
-        return dependents(record, self._live.values())
-
     def guardian(self, record: Record) -> Guardian:
         """Who looks after a session that has started. Errors: NotRunning."""
         try:
@@ -137,6 +132,13 @@ class Sessions(Roster):
 
     # Doing.
 
+    def reconfigure(self, capacity: Capacity, folders: Mapping[str, Folder], grace: float, warm: int) -> None:
+        """Go on with other settings."""
+        self.capacity, self.folders = capacity, folders
+        self._leases.grace = grace
+        self._shop.pool.resize(warm)
+        self._queue.changed()
+
     def look_for_sockets(self) -> None:
         """Note which sessions have lost sockets."""
         for record, why in [(front.record, front.missing()) for front in self._fronts.values()]:
@@ -150,9 +152,6 @@ class Sessions(Roster):
         if self.named(record.name, record.access_key):
             raise InvalidRequest(f"A session '{record.name}' exists already.", field="name")
         record.stamp()
-        record.kernel_key = new_key()
-        for sub in record.subs:
-            sub.kernel_key = new_key()
         self._make_room(record)  # If it cannot be kept, it does not begin.
         self._live[record.id] = record
         self._spread(record, "session_enqueued")

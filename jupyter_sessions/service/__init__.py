@@ -7,6 +7,7 @@ from jupyter_sessions.service.feed import Batch, Feed
 from jupyter_sessions.service.finding import Listing, find
 from jupyter_sessions.service.info import BackendInfo, BackendType, Defaults, NewBackend
 from jupyter_sessions.service.making import create_replicas
+from jupyter_sessions.service.manager_state import manager_text
 from jupyter_sessions.service.registry import configuration
 from jupyter_sessions.service.service import Service
 from jupyter_sessions.service.sharing import in_use, use
@@ -24,6 +25,7 @@ __all__ = [
     "create_replicas",
     "find",
     "in_use",
+    "manager_text",
     "state_of",
     "use",
 ]

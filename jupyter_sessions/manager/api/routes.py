@@ -21,6 +21,7 @@ from jupyter_sessions.manager.api import (
     graphql,
     history,
     kernel,
+    manager,
     outputs,
     pty,
     resource,
@@ -92,6 +93,7 @@ ROUTES = [
     web.get("/resource/presets", resource.presets),
     web.post("/resource/check-presets", resource.check_presets),
     web.get("/folders", resource.folders),
+    web.get("/jupyter-sessions/manager", manager.manager),
     *(web.route("*", path, absent.because(reason)) for path, reason in absent.REASONS.items()),
 ]
 

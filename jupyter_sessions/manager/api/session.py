@@ -25,6 +25,7 @@ from jupyter_sessions.manager.keys import Key, id_of
 from jupyter_sessions.manager.logs import Logs
 from jupyter_sessions.manager.record import Record, folder_of
 from jupyter_sessions.manager.sessions import NAME_RULE, Sessions
+from jupyter_sessions.manager.waiting import dependents
 from jupyter_sessions.wire import untrusted
 from jupyter_sessions.wire.environment import Launch, Specs
 from jupyter_sessions.wire.spec_limits import check_size
@@ -230,7 +231,7 @@ async def destroy(request: web.Request) -> web.Response:
     sessions, who = request.app[SESSIONS], acting(request)
     stats = sessions.live_stat(record) or record.last_stat
     forced, recursive = (_flag(asked, name) for name in ("forced", "recursive"))
-    others = [one for one in sessions.dependents(record) if who.sees(one)] if recursive else []
+    others = [one for one in dependents(record, sessions.live) if who.sees(one)] if recursive else []
     for one in [*others, record]:
         await sessions.terminate(one, forced=forced)
     if DESTROYED.of(request) == 204:

@@ -64,6 +64,12 @@ class Pool:
             spare.end()
         return None
 
+    def resize(self, most: int) -> None:
+        """Keep another number of spares from now on."""
+        self._most = most if LINUX else 0
+        while len(self._spares) > self._most:
+            self._drop(self._spares[0])
+
     def close(self) -> None:
         """End them all."""
         self._most = 0

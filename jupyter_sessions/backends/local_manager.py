@@ -1,0 +1,149 @@
+"""The session manager of this machine, from outside: found, started, and asked whether it follows the configuration."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from jupyter_sessions.backends.files import locked
+from jupyter_sessions.config import OF_MANAGER, sources
+from jupyter_sessions.errors import BackendUnavailable
+from jupyter_sessions.wire.environment import clean_environ
+from jupyter_sessions.wire.files import is_full, mount_of
+from jupyter_sessions.wire.places import Contact, Place, place
+
+START_SECONDS = 30.0
+_SCOPE = ["systemd-run", "--user", "--scope", "--quiet", "--collect", "--property=Delegate=yes"]
+
+
+def find() -> Contact | None:
+    """The running manager of this user on this host."""
+    return place().running()
+
+
+def start(seconds: float = START_SECONDS) -> Contact:
+    """Start the manager, unless somebody else just did. Errors: BackendUnavailable with the reason."""
+    where = place()
+    try:
+        return _start(where, seconds)
+    except OSError as error:
+        raise _not_started(where, str(error)) from error
+
+
+def _start(where: Place, seconds: float) -> Contact:
+    with locked(where.folder / "start.lock"):
+        if contact := find():
+            return contact
+        log = where.folder / "manager.log"
+        deadline = time.monotonic() + seconds
+        for command in _commands():
+            code: int | None = 0
+            while (
+                code == 0 and time.monotonic() < deadline
+            ):  # One that ends in peace came too early, or left it to another.
+                process = _spawn(command, log)
+                contact = _wait_for(process, deadline)
+                if contact is not None:
+                    return contact
+                code = process.poll()
+        raise _not_started(where, _last_line(log))
+
+
+def _not_started(where: Place, why: str) -> BackendUnavailable:
+    """Why there is no manager; a full disk is named whatever else was said, or could not be."""
+    for folder in (where.folder, Path("/tmp")):  # noqa: S108
+        if is_full(folder):
+            mounted = mount_of(folder)
+            return BackendUnavailable(
+                f"This machine's session manager did not start: the file system at {mounted} is full.",
+                hint=f"Make room on the file system at {mounted}.",
+            )
+    hint = f"Its log is {where.folder / 'manager.log'}."
+    return BackendUnavailable(f"This machine's session manager did not start: {why}", hint=hint)
+
+
+def _commands() -> list[list[str]]:
+    """How to start it: in a scope of its own where systemd gives one with delegated cgroups, or plainly."""
+    plain = [sys.executable, "-m", "jupyter_sessions.manager"]
+    bus = Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent")) / "bus"
+    if bus.exists() and shutil.which(_SCOPE[0]):
+        return [[*_SCOPE, *plain], plain]
+    return [plain]
+
+
+def _spawn(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    """A process that leaves whoever started it: own session, no terminal, no descriptors."""
+    keep = {key: value for key, value in os.environ.items() if key.startswith("JUPYTER_SESSIONS_")}
+    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            cwd="/",
+            env=clean_environ(os.environ) | keep,
+            start_new_session=True,
+            close_fds=True,
+        )
+
+
+def _wait_for(process: subprocess.Popen[bytes], deadline: float) -> Contact | None:
+    """The manager, or None if the process has ended without there being one."""
+    while time.monotonic() < deadline:
+        over = process.poll() is not None
+        if contact := find():
+            return contact
+        if over:
+            return None
+        time.sleep(0.01)
+    return None
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError as error:
+        return str(error)
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    return last.rpartition(" ERROR ")[2]
+
+
+class ManagerState(msgspec.Struct, kw_only=True):
+    """What a manager says of itself: the options it follows, `next` those that only the next one will.
+
+    `options` is None for one that does not say. It is to be `replaced` if its code has changed.
+    """
+
+    options: dict[str, Any] | None
+    version: str = ""
+    next: list[str] = []
+    problem: str = ""
+    replaced: bool = False
+    notice: str = ""
+
+
+def outdated(state: ManagerState | None) -> str:
+    """How the manager that runs differs from what is configured, in words for people; "" if it does not."""
+    if state is None:
+        return ""
+    if state.problem:
+        return f"The session manager that runs cannot use the configuration: {state.problem}. It goes on with what held before."
+    configured = [name for name in sources() if name in OF_MANAGER]
+    options = state.options
+    unknown = configured if options is None else [name for name in configured if name not in options]
+    late = sorted({*unknown, *state.next})
+    if late:
+        return (
+            f"The session manager that runs does not follow {', '.join(late)} yet: "
+            "the next one does, which comes when its sessions have ended."
+        )
+    if state.replaced:
+        return "The session manager that runs is of an earlier installation; the next one comes when its sessions have ended."
+    return ""
