@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from jupyter_sessions.service import Service
 from jupyter_sessions.wire import sse
-from tests.manager.world import V8, Rest, configure, ended, reach, until
+from tests.manager.world import V8, Rest, configure, ended, reach, says, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -331,16 +331,19 @@ async def test_lists_come_in_pages(state: Path, service: Service) -> None:
 
 
 async def test_restart_of_one_that_cannot_start_again(rest: Rest, service: Service, tmp_path: Path) -> None:
-    """Its interpreter went away meanwhile: it is in error and says so, and nothing is left of it."""
+    """Its interpreter went away meanwhile: that is said, and it keeps running."""
     interpreter = tmp_path / "python"
     interpreter.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     interpreter.chmod(0o755)
     made = await rest.send("POST", "/session", spec("was-there", lang=str(interpreter), enqueueOnly=False))
     assert made.json()["status"] == "RUNNING", made.text
     interpreter.unlink()
-    await rest.send("PATCH", "/session/was-there")
-    row = await reach(service, await service.get("local", made.json()["sessId"]), "ERROR")
-    assert row.status_info == f"failed-to-start: {interpreter} cannot be started: No such file or directory."
+    refused = await rest.send("PATCH", "/session/was-there")
+    assert refused.status_code == 500
+    assert f"'was-there' keeps running, for it could not be started again: {interpreter}" in refused.text
+    row = await service.get("local", made.json()["sessId"])
+    assert (row.status, row.restarts) == ("RUNNING", 0)
+    assert await says(service, row, "print(6 * 7)") == "42"
 
 
 async def test_a_change_is_told_when_it_comes(rest: Rest, service: Service) -> None:
