@@ -27,8 +27,8 @@ from jupyter_sessions.manager.api.manager import SETTINGS
 from jupyter_sessions.manager.app import make_app, serve, until_idle
 from jupyter_sessions.manager.claim import claim
 from jupyter_sessions.manager.events import Bus
-from jupyter_sessions.manager.logs import MANAGER_BYTES, AtMost, trim
 from jupyter_sessions.manager.live_settings import LiveSettings
+from jupyter_sessions.manager.logs import MANAGER_BYTES, AtMost, trim
 from jupyter_sessions.manager.presence import Presence
 from jupyter_sessions.manager.rebuild import open_store
 from jupyter_sessions.manager.runtime import capacity, gpus, limits
@@ -119,11 +119,11 @@ async def manage(where: Place, keep_fd: int) -> None:
     )
     allowed = Hosts(settings.allowed_hosts, frozenset(ports_of(where)) - {port})
     app = make_app(store, sessions, contact.audience, allowed)
+    live = LiveSettings(settings, lambda now: _apply(now, sessions))
+    app[SETTINGS] = live
     runner = await serve(app, str(socket), listener)
     where.write_contact(contact)
     log.info("manager %s listens on %s and %s", __version__, socket, contact.url)
-    live = LiveSettings(settings, lambda now: _apply(now, sessions))
-    app[SETTINGS] = live
     presence = Presence(where, contact, runner, sessions, live)
     looking = asyncio.create_task(presence.keep())
     works = (_keep_short(where.folder / "manager.log"), asyncio.to_thread(_preload))

@@ -15,7 +15,7 @@ from jupyter_sessions.config import OF_MANAGER, JupyterSessions
 
 log = logging.getLogger("jupyter_sessions")
 
-AT_THE_START = ("cgroups", "allowed_hosts")
+AT_THE_START = ("cgroups", "pids", "allowed_hosts")
 """Options that a manager reads only when it starts."""
 _LOOKS_BETWEEN = 5
 """The code is looked at less often than the configuration: it is some hundred files."""
