@@ -1,0 +1,63 @@
+"""Many rows at once: they go out in batches of a bounded size, and the loop goes on meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+
+from jupyter_sessions.backends.base import Backend
+from jupyter_sessions.model import SessionInfo
+from jupyter_sessions.service.feed import MOST_CHANGES, Batch, Feed
+from tests.manager.world import until
+from tests.resources.watching import longest_stop
+
+pytestmark = pytest.mark.asyncio
+MANY = 5000
+
+
+class Crowded:
+    """A backend that has many sessions from the beginning on."""
+
+    name = "crowded"
+    title = "Crowded"
+
+    async def watch(self) -> AsyncIterator[list[SessionInfo]]:
+        yield [
+            SessionInfo(
+                backend=self.name,
+                id=str(number),
+                name=f"n{number}",
+                image="x",
+                type="interactive",
+                status="RUNNING",
+                status_info="",
+                resources={},
+                services=[],
+                created_at=datetime.now(UTC),
+            )
+            for number in range(MANY)
+        ]
+        await asyncio.sleep(3600)
+
+
+async def test_many_rows_go_out_in_batches() -> None:
+    feed, seen = Feed(), list[Batch]()
+    feed.listen(seen.append)
+    feed.start([cast("Backend", Crowded())])
+
+    async def all_seen() -> None:
+        await until(lambda: sum(len(batch.changes) for batch in seen) >= MANY)
+
+    waiting: asyncio.Task[Any] = asyncio.create_task(all_seen())
+    stop = await longest_stop(waiting)
+    await waiting
+    await feed.stop()
+    puts = [change["session"]["id"] for batch in seen for change in batch.changes if change["op"] == "put"]
+    assert sorted(map(int, puts)) == [*range(MANY)]
+    assert max(len(batch.changes) for batch in seen) <= MOST_CHANGES
+    assert [batch.rev for batch in seen] == [*range(1, len(seen) + 1)]
+    assert stop < 1.0
