@@ -27,6 +27,8 @@ from jupyter_sessions.wire.encoding import is_text
 from jupyter_sessions.wire.minimum import minimum_of
 
 PROVISIONER = "jupyter-sessions"  # In kernelspecs of kernels that run in sessions.
+NATIVE = "python3"
+"""The environment that is always there: ipykernel's own kernelspec."""
 _LEFT_OUT = re.compile(
     # A Jupyter server's own secrets, and what ties a process to that server.
     r"JUPYTER_TOKEN(_FILE)?|JUPYTER_SESSIONS_.*|JPY_.*"
@@ -150,7 +152,7 @@ class Specs:
         return _services()
 
     def images(self) -> list[Image]:
-        """What can be asked for, by name."""
+        """Return what can be asked for: Python, which forms offer as the default, and then the others by name."""
         return [
             Image(
                 name=name,
@@ -159,7 +161,7 @@ class Specs:
                 aliases=self._aliases(name, spec),
                 resources=minimum_of(spec.metadata),
             )
-            for name, spec in sorted(self._found.items())
+            for name, spec in sorted(self._found.items(), key=lambda item: (item[0] != NATIVE, item[0]))
         ]
 
     def resolve(
@@ -222,7 +224,7 @@ class Specs:
         raise UnknownImage(f"image: there is no environment '{image}' here.", hint=hint, field="image")
 
     def _aliases(self, name: str, spec: Spec) -> list[str]:
-        if name != "python3":
+        if name != NATIVE:
             return []
         aliases = ["python"]
         if _is_this_python(spec.argv[0]):

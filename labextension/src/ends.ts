@@ -13,11 +13,6 @@ function left(at: string | undefined, marks: number[], now: number) {
   return isNear ? Math.ceil(minutes) : null;
 }
 
-/** Minutes until a session is going to be ended, rounded; null if that is not near or not known. */
-export function minutesLeft(session: ISession, now: number): number | null {
-  return left(session.ends_at, SESSION_MARKS, now);
-}
-
 /** Whether the end of an access is so near that people are warned, or over. */
 export function isExpiring(at: string, now: number): boolean {
   return Date.parse(at) <= now || left(at, ACCESS_MARKS, now) !== null;
@@ -44,9 +39,15 @@ export class Warnings<T> {
     return Object.fromEntries(this._given);
   }
 
+  /** Those that were near their end when it was looked last. */
+  get near(): readonly T[] {
+    return this._near;
+  }
+
   /** Of these items, those that have come near their end since the last time. */
   due(items: readonly T[], now: number): T[] {
     const near = new Map<string, number>();
+    this._near = [];
     const found = items.filter(item => {
       const { key, at } = this._endOf(item);
       const minutes = left(at, this._marks, now);
@@ -55,6 +56,7 @@ export class Warnings<T> {
       }
       const mark = this._marks.find(each => minutes <= each) ?? this._marks[0];
       near.set(key, mark);
+      this._near.push(item);
       return mark < (this._given.get(key) ?? Infinity);
     });
     // Who was renewed, or has been used, is warned of anew
@@ -63,6 +65,7 @@ export class Warnings<T> {
   }
 
   private _given: Map<string, number>;
+  private _near: T[] = [];
 }
 
 /** Warnings of sessions that end soon. */

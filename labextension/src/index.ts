@@ -1,4 +1,5 @@
 import { commandsPlugin } from './plugins/commands';
+import { endedPlugin } from './plugins/ended';
 import { kernelsPlugin } from './plugins/kernels';
 import { missedPlugin } from './plugins/missed';
 import { modelPlugin } from './plugins/model';
@@ -15,5 +16,6 @@ export default [
   panelPlugin,
   notificationsPlugin,
   missedPlugin,
+  endedPlugin,
   warningsPlugin
 ];

@@ -26,6 +26,7 @@ export namespace CommandIDs {
   export const openService = 'jupyter-sessions:open-service';
   export const copyMagic = 'jupyter-sessions:copy-magic';
   export const refresh = 'jupyter-sessions:refresh';
+  export const showEnded = 'jupyter-sessions:show-ended';
   export const insertMissed = 'jupyter-sessions:insert-missed';
   export const openNotebook = 'jupyter-sessions:open-notebook';
   export const useForNotebook = 'jupyter-sessions:use-for-notebook';

@@ -40,6 +40,14 @@ export interface ISession extends ISessionRef {
 
   /** Ids of the sessions that it waits for. */
   dependencies?: string[];
+
+  /** The folder it works in, on its own machine. */
+  cwd?: string;
+
+  /** The project. */
+  group_name?: string;
+  resource_group?: string;
+  mounts?: string[];
 }
 
 /** One step of the change journal; `backend`: one came, went, failed or recovered. */

@@ -1,12 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
-import {
-  accessWarnings,
-  isExpiring,
-  minutesLeft,
-  sessionWarnings
-} from '../src/ends';
+import { accessWarnings, isExpiring, sessionWarnings } from '../src/ends';
 import type { IExpiry } from '../src/types';
 import { session } from './helpers';
 
@@ -18,13 +13,6 @@ function endsIn(minutes: number) {
 }
 
 describe('the end of a session', () => {
-  it('is near ten minutes before', () => {
-    assert.equal(minutesLeft(endsIn(10.5), NOW), null);
-    assert.equal(minutesLeft(endsIn(9.5), NOW), 10);
-    assert.equal(minutesLeft(endsIn(-1), NOW), null);
-    assert.equal(minutesLeft(session('demo'), NOW), null);
-  });
-
   it('is warned of once at ten minutes and once at two', () => {
     const warnings = sessionWarnings();
     const count = [11, 10, 9, 3, 2, 1].map(
@@ -39,6 +27,15 @@ describe('the end of a session', () => {
       left => warnings.due([endsIn(left)], NOW).length
     );
     assert.deepEqual(count, [1, 0, 1]);
+  });
+
+  it('is near until it was put off, or is over', () => {
+    const warnings = sessionWarnings();
+    const near = [10.5, 9.5, 1, 30, 9, -1].map(left => {
+      warnings.due([endsIn(left), session('other')], NOW);
+      return warnings.near.length;
+    });
+    assert.deepEqual(near, [0, 1, 1, 0, 1, 0]);
   });
 });
 

@@ -1,6 +1,7 @@
 """A real JupyterLab and a real Chromium.
 
 * `lab`: JupyterLab on a free port with the package as installed, and its own state; it can be restarted.
+* `chromium`: starts browsers.
 * `tab`: an empty page of a fresh Chromium profile; fails on console errors.
 * `page`: the same at that JupyterLab.
 * `stage`: a JupyterLab whose backends have exactly the sessions that a test wants.
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import BrowserType, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.gallery.scenes import machine, tell
 from tests.browser.gallery.stage import CONTEXT, RESOURCES, Stage, configure
@@ -40,11 +41,13 @@ FLAGS = [
 ]
 # JupyterLab's debugger says so of a notebook that is left before its kernel has answered about breakpoints.
 ITS_OWN = ("Could not restore the debugger state: Canceled future",)
-# What tests have refused: signing in, ending a session without force, a service there is no memory for.
+# What tests have refused: signing in, ending a session without force, a service there is no memory for, and
+# ending a kernel that has just died.
 REFUSALS = (
     ("/sign-in?", " 401 "),
     ("/jupyter-sessions/sessions/choosy/", " 403 "),
     ("/services/", " 409 "),
+    ("/api/sessions/", " 404 "),
 )
 # What it says of requests to a server that is away, or was when they were made.
 IN_VAIN = ("net::ERR_", "WebSocket connection to", "NetworkError", "Connection lost")
@@ -61,13 +64,13 @@ class Lab:
     A test sets `is_to_fail` before it takes the server away: the browser then tells of requests in vain.
     """
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, python: str = sys.executable) -> None:
         self.folder, self.log = folder / "notebooks", folder / "lab.log"
         self.is_to_fail = False
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}/"
         self._command = [
-            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+            *(python, "-m", "jupyterlab", "--no-browser", "--allow-root"),
             *(f"--port={self._port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={self.folder}"),
             *(f"--IdentityProvider.token={TOKEN}", f"--LabApp.user_settings_dir={folder / 'settings'}"),
             f"--LabApp.workspaces_dir={folder / 'workspaces'}",
@@ -109,13 +112,13 @@ def lab(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 @contextmanager
-def running_lab(folder: Path, *options: str) -> Iterator[Lab]:
-    """Start JupyterLab with these command-line options; end it afterwards."""
+def running_lab(folder: Path, *options: str, python: str = sys.executable) -> Iterator[Lab]:
+    """Start JupyterLab of a Python with these command-line options; end it afterwards."""
     for name, text in SETTINGS.items():
         file = folder / "settings" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True)
         file.write_text(text)
-    made = Lab(folder, *options)
+    made = Lab(folder, *options, python=python)
     made.folder.mkdir()
     made.start()
     try:
@@ -125,19 +128,26 @@ def running_lab(folder: Path, *options: str) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def tab(lab: Lab, tmp_path: Path) -> Iterator[Page]:
+def chromium() -> Iterator[BrowserType]:
+    """Chromium, by Playwright."""
+    with sync_playwright() as playwright:
+        yield playwright.chromium
+
+
+@pytest.fixture
+def tab(lab: Lab, chromium: BrowserType, tmp_path: Path) -> Iterator[Page]:
     """An empty page of a fresh profile beside JupyterLab; errors on its console, and on those it opens, fail the test."""
-    with open_browser(lab, tmp_path) as made:
+    with open_browser(chromium, lab, tmp_path) as made:
         yield made
 
 
 @contextmanager
-def open_browser(lab: Lab, folder: Path, **options: Any) -> Iterator[Page]:
+def open_browser(chromium: BrowserType, lab: Lab, folder: Path, **options: Any) -> Iterator[Page]:
     """Open an empty page of a fresh profile beside JupyterLab; fail on errors on its console, and on those of pages it opens.
 
     `options` are playwright's for the browser's context.
     """
-    chromium = need("chromium", "the panel is tested in a real browser")
+    program = need("chromium", "the panel is tested in a real browser")
     errors: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
@@ -148,18 +158,17 @@ def open_browser(lab: Lab, folder: Path, **options: Any) -> Iterator[Page]:
         if message.type == "error" and not message.text.startswith(ITS_OWN) and not refused:
             errors.append(f"{message.text} ({where})")
 
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            str(folder / "profile"),
-            executable_path=chromium,
-            args=FLAGS,
-            **({"viewport": {"width": 1280, "height": 800}} | options),
-        )
-        context.set_default_timeout(TIMEOUT_MS)
-        context.on("console", note)
-        yield context.pages[0]
-        context.pages[0].screenshot(path=folder / "last.png")  # For who looks into a failure.
-        context.close()
+    context = chromium.launch_persistent_context(
+        str(folder / "profile"),
+        executable_path=program,
+        args=FLAGS,
+        **({"viewport": {"width": 1280, "height": 800}} | options),
+    )
+    context.set_default_timeout(TIMEOUT_MS)
+    context.on("console", note)
+    yield context.pages[0]
+    context.pages[0].screenshot(path=folder / "last.png")  # For who looks into a failure.
+    context.close()
     assert errors == []
 
 
@@ -172,7 +181,9 @@ def page(lab: Lab, tab: Page) -> Page:
 
 
 @pytest.fixture
-def stage(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def stage(
+    state: Path, chromium: BrowserType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Stage]:
     """JupyterLab with nothing but rows, as a test wants them."""
     monkeypatch.setenv("PYTHONPATH", str(RESOURCES))
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
@@ -180,7 +191,7 @@ def stage(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     tell(tmp_path / "local.json", machine())
     with (
         running_lab(tmp_path, "--LabApp.expose_app_in_browser=True") as lab,
-        open_browser(lab, tmp_path, **CONTEXT) as page,
+        open_browser(chromium, lab, tmp_path, **CONTEXT) as page,
     ):
         made = Stage(page, tmp_path, f"{lab.url}lab?reset&token={TOKEN}", lab.restart)
         made.open()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.conftest import chromium as chromium
 from tests.browser.conftest import lab as lab
 from tests.browser.conftest import page as page
 from tests.browser.conftest import tab as tab

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import requires
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,7 @@ from tests.conftest import CI, need
 _CACHE = Path(
     os.environ.get("JUPYTER_SESSIONS_TEST_CACHE") or Path.home() / ".cache" / "jupyter_sessions_tests"
 )
+_ROOT = Path(__file__).parents[2]
 _UV = str(Path(sys.executable).with_name("uv"))
 _PYENV = Path.home() / ".pyenv" / "versions"
 
@@ -110,3 +112,11 @@ BACKENDAI_26 = Venv("3.13", ("backend.ai-client==26.9.6",))
 SKAHA = Venv("3.11", ("skaha==1.7.0",))
 CANFAR = Venv("3.11", ("canfar==1.5.2", "typer<0.29"))
 JUPYTERHUB = Venv(f"{sys.version_info.major}.{sys.version_info.minor}", ("jupyterhub==6.1.1",))
+
+
+def collaboration() -> Venv:
+    """Return JupyterLab with jupyter-collaboration, and this package with what it needs today."""
+    needed = tuple(one for one in requires("jupyter_sessions") or () if "extra ==" not in one)
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    own = ("--editable", str(_ROOT))
+    return Venv(python, ("jupyterlab>=4.4", "jupyter-collaboration>=5.0", *needed, *own))

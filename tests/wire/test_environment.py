@@ -70,6 +70,10 @@ def specs() -> Specs:
     )
 
 
+def test_python_is_offered_first(specs: Specs) -> None:
+    assert [image.name for image in specs.images()] == ["python3", "conda-lab", "ir"]
+
+
 @pytest.mark.parametrize(
     "image", ["python3", "python", f"python:{sys.version_info[0]}.{sys.version_info[1]}"]
 )

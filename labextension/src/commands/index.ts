@@ -6,7 +6,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { copyIcon, launchIcon, refreshIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 
-import { serviceURL } from '../api';
+import { type SessionsApi, serviceURL } from '../api';
 import { magicFor } from '../format';
 import { NO_ROOM } from '../request';
 import { isLive, isRunning } from '../status';
@@ -25,6 +25,7 @@ const OWN_SERVICES = 'jupyter-sessions/services/';
 /** What the commands work with. */
 export interface ICommandEnv {
   readonly app: JupyterFrontEnd;
+  readonly api: SessionsApi;
   readonly model: ISessionsModel;
   readonly kernels: IKernelsModel;
   readonly trans: TranslationBundle;

@@ -17,6 +17,7 @@ import {
   refusalOf,
   tell
 } from './asking';
+import { affected } from './affected';
 import type { ICommandEnv } from './index';
 import { saveKernel } from './kernels';
 import { isAboutOne, SESSION_ARGS } from './targets';
@@ -76,7 +77,7 @@ function terminate(env: ICommandEnv): Command {
     execute: async args => {
       const title = trans.__('Terminate which session?');
       const session = await targets.resolve(args, canTerminate, title);
-      if (session && (await confirm(endQuestion(session, env), env))) {
+      if (session && (await confirm(await endQuestion(session, env), env))) {
         await end(session, env);
       }
     }
@@ -110,8 +111,12 @@ function forceQuestion(
   };
 }
 
-function endQuestion(session: ISession, { trans }: ICommandEnv): IQuestion {
+async function endQuestion(
+  session: ISession,
+  env: ICommandEnv
+): Promise<IQuestion> {
   const { name } = session;
+  const { trans } = env;
   return isWaiting(session)
     ? {
         title: trans.__('Cancel %1?', name),
@@ -121,7 +126,10 @@ function endQuestion(session: ISession, { trans }: ICommandEnv): IQuestion {
       }
     : {
         title: trans.__('Terminate %1?', name),
-        body: trans.__('What runs in it is stopped. This cannot be undone.'),
+        body: [
+          ...(await affected(session, env)),
+          trans.__('What runs in it is stopped. This cannot be undone.')
+        ].join(' '),
         yes: trans.__('Terminate')
       };
 }

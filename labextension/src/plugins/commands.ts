@@ -8,6 +8,7 @@ import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { ILauncher } from '@jupyterlab/launcher';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
+import { SessionsApi } from '../api';
 import { addCommands } from '../commands';
 import { CommandIDs, IKernelsModel, ISessionsModel } from '../tokens';
 
@@ -36,7 +37,8 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
   ): void => {
     const trans = (translator ?? nullTranslator).load('jupyter_sessions');
     const category = trans.__('Compute sessions');
-    const env = { app, model, kernels, trans, browser, documents };
+    const api = new SessionsApi(app.serviceManager.serverSettings);
+    const env = { app, api, model, kernels, trans, browser, documents };
     for (const command of addCommands(env)) {
       palette?.addItem({ command, category });
     }

@@ -1,52 +1,56 @@
 import { Notification } from '@jupyterlab/apputils';
-import type { TranslationBundle } from '@jupyterlab/translation';
 
-import { statusLabel } from '../status';
-import { type IOutcome, PANEL_ID } from '../tokens';
+import { Message } from '../message';
+import { isAtLimit, merged, wordsForEnds } from '../told';
+import { CommandIDs, type IOutcome } from '../tokens';
 import type { ISession } from '../types';
-import { tellingPlugin } from './telling';
+import { type ITellingEnv, tellingPlugin } from './telling';
 
-/** With more ends at once than this, one message speaks for all. */
-const TOLD_ONE_BY_ONE = 3;
-
-function describe(session: ISession, trans: TranslationBundle): string {
-  const reason =
-    session.status_info || statusLabel(session.status, trans).toLowerCase();
-  return session.status === 'ERROR'
-    ? trans.__('Session %1 failed: %2', session.name, reason)
-    : trans.__('Session %1 ended: %2', session.name, reason);
+/** The button that shows the sessions which a notification is about. */
+export function showButton({ app, trans }: ITellingEnv): Notification.IAction {
+  return {
+    label: trans.__('Show'),
+    callback: () => void app.commands.execute(CommandIDs.showEnded)
+  };
 }
 
-function tell(
-  message: string,
-  isLimit: boolean,
-  action: Notification.IAction
-): void {
-  // An end set by a limit was to be expected; any other is a failure
-  const notify = isLimit ? Notification.warning : Notification.error;
-  notify(message, { autoClose: false, actions: [action] });
+/** One notification for all ends of a kind, until it is dismissed. */
+class Ends {
+  constructor(
+    private readonly _kind: 'error' | 'warning',
+    private readonly _env: ITellingEnv
+  ) {}
+
+  add(sessions: ISession[]): void {
+    if (sessions.length === 0) {
+      return;
+    }
+    const before = this._message.isShown ? this._sessions : [];
+    this._sessions = merged(before, sessions);
+    const words = wordsForEnds(this._sessions, this._env.trans);
+    this._message.show(words, this._kind, [showButton(this._env)]);
+  }
+
+  private _sessions: ISession[] = [];
+  private readonly _message = new Message(Notification.manager);
 }
 
 /** Tells of sessions that ended without anybody asking for it. */
 export const notificationsPlugin = tellingPlugin(
   'notifications',
   'Tells why a compute session ended when nobody ended it.',
-  ({ app, model, trans }) => {
-    const show = {
-      label: trans.__('Show sessions'),
-      callback: () => app.shell.activateById(PANEL_ID)
-    };
-    model.settled.connect((_, outcomes: IOutcome[]) => {
-      const odd = outcomes.filter(outcome => !outcome.expected);
-      if (odd.length > TOLD_ONE_BY_ONE) {
-        const example = describe(odd[0].session, trans);
-        const count = odd.length - 1;
-        tell(trans.__('%1 (and %2 more)', example, count), false, show);
-        return;
-      }
-      odd.forEach(({ session }) =>
-        tell(describe(session, trans), !!session.ends_why, show)
-      );
+  env => {
+    // An end set by a limit was to be expected; any other is a failure
+    const [failures, limits] = [
+      new Ends('error', env),
+      new Ends('warning', env)
+    ];
+    env.model.settled.connect((_, outcomes: IOutcome[]) => {
+      const odd = outcomes
+        .filter(outcome => !outcome.expected)
+        .map(({ session }) => session);
+      failures.add(odd.filter(row => !isAtLimit(row)));
+      limits.add(odd.filter(isAtLimit));
     });
   }
 );

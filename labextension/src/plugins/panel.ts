@@ -5,8 +5,9 @@ import {
 } from '@jupyterlab/application';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { IKernelsModel, ISessionsModel, PANEL_ID } from '../tokens';
+import { CommandIDs, IKernelsModel, ISessionsModel, PANEL_ID } from '../tokens';
 import { SessionsPanel } from '../widgets/panel';
+import { revealSection } from '../widgets/reveal';
 
 /** Adds the side panel; needs the commands' plugin for its buttons. */
 export const panelPlugin: JupyterFrontEndPlugin<void> = {
@@ -32,5 +33,14 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     );
     restorer?.add(panel, PANEL_ID);
     shell.add(panel, 'left', { rank: 250, type: 'Compute sessions' });
+    commands.addCommand(CommandIDs.showEnded, {
+      label: trans.__('Show ended sessions'),
+      caption: trans.__('Show the compute sessions that ended recently'),
+      describedBy: { args: { type: 'object', properties: {} } },
+      execute: () => {
+        shell.activateById(PANEL_ID);
+        void revealSection(panel.node, 'ended');
+      }
+    });
   }
 };

@@ -1,9 +1,10 @@
 import { Notification } from '@jupyterlab/apputils';
-import type { TranslationBundle } from '@jupyterlab/translation';
 
-import { accessWarnings, minutesLeft, sessionWarnings } from '../ends';
+import { accessWarnings, sessionWarnings } from '../ends';
 import { formatLeft } from '../format';
+import { Message } from '../message';
 import { asApiError } from '../request';
+import { wordsForSoon } from '../told';
 import { CommandIDs } from '../tokens';
 import type { IExpiry, ISession } from '../types';
 import { wordsFor } from '../words';
@@ -14,46 +15,68 @@ const EVERY_MS = 20000;
 /** Where the browser keeps which warnings of access have been given. */
 const GIVEN = 'jupyter-sessions:access-warnings';
 
-function describe(session: ISession, trans: TranslationBundle): string {
-  const minutes = minutesLeft(session, Date.now()) ?? 0;
-  return session.ends_why === 'idle'
-    ? trans.__(
-        'Session %1 is not used and ends in %2 min',
-        session.name,
-        minutes
-      )
-    : trans.__(
-        'The time of session %1 is over in %2 min',
-        session.name,
-        minutes
-      );
-}
+/** Warns with one notification of all sessions that end soon. */
+class EndWarning {
+  constructor(private readonly _env: ITellingEnv) {}
 
-async function renew(
-  session: ISession,
-  { model, trans }: ITellingEnv
-): Promise<void> {
-  try {
-    await model.renew(session);
-  } catch (error) {
-    const { message, hint } = wordsFor(asApiError(error), trans);
-    Notification.error([message, hint].filter(Boolean).join(' '));
+  look(now: number): void {
+    const { model } = this._env;
+    const live = model.populated.flatMap(name => model.live(name));
+    const isNews = this._warnings.due(live, now).length > 0;
+    const { near } = this._warnings;
+    if (near.length === 0) {
+      this._message.withdraw();
+    } else if (isNews || (this._message.isShown && this._isOther(near))) {
+      this._show(near);
+    }
   }
+
+  private _show(near: readonly ISession[]): void {
+    const { model, trans } = this._env;
+    const renewable = near.filter(({ backend }) =>
+      model.backend(backend)?.capabilities?.includes('renew')
+    );
+    const renewal = {
+      label: near.length > 1 ? trans.__('Renew all') : trans.__('Renew'),
+      callback: () => void this._renew(renewable)
+    };
+    this._message.show(
+      wordsForSoon(near, trans),
+      'warning',
+      renewable.length > 0 ? [renewal] : []
+    );
+    this._shown = keysOf(near);
+  }
+
+  private _isOther(near: readonly ISession[]): boolean {
+    return this._shown !== keysOf(near);
+  }
+
+  private async _renew(sessions: ISession[]): Promise<void> {
+    const { model, trans } = this._env;
+    this._message.withdraw();
+    const renewals = sessions.map(row => model.renew(row));
+    for (const renewal of await Promise.allSettled(renewals)) {
+      if (renewal.status === 'rejected') {
+        const { message, hint } = wordsFor(asApiError(renewal.reason), trans);
+        const words = [message, hint].filter(Boolean).join(' ');
+        this._refusal.show(words, 'error', []);
+      }
+    }
+  }
+
+  private _shown = '';
+  private readonly _warnings = sessionWarnings();
+  private readonly _message = new Message(Notification.manager);
+  private readonly _refusal = new Message(Notification.manager);
 }
 
-function warnOfEnd(session: ISession, env: ITellingEnv): void {
-  const able = env.model.backend(session.backend)?.capabilities;
-  const action = {
-    label: env.trans.__('Renew'),
-    callback: () => void renew(session, env)
-  };
-  Notification.warning(describe(session, env.trans), {
-    autoClose: false,
-    actions: able?.includes('renew') ? [action] : []
-  });
+function keysOf(sessions: readonly ISession[]): string {
+  return sessions.map(({ backend, id }) => `${backend}/${id}`).join(' ');
 }
 
 function warnOfExpiry(
+  message: Message,
   backend: string,
   { at, renew: command, title }: IExpiry,
   { app, trans }: ITellingEnv
@@ -67,10 +90,7 @@ function warnOfExpiry(
     label: trans.__('Sign in'),
     callback: () => void app.commands.execute(CommandIDs.signIn, { backend })
   };
-  Notification.warning(words.join(' '), {
-    autoClose: false,
-    actions: [action]
-  });
+  message.show(words.join(' '), 'warning', [action]);
 }
 
 /** Which warnings of access were given on other visits, too. */
@@ -88,21 +108,31 @@ export const warningsPlugin = tellingPlugin(
   'Warns before a compute session or the access to a backend ends.',
   env => {
     const { model } = env;
-    const sessions = sessionWarnings();
+    const sessions = new EndWarning(env);
     const accesses = accessWarnings(recalled());
+    const messages = new Map<string, Message>();
+    const messageOf = (backend: string): Message => {
+      const known = messages.get(backend);
+      const message = known ?? new Message(Notification.manager);
+      messages.set(backend, message);
+      return message;
+    };
     const look = (): void => {
       const now = Date.now();
-      const live = model.populated.flatMap(name => model.live(name));
-      sessions.due(live, now).forEach(session => warnOfEnd(session, env));
+      sessions.look(now);
       if (!model.isLoaded) {
         return;
       }
       const due = accesses.due(Object.entries(model.expiries), now);
-      due.forEach(([name, expiry]) => warnOfExpiry(name, expiry, env));
+      due.forEach(([name, expiry]) =>
+        warnOfExpiry(messageOf(name), name, expiry, env)
+      );
       if (due.length > 0) {
         localStorage.setItem(GIVEN, JSON.stringify(accesses.given));
       }
     };
     setInterval(look, EVERY_MS);
+    // What was renewed or has ended is warned of no more, at once
+    model.changed.connect(() => sessions.look(Date.now()));
   }
 );

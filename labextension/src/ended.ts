@@ -1,0 +1,241 @@
+import type { ISessionContext } from '@jupyterlab/apputils';
+import type { KernelSpec } from '@jupyterlab/services';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { IDisposable } from '@lumino/disposable';
+import { Signal } from '@lumino/signaling';
+
+import {
+  isOver,
+  listResources,
+  resourcesAgain,
+  specAgain,
+  wordsForEnd
+} from './again';
+import type { SessionsApi } from './api';
+import { kernelOf } from './kernels';
+import { asApiError } from './request';
+import type { IKernelsModel, ISessionsModel } from './tokens';
+import type { ISession, ISessionRef } from './types';
+import { wordsFor } from './words';
+
+/** What is said of a session that has ended, with what can be done. */
+export interface INotice {
+  message: string;
+  remedies: { label: string; act: () => Promise<void> }[];
+}
+
+/** What a notebook is watched with; has no DOM. */
+export interface IWatchEnv {
+  readonly api: SessionsApi;
+  readonly model: ISessionsModel;
+  readonly kernels: IKernelsModel;
+  readonly specs: KernelSpec.IManager;
+  readonly trans: TranslationBundle;
+
+  /** Learn which kernels the server still has. */
+  refresh(): Promise<unknown>;
+
+  /** Have the person choose a kernel. */
+  choose(context: ISessionContext): Promise<void>;
+
+  /** Say why something could not be done. */
+  tell(headline: string, why: string): void;
+
+  /** The folder of a document, below the server's root. */
+  folderOf(path: string): string;
+}
+
+/** Follows the session that a notebook runs in, and says when it has ended. */
+export class SessionWatch implements IDisposable {
+  constructor(
+    private readonly _context: ISessionContext,
+    private readonly _env: IWatchEnv,
+    private readonly _show: (notice: INotice | null) => void
+  ) {
+    _context.kernelChanged.connect(this._follow, this);
+    _context.sessionChanged.connect(this._follow, this);
+    _context.statusChanged.connect(this._heedShutdown, this);
+    _env.model.changed.connect(this._look, this);
+    this._follow();
+  }
+
+  get isDisposed(): boolean {
+    return this._isDisposed;
+  }
+
+  dispose(): void {
+    this._isDisposed = true;
+    Signal.clearData(this);
+  }
+
+  private get _specs(): Record<string, KernelSpec.ISpecModel | undefined> {
+    return this._env.specs.specs?.kernelspecs ?? {};
+  }
+
+  /** Learn which session the notebook is in now. */
+  private _follow(): void {
+    const kernel = this._context.session?.kernel;
+    if (!kernel) {
+      void this._ask();
+      return;
+    }
+    if (kernel.id === this._known) {
+      return;
+    }
+    this._forget();
+    [this._known, this._kernelName] = [kernel.id, kernel.name];
+    if (kernelOf(this._specs[kernel.name])) {
+      void this._identify(kernel.id);
+    }
+  }
+
+  private _forget(): void {
+    this._session = null;
+    this._withdraw();
+  }
+
+  private async _identify(kernelId: string): Promise<void> {
+    const ref = await this._env.api.sessionOf(kernelId).catch(() => null);
+    if (kernelId === this._known) {
+      this._session = ref;
+      this._look();
+    }
+  }
+
+  /** A kernel that the person ends here needs no explanation. */
+  private _heedShutdown(_: unknown, status: string): void {
+    if (status === 'terminating' && !this._isShown) {
+      this._session = null;
+    }
+  }
+
+  /** Ask after a session that took its kernel along unnoticed. */
+  private async _ask(): Promise<void> {
+    const ref = this._session;
+    if (!ref || this._isShown) {
+      return;
+    }
+    const row = await this._env.api.get(ref).catch(() => null);
+    if (row && isOver(row) && ref === this._session && !this._isDisposed) {
+      this._announce(row);
+    }
+  }
+
+  private _look(): void {
+    const row = this._session && this._env.model.find(this._session);
+    if (row && !this._isShown && isOver(row)) {
+      this._announce(row);
+    }
+  }
+
+  private _announce(session: ISession): void {
+    const { trans } = this._env;
+    this._isShown = true;
+    this._show({
+      message: wordsForEnd(session, trans),
+      remedies: [
+        this._again(session),
+        {
+          label: trans.__('Choose another'),
+          act: () => this._env.choose(this._context)
+        }
+      ]
+    });
+    this._letGo();
+  }
+
+  /**
+   * Let go of the dead kernel, which JupyterLab would keep for a while.
+   *
+   * Code would wait in it for ever; without a kernel, JupyterLab asks which
+   * one to run it in, and must not take any that speaks the language.
+   */
+  private _letGo(): void {
+    this._preference ??= this._context.kernelPreference;
+    this._context.kernelPreference = {
+      ...this._preference,
+      autoStartDefault: false,
+      shouldStart: false
+    };
+    if (this._context.session) {
+      // Pickers show a kernel by its name as long as it is thought to run
+      this._context
+        .shutdown()
+        .then(() => this._env.refresh())
+        .catch(error => {
+          console.warn('The kernel of an ended session stays', error);
+        });
+    }
+  }
+
+  private _withdraw(): void {
+    if (this._isShown) {
+      this._isShown = false;
+      this._show(null);
+    }
+    if (this._preference) {
+      const { autoStartDefault, shouldStart } = this._preference;
+      this._context.kernelPreference = {
+        ...this._context.kernelPreference,
+        autoStartDefault,
+        shouldStart
+      };
+      this._preference = null;
+    }
+  }
+
+  private _again(session: ISession): INotice['remedies'][number] {
+    const { model, trans } = this._env;
+    const resources = resourcesAgain(session, model.backend(session.backend));
+    const amounts = listResources(resources);
+    return {
+      label: amounts
+        ? trans.__('Start again with %1', amounts)
+        : trans.__('Start again'),
+      act: async () => {
+        try {
+          const name = await this._kernelFor(session, resources);
+          await this._context.changeKernel({ name });
+        } catch (error) {
+          const { message, hint } = wordsFor(asApiError(error), trans);
+          const why = [message, hint].filter(Boolean).join(' ');
+          this._env.tell(trans.__('Cannot start %1 again', session.name), why);
+        }
+      }
+    };
+  }
+
+  /** A kernel that runs in the like of a session. */
+  private async _kernelFor(
+    session: ISession,
+    resources: ISession['resources'] = {}
+  ): Promise<string> {
+    const { api, kernels, model } = this._env;
+    const own = kernelOf(this._specs[this._kernelName]);
+    if (own && !own.session && resources === session.resources) {
+      return own.name;
+    }
+    // Another notebook of the same session may have started it again
+    const living = model
+      .live(session.backend)
+      .find(row => row.name === session.name && !isOver(row));
+    if (living) {
+      return kernels.attach(living);
+    }
+    if (model.backends.length === 0) {
+      await model.loadBackends();
+    }
+    const whole = await api.get(session).catch(() => session);
+    const folder = this._env.folderOf(this._context.path);
+    const backend = model.backend(session.backend);
+    const spec = specAgain(whole, resources, folder, backend);
+    return kernels.attach(await model.create(spec));
+  }
+
+  private _session: ISessionRef | null = null;
+  private _kernelName = '';
+  private _known: string | undefined;
+  private _isShown = false;
+  private _isDisposed = false;
+  private _preference: ISessionContext['kernelPreference'] | null = null;
+}

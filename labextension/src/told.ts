@@ -1,0 +1,70 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+import { reasonLabel, statusLabel } from './status';
+import type { ISession } from './types';
+
+/** A clock time today, as people write it. */
+function clock(at: string | undefined): string {
+  return new Date(at ?? '').toLocaleTimeString([], { timeStyle: 'short' });
+}
+
+/** Whether a session ended at a limit that was set, which was to be expected. */
+export function isAtLimit(session: ISession): boolean {
+  return !!session.ends_why && session.status !== 'ERROR';
+}
+
+function wordsForOne(session: ISession, trans: TranslationBundle): string {
+  const { name, status, status_info } = session;
+  const reason = status_info
+    ? reasonLabel(status_info, trans)
+    : statusLabel(status, trans).toLowerCase();
+  return status === 'ERROR'
+    ? trans.__("Session '%1' failed: %2", name, reason)
+    : trans.__("Session '%1' ended: %2", name, reason);
+}
+
+/** What one notification says of sessions that ended without anybody's wish. */
+export function wordsForEnds(
+  sessions: readonly ISession[],
+  trans: TranslationBundle
+): string {
+  const count = sessions.length.toLocaleString();
+  if (sessions.length === 1) {
+    return wordsForOne(sessions[0], trans);
+  }
+  if (sessions.every(isAtLimit)) {
+    return trans.__('%1 sessions ended at their limits', count);
+  }
+  return sessions.every(({ status }) => status === 'ERROR')
+    ? trans.__('%1 sessions failed', count)
+    : trans.__('%1 sessions ended unexpectedly', count);
+}
+
+/** What one notification says of sessions that end soon. */
+export function wordsForSoon(
+  sessions: readonly ISession[],
+  trans: TranslationBundle
+): string {
+  const [first] = [...sessions].sort(
+    (a, b) => Date.parse(a.ends_at ?? '') - Date.parse(b.ends_at ?? '')
+  );
+  const time = clock(first.ends_at);
+  if (sessions.length > 1) {
+    const count = sessions.length.toLocaleString();
+    return trans.__('%1 sessions end soon, the first at %2', count, time);
+  }
+  return first.ends_why === 'idle'
+    ? trans.__("Session '%1' is not used and ends at %2", first.name, time)
+    : trans.__("The time of session '%1' is over at %2", first.name, time);
+}
+
+/** Sessions that one notification tells of, each once. */
+export function merged(
+  before: readonly ISession[],
+  more: readonly ISession[]
+): ISession[] {
+  const rows = [...before, ...more];
+  return [
+    ...new Map(rows.map(row => [`${row.backend}/${row.id}`, row])).values()
+  ];
+}
