@@ -91,7 +91,6 @@ class Server:
         uid = self.ask("POST", "api/kernels", {"name": "python3"})["id"]
         client = BlockingKernelClient(connection_file=str(self.folder / "runtime" / f"kernel-{uid}.json"))
         client.load_connection_file()
-        client.start_channels()
         until_ready(client, 60)
         yield Shell(client, lambda: self.ask("POST", f"api/kernels/{uid}/interrupt"))
         client.stop_channels()
@@ -99,8 +98,13 @@ class Server:
 
 
 def until_ready(client: BlockingKernelClient, seconds: float) -> None:
-    """Wait for a kernel, which under load may take more than jupyter_client's second between heartbeats."""
+    """Start the channels and wait for a kernel, which under load may take longer than a second to begin.
+
+    How long it may be silent counts from the first heartbeat on, so that is set before.
+    """
     client.hb_channel.time_to_dead = seconds
+    if not client.channels_running:
+        client.start_channels()
     client.wait_for_ready(seconds)
 
 

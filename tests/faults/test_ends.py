@@ -66,7 +66,6 @@ def notebook(made: Server, kind: str) -> Iterator[tuple[str, Shell]]:
     uid = made.ask("POST", "api/sessions", body)["kernel"]["id"]
     client = BlockingKernelClient(connection_file=str(made.folder / "runtime" / f"kernel-{uid}.json"))
     client.load_connection_file()
-    client.start_channels()
     until_ready(client, 60)
     shell = Shell(client, lambda: made.ask("POST", f"api/kernels/{uid}/interrupt"))
     shell.run("x = 1")

@@ -21,7 +21,6 @@ def shell(connection: KernelConnection) -> Iterator[Shell]:
     client = BlockingKernelClient()
     info = structs.asdict(connection)
     client.load_connection_info(info | {"key": connection.key.encode()})
-    client.start_channels()
     try:
         until_ready(client, 30)
         yield Shell(client, lambda: None)

@@ -79,9 +79,9 @@ async def kernel(name: str, **given: Any) -> AsyncIterator[tuple[AsyncKernelMana
     manager = AsyncKernelManager(kernel_name=name)
     await manager.start_kernel(**given)
     client = manager.client()
+    client.hb_channel.time_to_dead = 60  # Before its first heartbeat.
     client.start_channels()
     try:
-        client.hb_channel.time_to_dead = 60
         await client.wait_for_ready(60)
         yield manager, client
     finally:

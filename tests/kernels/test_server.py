@@ -48,7 +48,6 @@ def test_a_kernel_knows_its_notebook_also_after_a_rename(state: Path, tmp_path: 
         kernel = session["kernel"]["id"]
         client = BlockingKernelClient(connection_file=str(tmp_path / "runtime" / f"kernel-{kernel}.json"))
         client.load_connection_file()
-        client.start_channels()
         until_ready(client, 60)
         shell = Shell(client, lambda: None)
         assert shell.run("print(__session__)").text == f"{tmp_path}/root/before.ipynb\n"

@@ -47,7 +47,6 @@ class Scene:
         client = BlockingKernelClient()
         info = structs.asdict(front_of(str(self.folder / "f"), KEY, owner=owner))
         client.load_connection_info(info | {"key": KEY.encode()})
-        client.start_channels()
         try:
             until_ready(client, 20)
             yield client
