@@ -28,6 +28,7 @@ from jupyter_sessions.service import Service
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.identity import Identity
 from jupyter_sessions.wire.places import STATE_VARIABLE, place
+from tests.attacks import ATTACKS
 from tests.ending import end_sessions
 
 # Processes of tests keep compiled code, as a person's do, or each one would compile the package anew.
@@ -54,6 +55,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if name == "gallery":
         return True if not (config.getoption("gallery") or config.getoption("renew_gallery")) else None
     return True if name in ("benchmarks", "faults", "interop") and not config.getoption(name) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of `attacks`."""
+    root = Path(__file__).parent
+    listed = {test for tests in ATTACKS.values() for test in tests}
+    for item in items:
+        name = getattr(item, "originalname", item.name)
+        if item.path.is_relative_to(root) and f"{item.path.relative_to(root)}::{name}" in listed:
+            item.add_marker(pytest.mark.security)
 
 
 def need(program: str, why: str) -> str:
