@@ -13,11 +13,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 
 from jupyter_sessions.wire.places import STATE_VARIABLE
 from tests.interop.venvs import JUPYTERHUB, node_package
@@ -109,8 +110,17 @@ def running(folder: Path, state: Path) -> Iterator[Hub]:
             hub.start(user)
         yield hub
     finally:
-        process.terminate()
-        process.wait(30)
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the hub, and what it leaves behind if it had only begun to start."""
+    below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.terminate()
+    process.wait(30)
+    for left in below:
+        with suppress(psutil.NoSuchProcess):
+            left.kill()
 
 
 def _config(hub: Hub, state: Path) -> str:
