@@ -66,6 +66,7 @@ ATTACKS: dict[str, tuple[str, ...]] = {
         "wire/test_places.py::test_who_takes_the_path_of_the_sockets_keeps_nobody_from_starting",
         "wire/test_places.py::test_nor_who_takes_the_path_of_the_state",
         "wire/test_places.py::test_names_of_run_folders_cannot_be_foretold",
+        "wire/test_unix_http.py::test_nothing_is_sent_to_another_user",
         "faults/test_tidied_up.py::test_another_user_is_quicker",
         "faults/test_other_users.py::test_another_user_reaches_nothing",
         "faults/test_other_users.py::test_processes_tell_no_secret",

@@ -8,8 +8,11 @@ other side does not accept connections, where this waits.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 import ssl
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 if TYPE_CHECKING:
+    import aiohttp
     import httpcore
 
 _MOST, _MOST_KEPT, _KEPT_SECONDS = 100, 20, 5.0  # httpx's own.
@@ -71,10 +75,45 @@ async def _connected(path: str) -> socket.socket:
             except BlockingIOError:
                 await asyncio.sleep(_AGAIN_SECONDS)
             else:
+                check_listener(made, path)
                 return made
     except BaseException:
         made.close()
         raise
+
+
+def unix_connector(path: str) -> aiohttp.UnixConnector:
+    """Return a connector of aiohttp that connects to a unix socket, of this user or root only."""
+    import aiohttp
+    from aiohttp.client_exceptions import UnixClientConnectorError
+
+    class Connector(aiohttp.UnixConnector):
+        """Looks who listens before anything is sent."""
+
+        async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
+            made = await super()._create_connection(req, traces, timeout)
+            try:
+                assert made.transport is not None  # noqa: S101
+                check_listener(made.transport.get_extra_info("socket"), path)
+            except OSError as error:
+                made.close()
+                raise UnixClientConnectorError(path, req.connection_key, error) from error
+            return made
+
+    return Connector(path)
+
+
+def check_listener(connected: socket.socket, path: str) -> None:
+    """Errors: ConnectionRefusedError if another user listens, as one may at a path that somebody emptied.
+
+    What is sent there could be sent on. Root may listen for everybody. Source: unix(7), SO_PEERCRED; Linux only.
+    """
+    if not hasattr(socket, "SO_PEERCRED"):
+        return
+    told = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, _ = struct.unpack("3i", told)
+    if uid not in (os.getuid(), 0):
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "another user listens there", path)
 
 
 def _stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> httpcore.AsyncNetworkStream:

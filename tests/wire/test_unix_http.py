@@ -3,19 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 import pytest_asyncio
 
-from jupyter_sessions.wire.unix_http import unix_transport
+from jupyter_sessions.wire.unix_http import unix_connector, unix_transport
+from tests.strangers import only_root, stranger
 
 pytestmark = pytest.mark.asyncio
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+
+LISTEN = """
+import os, socket, sys, time
+os.umask(0)
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@only_root
+async def test_nothing_is_sent_to_another_user() -> None:
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    folder.chmod(0o777)
+    path = str(folder / "s")
+    with stranger(LISTEN, path):
+        async with httpx.AsyncClient(transport=unix_transport(path), timeout=5) as client:
+            with pytest.raises(httpx.ConnectError, match="another user listens there"):
+                await client.get("http://localhost/")
+        async with aiohttp.ClientSession(connector=unix_connector(path)) as http:
+            with pytest.raises(aiohttp.ClientConnectorError, match="another user listens there"):
+                await http.ws_connect("http://localhost/")
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

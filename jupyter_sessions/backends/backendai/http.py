@@ -29,7 +29,7 @@ from jupyter_sessions.wire import bounded, sse
 from jupyter_sessions.wire.encoding import encoded
 from jupyter_sessions.wire.quiet import QuietClient
 from jupyter_sessions.wire.signing import DEFAULT_CONTENT_TYPE
-from jupyter_sessions.wire.unix_http import unix_transport
+from jupyter_sessions.wire.unix_http import unix_connector, unix_transport
 
 if TYPE_CHECKING:
     import aiohttp
@@ -201,7 +201,7 @@ class ManagerClient:
         import aiohttp
 
         if self._websockets is None:
-            connector = aiohttp.UnixConnector(self._socket) if self._socket else None
+            connector = unix_connector(self._socket) if self._socket else None
             self._websockets = aiohttp.ClientSession(connector=connector, trust_env=self._trust_env)
         return self._websockets
 
