@@ -64,7 +64,7 @@ REFUSED: list[tuple[dict[str, Any], type[SessionError], str]] = [
     ),
     ({"resources": {"mem": "1p"}}, NotEnough, "1 PiB asked for, but this machine has"),
     ({"resources": {"cuda.device": "1.5"}}, InvalidRequest, "a part of a GPU cannot be had here"),
-    ({"resources": {"cuda.device": 999}}, NotEnough, "999 GPU asked for, but this machine has"),
+    ({"resources": {"cuda.device": 999}}, NotEnough, "This machine has no GPU. Leave out `--gpu`"),
     ({"resources": {"tpu.device": 1}}, InvalidRequest, "'tpu.device' is no resource of this machine."),
     ({"resources": {"cuda.device": 1, "cuda.devices": 1}}, InvalidRequest, "'cuda.device' is given twice"),
     ({"cwd": "/nowhere/at/all"}, InvalidRequest, "cwd: there is no folder /nowhere/at/all."),
