@@ -184,12 +184,15 @@ selector => {
     }
   }
 
-  const list = root.querySelector('.jp-Sessions-list')?.getBoundingClientRect();
-  const rows = [...root.querySelectorAll('.jp-Sessions-row')].map(row => row.getBoundingClientRect());
+  const isSeenWhole = row => {
+    const box = row.getBoundingClientRect();
+    return intersection(box, seenThrough(row)).height >= box.height - 1;
+  };
+  const rows = [...root.querySelectorAll('.jp-Sessions-row')];
   return {
     boxes: Object.fromEntries(boxes),
     problems: [...new Set(problems)],
-    heights: rows.map(({ height }) => round(height)),
-    seen: list ? rows.filter(({ top, bottom }) => top >= list.top - 1 && bottom <= list.bottom + 1).length : 0
+    heights: rows.map(row => round(row.getBoundingClientRect().height)),
+    seen: rows.filter(isSeenWhole).length
   };
 }
