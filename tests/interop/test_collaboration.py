@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,14 +9,9 @@ import pytest
 from playwright.sync_api import BrowserType, Page, expect
 
 import jupyter_sessions
-from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.service import Service
-from jupyter_sessions.wire.journal import Selection
 from tests.browser.conftest import TOKEN, Lab, open_browser, running_lab
-from tests.browser.steps import ask_for, idle, open_panel, row, run_cell
+from tests.browser.steps import ask_for, idle, open_panel, row
 from tests.interop.venvs import collaboration
-
-PRINTS_LATE = "import time; print('early', flush=True); time.sleep(6); print('late', flush=True)"
 
 
 @pytest.fixture
@@ -31,25 +24,6 @@ def lab(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     path = f"--LabApp.extra_labextensions_path={panel.parent}"
     with running_lab(tmp_path, path, python=collaboration().program("python")) as made:
         yield made
-
-
-@pytest.mark.timeout(300)
-def test_output_that_nobody_saw_is_offered(page: Page, lab: Lab) -> None:
-    notebook_on_session(page)
-    run_cell(page, "x = 41", output=False)
-    page.locator(".jp-CodeCell .cm-content").last.click()
-    page.keyboard.insert_text(PRINTS_LATE)
-    page.keyboard.press("Shift+Enter")
-    cell = page.locator(".jp-CodeCell").nth(1)
-    expect(cell.locator(".jp-OutputArea")).to_contain_text("early")
-    page.goto("about:blank")
-    in_thread(ended_cell("shared"))
-
-    page.goto(f"{lab.url}lab/workspaces/again/tree/Untitled.ipynb?token={TOKEN}")
-    idle(page, "Session shared")
-    page.get_by_role("button", name="Insert missed output").click()
-    expect(cell.locator(".jp-OutputArea")).to_contain_text("late")
-    expect(cell.locator(".jp-InputPrompt").first).to_have_text("[2]:")
 
 
 @pytest.mark.timeout(300)
@@ -75,19 +49,3 @@ def notebook_on_session(page: Page) -> None:
     ask_for(page, "0.5", name="shared").get_by_role("button", name="Create").click()
     row(page, "shared").get_by_role("button", name="Open notebook").click()
     idle(page, "Session shared")
-
-
-def in_thread(work: object) -> None:
-    """Run a coroutine; in a thread, as Playwright's loop runs in this one."""
-    thread = threading.Thread(target=asyncio.run, args=(work,))
-    thread.start()
-    thread.join()
-
-
-async def ended_cell(name: str) -> None:
-    """Wait until nothing runs in a session any more."""
-    service = Service(JupyterSessions())
-    found = await service.find(name)
-    while (await service.outputs(found.backend, found.id, Selection())).executions[-1].status == "running":
-        await asyncio.sleep(0.1)
-    await service.close()

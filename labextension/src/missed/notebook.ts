@@ -1,10 +1,9 @@
-import type { Cell, CodeCell, ICodeCellModel } from '@jupyterlab/cells';
+import type { Cell, ICodeCellModel } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { KernelMessage } from '@jupyterlab/services';
 import type { IDisposable } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 
-import { isOpenElsewhere } from '../others';
 import type { ISessionRef } from '../types';
 import { fill } from './fill';
 import { Follower } from './follow';
@@ -18,12 +17,6 @@ function isCode(cell: Cell): boolean {
 
 function modelOf(cell: Cell): ICodeCellModel {
   return cell.model as ICodeCellModel;
-}
-
-/** Whether this page itself runs a cell, and so shows what it prints. */
-function runsHere(cell: Cell): boolean {
-  const future = (cell as CodeCell).outputArea?.future;
-  return !!future && !future.isDisposed;
 }
 
 /** What the session of a notebook printed that the notebook does not show. */
@@ -60,7 +53,6 @@ export class NotebookOutputs implements IDisposable {
     const { executions } = await this._source.outputs(session, { heads: true });
     const later = executions.filter(execution => isAfter(execution, moment));
     const matches = match(this._cells(), later);
-    this._settle(executions);
     const whole = await Promise.all(matches.map(one => this._whole(one)));
     return whole.filter(one => one !== null && isMissed(one)) as IMatch[];
   }
@@ -69,7 +61,7 @@ export class NotebookOutputs implements IDisposable {
   insert(matches: readonly IMatch[]): void {
     for (const { cell, execution } of matches) {
       const there = this._cell(cell.id);
-      if (!there || this._isBusy(there)) {
+      if (!there || modelOf(there).executionState === 'running') {
         continue;
       }
       fill(modelOf(there), execution);
@@ -98,42 +90,9 @@ export class NotebookOutputs implements IDisposable {
         code: model.sharedModel.getSource(),
         executionCount: model.executionCount,
         outputs: model.outputs.toJSON(),
-        isBusy: this._isBusy(cell)
+        isBusy: model.executionState === 'running'
       };
     });
-  }
-
-  /**
-   * Whether somebody shows what a cell prints.
-   *
-   * With jupyter-collaboration a cell's state is shared, and stays "running"
-   * when the page that ran the cell is closed.
-   */
-  private _isBusy(cell: Cell): boolean {
-    const { executionState, id, sharedModel } = modelOf(cell);
-    return (
-      runsHere(cell) ||
-      this._followers.has(id) ||
-      (executionState === 'running' && isOpenElsewhere(sharedModel.notebook))
-    );
-  }
-
-  /** Show as idle what a closed page has left as running, and is not. */
-  private _settle(executions: readonly IExecution[]): void {
-    const running = executions
-      .filter(({ status }) => status === 'running')
-      .map(({ code }) => code);
-    for (const cell of this._panel.content.widgets.filter(isCode)) {
-      const model = modelOf(cell);
-      const code = model.sharedModel.getSource();
-      if (
-        model.executionState === 'running' &&
-        !this._isBusy(cell) &&
-        !running.includes(code)
-      ) {
-        model.executionState = 'idle';
-      }
-    }
   }
 
   private _cell(id: string): Cell | undefined {

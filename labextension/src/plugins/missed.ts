@@ -18,7 +18,6 @@ import { SessionsApi } from '../api';
 import type { IMatch } from '../missed/match';
 import { NotebookOutputs, whenThere } from '../missed/notebook';
 import { ServerOutputs } from '../missed/source';
-import { whenAlone } from '../others';
 import { CommandIDs, ISessionsModel } from '../tokens';
 
 /** Says that something is missing, and offers to insert it. */
@@ -91,16 +90,12 @@ export const missedPlugin: JupyterFrontEndPlugin<void> = {
       });
       await panel.revealed;
       const { saved } = outputs;
-      const look = (since: number): void => {
-        void outputs.find(since).then(
+      whenThere(panel, lost => {
+        void outputs.find(lost ?? saved).then(
           missed => missed.length > 0 && offer.make(missed),
           error => console.warn('Missed output cannot be found', error)
         );
-      };
-      whenThere(panel, lost => look(lost ?? saved));
-      // What the others' pages ran, nobody shows any more
-      const alone = whenAlone(panel.model?.sharedModel, () => look(saved));
-      panel.disposed.connect(() => alone.dispose());
+      });
     });
 
     NotebookActions.executionScheduled.connect((_, { cell }) =>
