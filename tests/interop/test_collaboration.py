@@ -22,7 +22,8 @@ def lab(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     panel.parent.mkdir()
     panel.symlink_to(Path(jupyter_sessions.__file__).parent / "labextension")
     path = f"--LabApp.extra_labextensions_path={panel.parent}"
-    with running_lab(tmp_path, path, python=collaboration().program("python")) as made:
+    history = f"--SQLiteYStore.db_path={tmp_path / 'ystore.db'}"
+    with running_lab(tmp_path, path, history, python=collaboration().program("python")) as made:
         yield made
 
 
