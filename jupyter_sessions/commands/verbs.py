@@ -17,10 +17,10 @@ from jupyter_sessions.amounts import (
     format_slots,
     parse_count,
     parse_slots,
-    slot_label,
 )
 from jupyter_sessions.backends.base import Storage
 from jupyter_sessions.client import Api
+from jupyter_sessions.commands.fields import describe, field_of, show, words
 from jupyter_sessions.commands.program import program_of
 from jupyter_sessions.commands.result import Json, Nothing, Result, Table, Text, plain
 from jupyter_sessions.durations import parse_duration
@@ -31,22 +31,13 @@ from jupyter_sessions.errors import (
     SessionError,
     SessionNotFound,
 )
-from jupyter_sessions.model import RESERVED_FIELDS, USABLE, Container, Service, SessionInfo, SessionSpec
+from jupyter_sessions.model import USABLE, SessionInfo, SessionSpec
 from jupyter_sessions.service import Listing, create_replicas
 
 Say = Callable[[str], None]
 COLUMNS = ("name", "status", "image", "resources", "status_info", "id")
 _TITLES = {"id": "Session ID", "status_info": "Status info", "created_at": "Created"}
-_ALIASES = {
-    "session_id": "id",
-    "occupying_slots": "occupied_slots",
-    "agent_ids": "agents",
-    "scaling_group": "resource_group",
-    "service_ports": "services",
-}
-"""Names of the vendor's command line (seed 003)."""
 _COSTLY = ("containers", "live_stat", "last_stat")
-_EVENTS = {"server_restart": "a restart of the server", "logout": "a logout", "reboot": "a reboot"}
 _GPU_ENDINGS = (".device", ".shares")
 
 
@@ -251,7 +242,7 @@ def _wanted(asked: Namespace) -> list[str]:
     """Return the fields that are shown: all in JSON but what takes a backend long to tell."""
     if asked.json:
         return [name for name in SessionInfo.__struct_fields__ if name not in _COSTLY]
-    return [_field(field) for field in asked.format.split(",")] if asked.format else []
+    return [field_of(field) for field in asked.format.split(",")] if asked.format else []
 
 
 async def _check_answered(api: Api, asked: Namespace, listing: Listing) -> None:
@@ -268,7 +259,7 @@ def _listed(listing: Listing, asked: Namespace) -> Result:
     if asked.json:
         return Json(listing.sessions)
     chosen = "name" if asked.name_only else asked.format or ",".join(COLUMNS)
-    fields = [_field(field) for field in chosen.split(",")]
+    fields = [field_of(field) for field in chosen.split(",")]
     rows = [[show(row, field) for field in fields] for row in listing.sessions]
     if asked.name_only:
         return Text("\n".join(row[0] for row in rows))
@@ -353,69 +344,3 @@ async def logs(api: Api, asked: Namespace, say: Say) -> Result:
     """Show what a session printed."""
     row = await api.find(asked.session)
     return Text(await api.logs(row.backend, row.id))
-
-
-def describe(row: SessionInfo) -> str:
-    """A session in one line: "demo is RUNNING: python3 · 1 CPU · 512 MiB on this machine"."""
-    sentence = row.status_info.endswith(".")
-    why = f" ({row.status_info})" if row.status_info and not sentence else ""
-    where = "this machine" if row.backend == "local" else row.backend
-    what = " · ".join(filter(None, (row.image, resources(row))))
-    also = f". {row.status_info}" if sentence else ""
-    return plain(f"{row.name} is {row.status}{why}: {what} on {where}{also}")
-
-
-def resources(row: SessionInfo) -> str:
-    """What it was given, in words."""
-    return " · ".join(
-        slot_label(name, Decimal(amount)) for name, amount in parse_slots(row.resources).items()
-    )
-
-
-def show(row: SessionInfo, field: str) -> str:
-    """A field of a session as text. Errors: InvalidRequest listing the fields."""
-    if field == "resources":
-        return resources(row)
-    if field == "survives":
-        return survival(row.survives)
-    name = _field(field)
-    return words(row.extra.get(name) if name in RESERVED_FIELDS else getattr(row, name))
-
-
-def survival(survives: dict[str, bool]) -> str:
-    """What a session outlives and what first it does not: "a restart of the server, not a reboot"."""
-    named = [(_EVENTS.get(event, event.replace("_", " ")), yes) for event, yes in survives.items()]
-    outlived = " and ".join(event for event, yes in named if yes)
-    ending = next((f"not {event}" for event, yes in named if not yes), "")
-    return ", ".join(filter(None, (outlived, ending)))
-
-
-def words(value: object) -> str:
-    """A value for people; `--json` has it for programs."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "yes" if value else "no"
-        case datetime():
-            return value.astimezone().isoformat(" ", "seconds")
-        case Service():
-            return value.name
-        case Container():
-            return f"{value.hostname} {value.status}"
-        case dict():
-            return ", ".join(f"{key}: {words(part)}" for key, part in value.items())
-        case list():
-            return ", ".join(map(words, value))
-        case _:
-            return str(value)
-
-
-def _field(given: str) -> str:
-    """A field by the name people know it by. Errors: InvalidRequest listing the fields."""
-    name = _ALIASES.get(given.strip(), given.strip())
-    known = (*SessionInfo.__struct_fields__, *RESERVED_FIELDS)
-    if name not in known:
-        hint = f"There are: {', '.join(known)}."
-        raise InvalidRequest(f"--format: there is no field '{name}'.", hint=hint, field="format")
-    return name

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from jupyter_sessions.backends.skaha.command import words_of
+from tests.conftest import need
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash", "busybox"])
@@ -26,8 +26,7 @@ from jupyter_sessions.backends.skaha.command import words_of
 def test_a_shell_command_is_run_by_a_shell(
     shell: str, command: str, printed: str, code: int, tmp_path: Path
 ) -> None:
-    if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed")
+    need(shell, "its sh runs the command as in small images")
     (tmp_path / "one.txt").touch()
     program, arguments = words_of(command)
     assert program == "sh" and not set('"\\\\\n') & set(arguments)

@@ -14,8 +14,9 @@ from msgspec import structs
 
 from jupyter_sessions.commands import Nothing, Result, Table, Text, parse, perform
 from jupyter_sessions.commands.completion import complete, session_names
+from jupyter_sessions.commands.fields import survival
 from jupyter_sessions.commands.grammar import Help, verbs
-from jupyter_sessions.commands.verbs import resources_of, survival
+from jupyter_sessions.commands.verbs import resources_of
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import (
     BackendUnavailable,

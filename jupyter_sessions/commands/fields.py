@@ -1,0 +1,87 @@
+"""Fields of a session as text for people, and the names by which people ask for them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from jupyter_sessions.amounts import parse_slots, slot_label
+from jupyter_sessions.commands.result import plain
+from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.model import RESERVED_FIELDS, Container, Service, SessionInfo
+
+_ALIASES = {
+    "session_id": "id",
+    "occupying_slots": "occupied_slots",
+    "agent_ids": "agents",
+    "scaling_group": "resource_group",
+    "service_ports": "services",
+}
+"""Names of the vendor's command line (seed 003)."""
+_EVENTS = {"server_restart": "a restart of the server", "logout": "a logout", "reboot": "a reboot"}
+
+
+def describe(row: SessionInfo) -> str:
+    """A session in one line: "demo is RUNNING: python3 · 1 CPU · 512 MiB on this machine"."""
+    sentence = row.status_info.endswith(".")
+    why = f" ({row.status_info})" if row.status_info and not sentence else ""
+    where = "this machine" if row.backend == "local" else row.backend
+    what = " · ".join(filter(None, (row.image, resources(row))))
+    also = f". {row.status_info}" if sentence else ""
+    return plain(f"{row.name} is {row.status}{why}: {what} on {where}{also}")
+
+
+def resources(row: SessionInfo) -> str:
+    """What it was given, in words."""
+    return " · ".join(
+        slot_label(name, Decimal(amount)) for name, amount in parse_slots(row.resources).items()
+    )
+
+
+def show(row: SessionInfo, field: str) -> str:
+    """A field of a session as text. Errors: InvalidRequest listing the fields."""
+    if field == "resources":
+        return resources(row)
+    if field == "survives":
+        return survival(row.survives)
+    name = field_of(field)
+    return words(row.extra.get(name) if name in RESERVED_FIELDS else getattr(row, name))
+
+
+def survival(survives: dict[str, bool]) -> str:
+    """What a session outlives and what first it does not: "a restart of the server, not a reboot"."""
+    named = [(_EVENTS.get(event, event.replace("_", " ")), yes) for event, yes in survives.items()]
+    outlived = " and ".join(event for event, yes in named if yes)
+    ending = next((f"not {event}" for event, yes in named if not yes), "")
+    return ", ".join(filter(None, (outlived, ending)))
+
+
+def words(value: object) -> str:
+    """A value for people; `--json` has it for programs."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return value.astimezone().isoformat(" ", "seconds")
+        case Service():
+            return value.name
+        case Container():
+            return f"{value.hostname} {value.status}"
+        case dict():
+            return ", ".join(f"{key}: {words(part)}" for key, part in value.items())
+        case list():
+            return ", ".join(map(words, value))
+        case _:
+            return str(value)
+
+
+def field_of(given: str) -> str:
+    """A field by the name people know it by. Errors: InvalidRequest listing the fields."""
+    name = _ALIASES.get(given.strip(), given.strip())
+    known = (*SessionInfo.__struct_fields__, *RESERVED_FIELDS)
+    if name not in known:
+        hint = f"There are: {', '.join(known)}."
+        raise InvalidRequest(f"--format: there is no field '{name}'.", hint=hint, field="format")
+    return name
