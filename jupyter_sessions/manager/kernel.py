@@ -205,6 +205,8 @@ class KernelLink:
         self._heard = asyncio.Event()
         self._answered = False
         self._computes = False
+        self._early: list[Message] = []
+        self._why_closed = ""
         self.closed = asyncio.Event()
         self.times_busy = 0
 
@@ -221,7 +223,8 @@ class KernelLink:
         self._iopub = Iopub(self._subscribe(), self._take_output, self._waited_for)
         self._readers = [asyncio.create_task(self._read(name)) for name in self._sockets]
         while True:
-            run = self._send("shell", "kernel_info_request", {})
+            message, run = self._begin("kernel_info_request", {})
+            self._pass_on(message)
             await run.replied.wait()
             self._answered = True
             self._runs.pop(run.id, None)
@@ -247,11 +250,11 @@ class KernelLink:
             "allow_stdin": stdin,
             "stop_on_error": False,
         }
-        return self._send("shell", "execute_request", content)
+        return self._ask("execute_request", content)
 
     def complete(self, code: str, cursor: int) -> Run:
         """Ask how code could go on at a place in it; `Run.reply` will say."""
-        return self._send("shell", "complete_request", {"code": code, "cursor_pos": cursor})
+        return self._ask("complete_request", {"code": code, "cursor_pos": cursor})
 
     def keep(self, run: Run) -> None:
         """Look after a run that is none of the kernel's: it, too, ends with the session."""
@@ -284,8 +287,9 @@ class KernelLink:
         self._session.send(self._sockets["stdin"], "input_reply", {"value": text})
 
     def interrupt(self) -> None:
-        """Interrupt by message, for kernels that want it so."""
-        self._session.send(self._sockets["control"], "interrupt_request", {})
+        """Interrupt by message, for kernels that want it so; one that was not reached yet runs nothing of ours."""
+        if "control" in self._sockets:
+            self._session.send(self._sockets["control"], "interrupt_request", {})
 
     def shutdown(self) -> bool:
         """Ask the kernel to end. False if it was never reached, and cannot be asked."""
@@ -305,6 +309,7 @@ class KernelLink:
             self._iopub.close()
         for run in self._runs.values():
             run.abandon(why)
+        self._early, self._why_closed = [], why
         self.closed.set()
 
     def hear_through(self, socket: zmq.Socket[bytes]) -> None:
@@ -334,13 +339,29 @@ class KernelLink:
     def _waited_for(self) -> bool:
         return bool(self._runs)
 
-    def _send(self, channel: str, kind: str, content: dict[str, Any]) -> Run:
+    def _ask(self, kind: str, content: dict[str, Any]) -> Run:
+        """Begin a run. The kernel is asked once it is heard, or it could end the run before, and nobody would know."""
+        message, run = self._begin(kind, content)
+        if self.closed.is_set():
+            run.abandon(self._why_closed)
+        else:
+            self._early.append(message)
+            self._ask_early()
+        return run
+
+    def _ask_early(self) -> None:
+        while self._early and self._heard.is_set():
+            self._pass_on(self._early.pop(0))
+
+    def _begin(self, kind: str, content: dict[str, Any]) -> tuple[Message, Run]:
         message = self._session.msg(kind, content)
         run = self._runs[message["header"]["msg_id"]] = Run(message["header"]["msg_id"])
+        return message, run
+
+    def _pass_on(self, message: Message) -> None:
         if self._iopub is not None:
             self._iopub.read()
-        self._session.send(self._sockets[channel], message)
-        return run
+        self._session.send(self._sockets["shell"], message)
 
     async def _read(self, channel: str) -> None:
         socket = self._sockets[channel]
@@ -351,6 +372,8 @@ class KernelLink:
 
     def _take_output(self, message: Message) -> None:
         self._heard.set()
+        if self._early:
+            asyncio.get_running_loop().call_soon(self._ask_early)
         if message["header"]["msg_type"] == "status":
             self._computes = message["content"].get("execution_state") == "busy"
             self.times_busy += self._computes
