@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, Request, expect
 
 from jupyter_sessions.kernels import specs
 from tests.browser.conftest import TOKEN, Lab
+from tests.manager.world import configure
 
 RICH = """import base64
 from IPython.display import HTML, Image, display
@@ -62,7 +63,8 @@ def _is_checkpoint(request: Request) -> bool:
 
 
 @pytest.mark.timeout(240)
-def test_a_tab_is_closed_and_the_server_killed_while_it_runs(lab: Lab, tab: Page) -> None:
+def test_a_tab_is_closed_and_the_server_killed_while_it_runs(lab: Lab, tab: Page, state: Path) -> None:
+    configure(state, owner_grace=600)  # A busy machine may need longer than the usual time to start JupyterLab.
     resources = {"cpu": "1", "mem": "512m"}
     specs.add(specs.Kernel(name="owned", display_name="Owned", image="python", resources=resources))
     write(lab.folder / "loop.ipynb", RICH, LINES)
