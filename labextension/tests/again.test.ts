@@ -8,7 +8,7 @@ import {
   specAgain,
   wordsForEnd
 } from '../src/again';
-import { othersAt } from '../src/others';
+import { isOpenElsewhere, othersAt, whenAlone } from '../src/others';
 import { backend, session, trans } from './helpers';
 
 const resources = { cpu: '0.5', mem: '512m' };
@@ -112,6 +112,28 @@ describe('other people at a notebook', () => {
       [5, {}]
     );
     assert.deepEqual(othersAt(document), ['EVA']);
+  });
+
+  it('are gone when only this page is left, which is told once', () => {
+    const states = new Map([
+      [1, {}],
+      [2, {}]
+    ]);
+    const hear = new Set<() => void>();
+    const document = { awareness: awareness(states, hear as Set<unknown>) };
+    assert.equal(isOpenElsewhere(document), true);
+    let told = 0;
+    const following = whenAlone(document, () => told++);
+    const tell = (): void => hear.forEach(listener => listener());
+    tell();
+    assert.equal(told, 0);
+    states.delete(2);
+    tell();
+    tell();
+    assert.equal(told, 1);
+    assert.equal(isOpenElsewhere(document), false);
+    following.dispose();
+    assert.equal(hear.size, 0);
   });
 
   it('are none without collaboration, and their names are cut', () => {

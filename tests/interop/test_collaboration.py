@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +11,14 @@ import pytest
 from playwright.sync_api import BrowserType, Page, expect
 
 import jupyter_sessions
+from jupyter_sessions.config import JupyterSessions
+from jupyter_sessions.service import Service
+from jupyter_sessions.wire.journal import Selection
 from tests.browser.conftest import TOKEN, Lab, open_browser, running_lab
-from tests.browser.steps import ask_for, idle, open_panel, row
+from tests.browser.steps import ask_for, idle, open_panel, row, run_cell
 from tests.interop.venvs import collaboration
+
+PRINTS_LATE = "import time; print('early', flush=True); time.sleep(6); print('late', flush=True)"
 
 
 @pytest.fixture
@@ -25,6 +32,27 @@ def lab(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     history = f"--SQLiteYStore.db_path={tmp_path / 'ystore.db'}"
     with running_lab(tmp_path, path, history, python=collaboration().program("python")) as made:
         yield made
+
+
+@pytest.mark.timeout(300)
+def test_output_that_nobody_saw_is_offered(page: Page, lab: Lab) -> None:
+    """The cell's state is shared, and stays "running" when the page that ran the cell is closed."""
+    notebook_on_session(page)
+    run_cell(page, "x = 41", output=False)
+    page.locator(".jp-CodeCell .cm-content").last.click()
+    page.keyboard.insert_text(PRINTS_LATE)
+    page.keyboard.press("Shift+Enter")
+    cell = page.locator(".jp-CodeCell").nth(1)
+    expect(cell.locator(".jp-OutputArea")).to_contain_text("early")
+    page.goto("about:blank")
+    in_thread(ended_cell("shared"))
+
+    page.goto(f"{lab.url}lab/workspaces/again/tree/Untitled.ipynb?token={TOKEN}")
+    idle(page, "Session shared")
+    expect(cell.locator(".jp-InputPrompt").first).to_have_text("[*]:")
+    page.get_by_role("button", name="Insert missed output").click()
+    expect(cell.locator(".jp-OutputArea")).to_contain_text("late")
+    expect(cell.locator(".jp-InputPrompt").first).to_have_text("[2]:")
 
 
 @pytest.mark.timeout(300)
@@ -50,3 +78,19 @@ def notebook_on_session(page: Page) -> None:
     ask_for(page, "0.5", name="shared").get_by_role("button", name="Create").click()
     row(page, "shared").get_by_role("button", name="Open notebook").click()
     idle(page, "Session shared")
+
+
+def in_thread(work: object) -> None:
+    """Run a coroutine; in a thread, as Playwright's loop runs in this one."""
+    thread = threading.Thread(target=asyncio.run, args=(work,))
+    thread.start()
+    thread.join()
+
+
+async def ended_cell(name: str) -> None:
+    """Wait until nothing runs in a session any more."""
+    service = Service(JupyterSessions())
+    found = await service.find(name)
+    while (await service.outputs(found.backend, found.id, Selection())).executions[-1].status == "running":
+        await asyncio.sleep(0.1)
+    await service.close()

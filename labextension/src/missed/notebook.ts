@@ -1,9 +1,10 @@
-import type { Cell, ICodeCellModel } from '@jupyterlab/cells';
+import type { Cell, CodeCell, ICodeCellModel } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { KernelMessage } from '@jupyterlab/services';
 import type { IDisposable } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 
+import { isOpenElsewhere, whenAlone } from '../others';
 import type { ISessionRef } from '../types';
 import { fill } from './fill';
 import { Follower } from './follow';
@@ -11,12 +12,38 @@ import { type IMatch, isAfter, isMissed, match } from './match';
 import type { IOutputsSource } from './source';
 import type { ICellState, IExecution } from './types';
 
+/** How long a page that shows a cell's end takes, at most, to share it. */
+const SHARED_MS = 2000;
+
 function isCode(cell: Cell): boolean {
   return cell.model.type === 'code';
 }
 
 function modelOf(cell: Cell): ICodeCellModel {
   return cell.model as ICodeCellModel;
+}
+
+/** Whether a cell is shown as running although this page does not run it. */
+function runsElsewhere(cell: Cell): boolean {
+  const future = isCode(cell) && (cell as CodeCell).outputArea.future;
+  return (
+    isCode(cell) &&
+    modelOf(cell).executionState === 'running' &&
+    (!future || future.isDisposed)
+  );
+}
+
+function codeOf(cell: Cell): string {
+  return cell.model.sharedModel.getSource();
+}
+
+/** Show the end of cells that nobody runs any more and that miss no output. */
+function settle(cells: Cell[], found: IMatch[]): void {
+  for (const model of cells.map(modelOf)) {
+    const ended = found.find(({ cell }) => cell.id === model.id)?.execution;
+    model.executionCount = ended?.execution_count ?? null;
+    model.executionState = 'idle';
+  }
 }
 
 /** What the session of a notebook printed that the notebook does not show. */
@@ -42,7 +69,18 @@ export class NotebookOutputs implements IDisposable {
     return this._saved;
   }
 
-  /** What was printed since a moment and is not shown. */
+  /** Whether cells are shown as running that this page neither runs nor follows. */
+  get hasAbandoned(): boolean {
+    return this._abandoned().length > 0;
+  }
+
+  /**
+   * What was printed since a moment and is not shown.
+   *
+   * With jupyter-collaboration a cell's state is shared, and stays "running"
+   * when the page that ran the cell is closed. What such a cell has missed is
+   * found whenever it was printed.
+   */
   async find(moment: number): Promise<IMatch[]> {
     const kernel = this._panel.sessionContext.session?.kernel;
     const session = kernel ? await this._source.sessionOf(kernel.id) : null;
@@ -50,18 +88,43 @@ export class NotebookOutputs implements IDisposable {
       return [];
     }
     this._session = session;
+    const before = this._abandoned();
+    const isShared = isOpenElsewhere(this._panel.model?.sharedModel);
+    if (before.length > 0 && isShared) {
+      // Another page may just now be sharing the end of what it runs
+      await new Promise(resolve => setTimeout(resolve, SHARED_MS));
+    }
     const { executions } = await this._source.outputs(session, { heads: true });
-    const later = executions.filter(execution => isAfter(execution, moment));
-    const matches = match(this._cells(), later);
+    const isFree = executions.every(({ status }) => status !== 'running');
+    // While code runs, any other page that is open may be showing it
+    const abandoned =
+      isFree || !isShared
+        ? this._abandoned().filter(cell => before.includes(cell))
+        : [];
+    const codes = isFree ? abandoned.map(codeOf) : [];
+    const later = executions.filter(
+      execution => isAfter(execution, moment) || codes.includes(execution.code)
+    );
+    const matches = match(this._cells(abandoned), later);
     const whole = await Promise.all(matches.map(one => this._whole(one)));
-    return whole.filter(one => one !== null && isMissed(one)) as IMatch[];
+    const found = whole.filter(one => one !== null);
+    const missed = found.filter(isMissed);
+    if (isFree) {
+      const open = missed.map(({ cell }) => cell.id);
+      settle(
+        abandoned.filter(({ model }) => !open.includes(model.id)),
+        found
+      );
+    }
+    return missed;
   }
 
   /** Show it, and go on showing what still runs. */
   insert(matches: readonly IMatch[]): void {
     for (const { cell, execution } of matches) {
       const there = this._cell(cell.id);
-      if (!there || modelOf(there).executionState === 'running') {
+      const isBusy = there && modelOf(there).executionState === 'running';
+      if (!there || (isBusy && !this._abandoned().includes(there))) {
         continue;
       }
       fill(modelOf(there), execution);
@@ -82,15 +145,21 @@ export class NotebookOutputs implements IDisposable {
     this._stop();
   }
 
-  private _cells(): ICellState[] {
+  private _abandoned(): Cell[] {
+    return this._panel.content.widgets
+      .filter(runsElsewhere)
+      .filter(({ model }) => !this._followers.has(model.id));
+  }
+
+  private _cells(abandoned: Cell[]): ICellState[] {
     return this._panel.content.widgets.filter(isCode).map(cell => {
       const model = modelOf(cell);
       return {
         id: model.id,
-        code: model.sharedModel.getSource(),
+        code: codeOf(cell),
         executionCount: model.executionCount,
         outputs: model.outputs.toJSON(),
-        isBusy: model.executionState === 'running'
+        isBusy: model.executionState === 'running' && !abandoned.includes(cell)
       };
     });
   }
@@ -187,4 +256,26 @@ export function whenThere(
     isConnected = status === 'connected';
   });
   look();
+}
+
+/**
+ * Calls back when cells may have been abandoned: whoever had the notebook open
+ * has left, or the kernel is free.
+ */
+export function whenAbandoned(
+  panel: NotebookPanel,
+  outputs: NotebookOutputs,
+  callback: () => void
+): IDisposable {
+  const look = (): void => {
+    if (outputs.hasAbandoned) {
+      callback();
+    }
+  };
+  panel.sessionContext.statusChanged.connect((_, status) => {
+    if (status === 'idle') {
+      look();
+    }
+  });
+  return whenAlone(panel.model?.sharedModel, look);
 }

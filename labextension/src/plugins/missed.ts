@@ -16,7 +16,7 @@ import {
 
 import { SessionsApi } from '../api';
 import type { IMatch } from '../missed/match';
-import { NotebookOutputs, whenThere } from '../missed/notebook';
+import { NotebookOutputs, whenAbandoned, whenThere } from '../missed/notebook';
 import { ServerOutputs } from '../missed/source';
 import { CommandIDs, ISessionsModel } from '../tokens';
 
@@ -90,12 +90,15 @@ export const missedPlugin: JupyterFrontEndPlugin<void> = {
       });
       await panel.revealed;
       const { saved } = outputs;
-      whenThere(panel, lost => {
-        void outputs.find(lost ?? saved).then(
+      const look = (since: number): void => {
+        void outputs.find(since).then(
           missed => missed.length > 0 && offer.make(missed),
           error => console.warn('Missed output cannot be found', error)
         );
-      });
+      };
+      whenThere(panel, lost => look(lost ?? saved));
+      const abandoned = whenAbandoned(panel, outputs, () => look(Infinity));
+      panel.disposed.connect(() => abandoned.dispose());
     });
 
     NotebookActions.executionScheduled.connect((_, { cell }) =>
