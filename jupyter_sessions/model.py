@@ -31,6 +31,8 @@ REPLICA_ID, REPLICA_COUNT = "REPLICA_ID", "REPLICA_COUNT"
 """Variables that tell one of several alike its number, from 1 on, and how many there are (skaha 1.7.0, canfar 1.5.2)."""
 
 
+_REASONS = {"user-requested": "on request"}
+
 RESERVED_FIELDS = ("cluster_template", "abusing_reports")
 """Names that the command line of Backend.AI knows and that no row has a field for; see `SessionInfo.extra`."""
 
@@ -45,7 +47,20 @@ def standing(name: str, status: str, info: str, called: str = "") -> str:
     called = called or f"The session '{name}'"
     if info.endswith("."):
         return f"{called} is {status}: {info[0].lower()}{info[1:]}"
-    return f"{called} is {status}{f' ({info})' if info else ''}."
+    return f"{called} is {status}{f' ({reason(info)})' if info else ''}."
+
+
+def reason(info: str) -> str:
+    """Return the reason for a status in words: a backend's code as people say it, and all else unchanged."""
+    return _REASONS.get(info, info)
+
+
+def because(info: str) -> str:
+    """Return a reason as the end of a sentence: " (on request).", ": it used more than its 512 MiB." or "."."""
+    words = reason(info).removesuffix(".")
+    if not words:
+        return "."
+    return f" ({words})." if info in _REASONS else f": {words}."
 
 
 def waiting(info: str) -> str:

@@ -200,7 +200,7 @@ def test_a_session_that_ends_meanwhile(demo: Shell) -> None:
         on_text={"begun": ender.start},
     )
     ender.join()
-    assert ran.reply["status"] == "error" and "user-requested" in plain(ran)
+    assert ran.reply["status"] == "error" and "(on request)" in plain(ran)
     again = demo.run("%%session demo\n1")
     assert plain(again).startswith("NotRunning: ") and "TERMINATED" in plain(again)
 

@@ -31,7 +31,7 @@ from jupyter_sessions.errors import (
     SessionError,
     SessionNotFound,
 )
-from jupyter_sessions.model import USABLE, SessionInfo, SessionSpec
+from jupyter_sessions.model import USABLE, SessionInfo, SessionSpec, because
 from jupyter_sessions.service import Listing, create_replicas
 
 Say = Callable[[str], None]
@@ -150,7 +150,7 @@ async def _wait_running(api: Api, row: SessionInfo, seconds: float, say: Say) ->
         raise
     if row.status not in USABLE and row.result != "SUCCESS":
         raise LaunchFailed(
-            f"The session '{row.name}' is {row.status}: {row.status_info}.",
+            f"The session '{row.name}' is {row.status}{because(row.status_info)}",
             hint=await _after_failure(api, row),
         )
     say(describe(row))

@@ -15,7 +15,7 @@ from jupyter_sessions.errors import LaunchFailed, NotRunning, SessionError, Sess
 from jupyter_sessions.kernels import holders, once
 from jupyter_sessions.kernels.calls import call, start
 from jupyter_sessions.kernels.doors import Doors
-from jupyter_sessions.model import USABLE, KernelConnection, SessionInfo, SessionSpec, waiting
+from jupyter_sessions.model import USABLE, KernelConnection, SessionInfo, SessionSpec, because, waiting
 from jupyter_sessions.service import Service
 from jupyter_sessions.wire.identity import own_identity
 
@@ -212,7 +212,7 @@ class KernelSession:
             raise LaunchFailed(text, hint=hint) from None
         if row.status not in USABLE:
             raise LaunchFailed(
-                f"The session {row.ref} is {row.status}: {row.status_info or 'no reason is known'}."
+                f"The session {row.ref} is {row.status}{because(row.status_info or 'no reason is known')}"
             )
         return row
 
@@ -231,7 +231,7 @@ class KernelSession:
                 await asyncio.sleep(_AGAIN_SECONDS)
                 continue
             if self.ended:
-                self._say(f"The session {row.ref} has ended: {self.ended}.")
+                self._say(f"The session {row.ref} has ended{because(self.ended)}")
             return
 
     def _other_kernel(self, row: SessionInfo) -> bool:

@@ -16,7 +16,7 @@ from jupyter_sessions.manager.kernel_info import KernelInfos
 from jupyter_sessions.manager.messages import Message
 from jupyter_sessions.manager.owed import Owed
 from jupyter_sessions.manager.record import Record
-from jupyter_sessions.model import standing, waiting
+from jupyter_sessions.model import because, standing, waiting
 from jupyter_sessions.wire.backend import ZmqBackEnd
 from jupyter_sessions.wire.backlog import Backlog
 from jupyter_sessions.wire.relay import Relay
@@ -204,7 +204,8 @@ class Front:
 
     def _why_ended(self) -> str:
         record = self.record
-        return f"The session '{record.name}' {_ENDS.get(record.status, 'has ended')}: {record.status_info}."
+        ended = _ENDS.get(record.status, "has ended")
+        return f"The session '{record.name}' {ended}{because(record.status_info)}"
 
 
 def _end(relay: Relay, why: str, counts: dict[str, int]) -> None:

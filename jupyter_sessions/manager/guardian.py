@@ -27,7 +27,7 @@ from jupyter_sessions.manager.timekeeper import Signs
 from jupyter_sessions.manager.transport import Transport
 from jupyter_sessions.manager.usage import Meter
 from jupyter_sessions.manager.workshop import Workshop
-from jupyter_sessions.model import Endpoint, standing
+from jupyter_sessions.model import Endpoint, because, standing
 
 __all__ = ["Guardian", "Workshop"]
 
@@ -156,7 +156,7 @@ class Guardian:
             return "The session was restarted."
         if not self._why_ended:
             self._notice_memory()
-        return f"The session has ended: {self._why_ended or 'its kernel exited'}."
+        return f"The session has ended{because(self._why_ended or 'its kernel exited')}"
 
     async def _become_ready(self, link: KernelLink | None) -> None:
         starting = self.record.status in ("PREPARING", "RESTARTING")

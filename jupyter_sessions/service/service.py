@@ -30,6 +30,7 @@ from jupyter_sessions.model import (
     SessionInfo,
     SessionSpec,
     in_group,
+    reason,
 )
 from jupyter_sessions.service.additions import Additions
 from jupyter_sessions.service.asking import (
@@ -386,7 +387,7 @@ class Service:
             row = await ask(place, place.get(id), GET_SECONDS)
             if not row.live or row.status == "TERMINATING":
                 ends = "ends" if row.live else "has ended"
-                why = f" ({row.status_info})" if row.status_info else ""
+                why = f" ({reason(row.status_info)})" if row.status_info else ""
                 return NotRunning(
                     f"The session '{row.name}' {ends}, {row.status}{why}.", hint="Create it anew."
                 )

@@ -77,7 +77,7 @@ def test_it_is_loaded_again_and_given_up_and_runs(lab: Lab, page: Page, state: P
     hands.gone()
 
     hands.end(hands.open(), "Cancel", "Cancel session")
-    expect(hands.output).to_have_text(re.compile("^SessionEnded: .* was cancelled: user-requested"))
+    expect(hands.output).to_have_text(re.compile(r"^SessionEnded: .* was cancelled \(on request\)"))
     hands.gone()
 
     hands.open()
