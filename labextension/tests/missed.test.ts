@@ -239,12 +239,15 @@ describe('following', () => {
       40,
       10_000
     );
+    const begun = Date.now();
     for (let turn = 0; turn < 50; turn++) {
       follower.hint();
       await wait(2);
     }
-    assert.ok(asked >= 1 && asked <= 6, `${asked} requests`);
+    // Disposed before anything is asserted: it would run for ever
     follower.dispose();
+    const most = 2 + (Date.now() - begun) / 40;
+    assert.ok(asked >= 1 && asked <= most, `${asked} requests`);
     const before = asked;
     follower.hint();
     await wait(60);
