@@ -11,7 +11,7 @@ from jupyter_sessions.model import because, standing
     ("info", "end", "whole"),
     [
         ("user-requested", " (on request).", "The session 'demo' is TERMINATED (on request)."),
-        ("its kernel exited", ": its kernel exited.", "The session 'demo' is TERMINATED (its kernel exited)."),
+        ("it crashed", ": it crashed.", "The session 'demo' is TERMINATED (it crashed)."),
         ("It was idle.", ": It was idle.", "The session 'demo' is TERMINATED: it was idle."),
         ("", ".", "The session 'demo' is TERMINATED."),
     ],

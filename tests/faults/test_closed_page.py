@@ -64,7 +64,7 @@ def _is_checkpoint(request: Request) -> bool:
 
 @pytest.mark.timeout(240)
 def test_a_tab_is_closed_and_the_server_killed_while_it_runs(lab: Lab, tab: Page, state: Path) -> None:
-    configure(state, owner_grace=600)  # A busy machine may need longer than the usual time to start JupyterLab.
+    configure(state, owner_grace=600)  # A busy machine may need long to start JupyterLab.
     resources = {"cpu": "1", "mem": "512m"}
     specs.add(specs.Kernel(name="owned", display_name="Owned", image="python", resources=resources))
     write(lab.folder / "loop.ipynb", RICH, LINES)
