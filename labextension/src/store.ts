@@ -18,8 +18,15 @@ export function keyOf({ backend, id }: ISessionRef): string {
   return `${backend}/${id}`;
 }
 
+/** Later than any time: Skaha tells no time of sessions that wait, and those are the newest. */
+const NOT_YET = '~';
+
+function createdAt({ created_at, status }: ISession): string {
+  return created_at ?? (status === 'PENDING' ? NOT_YET : '');
+}
+
 function newestFirst(a: ISession, b: ISession): number {
-  const [left, right] = [a.created_at ?? '', b.created_at ?? ''];
+  const [left, right] = [createdAt(a), createdAt(b)];
   return left === right ? a.name.localeCompare(b.name) : left < right ? 1 : -1;
 }
 

@@ -26,6 +26,23 @@ describe('the live list', () => {
     assert.equal(store.size, 3);
   });
 
+  it('has sessions that wait and have no time yet first, and others without a time last', () => {
+    const untimed = { created_at: undefined };
+    const store = filled(
+      session('leaving', { ...untimed, status: 'TERMINATING' }),
+      session('runs'),
+      session('waits', { ...untimed, status: 'PENDING' })
+    );
+    assert.deepEqual(names(store.live('local')), ['waits', 'runs', 'leaving']);
+    store.apply([
+      {
+        op: 'put',
+        session: session('waits', { created_at: '2025-12-31T00:00:00Z' })
+      }
+    ]);
+    assert.deepEqual(names(store.live('local')), ['runs', 'waits', 'leaving']);
+  });
+
   it('takes a changed row in its place', () => {
     const store = filled(session('a'), session('b'));
     assert.deepEqual(names(store.live('local')), ['a', 'b']);
