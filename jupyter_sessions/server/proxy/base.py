@@ -212,7 +212,9 @@ class ServiceHandler(JupyterHandler):
         if self.navigates:
             if isinstance(refusal, NotListening):
                 self.set_status(202)  # On its way: no failure, for a browser to report as one.
-            self.set_header("Content-Security-Policy", pages.POLICY)
+            # Who shares the origin could embed the page, and read the key in its address.
+            framed = not shared_origin.is_shared(self.base_url, self.request.host)
+            self.set_header("Content-Security-Policy", pages.policy(framed=framed))
             self.finish(self._drawn(refusal))
         else:
             self.finish(refusal.to_wire())

@@ -12,12 +12,15 @@ from jupyter_server.auth.utils import HTTP_METHOD_TO_AUTH_ACTION
 from tornado import web
 
 from jupyter_sessions.wire.proxy import headers, target
+from jupyter_sessions.wire.proxy.credentials import KEY_COOKIE
 from jupyter_sessions.wire.proxy.origin import SAFE_METHODS
 from jupyter_sessions.wire.proxy.rebase import Rebase
 from jupyter_sessions.wire.proxy.upstream import client, patiently, url
 
+from . import key_page
 from .base import ServiceHandler
 from .body import Body
+from .contract import ROOT
 from .refusal import broken_off
 
 if TYPE_CHECKING:
@@ -77,16 +80,33 @@ class HttpHandler(ServiceHandler):
             self.heard()
 
     def _moved(self) -> bool:
-        """Redirect to the service's root, to its path with the key, or away from a URL that shows the token."""
+        """Lead to the service's root, to its path with the key, or away from a URL that shows the token."""
         query = target.clean_query(self.request.query, self.credentials)
         shown = self.navigates and self.token_authenticated and query != self.request.query
         prefix = self.proper_prefix
         if self.rest and prefix == self.prefix and not shown:
             return False
-        path = prefix + self.rest[1:]
         self.set_header("Cache-Control", "no-store")
-        self.redirect(f"{path}?{query}" if query else path, status=307)
+        place = self.rest[1:] + (f"?{query}" if query else "")
+        unsaid = "Sec-Fetch-Mode" not in self.request.headers
+        if unsaid and self._key and not (self._has_key or self._caller().by_token):
+            self._send_key_page(place)
+        else:
+            self.redirect(prefix + place, status=307)
         return True
+
+    def _send_key_page(self, place: str) -> None:
+        """Let the browser find the key itself: whether it is on a navigation cannot be seen."""
+        self.set_cookie(
+            KEY_COOKIE,
+            self._key,
+            path=self.prefix.rstrip("/"),
+            max_age=key_page.COOKIE_SECONDS,
+            samesite="Strict",
+            secure=self.request.protocol == "https",
+        )
+        self.set_header("Content-Security-Policy", key_page.POLICY)
+        self.finish(key_page.draw(self.base_url + ROOT, "/".join(self.names) + "/" + place))
 
     @property
     def _connection(self) -> HTTP1Connection:

@@ -23,11 +23,14 @@ progress { width: 100%; }
 """
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
-POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_HASH}'; "
-    "frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
-)
-"""The Content-Security-Policy of these pages."""
+
+def policy(*, framed: bool) -> str:
+    """Return the Content-Security-Policy of these pages; `framed` lets pages of the same origin embed them."""
+    ancestors = "'self'" if framed else "'none'"
+    return (
+        f"default-src 'none'; style-src 'sha256-{_HASH}'; "
+        f"frame-ancestors {ancestors}; base-uri 'none'; form-action 'self'"
+    )
 
 
 def draw(refusal: Refusal) -> str:
@@ -36,7 +39,7 @@ def draw(refusal: Refusal) -> str:
         title = refusal.message if refusal.service.isdigit() else f"Starting {refusal.service}"
         return waiting(title, refusal.session, refusal.log)
     hint = f"<p class=hint>{escape(refusal.hint)}</p>" if refusal.hint else ""
-    return _page(refusal.message, f'{hint}<p><a href="">Try again</a></p>')
+    return page(refusal.message, f'{hint}<p><a href="">Try again</a></p>')
 
 
 def offer(refusal: Refusal, action: str, token: str) -> str:
@@ -46,7 +49,7 @@ def offer(refusal: Refusal, action: str, token: str) -> str:
         f'<input type="hidden" name="_xsrf" value="{escape(token)}">'
         "<button>Start anyway</button></form>"
     )
-    return _page(refusal.message, form)
+    return page(refusal.message, form)
 
 
 def waiting(title: str, session: str, log: str) -> str:
@@ -56,10 +59,11 @@ def waiting(title: str, session: str, log: str) -> str:
         f"<p role=status>Session {escape(session)}. This page opens it as soon as it is ready.</p>"
         f"<progress aria-label='Starting'></progress>{shown}"
     )
-    return _page(title, body, f'<meta http-equiv="refresh" content="{RELOAD}">')
+    return page(title, body, f'<meta http-equiv="refresh" content="{RELOAD}">')
 
 
-def _page(title: str, body: str, head: str = "") -> str:
+def page(title: str, body: str, head: str = "") -> str:
+    """Return a page with this title as its heading."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -6,7 +6,7 @@ browsers send a person's cookies with whatever request any of those pages makes.
 an XSRF cookie that only pages below the server's path can read. A service's pages know nothing of that
 cookie, so the key is part of the path: the pages find it in their own address and send it with every
 request and WebSocket. Only a navigation, which does not let the page that starts it read the answer, is
-told the key.
+told the key. Where browsers do not say what is a navigation, see `key_page`.
 
 What remains is what remains for the server's own pages: a page that opens one of them in a window can
 read that window. Domains for each user are the only cure (JupyterHub, "Security overview").

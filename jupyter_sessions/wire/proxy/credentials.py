@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 SECRET_ARGUMENTS = frozenset({"token", "_xsrf"})
 """Query arguments with which Jupyter takes credentials."""
 
+KEY_COOKIE = "jupyter-sessions-key"
+"""The cookie that tells a person's own pages the key in the addresses of services."""
+
 _COOKIE_PREFIXES = ("username-", "jupyterhub-", "jupyter-hub-")
 # A shorter value would be found by chance in innocent places.
 _SHORTEST = 6
@@ -32,7 +35,7 @@ class Credentials:
     def owns_cookie(self, name: str) -> bool:
         """Whether a cookie of that name, in any case, is the server's."""
         name = name.strip(' \t"').lower()
-        return name in ("_xsrf", self.login_cookie.lower()) or name.startswith(_COOKIE_PREFIXES)
+        return name in ("_xsrf", KEY_COOKIE, self.login_cookie.lower()) or name.startswith(_COOKIE_PREFIXES)
 
     def occur_in(self, text: str) -> bool:
         """Whether one of the values stands in a text, percent-encoded or not."""
