@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from jupyter_sessions.manager.runtime.launch import descendants, stop, wait
@@ -208,18 +209,56 @@ def test_a_service_ends_before_its_session(limits: Limits, start: Any, until: An
 
 
 def test_cpu_is_shared_by_all_of_a_session(limits: Limits, start: Any, until: Any) -> None:
+    """It gets no more than its CPU, which is never idle, and has its part of it beside others on a busy machine."""
+
     async def scene() -> None:
         cage = limits.create("busy", Decimal(1), 512 * MIB)
         process = await start(_BUSY, cage=cage)
         until(lambda: len(descendants(process)) == 4)
-        began, before = time.monotonic(), cage.usage().cpu_ms
-        await asyncio.sleep(2)
-        cores = (cage.usage().cpu_ms - before) / 1000 / (time.monotonic() - began)
-        assert 0.3 < cores < 1.25
+        (cpu,) = cage.affinity or []
+        before = cage.usage().cpu_ms
+        cores, idle = await _rates(lambda: cage.usage().cpu_ms / 1000, lambda: _idle(cpu))
+        assert cores < 1.25
+        assert idle < 0.3
+        unlimited = await start("while True: pass", name="unlimited")
+        os.sched_setaffinity(unlimited.child.pid, {cpu})
+        other = psutil.Process(unlimited.child.pid)
+        cores, others = await _rates(lambda: cage.usage().cpu_ms / 1000, lambda: sum(other.cpu_times()[:2]))
+        assert cores < 1.25
+        assert cores > others / 2
         assert await cage.kill()
         assert cage.usage().cpu_ms >= before
 
     asyncio.run(scene())
+
+
+async def _rates(*counts: Callable[[], float]) -> list[float]:
+    """How fast each of these grows, over two seconds."""
+    began, before = time.monotonic(), [count() for count in counts]
+    await asyncio.sleep(2)
+    after, seconds = [count() for count in counts], time.monotonic() - began
+    return [(now - then) / seconds for now, then in zip(after, before, strict=True)]
+
+
+def _idle(cpu: int) -> float:
+    """For how many seconds a CPU has had nothing to do."""
+    return float(psutil.cpu_times(percpu=True)[cpu].idle)
+
+
+def test_managers_begin_with_different_cpus(any_limits: Choose, means: str) -> None:
+    """Each knows its own sessions only; those of others are seen by what is bound to a CPU."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 2:
+        pytest.skip("there is only one CPU")
+    bound = [subprocess.Popen(["sleep", "60"], start_new_session=True) for _ in range(20)]
+    for one in bound:
+        os.sched_setaffinity(one.pid, allowed[:1])
+    for number in range(5):
+        limits = any_limits(key=f"-{number}", cgroups=means == "control groups")
+        assert limits.create("first", Decimal(1), 64 * MIB).affinity != allowed[:1]
+    for one in bound:
+        one.kill()
+        one.wait()
 
 
 def test_kill_outruns_forks_and_the_cage_can_be_used_again(limits: Limits, start: Any) -> None:

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import logging
 import os
+import random
+from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
+
+import psutil
 
 from jupyter_sessions.manager.runtime import ending, proc
 from jupyter_sessions.manager.runtime.limits.part import Driver, Part, PartRecord
@@ -207,7 +212,7 @@ class Tree(Driver):
         self.means = {control: words[control] for control in wanted}
 
     def plan(self, id: str, cpu: Decimal) -> PartRecord:
-        """Choose the CPUs that the fewest cages hold, as many as make room for `cpu`.
+        """Choose the CPUs that the fewest cages hold, of those the ones to which the fewest others are bound; enough for `cpu`.
 
         Whole CPUs are chosen where a quota limits them, too: libraries count the CPUs they may run on.
         """
@@ -217,9 +222,22 @@ class Tree(Driver):
         return PartRecord(NAME, list(self.means), affinity=self._least_used(cpu) if chosen else None)
 
     def _least_used(self, cpu: Decimal) -> list[int]:
-        taken = list(self._taken())
-        allowed = sorted(os.sched_getaffinity(0), key=lambda number: (taken.count(number), number))
-        return sorted(allowed[: max(1, int(cpu.to_integral_value(ROUND_CEILING)))])
+        taken, allowed = Counter(self._taken()), os.sched_getaffinity(0)
+        bound = _bound(allowed)
+        # Managers that begin at the same time must not all begin with the first.
+        chosen = sorted(allowed, key=lambda number: (taken[number], bound[number], random.random()))  # noqa: S311
+        return sorted(chosen[: max(1, int(cpu.to_integral_value(ROUND_CEILING)))])
 
     def build(self, record: PartRecord, cpu: Decimal, mem: int) -> None:
         """Nothing to make: it is all in the looking."""
+
+
+def _bound(allowed: set[int]) -> Counter[int]:
+    """How many programs, whoever runs them, may use only some of the CPUs, by CPU: each counts once, with all it started."""
+    found = set()
+    for pid in psutil.pids():
+        with suppress(OSError):
+            cpus = frozenset(os.sched_getaffinity(pid) & allowed)
+            if cpus < allowed and os.getpgid(pid):  # Threads of the kernel have no group.
+                found.add((os.getsid(pid), cpus))
+    return Counter(number for _, cpus in found for number in cpus)
