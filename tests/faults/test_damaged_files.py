@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -104,7 +104,14 @@ async def begin(service: Service, kind: str, number: int) -> SessionInfo:
             front.client.execute("import time; time.sleep(0.5)")
 
     await asyncio.to_thread(ask_more)
+    noted = place().folder / "sessions" / row.id / ("waiting.jsonl" if kind == "waits" else "unanswered.json")
+    await until(noted.exists)
     return row
+
+
+async def begin_all(service: Service, kinds: Iterable[str], first: int) -> list[SessionInfo]:
+    """Begin sessions at once, and number them."""
+    return await asyncio.gather(*(begin(service, kind, number) for number, kind in enumerate(kinds, first)))
 
 
 def files_of(row: SessionInfo) -> dict[str, Path]:
@@ -128,7 +135,7 @@ async def test_one_damaged_file(service: Service, state: Path) -> None:
     configure(state, cgroups=False, warm_pool=0)
     healthy = await run(service, "healthy")
     await says(service, healthy, "x = 41")
-    firsts = {kind: await begin(service, kind, 0) for kind in KINDS}
+    firsts = dict(zip(KINDS, await begin_all(service, KINDS, 0), strict=True))
     found = [(kind, name) for kind, first in firsts.items() for name in files_of(first)]
     wanted = [(kind, name) for kind, name in found if kind != "cluster" or "/sub1/" in name]
     assert {
@@ -137,7 +144,7 @@ async def test_one_damaged_file(service: Service, state: Path) -> None:
         ("runs", "sessions/ID/unanswered.json"),
         ("waits", "sessions/ID/waiting.jsonl"),
     } <= set(wanted)
-    rows = {what: await begin(service, what[0], number) for number, what in enumerate(wanted, 1)}
+    rows = dict(zip(wanted, await begin_all(service, [kind for kind, _ in wanted], 1), strict=True))
     wrong: list[str] = []
     for damage in DAMAGES:
         await kill_manager()
@@ -146,11 +153,16 @@ async def test_one_damaged_file(service: Service, state: Path) -> None:
                 damage(path)
         await asyncio.to_thread(local.start)
         assert await says(service, healthy, "print(x + 1)") == "42", damage.__name__
-        for number, ((kind, name), row) in enumerate(rows.items(), len(rows) * DAMAGES.index(damage) + 100):
-            status, _, why = (await outcome(service, row)).partition(": ")
+        ended = []
+        ends = await asyncio.gather(*(outcome(service, row) for row in rows.values()))
+        for (kind, name), said in zip(rows, ends, strict=True):
+            status, _, why = said.partition(": ")
             if not why or (status == "RUNNING" and why != "42"):
                 wrong.append(f"{damage.__name__} {kind} {name}: {status} {why}")
             if status not in ("RUNNING", "PENDING"):
-                await until(lambda row=row: not kernels(row))
-                rows[kind, name] = await begin(service, kind, number)
+                await until(lambda row=rows[kind, name]: not kernels(row))
+                ended.append((kind, name))
+        number = 100 * (DAMAGES.index(damage) + 1)
+        again = await begin_all(service, [kind for kind, _ in ended], number)
+        rows |= dict(zip(ended, again, strict=True))
     assert not wrong, "\n".join(wrong)

@@ -112,39 +112,39 @@ CASES.remove(("untracked", "by a crash"))  # That is found once a second: see be
 
 
 @pytest.mark.parametrize(("what", "how"), CASES)
-async def test_nothing_is_left(service: Service, what: str, how: str, others: Path) -> None:
-    row = await run(service, "demo", resources={"cpu": "1", "mem": "600m"})
-    paths = await made(service, row, CODES[what])
-    await end(service, row, how)
+async def test_nothing_is_left(shared: Service, what: str, how: str, others: Path) -> None:
+    row = await run(shared, "demo", resources={"cpu": "1", "mem": "600m"})
+    paths = await made(shared, row, CODES[what])
+    await end(shared, row, how)
     await until(lambda: not there(paths))
     assert others.exists()
 
 
-async def test_what_was_seen_goes_after_a_crash_and_out_of_memory(service: Service, others: Path) -> None:
+async def test_what_was_seen_goes_after_a_crash_and_out_of_memory(shared: Service, others: Path) -> None:
     for fatal in (
         "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
         "big = bytearray(b'1' * (1 << 30))",
     ):
-        row = await run(service, "demo", resources={"mem": "300m"})
-        paths = [path for code in (UNTRACKED, BLOCK) for path in await made(service, row, code)]
+        row = await run(shared, "demo", resources={"mem": "300m"})
+        paths = [path for code in (UNTRACKED, BLOCK) for path in await made(shared, row, code)]
         await asyncio.sleep(2.5)  # It is looked once a second.
         with suppress(Exception):
-            await says(service, row, fatal)
-        await ended(service, row)
+            await says(shared, row, fatal)
+        await ended(shared, row)
         await until(lambda paths=paths: not there(paths))
         assert others.exists()
 
 
-async def test_what_another_session_has_stays(service: Service) -> None:
-    row = await run(service, "first")
-    other = await run(service, "other")
-    (path,) = await made(service, row, UNTRACKED)
+async def test_what_another_session_has_stays(shared: Service) -> None:
+    row = await run(shared, "first")
+    other = await run(shared, "other")
+    (path,) = await made(shared, row, UNTRACKED)
     await says(
-        service, other, f"import mmap; file = open('{path}', 'r+b'); mapped = mmap.mmap(file.fileno(), 4096)"
+        shared, other, f"import mmap; file = open('{path}', 'r+b'); mapped = mmap.mmap(file.fileno(), 4096)"
     )
-    await service.destroy("local", row.id)
-    await ended(service, row)
+    await shared.destroy("local", row.id)
+    await ended(shared, row)
     assert path.exists()
-    await service.destroy("local", other.id)
-    await ended(service, other)
+    await shared.destroy("local", other.id)
+    await ended(shared, other)
     await until(lambda: not path.exists())
