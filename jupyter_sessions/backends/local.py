@@ -43,7 +43,7 @@ from jupyter_sessions.model import (
     SessionInfo,
     SessionSpec,
 )
-from jupyter_sessions.wire.asker import bounds
+from jupyter_sessions.wire.asker import bounds, visible_devices
 from jupyter_sessions.wire.descriptors import HANDOVER
 from jupyter_sessions.wire.environment import Specs
 from jupyter_sessions.wire.front import front_of
@@ -245,7 +245,7 @@ class Local(BackendAI):
 
     def of_asker(self) -> dict[str, Any]:
         """The bounds within which this process lives: who started the manager may live within others."""
-        return {"bounds": bounds(os.environ)}
+        return {"bounds": bounds(os.environ), "visible_devices": visible_devices(os.environ)}
 
     async def keys(self) -> builtins.list[dict[str, Any]]:
         """Who may use the manager."""

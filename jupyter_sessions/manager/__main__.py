@@ -173,14 +173,15 @@ def _apply(settings: config.JupyterSessions, sessions: Sessions) -> None:
 def _capacity(settings: config.JupyterSessions) -> Capacity:
     found = capacity.detect({})  # What the environment says is of who started it, and not of all who ask.
     slots = {"cpu": found.cpu, "mem": Decimal(found.mem // _MIB * _MIB)}
-    devices = gpus.configured(settings.gpus) if settings.gpus else gpus.discover(os.environ)
+    groups = gpus.configured(settings.gpus) if settings.gpus else gpus.discover()
+    devices = gpus.select(groups, None)
     slot, each = (SHARES_SLOT, settings.gpu_shares) if settings.gpu_shares else (GPU_SLOT, 1)
     slots[slot] = Decimal(len(devices) * each)
     for name, most in _most(settings.max_resources).items():
         if name in slots:
             slots[name] = min(slots[name], most)
     uuids = [gpu.uuid for gpu in devices[: math.ceil(slots[slot] / each)]]
-    return Capacity(slots, uuids, settings.max_sessions, settings.gpu_shares)
+    return Capacity(slots, uuids, settings.max_sessions, settings.gpu_shares, groups=groups)
 
 
 def _leave_bounds() -> None:

@@ -37,7 +37,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     `slots` are the amounts asked for by all members together, memory in bytes; each has the same.
 
-    `bounds` are the most that all sessions of who asked for it may have together, where that is less than the machine.
+    `bounds` are the most that all sessions of who asked for it may have together, where that is less than the machine,
+    and `allowed_gpus` the devices that it may be given, None for any.
 
     `cpu_ms_before` is the CPU time used so far when last looked at, `cpu_ms_at_launch` that of the
     processes that restarts ended. `exit_code` is that of the main process, or the negative number of
@@ -68,6 +69,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     started: datetime | None = None
     ended: datetime | None = None
     bounds: dict[str, Decimal] = {}
+    allowed_gpus: list[str] | None = None
     environ: dict[str, str] = {}
     resource_opts: dict[str, Any] = {}
     tag: str | None = None

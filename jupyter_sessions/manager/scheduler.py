@@ -16,6 +16,7 @@ from jupyter_sessions.amounts import GPU_SLOT, MEMORY_SLOTS, SHARES_SLOT, format
 from jupyter_sessions.errors import InvalidRequest, NotEnough
 from jupyter_sessions.manager.keys import Key
 from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.runtime.gpus import Gpu, select
 
 Slots = dict[str, Decimal]
 DEFAULT_SLOTS: Slots = {"cpu": Decimal(1), "mem": Decimal(512 * 1024**2)}
@@ -29,7 +30,7 @@ class Capacity(msgspec.Struct, frozen=True):
     """What this machine gives to all sessions together; `gpus` are the devices by identifier.
 
     With `gpu_shares` each is that many `cuda.shares`, else one `cuda.device`. It is `bounded` if it is the part
-    that one asker may have.
+    that one asker may have. `groups` are all GPUs of the machine, from which CUDA_VISIBLE_DEVICES chooses.
     """
 
     slots: Slots
@@ -37,11 +38,20 @@ class Capacity(msgspec.Struct, frozen=True):
     max_sessions: int = 0
     gpu_shares: int = 0
     bounded: bool = False
+    groups: list[list[Gpu]] = []
 
-    def within(self, bounds: Slots) -> Capacity:
-        """The part of it that somebody may have who lives within bounds of their own."""
-        less = {name: min(amount, bounds.get(name, amount)) for name, amount in self.slots.items()}
-        return self if less == self.slots else msgspec.structs.replace(self, slots=less, bounded=True)
+    def within(self, bounds: Slots, visible_devices: str | None = None) -> Capacity:
+        """Return the part that somebody may have who has these bounds and this CUDA_VISIBLE_DEVICES."""
+        seen = {gpu.uuid for gpu in select(self.groups, visible_devices)}
+        gpus = self.gpus if visible_devices is None else [gpu for gpu in self.gpus if gpu in seen]
+        most = {self.gpu_slot: len(gpus) * self.whole} if len(gpus) < len(self.gpus) else {}
+        less = {
+            name: min(amount, bounds.get(name, amount), most.get(name, amount))
+            for name, amount in self.slots.items()
+        }
+        if less == self.slots and gpus == self.gpus:
+            return self
+        return msgspec.structs.replace(self, slots=less, gpus=gpus, bounded=True)
 
     def parts(self, record: Record) -> list[Decimal]:
         """What a session holds of each of its devices, in their order: whole ones first, for each member."""
@@ -78,6 +88,12 @@ class Capacity(msgspec.Struct, frozen=True):
         total = self.slots.get(name, Decimal(0))
         if amount > total:
             asked, there = slot_label(name, amount), slot_label(name, total)
+            if not total and name == self.gpu_slot and self.bounded and self.groups:
+                raise NotEnough(
+                    "You may use no GPU of this machine.",
+                    hint="Leave out `--gpu`, or change the CUDA_VISIBLE_DEVICES of the process that asks.",
+                    field=name,
+                )
             if not total and name == self.gpu_slot:
                 raise NotEnough(
                     "This machine has no GPU.",
@@ -115,6 +131,11 @@ def used(records: Iterable[Record]) -> Slots:
         for name, amount in record.slots.items():
             total[name] = total.get(name, Decimal(0)) + amount
     return total
+
+
+def free_gpus(capacity: Capacity, holding: Iterable[Record]) -> Decimal:
+    """Return how much of the devices of `capacity` no session has."""
+    return sum(_Queue(capacity, list(holding)).gpus.values(), Decimal(0))
 
 
 def decide(
@@ -206,11 +227,10 @@ class _Queue:
 
     def decide(self, record: Record) -> Decision:
         """Start it or let it wait."""
-        never = {
-            name: amount for name, amount in record.slots.items() if amount > self.total.get(name, Decimal(0))
-        }
+        most = self._most_of(record)
+        never = {name: amount for name, amount in record.slots.items() if amount > most.get(name, Decimal(0))}
         if never:  # The machine has become smaller; others need not wait for that.
-            return Decision(record.id, False, reason=self._never(never))
+            return Decision(record.id, False, reason=self._never(never, most))
         blocked = self._short(record) or self.ahead.keys() & record.slots.keys()
         if not blocked and self.room is not None and self.room <= 0:
             blocked = {_ROOM}
@@ -221,12 +241,37 @@ class _Queue:
         return Decision(record.id, False, reason=reason)
 
     def _line_up(self, record: Record, blocked: Iterable[str]) -> None:
-        """Let those that come later wait behind this one."""
+        """Let those that come later wait behind this one.
+
+        Of one that may have some of the devices only, that holds for these devices.
+        """
+        if record.allowed_gpus is not None and self.capacity.gpu_slot in blocked:
+            self._keep_devices(record)
+            blocked = {*blocked} - {self.capacity.gpu_slot}
         first = [name for name in sorted(blocked) if name not in self.ahead]
         head = _Head(record, self._waits(record, first))
         self.heads |= dict.fromkeys(first, head)
         for name in blocked:
             self.ahead[name] = self.ahead.get(name, 0) + 1
+
+    def _open_to(self, record: Record) -> Slots:
+        """What is free of each device that a session may have."""
+        allowed = record.allowed_gpus
+        return {gpu: left for gpu, left in self.gpus.items() if allowed is None or gpu in allowed}
+
+    def _keep_devices(self, record: Record) -> None:
+        """Keep the devices that a session waits for from those that come later, and no others."""
+        for gpu in record.allowed_gpus or ():
+            if gpu in self.gpus:
+                self.gpus[gpu] = Decimal(0)
+
+    def _most_of(self, record: Record) -> Slots:
+        """What there is for a session, which may have some of the devices only."""
+        slot = self.capacity.gpu_slot
+        if record.allowed_gpus is None or slot not in self.total:
+            return self.total
+        devices = Decimal(sum(gpu in record.allowed_gpus for gpu in self.gpus))
+        return self.total | {slot: min(self.total[slot], devices * self.capacity.whole)}
 
     def _short(self, record: Record) -> set[str]:
         short = {name for name, amount in record.slots.items() if amount > self.free.get(name, Decimal(0))}
@@ -234,7 +279,7 @@ class _Queue:
 
     def _place(self, record: Record) -> list[str] | None:
         """A device for each part, the fullest that has room for it; None if there is none."""
-        free, given = dict(self.gpus), list[str]()
+        free, given = self._open_to(record), list[str]()
         for part in self.capacity.parts(record):
             fits = [gpu for gpu, left in free.items() if left >= part]
             if not fits:
@@ -283,19 +328,24 @@ class _Queue:
         if name == _ROOM:
             return "another session to end"
         wanted, has = record.slots[name], max(self.free.get(name, Decimal(0)), Decimal(0))
-        if (
-            name == self.capacity.gpu_slot and has >= wanted
-        ):  # There are enough, but in parts of several GPUs.
-            most = max(self.gpus.values(), default=Decimal(0))
+        devices = self._open_to(record).values()
+        if name == self.capacity.gpu_slot:
+            has = min(has, sum(devices, Decimal(0)))
+        if name == self.capacity.gpu_slot and has >= wanted:  # Enough, but in parts of several GPUs.
+            most = max(devices, default=Decimal(0))
             return f"{_need(name, wanted)} of one GPU (at most {_amount(name, most)} free)"
         return f"{_need(name, wanted)} ({_amount(name, has)} free)"
 
-    def _never(self, wanted: Slots) -> str:
+    def _never(self, wanted: Slots, most: Slots) -> str:
         parts = [
-            f"{_need(name, amount)} (this machine has {_amount(name, self.total.get(name, Decimal(0)))})"
+            f"{_need(name, amount)} ({_whose(name, most, self.total)} {_amount(name, most.get(name, Decimal(0)))})"
             for name, amount in sorted(wanted.items())
         ]
         return f"Waiting for {' and '.join(parts)}."
+
+
+def _whose(name: str, most: Slots, total: Slots) -> str:
+    return "this machine has" if most.get(name) == total.get(name) else "you may have"
 
 
 def _amount(name: str, amount: Decimal) -> str:

@@ -33,6 +33,11 @@ def bounds(environ: Mapping[str, str], root: Path = Path("/")) -> dict[str, str]
     return found | ({"mem": str(memory)} if memory else {})
 
 
+def visible_devices(environ: Mapping[str, str], root: Path = Path("/")) -> str | None:
+    """Return the CUDA_VISIBLE_DEVICES of this process; None if it names none, or the process runs in a session."""
+    return None if in_session(root) else environ.get("CUDA_VISIBLE_DEVICES")
+
+
 def _affinity() -> Decimal | None:
     """How many CPUs this process may run on, if somebody took some away from it."""
     try:

@@ -15,7 +15,7 @@ from jupyter_sessions.backends import local
 from jupyter_sessions.commands import parse
 from jupyter_sessions.commands.verbs import resources_of
 from jupyter_sessions.errors import InvalidRequest, NotEnough
-from jupyter_sessions.manager.runtime.gpus import discover
+from jupyter_sessions.manager.runtime.gpus import discover, select
 from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import Service
 from tests.manager.world import ask, configure, ended, kernels, kill_manager, reach, run, says, until
@@ -94,6 +94,38 @@ async def test_free_again_when_both_manager_and_session_died(service: Service) -
     again = await reach(service, again, "RUNNING")
     assert await says(service, again, LOOK) == held
     await ended(service, dies)
+
+
+@pytest.mark.usefixtures("_two_gpus")
+async def test_each_asker_has_the_devices_that_it_may_see(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first starts the manager, and may see one GPU; that holds for nobody else."""
+
+    async def there() -> tuple[str, str]:
+        found = (await service.backend("local").capacity())["cuda.device"]
+        return found.total, found.free or ""
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert await there() == ("1", "1")
+    first = await run(service, "first", resources=ONE)
+    assert await says(service, first, LOOK) == "GPU-b"
+    with pytest.raises(NotEnough, match=r"you may have 1 GPU"):
+        await ask(service, "both", resources={"cuda.device": 2})
+    second = await told_why(service, await ask(service, "second", resources=ONE))
+    assert second.status_info == "Waiting for 1 GPU (0 free)."
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(NotEnough, match=r"You may use no GPU of this machine"):
+        await ask(service, "none", resources=ONE)
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert await there() == ("2", "1")
+    other = await run(service, "other", resources=ONE)
+    assert await says(service, other, LOOK) == "GPU-a", "who waits for the other GPU holds up nobody"
+    await service.destroy("local", first.id)
+    second = await reach(service, second, "RUNNING")
+    assert await says(service, second, LOOK) == "GPU-b"
 
 
 @pytest.mark.usefixtures("_two_gpus")
@@ -205,7 +237,7 @@ print(count.value)
 
 
 async def test_a_real_one(service: Service) -> None:
-    found = discover(os.environ)
+    found = select(discover(), os.environ.get("CUDA_VISIBLE_DEVICES"))
     if not found:
         pytest.skip("this machine has no NVIDIA GPU")
     row = await run(service, "real-gpu", resources=ONE)

@@ -242,3 +242,29 @@ def test_a_key_has_no_more_at_once_than_it_may() -> None:
     held = [of("FEW", "held-1"), of("FEW", "held-2")]
     assert started(decide(machine(cpu=16, mem=64), pending[:1], held, keys.get)) == [False]
     assert started(decide(machine(cpu=16, mem=64), pending[:1], held[:1], keys.get)) == [True]
+
+
+def restricted(name: str, *gpus: str, amount: int = 1) -> Record:
+    record = make_record(name, cuda_device=amount)
+    record.allowed_gpus = [*gpus]
+    return record
+
+
+def test_who_may_have_some_devices_only_gets_no_others() -> None:
+    decisions = decide(machine(), [restricted("one", "GPU-1"), make_record("two", cuda_device=1)], [])
+    assert [decision.gpus for decision in decisions] == [["GPU-1"], ["GPU-0"]]
+
+
+def test_who_waits_for_some_devices_holds_up_those_who_may_have_them() -> None:
+    waits = restricted("both", "GPU-0", "GPU-1", amount=2)
+    later = [make_record("any", cuda_device=1), restricted("first", "GPU-0")]
+    decisions = decide(machine(gpus=3), [waits, *later], [running("old", ["GPU-1"])])
+    assert [decision.gpus for decision in decisions] == [[], ["GPU-2"], []]
+    assert decisions[0].reason == "Waiting for 2 GPUs (1 free)."
+    assert decisions[2].reason == "Waiting for 1 GPU (0 free)."
+
+
+def test_devices_that_are_no_longer_there_are_waited_for_and_hold_up_nobody() -> None:
+    decisions = decide(machine(), [restricted("one", "GPU-9"), make_record("two", cuda_device=2)], [])
+    assert started(decisions) == [False, True]
+    assert decisions[0].reason == "Waiting for 1 GPU (you may have 0)."

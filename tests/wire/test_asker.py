@@ -35,6 +35,15 @@ def test_who_is_in_no_session(root: Path) -> None:
     assert asker.bounds({"MEM_LIMIT": "much"}, root).get("mem") is None
 
 
+def test_the_devices_of_the_asker(root: Path) -> None:
+    assert asker.visible_devices({}, root) is None
+    assert asker.visible_devices({"CUDA_VISIBLE_DEVICES": ""}, root) == ""
+    assert asker.visible_devices({"CUDA_VISIBLE_DEVICES": "1,GPU-a"}, root) == "1,GPU-a"
+    group = "/jupyter_sessions.jps-0-12345678.0b5c6a9e-0000-4000-8000-000000000000"
+    (root / "proc/self/cgroup").write_text(f"4:memory:{group}\n")
+    assert asker.visible_devices({"CUDA_VISIBLE_DEVICES": "1"}, root) is None, "that of its session"
+
+
 def test_a_control_group_tells(root: Path) -> None:
     group = "/a/jupyter_sessions.jps-0-12345678.0b5c6a9e-0000-4000-8000-000000000000"
     (root / "proc/self/cgroup").write_text(f"4:memory:{group}\n")

@@ -52,6 +52,7 @@ _CONFIG = {
     "launch": ("launch",),
     "owner": ("owner",),
     "bounds": ("bounds",),
+    "visible_devices": ("visible_devices",),
     "notebook_path": ("notebook_path",),
     "idle_timeout": ("idle_timeout",),
     "time_limit": ("time_limit",),
@@ -68,8 +69,8 @@ MOST_MEMBERS = 250
 class CreateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A create request in one spelling.
 
-    Our own: `launch`, what the asking side resolved, `owner` and `notebook_path`, the `bounds` of who asks, and the spans of time
-    `idle_timeout` and `time_limit` ("30m", or seconds; 0 for none).
+    Our own: `launch`, what the asking side resolved, `owner` and `notebook_path`, the `bounds` of who asks and their
+    CUDA_VISIBLE_DEVICES as `visible_devices`, and the spans of time `idle_timeout` and `time_limit` ("30m", or seconds; 0 for none).
     """
 
     name: str
@@ -99,6 +100,7 @@ class CreateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     launch: Launch | None = None
     owner: Identity | None = None
     bounds: dict[str, Any] = {}
+    visible_devices: str | None = None
     notebook_path: str = ""
     batch_timeout: str | float | None = None
     idle_timeout: str | float | None = None

@@ -13,7 +13,7 @@ from jupyter_sessions.manager.api import machine, versions
 from jupyter_sessions.manager.api.auth import WHO, acting
 from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, params_of
 from jupyter_sessions.manager.keys import ADMIN, DEFAULT, SUPERADMIN, USER
-from jupyter_sessions.manager.scheduler import Slots, used
+from jupyter_sessions.manager.scheduler import Slots, free_gpus, used
 from jupyter_sessions.wire.places import PROTOCOL
 
 
@@ -80,17 +80,20 @@ async def folders(request: web.Request) -> web.Response:
 async def check_presets(request: web.Request) -> web.Response:
     """POST /resource/check-presets: what there is, what of it the key may have, and what is free.
 
-    Our own: `bounds`, within which who asks lives.
+    Our own: `bounds`, within which who asks lives, and their CUDA_VISIBLE_DEVICES as `visible_devices`.
     """
     sessions, who = request.app[SESSIONS], acting(request)
-    bounds = await _bounds(request)
-    total = {"cpu": Decimal(0), "mem": Decimal(0)} | sessions.capacity.within(bounds).slots
+    bounds, capacity = await _bounds(request), sessions.capacity.within({}, await _visible_devices(request))
+    total = {"cpu": Decimal(0), "mem": Decimal(0)} | capacity.within(bounds).slots
     mine = used(
         record for record in sessions.live if record.holds_slots and record.access_key == who.access_key
     )
     room = _left(
         sessions.capacity.slots, {name: Decimal(str(amount)) for name, amount in sessions.used().items()}
     )
+    if capacity is not sessions.capacity:
+        there = free_gpus(capacity, (record for record in sessions.live if record.holds_slots))
+        room[capacity.gpu_slot] = min(room[capacity.gpu_slot], there)
     if bounds:
         same = used(record for record in sessions.live if record.holds_slots and record.bounds == bounds)
         room = {name: min(room.get(name, amount), amount) for name, amount in _left(total, same).items()}
@@ -117,6 +120,15 @@ async def _bounds(request: web.Request) -> Slots:
     if not isinstance(given, dict):
         raise InvalidRequest("bounds: this must be an object.", hint="Send {slot: amount}.", field="bounds")
     return parse_slots(given)
+
+
+async def _visible_devices(request: web.Request) -> str | None:
+    given = (await body_of(request)).get("visible_devices")
+    if not isinstance(given, str | None):
+        raise InvalidRequest(
+            "visible_devices: this must be text.", hint="Send a list, as '0,1'.", field="visible_devices"
+        )
+    return given
 
 
 def _left(total: Slots, taken: Slots) -> Slots:

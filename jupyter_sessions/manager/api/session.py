@@ -24,6 +24,7 @@ from jupyter_sessions.manager.cluster import Sub
 from jupyter_sessions.manager.keys import Key, id_of
 from jupyter_sessions.manager.logs import Logs
 from jupyter_sessions.manager.record import Record, folder_of
+from jupyter_sessions.manager.scheduler import Capacity
 from jupyter_sessions.manager.sessions import NAME_RULE, Sessions
 from jupyter_sessions.manager.waiting import dependents
 from jupyter_sessions.wire import untrusted
@@ -90,7 +91,7 @@ def _orphan(sessions: Sessions, asked: CreateRequest, who: Key) -> Record | None
     if not asked.notebook_path or asked.owner is None:
         return None
     image, launch = _resolve(asked)
-    slots = slots_of(asked, launch, sessions.capacity.within(parse_slots(asked.bounds)))
+    slots = slots_of(asked, launch, _capacity_for(sessions, asked))
     wanted = (who.access_key, asked.notebook_path, image, slots)
     for record in sessions.live:
         same = (record.access_key, record.notebook_path, record.image, record.slots) == wanted
@@ -111,6 +112,11 @@ def _existing(sessions: Sessions, asked: CreateRequest, who: Key) -> Record | No
     raise AlreadyExists.session(asked.name, record.id, record.status, image=image)
 
 
+def _capacity_for(sessions: Sessions, asked: CreateRequest) -> Capacity:
+    """Return the part of the machine that who asks may have."""
+    return sessions.capacity.within(parse_slots(asked.bounds), asked.visible_devices)
+
+
 def _resolve(asked: CreateRequest) -> tuple[str, Launch]:
     if asked.launch is not None:
         return asked.image, asked.launch
@@ -121,7 +127,8 @@ def _new(sessions: Sessions, asked: CreateRequest, who: Key, **facts: Any) -> Re
     domain, group = sessions.store.keys.place(who, asked.domain, asked.group)
     _check_architecture(asked.architecture)
     image, launch = _resolve(asked)
-    slots = slots_of(asked, launch, sessions.capacity.within(parse_slots(asked.bounds)))
+    capacity = _capacity_for(sessions, asked)
+    slots = slots_of(asked, launch, capacity)
     who.check(slots)
     preopen.check(asked.preopen_ports, sessions.live, sessions.ending(asked.name, who.access_key))
     record = Record(
@@ -133,6 +140,7 @@ def _new(sessions: Sessions, asked: CreateRequest, who: Key, **facts: Any) -> Re
         user_email=who.email,
         slots=slots,
         bounds=parse_slots(asked.bounds),
+        allowed_gpus=None if asked.visible_devices is None else capacity.gpus,
         launch=launch,
         folder="",
         environ=asked.environ,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -24,26 +24,22 @@ class Gpu(msgspec.Struct, frozen=True):
     parent: str = ""
 
 
-def discover(environ: Mapping[str, str]) -> list[Gpu]:
-    """The GPUs that CUDA programs started with `environ` would see; none without a driver.
+def discover() -> list[list[Gpu]]:
+    """Return all GPUs of this machine, each as itself or as its slices (MIG), in the order of the PCI bus.
 
-    Of a GPU in MIG mode its slices are listed. Numbers in CUDA_VISIBLE_DEVICES count in the order
-    of the PCI bus, which is CUDA's own only with CUDA_DEVICE_ORDER=PCI_BUS_ID or equal GPUs.
+    The environment does not matter: which of them somebody may use is for `select`. Without a driver there are none.
     """
-    groups = _by_gpu()
-    chosen = environ.get(VISIBLE)
+    return _by_gpu()
+
+
+def select(groups: Sequence[Sequence[Gpu]], chosen: str | None) -> list[Gpu]:
+    """Return the devices that a CUDA_VISIBLE_DEVICES names, of GPUs each given as itself or as its slices; None names all.
+
+    As in CUDA an entry that names nothing, or two devices, ends the list; so does a repeated one. Numbers count in
+    the order of the PCI bus, which is CUDA's own only with CUDA_DEVICE_ORDER=PCI_BUS_ID or equal GPUs.
+    """
     if chosen is None:
         return [gpu for group in groups for gpu in group]
-    if _numbers(chosen) and _ambiguous(groups, environ):
-        _log.warning("%s=%s counts unlike GPUs; set CUDA_DEVICE_ORDER=PCI_BUS_ID.", VISIBLE, chosen)
-    return select(groups, chosen)
-
-
-def select(groups: Sequence[Sequence[Gpu]], chosen: str) -> list[Gpu]:
-    """The devices CUDA_VISIBLE_DEVICES names, of GPUs each given as itself or as its slices.
-
-    As in CUDA an entry that names nothing, or two devices, ends the list; so does a repeated one.
-    """
     found: list[Gpu] = []
     for entry in chosen.split(","):
         gpu = _entry(groups, entry.strip())
@@ -54,8 +50,16 @@ def select(groups: Sequence[Sequence[Gpu]], chosen: str) -> list[Gpu]:
 
 
 def _entry(groups: Sequence[Sequence[Gpu]], entry: str) -> Gpu | None:
-    """A GPU in MIG mode that is named as a whole stands for its first slice."""
+    """A GPU in MIG mode that is named as a whole stands for its first slice.
+
+    Slots of the configuration may themselves have numbers for names.
+    """
+    names = {gpu.uuid: gpu for group in groups for gpu in group}
+    if entry in names:
+        return names[entry]
     if entry.isdecimal():
+        if any(name.isdecimal() for name in names):
+            return None
         return groups[int(entry)][0] if int(entry) < len(groups) else None
     if len(entry) <= len("GPU-"):
         return None
@@ -69,23 +73,14 @@ def _parent(gpu: Gpu) -> str:
     return gpu.parent or gpu.uuid
 
 
-def _numbers(chosen: str) -> bool:
-    return any(entry.strip().isdecimal() for entry in chosen.split(","))
-
-
-def _ambiguous(groups: Sequence[Sequence[Gpu]], environ: Mapping[str, str]) -> bool:
-    unlike = len({group[0].name for group in groups}) > 1
-    return unlike and environ.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID"
-
-
 def visible(uuids: Iterable[str]) -> dict[str, str]:
     """Environment variables that show a session these GPUs and no others."""
     return {VISIBLE: ",".join(uuids), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 
 
-def configured(names: Iterable[str]) -> list[Gpu]:
-    """Slots an administrator made up, for machines whose accelerators are not found."""
-    return [Gpu(uuid=name, name=name) for name in names]
+def configured(names: Iterable[str]) -> list[list[Gpu]]:
+    """Return the slots an administrator made up, for machines whose accelerators are not found."""
+    return [[Gpu(uuid=name, name=name)] for name in names]
 
 
 def _by_gpu() -> list[list[Gpu]]:

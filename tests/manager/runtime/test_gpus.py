@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_sessions.manager.runtime.gpus import Gpu, configured, discover, visible
+from jupyter_sessions.manager.runtime.gpus import Gpu, configured, discover, select, visible
 
 A, B, C = "GPU-aaaa1111", "GPU-aaaa2222", "GPU-cccc3333"
 SLICES = ["MIG-1111", "MIG-2222"]
@@ -65,7 +65,7 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def test_all(nvml: SimpleNamespace) -> None:
-    found = discover({})
+    found = [gpu for group in discover() for gpu in group]
     assert [gpu.uuid for gpu in found] == [A, B, *SLICES]
     assert found[0] == Gpu(A, "Small", 80 << 30)
     assert found[2] == Gpu(SLICES[0], "Slice", 80 << 30, parent=C)
@@ -94,25 +94,36 @@ def test_all(nvml: SimpleNamespace) -> None:
         (f"{SLICES[1]},{A}", [SLICES[1], A]),
     ],
 )
-def test_inherited_choice(chosen: str, expected: list[str], nvml: SimpleNamespace) -> None:
-    assert [gpu.uuid for gpu in discover({"CUDA_VISIBLE_DEVICES": chosen})] == expected
+def test_a_choice_of_who_asks(chosen: str, expected: list[str], nvml: SimpleNamespace) -> None:
+    assert [gpu.uuid for gpu in select(discover(), chosen)] == expected
 
 
-def test_numbers_of_unlike_gpus_are_questioned(
-    nvml: SimpleNamespace, caplog: pytest.LogCaptureFixture
+def test_all_are_found_whatever_the_starter_sees(
+    nvml: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    discover({"CUDA_VISIBLE_DEVICES": "0", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"})
-    discover({"CUDA_VISIBLE_DEVICES": A})
-    assert not caplog.records
-    discover({"CUDA_VISIBLE_DEVICES": "0"})
-    assert "PCI_BUS_ID" in caplog.text
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert [gpu.uuid for gpu in select(discover(), None)] == [A, B, *SLICES]
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen", "expected"),
+    [
+        (["fake0", "fake1"], "1", ["fake1"]),
+        (["fake0", "fake1"], "fake1,fake0", ["fake1", "fake0"]),
+        (["2", "3"], "3", ["3"]),
+        (["2", "3"], "0,2", []),
+        (["0", "1"], "", []),
+    ],
+)
+def test_a_choice_of_configured_slots(names: list[str], chosen: str, expected: list[str]) -> None:
+    assert [gpu.uuid for gpu in select(configured(names), chosen)] == expected
 
 
 def test_no_driver_is_nothing_to_talk_about(
     nvml: SimpleNamespace, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nvml, "nvmlInit", _raise(NotFoundError("Shared Library Not Found")), raising=False)
-    assert discover({}) == []
+    assert discover() == []
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
@@ -124,7 +135,7 @@ def test_a_broken_driver_is_no_gpu_and_a_line_in_the_log(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(nvml, where, _raise(NVMLError("Unknown Error")))
-    assert discover({}) == []
+    assert discover() == []
     assert "Unknown Error" in caplog.text
 
 
@@ -137,12 +148,12 @@ def _raise(error: Exception) -> Any:
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert discover({}) == []
+    assert discover() == []
 
 
 def test_the_real_library_here() -> None:
-    assert isinstance(discover({}), list)
-    assert discover({"CUDA_VISIBLE_DEVICES": ""}) == []
+    assert isinstance(discover(), list)
+    assert select(discover(), "") == []
 
 
 def test_what_a_session_is_shown() -> None:
@@ -152,4 +163,4 @@ def test_what_a_session_is_shown() -> None:
 
 
 def test_configured_slots() -> None:
-    assert [gpu.uuid for gpu in configured(["fake0", "fake1"])] == ["fake0", "fake1"]
+    assert [[gpu.uuid for gpu in group] for group in configured(["fake0", "fake1"])] == [["fake0"], ["fake1"]]
