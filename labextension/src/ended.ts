@@ -12,7 +12,7 @@ import {
   wordsForEnd
 } from './again';
 import type { SessionsApi } from './api';
-import { kernelOf } from './kernels';
+import { isNameOfSession, kernelOf, sessionOfName } from './kernels';
 import { asApiError } from './request';
 import type { IKernelsModel, ISessionsModel } from './tokens';
 import type { ISession, ISessionRef } from './types';
@@ -55,6 +55,7 @@ export class SessionWatch implements IDisposable {
     _context.kernelChanged.connect(this._follow, this);
     _context.sessionChanged.connect(this._follow, this);
     _context.statusChanged.connect(this._heedShutdown, this);
+    _context.kernelPreferenceChanged.connect(this._hold, this);
     _env.model.changed.connect(this._look, this);
     this._follow();
   }
@@ -84,8 +85,9 @@ export class SessionWatch implements IDisposable {
     }
     this._forget();
     [this._known, this._kernelName] = [kernel.id, kernel.name];
-    if (kernelOf(this._specs[kernel.name])) {
-      void this._identify(kernel.id);
+    // Its kernelspec goes with the session, and may be gone already
+    if (kernelOf(this._specs[kernel.name]) || isNameOfSession(kernel.name)) {
+      void this._identify(kernel.id, kernel.name);
     }
   }
 
@@ -94,8 +96,11 @@ export class SessionWatch implements IDisposable {
     this._withdraw();
   }
 
-  private async _identify(kernelId: string): Promise<void> {
-    const ref = await this._env.api.sessionOf(kernelId).catch(() => null);
+  private async _identify(kernelId: string, name: string): Promise<void> {
+    const { api } = this._env;
+    const ref =
+      (await api.sessionOf(kernelId).catch(() => null)) ??
+      (isNameOfSession(name) ? await this._refOf(name) : null);
     if (kernelId === this._known) {
       this._session = ref;
       this._look();
@@ -121,6 +126,54 @@ export class SessionWatch implements IDisposable {
     }
   }
 
+  /**
+   * Keep JupyterLab from starting another kernel for a notebook whose session
+   * has taken the kernelspec along.
+   *
+   * JupyterLab would take any that speaks the language, and say nothing.
+   */
+  private _hold(): void {
+    const { name, shouldStart } = this._context.kernelPreference;
+    const isOpen = this._context.session || this._known || this._isShown;
+    if (isOpen || shouldStart === false || this._held === name) {
+      return;
+    }
+    if (name && isNameOfSession(name) && !this._specs[name]) {
+      this._held = name;
+      this._startNone();
+      void this._reopen(name);
+    }
+  }
+
+  /** Say what became of the session that a notebook ran in when it was saved. */
+  private async _reopen(name: string): Promise<void> {
+    const { kernels, specs } = this._env;
+    await Promise.all([specs.ready, this._context.ready]);
+    const ref = this._specs[name] ? null : await this._refOf(name);
+    const row = ref && (await this._env.api.get(ref).catch(() => null));
+    if (this._isDisposed || this._context.session) {
+      return;
+    }
+    if (this._specs[name] || (row && !isOver(row))) {
+      this._withdraw();
+      const kernel = row ? await kernels.attach(row) : name;
+      await this._context.changeKernel({ name: kernel });
+    } else if (row) {
+      this._announce(row);
+    } else {
+      this._announceUnknown();
+    }
+  }
+
+  private async _refOf(name: string): Promise<ISessionRef | null> {
+    const { model } = this._env;
+    if (model.backends.length === 0) {
+      await model.loadBackends();
+    }
+    const backends = model.backends.map(backend => backend.name);
+    return sessionOfName(name, backends);
+  }
+
   private _look(): void {
     const row = this._session && this._env.model.find(this._session);
     if (row && !this._isShown && isOver(row)) {
@@ -129,19 +182,28 @@ export class SessionWatch implements IDisposable {
   }
 
   private _announce(session: ISession): void {
+    this._isShown = true;
+    this._show({
+      message: wordsForEnd(session, this._env.trans),
+      remedies: [this._again(session), this._another()]
+    });
+    this._letGo();
+  }
+
+  private _announceUnknown(): void {
     const { trans } = this._env;
     this._isShown = true;
     this._show({
-      message: wordsForEnd(session, trans),
-      remedies: [
-        this._again(session),
-        {
-          label: trans.__('Choose another'),
-          act: () => this._env.choose(this._context)
-        }
-      ]
+      message: trans.__('The session of this notebook cannot be found.'),
+      remedies: [this._another()]
     });
-    this._letGo();
+  }
+
+  private _another(): INotice['remedies'][number] {
+    return {
+      label: this._env.trans.__('Choose another'),
+      act: () => this._env.choose(this._context)
+    };
   }
 
   /**
@@ -151,12 +213,7 @@ export class SessionWatch implements IDisposable {
    * one to run it in, and must not take any that speaks the language.
    */
   private _letGo(): void {
-    this._preference ??= this._context.kernelPreference;
-    this._context.kernelPreference = {
-      ...this._preference,
-      autoStartDefault: false,
-      shouldStart: false
-    };
+    this._startNone();
     if (this._context.session) {
       // Pickers show a kernel by its name as long as it is thought to run
       this._context
@@ -166,6 +223,15 @@ export class SessionWatch implements IDisposable {
           console.warn('The kernel of an ended session stays', error);
         });
     }
+  }
+
+  private _startNone(): void {
+    this._preference ??= this._context.kernelPreference;
+    this._context.kernelPreference = {
+      ...this._preference,
+      autoStartDefault: false,
+      shouldStart: false
+    };
   }
 
   private _withdraw(): void {
@@ -235,6 +301,7 @@ export class SessionWatch implements IDisposable {
   private _session: ISessionRef | null = null;
   private _kernelName = '';
   private _known: string | undefined;
+  private _held: string | undefined;
   private _isShown = false;
   private _isDisposed = false;
   private _preference: ISessionContext['kernelPreference'] | null = null;

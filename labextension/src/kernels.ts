@@ -58,6 +58,34 @@ export function nameFor(title: string): string {
     .slice(0, 100);
 }
 
+/** Whether a kernelspec may be one that the server made for a session. */
+export function isNameOfSession(name: string): boolean {
+  return /^session-.+-/.test(name);
+}
+
+/**
+ * The session that the server made a kernelspec for, by the kernelspec's name.
+ *
+ * A notebook keeps the name when the kernelspec is gone.
+ */
+export function sessionOfName(
+  name: string,
+  backends: readonly string[]
+): ISessionRef | null {
+  const found = backends
+    .map(backend => ({ backend, prefix: prefixOf(backend) }))
+    .filter(({ prefix }) => name.startsWith(prefix))
+    .sort((a, b) => b.prefix.length - a.prefix.length);
+  const [best] = found;
+  return best
+    ? { backend: best.backend, id: name.slice(best.prefix.length) }
+    : null;
+}
+
+function prefixOf(backend: string): string {
+  return `session-${backend}-`.toLowerCase().replace(/[^a-z0-9._-]/g, '-');
+}
+
 /** The kernels on sessions among the server's kernelspecs; has no DOM. */
 export class KernelsModel implements IKernelsModel {
   constructor(

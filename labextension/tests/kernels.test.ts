@@ -6,7 +6,13 @@ import { Signal } from '@lumino/signaling';
 
 import { SessionsApi } from '../src/api';
 import { KernelForm } from '../src/form/kernel';
-import { KernelsModel, nameFor, titleFor } from '../src/kernels';
+import {
+  isNameOfSession,
+  KernelsModel,
+  nameFor,
+  sessionOfName,
+  titleFor
+} from '../src/kernels';
 import { FakeServer } from './helpers';
 
 type Metadata = Record<string, unknown>;
@@ -43,6 +49,30 @@ function model(server: FakeServer, specs: FakeSpecs): KernelsModel {
   const manager = specs as unknown as KernelSpec.IManager;
   return new KernelsModel(new SessionsApi(server.settings), manager);
 }
+
+describe('the name of a kernel that a notebook keeps', () => {
+  it('says in which session it ran, of the backend with the longest name', () => {
+    const backends = ['local', 'My Lab', 'my', 'local-2'];
+    const found = [
+      'session-local-1f-2',
+      'session-my-lab-x',
+      'session-local-2-y'
+    ]
+      .map(name => sessionOfName(name, backends))
+      .map(ref => [ref?.backend, ref?.id]);
+    assert.deepEqual(found, [
+      ['local', '1f-2'],
+      ['My Lab', 'x'],
+      ['local-2', 'y']
+    ]);
+  });
+
+  it('says nothing if no such backend is known, or it is of another kind', () => {
+    assert.equal(sessionOfName('session-away-1', ['local']), null);
+    assert.equal(isNameOfSession('session-away-1'), true);
+    assert.equal(isNameOfSession('python3'), false);
+  });
+});
 
 describe('the kernels of a server', () => {
   const specs = new FakeSpecs(

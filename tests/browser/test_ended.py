@@ -6,7 +6,8 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.steps import ask_for, idle, open_panel, row, run_cell
+from tests.browser.conftest import TOKEN, Lab
+from tests.browser.steps import ask_for, card, idle, open_panel, row, run_cell
 
 AN_ID = re.compile(r"session-local|[0-9a-f]{8}-[0-9a-f]{4}")
 SPENDS_ALL = "import time; print('spending', flush=True); time.sleep(1); x = bytearray(900 * 1024**2)"
@@ -42,6 +43,35 @@ def test_after_too_little_memory_it_offers_twice_as_much(page: Page) -> None:
     notice.get_by_role("button", name="Start again with 0.5 CPU, 1 GiB").click()
     idle(page, "Session small")
     expect(row(page, "small")).to_contain_text("0.5 CPU · 1 GiB")
+
+
+def test_a_notebook_opened_after_its_session_ended_says_so(page: Page, lab: Lab) -> None:
+    notebook = on_session(page, "gone")
+    run_cell(page, "x = 41", output=False)
+    save_and_close(page)
+    terminate(page, "gone")
+    expect(card(page, "Session gone")).to_have_count(0)
+    expect(row(page, "gone")).to_have_count(0)
+    while page.request.get(f"{lab.url}api/kernels?token={TOKEN}").json():  # Until the server has noticed.
+        page.wait_for_timeout(100)
+
+    page.get_by_role("tab", name="File Browser").click()
+    page.get_by_role("listitem", name="Name: Untitled.ipynb").dblclick()
+    notice = notebook.get_by_role("alert")
+    expect(notice).to_have_text(re.compile(r"Session 'gone' ended at \d.* \(on request\)\."))
+    expect(notebook.locator(".jp-KernelName")).to_have_text("No Kernel")
+    notice.get_by_role("button", name="Start again with 0.5 CPU, 512 MiB").click()
+    idle(page, "Session gone")
+    expect(notice).to_have_count(0)
+
+
+def save_and_close(page: Page) -> None:
+    """Save the notebook in front, close its tab, and end its kernel's connection with it."""
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+s")
+    expect(page.locator("#jp-main-dock-panel .lm-TabBar-tab.lm-mod-current.jp-mod-dirty")).to_have_count(0)
+    page.keyboard.press("Alt+w")
+    expect(page.locator(".jp-NotebookPanel")).to_have_count(0)
 
 
 def on_session(page: Page, name: str) -> Locator:
