@@ -16,7 +16,7 @@ SPENDS_ALL = "import time; print('spending', flush=True); time.sleep(1); x = byt
 def test_a_notebook_says_that_its_session_ended_and_starts_it_again(page: Page) -> None:
     notebook = on_session(page, "beta")
     run_cell(page, "x = 41", output=False)
-    terminate(page, "beta", "These notebooks run in it: Untitled.ipynb.")
+    terminate(page, "beta", "This notebook runs in it: Untitled.ipynb.")
 
     notice = notebook.get_by_role("alert")
     expect(notice).to_have_text(re.compile(r"Session 'beta' ended at \d.* \(on request\)\."))

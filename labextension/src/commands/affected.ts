@@ -39,7 +39,9 @@ export async function affected(
   });
   const names = paths.map(path => contents.localPath(path));
   const sentences = [
-    trans.__('These notebooks run in it: %1.', enumerate(names, trans))
+    names.length === 1
+      ? trans.__('This notebook runs in it: %1.', names[0])
+      : trans.__('These notebooks run in it: %1.', enumerate(names, trans))
   ];
   if (others.length > 0) {
     const people = enumerate([...new Set(others)], trans);
