@@ -22,7 +22,7 @@ from jupyter_sessions.backends.backendai.offers import folders_of
 from jupyter_sessions.backends.backendai.versions import Dialect
 from jupyter_sessions.backends.backendai.watching import Watcher
 from jupyter_sessions.backends.base import Query, Storage
-from jupyter_sessions.backends.local_manager import ManagerState, outdated
+from jupyter_sessions.backends.local_manager import ManagerState, outdated, state_folder
 from jupyter_sessions.backends.local_manager import find as find
 from jupyter_sessions.backends.local_manager import start as start
 from jupyter_sessions.backends.signin import Method, SignIn
@@ -49,7 +49,7 @@ from jupyter_sessions.wire.environment import Specs
 from jupyter_sessions.wire.front import front_of
 from jupyter_sessions.wire.journal import Outputs, Selection
 from jupyter_sessions.wire.minimum import at_least
-from jupyter_sessions.wire.places import PROTOCOL, Contact, place
+from jupyter_sessions.wire.places import PROTOCOL, Contact
 
 _LOOK_SECONDS = 1.0
 _HOLD_SECONDS = 10.0
@@ -329,7 +329,7 @@ def _refuse(spec: SessionSpec) -> None:
 
 
 def _worth_starting(query: Query) -> bool:
-    where = place()
+    where = state_folder()
     if where.running() or where.live_file.exists() or where.secondary.live_file.exists():
         return True
     return query.status != "live" and (where.folder / "sessions.db").exists()

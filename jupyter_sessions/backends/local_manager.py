@@ -14,7 +14,7 @@ import msgspec
 
 from jupyter_sessions.backends.files import locked
 from jupyter_sessions.config import OF_MANAGER, sources
-from jupyter_sessions.errors import BackendUnavailable
+from jupyter_sessions.errors import BackendUnavailable, SessionError
 from jupyter_sessions.wire.environment import clean_environ
 from jupyter_sessions.wire.files import is_full, mount_of
 from jupyter_sessions.wire.places import Contact, Place, place
@@ -24,13 +24,21 @@ _SCOPE = ["systemd-run", "--user", "--scope", "--quiet", "--collect", "--propert
 
 
 def find() -> Contact | None:
-    """The running manager of this user on this host."""
-    return place().running()
+    """Return the running manager of this user on this host. Errors: BackendUnavailable."""
+    return state_folder().running()
+
+
+def state_folder() -> Place:
+    """Return the state folder of this user's manager on this host. Errors: BackendUnavailable."""
+    try:
+        return place()
+    except SessionError as error:
+        raise BackendUnavailable(f"This machine cannot be used: {error.message}", hint=error.hint) from error
 
 
 def start(seconds: float = START_SECONDS) -> Contact:
     """Start the manager, unless somebody else just did. Errors: BackendUnavailable with the reason."""
-    where = place()
+    where = state_folder()
     try:
         return _start(where, seconds)
     except OSError as error:

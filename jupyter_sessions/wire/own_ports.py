@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from jupyter_sessions.errors import SessionError
 from jupyter_sessions.wire.files import load, write_private
 from jupyter_sessions.wire.places import Place, place
 
@@ -57,7 +58,10 @@ def is_own(url: str) -> bool:
         return False
     if port is None or not is_loopback(parts.hostname or ""):
         return False
-    where = place()
+    try:
+        where = place()
+    except SessionError:
+        return False  # No manager can run without a state folder.
     return port in ports_of(where) or port in ports_of(where.secondary)
 
 

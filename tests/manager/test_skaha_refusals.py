@@ -48,7 +48,7 @@ def stored(state: Path) -> int:
         ({"cores": "4096"}, "4096 CPU asked for"),
         ({"ram": "0"}, "mem"),
         ({"gpus": "0.5"}, "Invalid value for 'gpus': 0.5"),
-        ({"gpus": "99"}, "99 GPU asked for"),
+        ({"gpus": "99"}, "This machine has no GPU."),
         ({"name": ""}, "Missing parameter 'name'"),
         ({"name": "a_b"}, "name can only contain alpha-numeric chars and '-'"),
         ({"name": "---"}, "name can only contain alpha-numeric chars and '-'"),

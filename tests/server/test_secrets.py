@@ -46,8 +46,12 @@ async def test_kernels_know_the_way_and_sessions_do_not(
     row = await rest.running("demo", environ={"GIVEN": "1"})
     first, *_ = await rest.run(row, LOOK)
     assert first["content"]["text"] == "None\n"
-    names, *_ = await rest.run(row, "import os; print(sorted(os.environ))")
-    assert "JPY" not in names["content"]["text"] and "'GIVEN'" in names["content"]["text"]
+    names, *_ = await rest.run(row, "import os; print(*os.environ)")
+    found = set(names["content"]["text"].split())
+    assert "GIVEN" in found
+    assert {name for name in found if name.startswith("JPY")} <= {"JPY_PARENT_PID", "JPY_SESSION_NAME"}
+    parent, *_ = await rest.run(row, "import os; print(os.environ['JPY_PARENT_PID'])")
+    assert parent["content"]["text"] == "1\n"  # Not the server's.
 
 
 async def test_a_full_cycle_shows_no_secret(

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_sessions.wire import untrusted
@@ -20,6 +20,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON, st.booleans())
 def test_values_are_counted_as_they_are(value: Any, ascii_only: bool) -> None:
     """However a text is cut into pieces, and whatever is in quotes."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -24,6 +25,7 @@ from jupyter_sessions.manager.runtime.process import Process
 NAME = "process tree"
 _HAS_AFFINITY = hasattr(os, "sched_getaffinity")
 _KILL_ROUNDS = 50
+_KILL_PAUSE_S = 0.02
 _GROWTH_PER_S = 4 << 30
 _FORKS_PER_S = 10_000
 _FAR_S = 60.0
@@ -140,6 +142,7 @@ class TreePart(Part):
             for _ in range(_KILL_ROUNDS):
                 if ending.kill(service):
                     break
+                time.sleep(_KILL_PAUSE_S)  # What dies keeps its memory until it has gone.
             self._services.pop(service, None)
             if self.measure() <= self._memory.most:
                 return
