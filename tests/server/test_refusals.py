@@ -13,7 +13,7 @@ import pytest
 from jupyter_sessions.backends import local
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.model import SessionSpec
-from jupyter_sessions.wire.places import STATE_VARIABLE
+from jupyter_sessions.wire.places import STATE_VARIABLE, place
 from tests.resources.watching import longest_stop
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ BAD_SPECS: list[tuple[dict[str, Any], int, str, str]] = [
 
 async def test_bad_specs_are_refused_and_leave_nothing(rest: Rest) -> None:
     async def everything() -> object:
-        folders = sorted((local.place().folder / "sessions").glob("*"))
+        folders = sorted((place().folder / "sessions").glob("*"))
         return (await rest.json("GET", "sessions?status=all&fields=name"))["sessions"], folders
 
     before = await everything()

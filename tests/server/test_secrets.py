@@ -12,6 +12,7 @@ import msgspec
 
 from jupyter_sessions.backends import local
 from jupyter_sessions.wire.access import VARIABLE, Access
+from jupyter_sessions.wire.places import place
 
 if TYPE_CHECKING:
     import pytest
@@ -84,7 +85,7 @@ async def test_a_full_cycle_shows_no_secret(
     access = msgspec.json.decode(extension._access_file.read_bytes(), type=Access)
     contact = local.find()
     assert contact is not None
-    logged = caplog.text + jp_logging_stream.getvalue() + (local.place().folder / "manager.log").read_text()
+    logged = caplog.text + jp_logging_stream.getvalue() + (place().folder / "manager.log").read_text()
     for secret in (access.token, contact.keypair.secret_key):
         assert len(secret) > 20
         assert secret not in logged and secret not in "".join(seen)
