@@ -5,6 +5,7 @@ import { missedPlugin } from './plugins/missed';
 import { modelPlugin } from './plugins/model';
 import { notificationsPlugin } from './plugins/notifications';
 import { panelPlugin } from './plugins/panel';
+import { shutdownPlugin } from './plugins/shutdown';
 import { warningsPlugin } from './plugins/warnings';
 
 export { IKernelsModel, ISessionsModel } from './tokens';
@@ -17,5 +18,6 @@ export default [
   notificationsPlugin,
   missedPlugin,
   endedPlugin,
+  shutdownPlugin,
   warningsPlugin
 ];

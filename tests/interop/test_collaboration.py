@@ -63,6 +63,14 @@ def test_the_question_before_an_end_says_who_else_has_the_notebook_open(
     with open_browser(chromium, lab, tmp_path / "other") as other:
         other.goto(f"{lab.url}lab/tree/Untitled.ipynb?token={TOKEN}")
         idle(other, "Session shared")
+        page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
+        question = page.get_by_role("dialog")
+        expect(question).to_contain_text("Shut down the kernel of Untitled.ipynb?")
+        expect(question).to_contain_text("It is open for Anonymous")
+        question.get_by_role("button", name="Cancel").click()
+        idle(other, "Session shared")
+
         row(page, "shared").get_by_role("button", name="Terminate").click()
         question = page.get_by_role("dialog")
         expect(question).to_contain_text("This notebook runs in it: Untitled.ipynb.")
