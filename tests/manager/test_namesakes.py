@@ -11,7 +11,7 @@ from tests.manager.world import Rest, ask, reach, run, says, until
 
 pytestmark = pytest.mark.asyncio
 
-STAYS = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+STAYS = "import atexit, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); atexit.register(time.sleep, 30)"
 WAITS = "Waiting for the earlier 'demo' to end."
 NAMED = "query($id: String!) { legacy_compute_session(sess_id: $id) { session_id } }"
 
@@ -36,7 +36,7 @@ async def waits(service: Service, uid: str) -> SessionInfo:
     return row
 
 
-async def test_it_is_made_at_once_and_starts_when_the_earlier_has_ended(service: Service) -> None:
+async def test_it_is_made_at_once_and_has_the_name(service: Service) -> None:
     old = await dying(service)
     new = await ask(service, "demo", preopen_ports=[18123])
     assert (new.id != old.id, new.reused, new.status) == (True, False, "PENDING")
@@ -50,9 +50,14 @@ async def test_it_is_made_at_once_and_starts_when_the_earlier_has_ended(service:
         assert (await rest.send("GET", "/session/demo")).json()["status"] == "PENDING"
         found = await rest.send("POST", "/admin/graphql", {"query": NAMED, "variables": {"id": "demo"}})
         assert found.json()["legacy_compute_session"]["session_id"] == new.id
+
+
+async def test_it_can_be_cancelled_and_starts_when_the_earlier_has_ended(service: Service) -> None:
+    old = await dying(service)
+    new = await ask(service, "demo")
     assert (await service.destroy("local", new.id)).status == "CANCELLED"
     assert (await service.find("demo")).id == old.id
-    new = await ask(service, "demo")
+    new = await ask(service, "demo", preopen_ports=[18123])
     await waits(service, new.id)
     await service.destroy("local", old.id, forced=True)
     new = await reach(service, new, "RUNNING")

@@ -222,7 +222,7 @@ def _running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 def _wait_for(address: str | tuple[str, int]) -> None:
     """Wait until somebody listens."""
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         with socket.socket(family) as probe:
             if probe.connect_ex(address) == 0:
