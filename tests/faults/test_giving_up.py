@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_sessions.model import SessionInfo
+from jupyter_sessions.model import SessionInfo, reason
 from jupyter_sessions.service import Service
 from tests.kernels.conftest import SMALL, change
 from tests.kernels.page import Page, of_notebooks, page, post
@@ -53,7 +53,7 @@ async def test_waiting_is_given_up(service: Service, state: Path, tmp_path: Path
                 now = await ended(service, row)
                 assert (now.status, now.status_info) == ("CANCELLED", why)
                 if act is not shut_down:  # With it the page closes.
-                    await told_why(opened, uid, "Interrupted" if act is interrupt else why)
+                    await told_why(opened, uid, "Interrupted" if act is interrupt else reason(why))
             await until(lambda: not made.ask("GET", "api/kernels"))
             assert not made.ask("GET", "api/sessions")
             assert [one.id for one in (await service.list()).sessions] == [holder.id]
