@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserType, Page, expect
 
 from tests.browser.conftest import TOKEN, open_browser, running_lab
 from tests.browser.gallery.pictures import MEASURE, problems_of
@@ -35,7 +35,9 @@ NIGHTLY = row(
 
 
 @pytest.fixture
-def page(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+def page(
+    state: Path, tmp_path: Path, chromium: BrowserType, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Page]:
     """JupyterLab with this machine, of which a part is offered, and a cluster."""
     monkeypatch.setenv("PYTHONPATH", str(RESOURCES))
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
@@ -48,7 +50,8 @@ def page(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     }
     config = tmp_path / "config" / "jupyter_sessions_config.json"
     config.write_text(json.dumps({"JupyterSessions": settings}))
-    with running_lab(tmp_path) as lab, open_browser(lab, tmp_path, **CONTEXT | {"viewport": SIZE}) as made:
+    options = CONTEXT | {"viewport": SIZE}
+    with running_lab(tmp_path) as lab, open_browser(chromium, lab, tmp_path, **options) as made:
         made.goto(f"{lab.url}lab?token={TOKEN}")
         made.get_by_role("tab", name="Launcher").wait_for()
         yield made
