@@ -36,6 +36,7 @@ HINT = 'if this kernel cannot speak ipc, put {"jupyter_sessions": {"transport": 
 BOTH = "it was tried over ipc and over loopback TCP"
 _FILE = "transports.json"
 _SPEAKS_IPC = "ipykernel_launcher"
+_CONNECTION_FILE = "kernel.json"
 _SILENT_SECONDS = 60.0
 _LOOK_SECONDS = 0.5
 _MOST_KNOWN, _TRIES = 1000, 1000
@@ -95,7 +96,7 @@ class Transport:
         usual = {f"k-{number}" for number in CHANNELS.values()}
         while self._unknown and self._record.status == "PREPARING":
             await asyncio.sleep(_LOOK_SECONDS)
-            there = {name for name in os.listdir(folder) if name.startswith("k")}
+            there = {name for name in os.listdir(folder) if name.startswith("k")} - {_CONNECTION_FILE}
             if there & usual:
                 return
             late = time.monotonic() > deadline
