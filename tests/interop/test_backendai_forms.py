@@ -15,6 +15,7 @@ import pytest_asyncio
 from jupyter_sessions.backends import local
 from jupyter_sessions.backends.backendai import BackendAI
 from jupyter_sessions.backends.base import Backend
+from jupyter_sessions.errors import SessionNotFound
 from tests.backends.contract import BackendContract
 from tests.between import Between, advertising
 
@@ -42,6 +43,20 @@ class TestContract(BackendContract):
         return BackendAI(
             "lab", endpoint=between.url, access_key=keypair.access_key, secret_key=keypair.secret_key
         )
+
+    @pytest.mark.asyncio
+    async def test_what_happened_is_told_from_the_beginning_on(self, place: Backend) -> None:
+        """Those managers keep no history: the creation and the latest change are known."""
+        row = await place.create(self.spec(place))
+        await self.usable(place, row.id)
+        made, began = await place.events(row.id)
+        assert (made.what, began.what) == ("PENDING", "RUNNING") and made.when < began.when
+        await place.destroy(row.id, forced=True)
+        if await self.ended(place, row.id):
+            first, last = await place.events(row.id)
+            assert (first, last.when > began.when) == (made, True)
+        with pytest.raises(SessionNotFound):
+            await place.events(self.unknown_id)
 
     @pytest.mark.asyncio
     async def test_it_asks_in_that_form(self, place: Backend, between: Between) -> None:

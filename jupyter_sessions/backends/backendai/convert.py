@@ -223,8 +223,12 @@ def session_of(item: Any, backend: str) -> SessionInfo:
 
 
 def events_of(row: SessionInfo) -> list[Event]:
-    """When a session came to each status, and why it has that of now."""
+    """Return when a session came to each status, and why it has its status of now.
+
+    Managers of v5 and before keep no history (seed 002): there the creation and the latest change are known.
+    """
     times = {status: time_of(when) for status, when in row.status_history.items()}
+    times = times or {"PENDING": row.created_at, row.status: row.status_changed or row.created_at}
     known = sorted((when, status) for status, when in times.items() if when)
     now = {row.status: f"{row.status}: {row.status_info}"} if row.status_info else {}
     return [Event(now.get(status, status), when) for when, status in known]

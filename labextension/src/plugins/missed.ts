@@ -29,7 +29,10 @@ class Offer {
   ) {}
 
   make(missed: IMatch[]): void {
-    this.withdraw();
+    this._missed = missed;
+    if (this._id && Notification.manager.has(this._id)) {
+      return;
+    }
     const trans = this._trans;
     const name = this._panel.title.label;
     this._id = Notification.info(
@@ -40,7 +43,7 @@ class Offer {
           {
             label: trans.__('Insert missed output'),
             displayType: 'accent',
-            callback: () => this._outputs.insert(missed)
+            callback: () => this._outputs.insert(this._missed)
           }
         ]
       }
@@ -55,6 +58,7 @@ class Offer {
   }
 
   private _id: string | null = null;
+  private _missed: IMatch[] = [];
 }
 
 /** Offers what was printed while a notebook was closed; inserts on request. */
