@@ -37,6 +37,7 @@ class Stage:
         self.page.get_by_role("tab", name="Launcher").wait_for()
         self.page.get_by_role("tab", name="Compute sessions").click()
         self.page.get_by_role("button", name="New session").first.wait_for()
+        self._uncovered()
         self.widen(WIDTH)
 
     def add(self, name: str, title: str, said: dict[str, Any], *, signs_in: bool = False) -> None:
@@ -103,6 +104,11 @@ class Stage:
             "theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", THEMES[name]
         )
         self.page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=THEMES[name])
+        self._uncovered()
+
+    def _uncovered(self) -> None:
+        """Wait until the splash, which loading and themes draw over everything, has faded."""
+        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
 
 
 def configure(folder: Path, **backends: dict[str, Any]) -> None:
