@@ -42,7 +42,8 @@ from jupyter_sessions.manager.record import Record
 
 log = logging.getLogger("jupyter_sessions")
 
-SDL = Path(__file__).with_name("schema.graphql")
+SDL = Path(__file__).with_name("schema.graphql").read_text()
+"""Read at once: at the first query another version may be installed, or none."""
 _TOKENS = 2000
 _LONGEST = 50_000
 _READ_ONLY = (
@@ -146,7 +147,7 @@ _RULES = [_AnyId if rule is VariablesInAllowedPositionRule else rule for rule in
 @cache
 def schema() -> GraphQLSchema:
     """The schema of the file beside this one, which a test checks so that no start waits for that."""
-    made = build_schema(SDL.read_text(), assume_valid_sdl=True)
+    made = build_schema(SDL, assume_valid_sdl=True)
     uuid = made.type_map["UUID"]
     if isinstance(uuid, GraphQLScalarType):
         uuid.parse_value = _uuid  # type: ignore[method-assign]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from jupyter_sessions.amounts import parse_slots
-from jupyter_sessions.errors import AlreadyExists, InvalidRequest
+from jupyter_sessions.errors import AlreadyExists, InvalidRequest, UnknownImage
 from jupyter_sessions.manager import folders, preopen
 from jupyter_sessions.manager.api.auth import acting
 from jupyter_sessions.manager.api.differences import DESTROYED, ENDED, REUSED
@@ -120,7 +121,14 @@ def _capacity_for(sessions: Sessions, asked: CreateRequest) -> Capacity:
 def _resolve(asked: CreateRequest) -> tuple[str, Launch]:
     if asked.launch is not None:
         return asked.image, asked.launch
-    return Specs.lately().resolve(asked.image)
+    try:
+        return Specs.lately().resolve(asked.image)
+    except UnknownImage as error:
+        if not os.path.exists(sys.executable):
+            error.hint = (
+                f"The environment of this session manager, {sys.prefix}, has been removed. {error.hint}"
+            )
+        raise
 
 
 def _new(sessions: Sessions, asked: CreateRequest, who: Key, **facts: Any) -> Record:

@@ -23,31 +23,41 @@ class Helpers:
     """Where the programs are, and which Python runs them."""
 
     def __init__(self) -> None:
-        self._folder = Path(__file__).parent
+        self._programs: dict[str, bytes] = {}
+        self._folder = self._installed = Path(__file__).parent
         base = getattr(sys, "_base_executable", None) or sys.executable
         self._pythons = [sys.executable, base, os.path.realpath(sys.executable), os.path.realpath(base)]
 
     def install(self, state_folder: Path) -> None:
-        """Copy the programs to the state folder, and use them from there. On a full disk they stay where they are."""
-        programs = {name: (Path(__file__).parent / name).read_bytes() for name in _NAMES}
-        digest = hashlib.sha256(b"\0".join(programs.values())).hexdigest()[:8]
-        folder = state_folder / f"{_PREFIX}{digest}"
-        try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            for name, text in programs.items():
-                if not _is(folder / name, text):
-                    write_private(folder / name, text)
-        except OSError as error:
-            log.error("the programs that start sessions cannot be copied: %s", error)
-            return
-        self._folder = folder
-        for old in state_folder.glob(f"{_PREFIX}*"):
-            if old != folder:
-                remove(old)
+        """Copy the programs to the state folder, and use them from there, also when another version is installed.
+
+        Those of managers before this one are removed.
+        """
+        self._programs = {name: (self._installed / name).read_bytes() for name in _NAMES}
+        digest = hashlib.sha256(b"\0".join(self._programs.values())).hexdigest()[:8]
+        self._folder = state_folder / f"{_PREFIX}{digest}"
+        if self._copied():
+            for old in state_folder.glob(f"{_PREFIX}*"):
+                if old != self._folder:
+                    remove(old)
 
     def program(self, name: str) -> str:
-        """The path of one of the programs."""
-        return str(self._folder / name)
+        """Return the path of one of the programs: of its copy, or on a full disk of the original."""
+        folder = self._folder if self._copied() else self._installed
+        return str(folder / name)
+
+    def _copied(self) -> bool:
+        """Make what is missing of the copies, and return whether they are whole."""
+        try:
+            if self._programs:
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+            for name, text in self._programs.items():
+                if not _is(self._folder / name, text):
+                    write_private(self._folder / name, text)
+        except OSError as error:
+            log.error("the programs that start sessions cannot be copied: %s", error)
+            return False
+        return True
 
     def python(self, other: str = "") -> str:
         """A Python that is there: the manager's own if it still is, else its base, else an `other` one.

@@ -152,7 +152,7 @@ async def _cold(spec: dict[str, Any]) -> Process:
     reader, writer = os.pipe()
     try:
         shim = _spawn(spec | {"ready": writer})
-    except OSError:
+    except (OSError, LaunchError):
         os.close(reader)
         raise
     finally:
@@ -180,11 +180,17 @@ def check(argv: Sequence[str], env: Mapping[str, str], cwd: str) -> None:
         raise LaunchError(f"{argv[1]} is not there any more.")
     if not os.path.isdir(cwd):
         raise LaunchError(f"Its working folder {cwd} is not there any more.")
+    _runner(program)
+
+
+def _runner(program: str) -> str:
+    """Return the Python that starts a program. Errors: LaunchError if none is left."""
     try:
-        HELPERS.python(_python(program))
+        return HELPERS.python(_python(program))
     except OSError as error:
         raise LaunchError(
-            f"{error.filename} is gone, and no other Python is left to start it with."
+            f"The session manager's Python {error.filename} has been removed, and no other one is left to start"
+            " processes with."
         ) from error
 
 
@@ -238,12 +244,13 @@ def _spawn(spec: dict[str, Any]) -> subprocess.Popen[bytes]:
 
     It reads its spec from standard input: every user of the machine may read its command line.
     """
+    command = [_runner(spec["file"]), "-I", "-S", HELPERS.program("shim.py")]
     path = Path(spec["folder"]) / "spec.json"
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         marshal.dump(spec, file, _MARSHAL)
     with open(spec["log"], "ab") as output, open(path, "rb") as file:
         shim = subprocess.Popen(
-            [HELPERS.python(_python(spec["file"])), "-I", "-S", HELPERS.program("shim.py")],
+            command,
             stdin=file,
             stdout=output,
             stderr=output,
