@@ -19,8 +19,8 @@ from jupyter_sessions.errors import SessionError
 from jupyter_sessions.kernels import known, specs, tidying
 from jupyter_sessions.kernels.making import name_for, of_session, title_of
 from jupyter_sessions.kernels.specs import Kernel
-from jupyter_sessions.model import USABLE, SessionInfo, is_live
-from jupyter_sessions.service import Batch, Service
+from jupyter_sessions.model import USABLE, SessionInfo
+from jupyter_sessions.service import Batch, Change, Service, SessionPut, SessionRemoved
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -69,18 +69,20 @@ class Offers:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _concerns(self, change: dict[str, Any]) -> bool:
+    def _concerns(self, change: Change) -> bool:
         """Whether a change is of a session that has begun to run, and of its name or status."""
-        if change["op"] not in ("put", "remove"):
+        if isinstance(change, SessionRemoved):
+            return self._seen.pop((change.backend, change.id), None) is not None
+        if not isinstance(change, SessionPut):
             return False
-        row = change.get("session", change)
-        key = (row["backend"], row["id"])
+        row = change.session
+        key = (row.backend, row.id)
         before = self._seen.pop(key, None)
-        if change["op"] == "remove" or not is_live(row["status"]):
+        if not row.live:
             return before is not None
-        if before is None and row["status"] not in USABLE:
+        if before is None and row.status not in USABLE:
             return False
-        self._seen[key] = row["name"], row["status"]
+        self._seen[key] = row.name, row.status
         return self._seen[key] != before
 
     async def _update(self) -> bool:

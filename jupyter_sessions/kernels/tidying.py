@@ -9,8 +9,7 @@ from jupyter_sessions.client import Api
 from jupyter_sessions.errors import NotFound, SessionError, SessionNotFound
 from jupyter_sessions.kernels import specs
 from jupyter_sessions.kernels.making import name_for
-from jupyter_sessions.model import is_live
-from jupyter_sessions.service import Batch
+from jupyter_sessions.service import Batch, SessionPut
 from jupyter_sessions.wire.identity import here
 
 
@@ -19,9 +18,8 @@ def forget_ended(batch: Batch) -> bool:
 
     Answers whether there were any.
     """
-    rows = [change["session"] for change in batch.changes if change["op"] == "put"]
-    ended = [row for row in rows if not is_live(row["status"])]
-    forgotten = [_forget(name_for(row["backend"], row["id"])) for row in ended]
+    rows = [change.session for change in batch.changes if isinstance(change, SessionPut)]
+    forgotten = [_forget(name_for(row.backend, row.id)) for row in rows if not row.live]
     return any(forgotten)
 
 

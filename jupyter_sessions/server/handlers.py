@@ -22,7 +22,7 @@ from jupyter_sessions.server.kernelspecs import KernelspecHandler, KernelspecsHa
 from jupyter_sessions.server.proxy.shared_origin import key_of
 from jupyter_sessions.server.reading import chosen, flag, whole_number
 from jupyter_sessions.server.streams import EventsHandler, ExecuteHandler
-from jupyter_sessions.service.feed import Change
+from jupyter_sessions.service import Change
 from jupyter_sessions.service.order import NEWEST, check_fields
 from jupyter_sessions.wire.access import PROTOCOL
 from jupyter_sessions.wire.journal import Selection, read_selection

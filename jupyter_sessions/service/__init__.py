@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from jupyter_sessions.service.asking import state_of
-from jupyter_sessions.service.feed import Batch, Feed
+from jupyter_sessions.service.changes import Batch, Change, Position, SessionPut, SessionRemoved
+from jupyter_sessions.service.feed import Feed
 from jupyter_sessions.service.finding import Listing, find
 from jupyter_sessions.service.info import BackendInfo, BackendType, Defaults, NewBackend
 from jupyter_sessions.service.making import create_replicas
@@ -16,11 +17,15 @@ __all__ = [
     "BackendInfo",
     "BackendType",
     "Batch",
+    "Change",
     "Defaults",
     "Feed",
     "Listing",
     "NewBackend",
+    "Position",
     "Service",
+    "SessionPut",
+    "SessionRemoved",
     "configuration",
     "create_replicas",
     "find",

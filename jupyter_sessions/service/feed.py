@@ -12,14 +12,21 @@ import secrets
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
-from typing import Any
-
-import msgspec
 
 from jupyter_sessions.backends.base import Backend
 from jupyter_sessions.errors import SessionError, Unauthorized
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service.asking import GET_SECONDS, ask, translated
+from jupyter_sessions.service.changes import (
+    BackendChanged,
+    Batch,
+    Change,
+    KernelsChanged,
+    Position,
+    SessionPut,
+    SessionRemoved,
+    public,
+)
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -28,19 +35,9 @@ HISTORY = 1000
 MOST_CHANGES = 500
 """Of one batch."""
 RETRY_SECONDS = (1.0, 30.0)
-PRIVATE = ("environ", "reused")
 _KERNELS = ("kernels", "")
 
 Key = tuple[str, str]
-Change = dict[str, Any]
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """Changes that belong together; applying all up to `rev` of this `epoch` gives the current list."""
-
-    epoch: str
-    rev: int
-    changes: list[Change]
 
 
 class Feed:
@@ -70,6 +67,11 @@ class Feed:
         self._nudges: dict[str, asyncio.Event] = {}
 
     @property
+    def position(self) -> Position:
+        """Which changes have gone out."""
+        return Position(self.epoch, self.rev)
+
+    @property
     def running(self) -> bool:
         """True while it watches."""
         return self._running
@@ -91,7 +93,7 @@ class Feed:
         if forget:
             self._forget(backend.name)
         self._begin(backend)
-        self._announce(("", backend.name), {"op": "backend", "backend": backend.name})
+        self._announce(("", backend.name), BackendChanged(backend.name))
 
     def _begin(self, backend: Backend) -> None:
         self._backends[backend.name] = backend
@@ -102,28 +104,28 @@ class Feed:
         self._drop(name)
         self._forget(name)
         if self._running:
-            self._announce(("", name), {"op": "backend", "backend": name})
+            self._announce(("", name), BackendChanged(name))
 
     def _forget(self, name: str) -> None:
         for key in [key for key in self._ended if key[0] == name]:
             del self._ended[key]
         for key in [key for key in self._rows if key[0] == name]:
             del self._rows[key]
-            self._announce(key, {"op": "remove", "backend": key[0], "id": key[1]})
+            self._announce(key, SessionRemoved(*key))
 
     def fail(self, name: str, error: SessionError) -> None:
         """Note what ails a backend that is watched; those who look are told if that is news."""
         if name not in self._tasks:
             return
         if self.errors.get(name) != str(error) and (name in self.synced or name in self.errors):
-            self._announce(("", name), {"op": "backend", "backend": name})
+            self._announce(("", name), BackendChanged(name))
         self.errors[name] = str(error)
         (self.refused.add if isinstance(error, Unauthorized) else self.refused.discard)(name)
 
     def _heal(self, name: str) -> None:
         self.refused.discard(name)
         if self.errors.pop(name, None) is not None:
-            self._announce(("", name), {"op": "backend", "backend": name})
+            self._announce(("", name), BackendChanged(name))
 
     def _drop(self, name: str) -> None:
         for tasks in (self._tasks, self._checks):
@@ -178,7 +180,7 @@ class Feed:
         else:
             self._rows.pop(key, None)
             self._remember_ended(key, row)
-        self._announce(key, {"op": "put", "session": public(row)})
+        self._announce(key, SessionPut(public(row)))
 
     def _doubt(self, key: Key) -> None:
         """Have a session's backend asked how it is now."""
@@ -215,7 +217,7 @@ class Feed:
 
     def tell_of_kernels(self) -> None:
         """There are other kernels on sessions than before, of those that are made without being asked for."""
-        self._announce(_KERNELS, {"op": "kernels"})
+        self._announce(_KERNELS, KernelsChanged())
 
     def since(self, epoch: str, rev: int) -> list[Change] | None:
         """The changes after a revision; None if they are not known any more, and all must be read."""
@@ -311,12 +313,6 @@ class Feed:
         await self._put_all(rows)
         self.synced.add(backend.name)
         self._heal(backend.name)
-
-
-def public(row: SessionInfo) -> dict[str, Any]:
-    """A row for pushing: without what may hold secrets."""
-    shown: dict[str, Any] = msgspec.to_builtins(row)
-    return {key: value for key, value in shown.items() if key not in PRIVATE}
 
 
 def _older(row: SessionInfo, known: SessionInfo) -> bool:

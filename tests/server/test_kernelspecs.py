@@ -13,6 +13,7 @@ import pytest
 
 from jupyter_sessions.kernels import offering, specs, tidying
 from jupyter_sessions.kernels.specs import Kernel
+from jupyter_sessions.service.changes import Change, KernelsChanged
 from jupyter_sessions.wire.identity import own_identity
 from tests.manager.world import until
 
@@ -85,7 +86,7 @@ async def test_one_for_notebooks_on_a_session_lives_as_long_as_that(rest: Rest) 
 async def test_sessions_that_run_are_offered(rest: Rest, extension: SessionsExtension) -> None:
     """In the server's own folder, as long as they run, by the name they have; notebooks' own ones are not."""
     assert extension.service is not None
-    changes: list[dict[str, Any]] = []
+    changes: list[Change] = []
     extension.service.feed.listen(lambda batch: changes.extend(batch.changes))
     owner = msgspec.to_builtins(own_identity())
     little = {"cpu": "0.5", "mem": "128m"}
@@ -94,7 +95,7 @@ async def test_sessions_that_run_are_offered(rest: Rest, extension: SessionsExte
     row = await rest.running("demo")
     name = f"session-local-{row['id']}"
     assert (await until_listed(rest, name))["language"] == "python"
-    await until(lambda: {"op": "kernels"} in changes)
+    await until(lambda: KernelsChanged() in changes)
     names = [one for one in await listed(rest) if one.startswith("session-")]
     assert names == [name], (owned, batch)
     assert specs.listed() == []

@@ -17,7 +17,7 @@ from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.service import NewBackend, Service, added
 from jupyter_sessions.service import service as service_module
-from jupyter_sessions.service.feed import Change
+from jupyter_sessions.service.changes import BackendChanged, Change, SessionPut, SessionRemoved
 from jupyter_sessions.wire.places import STATE_VARIABLE
 
 
@@ -142,6 +142,6 @@ async def test_who_comes_back_finds_the_sessions_as_they_were(remember: bool) ->
             ]  # Greyed, until somebody signs in.
         finally:
             await service.close()
-    told = [(change["op"], change.get("session", {}).get("status", "")) for change in changes]
     # What changes again before it was told is told once.
-    assert set(told) <= {("backend", ""), ("put", "RUNNING"), ("remove", "")}
+    assert {type(change) for change in changes} <= {BackendChanged, SessionPut, SessionRemoved}
+    assert {change.session.status for change in changes if isinstance(change, SessionPut)} <= {"RUNNING"}

@@ -11,7 +11,8 @@ import pytest
 
 from jupyter_sessions.backends.base import Backend
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service.feed import MOST_CHANGES, Batch, Feed
+from jupyter_sessions.service.changes import Batch, SessionPut
+from jupyter_sessions.service.feed import MOST_CHANGES, Feed
 from tests.manager.world import until
 from tests.resources.watching import longest_stop
 
@@ -56,7 +57,7 @@ async def test_many_rows_go_out_in_batches() -> None:
     stop = await longest_stop(waiting)
     await waiting
     await feed.stop()
-    puts = [change["session"]["id"] for batch in seen for change in batch.changes if change["op"] == "put"]
+    puts = [change.session.id for batch in seen for change in batch.changes if isinstance(change, SessionPut)]
     assert sorted(map(int, puts)) == [*range(MANY)]
     assert max(len(batch.changes) for batch in seen) <= MOST_CHANGES
     assert [batch.rev for batch in seen] == [*range(1, len(seen) + 1)]

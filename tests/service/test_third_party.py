@@ -187,7 +187,7 @@ async def test_its_changes_are_told(toys: Path, kind: str) -> None:
             await service.backends[kind].destroy(row.id)
             while service.feed.rows(kind) or len(batches) < 2:
                 await asyncio.sleep(0.02)
-        statuses = [change["session"]["status"] for batch in batches for change in batch.changes]
+        statuses = [change.session.status for batch in batches for change in batch.changes]
         assert statuses == ["RUNNING", "TERMINATED"]
     finally:
         await service.close()
