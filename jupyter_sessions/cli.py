@@ -19,7 +19,7 @@ import msgspec
 
 import jupyter_sessions.lean  # noqa: F401 - before all that imports httpx
 from jupyter_sessions.backends.base import Backend
-from jupyter_sessions.backends.signin import Field
+from jupyter_sessions.backends.signin import CredentialField
 from jupyter_sessions.client import Api, connect
 from jupyter_sessions.commands import keys, parse, perform
 from jupyter_sessions.commands.backends import questions
@@ -80,7 +80,7 @@ async def _perform(asked: Namespace) -> Result:
     return result
 
 
-def _ask(field: Field) -> str:
+def _ask(field: CredentialField) -> str:
     """What a person types, unseen if it is secret; a line of the input if nobody can type. Errors: InvalidRequest."""
     prompt = printable(f"{field.label}: ", sys.stdout.encoding)
     if not sys.stdin.isatty():

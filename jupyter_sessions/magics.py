@@ -25,7 +25,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.display import clear_output, publish_display_data
 
 from jupyter_sessions.backends.base import Output
-from jupyter_sessions.backends.signin import Field
+from jupyter_sessions.backends.signin import CredentialField
 from jupyter_sessions.client import Api, Bridge, connect
 from jupyter_sessions.client.bridge import Items, Say
 from jupyter_sessions.commands import Nothing, Result, Table, Text, parse, perform
@@ -153,7 +153,7 @@ class SessionMagics(Magics):
             return None
         return None if isinstance(result, Nothing) else result
 
-    async def _questions(self, asked: Namespace) -> list[Field]:
+    async def _questions(self, asked: Namespace) -> list[CredentialField]:
         if asked.verb == "login" and not self._can_ask():
             raise NotSupported("login: nobody can be asked here.", hint="Sign in in the panel or in a shell.")
         return await questions(await self._connected(), asked)

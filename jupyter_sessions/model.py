@@ -171,7 +171,7 @@ class Service(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Container(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One member of a session (seed 002, ComputeContainer)."""
+    """One member of a session; Backend.AI's ComputeContainer."""
 
     id: str
     role: str = "main"
@@ -188,7 +188,7 @@ class Container(msgspec.Struct, kw_only=True, omit_defaults=True):
 class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a session is: one row of every list. Unset optional fields are left out of the JSON.
 
-    `age` and `cpu_credit_used` are milliseconds, `time_left` seconds; `limits` names the means that
+    `age` and `cpu_credit_used` are milliseconds; `limits` names the means that
     enforce each resource, `survives` says what the session outlives, `owned` that it was made for a
     notebook and ends with it, and `extra` keeps whatever a backend reports that has no field here.
     """

@@ -35,7 +35,7 @@ from msgspec import structs
 
 from jupyter_sessions.backends.pace import Looking, Pace, unsettled
 from jupyter_sessions.backends.ring import Kept, Ring
-from jupyter_sessions.backends.signin import Credentials, Method, SignIn, checked, fits, without_secrets
+from jupyter_sessions.backends.signin import Credentials, SignIn, SignInMethod, checked, fits, without_secrets
 from jupyter_sessions.errors import InvalidRequest, NotSupported, SessionError, SessionNotFound
 from jupyter_sessions.model import (
     TYPES,
@@ -288,7 +288,7 @@ class Backend(ABC):
         """The address that credentials are for. Errors: InvalidRequest."""
         return str(self.options.get(self.address_option, ""))
 
-    def methods(self) -> builtins.list[Method]:
+    def methods(self) -> builtins.list[SignInMethod]:
         """How one can sign in, the usual way first; none where nobody needs to. What was given is in `given`."""
         return []
 

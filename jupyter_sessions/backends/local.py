@@ -25,7 +25,7 @@ from jupyter_sessions.backends.base import Query, Storage
 from jupyter_sessions.backends.local_manager import ManagerState, outdated, state_folder
 from jupyter_sessions.backends.local_manager import find as find
 from jupyter_sessions.backends.local_manager import start as start
-from jupyter_sessions.backends.signin import Method, SignIn
+from jupyter_sessions.backends.signin import SignIn, SignInMethod
 from jupyter_sessions.errors import (
     BackendUnavailable,
     InvalidRequest,
@@ -122,7 +122,7 @@ class Local(BackendAI):
 
     # What differs from a remote one.
 
-    def methods(self) -> builtins.list[Method]:
+    def methods(self) -> builtins.list[SignInMethod]:
         """Nobody signs in: the manager's file says it all."""
         return []
 

@@ -20,7 +20,7 @@ _ONE_LINE = re.compile(r"[^\x00-\x1f\x7f]+")
 _HEADER = re.compile(r"[\x21-\x7e]+")
 
 
-class Field(msgspec.Struct, frozen=True, kw_only=True):
+class CredentialField(msgspec.Struct, frozen=True, kw_only=True):
     """Something that is asked for; what is `secret` is not shown while it is typed.
 
     `plain`: it goes into a header of requests, which takes neither spaces nor letters beyond ASCII.
@@ -32,37 +32,39 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     plain: bool = False
 
 
-class Method(msgspec.Struct, frozen=True, kw_only=True):
+class SignInMethod(msgspec.Struct, frozen=True, kw_only=True):
     """A way to sign in."""
 
     name: str
     label: str
-    fields: list[Field]
+    fields: list[CredentialField]
 
 
-PASSWORD = Method(
+PASSWORD = SignInMethod(
     name="password",
     label="User name and password",
     fields=[
-        Field(name="username", label="User name"),
-        Field(name="password", label="Password", secret=True),
+        CredentialField(name="username", label="User name"),
+        CredentialField(name="password", label="Password", secret=True),
     ],
 )
-KEYPAIR = Method(
+KEYPAIR = SignInMethod(
     name="keypair",
     label="Keypair",
     fields=[
-        Field(name="access_key", label="Access key", plain=True),
-        Field(name="secret_key", label="Secret key", secret=True, plain=True),
+        CredentialField(name="access_key", label="Access key", plain=True),
+        CredentialField(name="secret_key", label="Secret key", secret=True, plain=True),
     ],
 )
-TOKEN = Method(
-    name="token", label="Token", fields=[Field(name="token", label="Token", secret=True, plain=True)]
+TOKEN = SignInMethod(
+    name="token",
+    label="Token",
+    fields=[CredentialField(name="token", label="Token", secret=True, plain=True)],
 )
-CERTIFICATE = Method(
+CERTIFICATE = SignInMethod(
     name="certificate",
     label="Certificate",
-    fields=[Field(name="certificate", label="Path of the certificate, with its key")],
+    fields=[CredentialField(name="certificate", label="Path of the certificate, with its key")],
 )
 
 
@@ -88,7 +90,7 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     use do, if that is known; `renew` the shell command that gets new ones.
     """
 
-    methods: list[Method] = []
+    methods: list[SignInMethod] = []
     signed_in: bool = False
     remembered: bool = False
     who: str = ""
@@ -117,7 +119,7 @@ def span(left: timedelta) -> str:
     raise AssertionError  # pragma: no cover
 
 
-def checked(methods: Sequence[Method], given: Credentials) -> Credentials:
+def checked(methods: Sequence[SignInMethod], given: Credentials) -> Credentials:
     """The credentials without blanks around them. Errors: InvalidRequest naming the field, never its value."""
     known = {method.name: method for method in methods}
     if given.method not in known:
@@ -134,7 +136,7 @@ def checked(methods: Sequence[Method], given: Credentials) -> Credentials:
     return Credentials(given.method, {field.name: _text(field, given.values) for field in fields})
 
 
-def fits(methods: Sequence[Method], given: Credentials) -> bool:
+def fits(methods: Sequence[SignInMethod], given: Credentials) -> bool:
     """Whether credentials are of one of these ways: what was kept may be from when there were others."""
     return any(
         method.name == given.method and {field.name for field in method.fields} == given.values.keys()
@@ -142,7 +144,7 @@ def fits(methods: Sequence[Method], given: Credentials) -> bool:
     )
 
 
-def _text(field: Field, values: dict[str, str]) -> str:
+def _text(field: CredentialField, values: dict[str, str]) -> str:
     text = values.get(field.name, "")
     text = text if field.name == "password" else text.strip()  # Blanks may be part of a password.
     if not text:
@@ -154,7 +156,7 @@ def _text(field: Field, values: dict[str, str]) -> str:
     return text
 
 
-def without_secrets(error: SessionError, given: Credentials, methods: Sequence[Method]) -> SessionError:
+def without_secrets(error: SessionError, given: Credentials, methods: Sequence[SignInMethod]) -> SessionError:
     """An error whose words quote no secret that was given; some servers repeat what they refuse."""
     secrets = [
         given.values[field.name]

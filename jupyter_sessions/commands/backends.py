@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jupyter_sessions.backends.base import Backend, Query
-from jupyter_sessions.backends.signin import Credentials, Field, Method
+from jupyter_sessions.backends.signin import CredentialField, Credentials, SignInMethod
 from jupyter_sessions.client import Api, servers
 from jupyter_sessions.commands.result import Json, Nothing, Result, Table, plain
 from jupyter_sessions.commands.verbs import Say, pairs
@@ -25,7 +25,7 @@ _OPTIONS = {"user": "password", "keypair": "keypair", "token": "token", "certifi
 _GIVEN = {"user": "username", "keypair": "access_key", "certificate": "certificate"}
 
 
-async def questions(api: Api, asked: Namespace) -> list[Field]:
+async def questions(api: Api, asked: Namespace) -> list[CredentialField]:
     """What has to be asked of a person before `perform`, which takes it as `asked.answers`.
 
     Errors: InvalidRequest for a way to sign in that the backend does not take; NotSupported if nothing could
@@ -150,7 +150,7 @@ def _is_kept(api: Api, asked: Namespace) -> bool:
     return bool(asked.save or (asked.lasting and isinstance(api, Service)))
 
 
-def _method(backend: Backend, asked: Namespace) -> Method:
+def _method(backend: Backend, asked: Namespace) -> SignInMethod:
     """The way that the options ask for, else the backend's usual one. Errors: InvalidRequest."""
     methods = {method.name: method for method in backend.methods()}
     if not methods:

@@ -6,25 +6,15 @@ backends and sign in, in the browser or in a shell.
 
 from __future__ import annotations
 
-import msgspec
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from jupyter_sessions.backends.signin import Credentials
 from jupyter_sessions.errors import Forbidden
 from jupyter_sessions.server.base import BaseHandler
+from jupyter_sessions.server.bodies import BackendAdded, Backends, SignInRequest
+from jupyter_sessions.server.openapi.operation import operation
 from jupyter_sessions.service import NewBackend
-
-
-class Given(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a request to sign in: a method, its fields' values, and whether to keep them in a file."""
-
-    method: str
-    values: dict[str, str]
-    remember: bool = False
-
-    def __repr__(self) -> str:
-        return f"Given({self.method!r})"
 
 
 class BackendsHandler(BaseHandler):
@@ -32,25 +22,22 @@ class BackendsHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({200: Backends}, query={"backend": (str, "Only this backend.")})
     async def get(self) -> None:
-        """Describe them all, or with `backend` one."""
+        """Describe all backends, or with `backend` one: what they can do, and what is free."""
         config = self.service.config
-        self.answer(
-            {
-                "default_backend": config.default_backend,
-                "presets": config.presets,
-                "types": self.service.additions.types(),
-                "backends": await self.service.describe(self.get_query_argument("backend", None)),
-            }
-        )
+        backends = await self.service.describe(self.argument("backend") or None)
+        types = self.service.additions.types()
+        self.answer(Backends(config.default_backend, config.presets, types, backends))
 
     @web.authenticated
     @authorized
+    @operation({201: BackendAdded}, body=NewBackend, caller="person")
     async def post(self) -> None:
-        """Add one, if something of its type answers at its address."""
+        """Add a backend, if something of its type answers at its address."""
         by_a_person(self)
         wanted = self.read(NewBackend)
-        self.answer({"name": wanted.name, "found": await self.service.add_backend(wanted)}, 201)
+        self.answer(BackendAdded(wanted.name, await self.service.add_backend(wanted)), 201)
 
 
 class BackendHandler(BaseHandler):
@@ -58,8 +45,9 @@ class BackendHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({204: None}, caller="person")
     async def delete(self, backend: str) -> None:
-        """Offer it no more; its sessions stay."""
+        """Remove a backend that a person added; its sessions stay."""
         by_a_person(self)
         await self.service.remove_backend(backend)
         self.set_status(204)
@@ -71,10 +59,11 @@ class SignInHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({204: None}, body=SignInRequest, caller="person")
     async def post(self, backend: str) -> None:
-        """Sign in."""
+        """Sign in to a backend."""
         by_a_person(self)
-        given = self.read(Given)
+        given = self.read(SignInRequest)
         credentials = Credentials(given.method, given.values)
         await self.service.sign_in(backend, credentials, remember=given.remember)
         self.set_status(204)
@@ -82,8 +71,9 @@ class SignInHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({204: None}, caller="person")
     async def delete(self, backend: str) -> None:
-        """Sign out."""
+        """Sign out of a backend."""
         by_a_person(self)
         await self.service.sign_out(backend)
         self.set_status(204)

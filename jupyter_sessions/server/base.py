@@ -13,6 +13,8 @@ from tornado.web import HTTPError
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.server import reading
 from jupyter_sessions.server.access import ScopedToken
+from jupyter_sessions.server.bodies import Problem
+from jupyter_sessions.server.openapi.operation import operation_of
 from jupyter_sessions.server.proxy import SERVICES_KEY
 from jupyter_sessions.service import Service
 
@@ -66,6 +68,13 @@ class BaseHandler(APIHandler):
         self.set_status(status)
         self.finish(msgspec.json.encode(body))
 
+    def argument(self, name: str) -> str:
+        """Return a query parameter that the method's description names; "" if it is absent."""
+        method = operation_of(getattr(self, (self.request.method or "").lower()))
+        if method is None or name not in method.query:
+            raise LookupError(f"{type(self).__name__} does not describe the parameter '{name}'")
+        return self.get_query_argument(name, "") or ""
+
     def read(self, kind: type[T], *, most: int = reading.MOST_BYTES) -> T:
         """Decode the request's JSON body of at most `most` bytes. Errors: InvalidRequest naming the field."""
         return reading.read(self.request.body, kind, most=most)
@@ -75,12 +84,12 @@ class BaseHandler(APIHandler):
         error = kwargs.get("exc_info", (None, None, None))[1]
         if isinstance(error, SessionError):
             self.set_status(error.status)
-            self.finish(msgspec.json.encode(error.to_wire()))
+            self.finish(msgspec.json.encode(Problem(**error.to_wire())))
             return
         message, hint = _REFUSALS.get(status_code, _FAILURE)
         if isinstance(error, HTTPError) and status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             message = error.get_message() or message
-        self.finish(msgspec.json.encode({"message": message, "reason": _reason(status_code), "hint": hint}))
+        self.finish(msgspec.json.encode(Problem(message, _reason(status_code), hint)))
 
     def log_exception(self, *args: Any) -> None:
         """What a person did wrong is no fault to log with a traceback."""

@@ -7,49 +7,65 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 from jupyter_server.auth.decorator import authorized
+from msgspec import structs
 from tornado import web
 
 from jupyter_sessions._version import __version__
 from jupyter_sessions.errors import Forbidden, InvalidRequest
 from jupyter_sessions.kernels.known import session_of
-from jupyter_sessions.model import RESERVED_FIELDS, ProcessId, SessionSpec
+from jupyter_sessions.model import RESERVED_FIELDS, KernelConnection, SessionInfo, SessionSpec
 from jupyter_sessions.server import proxy
 from jupyter_sessions.server.backends import BackendHandler, BackendsHandler, SignInHandler
 from jupyter_sessions.server.base import BaseHandler, UnknownHandler
+from jupyter_sessions.server.bodies import (
+    About,
+    ConnectionRequest,
+    History,
+    InputReply,
+    Logs,
+    ServiceStarted,
+    SessionChanges,
+    SessionFields,
+    SessionList,
+    SessionOfKernel,
+    SessionPatch,
+)
 from jupyter_sessions.server.kernelspecs import KernelspecHandler, KernelspecsHandler
+from jupyter_sessions.server.openapi.operation import operation
 from jupyter_sessions.server.proxy.shared_origin import key_of
 from jupyter_sessions.server.reading import chosen, flag, whole_number
 from jupyter_sessions.server.streams import EventsHandler, ExecuteHandler
-from jupyter_sessions.service import Change
+from jupyter_sessions.service import Change, Defaults
 from jupyter_sessions.service.order import NEWEST, check_fields
 from jupyter_sessions.wire.access import PROTOCOL
-from jupyter_sessions.wire.journal import Selection, read_selection
+from jupyter_sessions.wire.journal import Outputs, read_selection
 from jupyter_sessions.wire.spec_limits import check_size
 
 _ACTIONS = 'Give {"action": "restart"}, {"action": "renew"} or {"name": …}.'
 
-
-class Patch(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a PATCH: an action, or a new name."""
-
-    action: str | None = None
-    name: str | None = None
-
-
-class Owner(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a request for a connection: whose the session is, and how long that waits for it."""
-
-    owner: ProcessId | None = None
-    patience: float = 0
-
-
-class Input(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of an answer to an input request."""
-
-    run: str
-    text: str
+_LIST = {
+    "status": (str, '"live" (the default), "running", "dead", "all", or a comma list of statuses.'),
+    "backend": (str, "Only the sessions of this backend."),
+    "limit": (int, "How many sessions to return at most."),
+    "offset": (int, "How many sessions to leave out at the beginning."),
+    "order": (str, f'A field to sort by, backwards with a "-" before it; `{NEWEST}` is the default.'),
+    "fields": (str, "A comma list of fields: rows have only these, and `backend` and `id`."),
+    "details": (str, "A comma list of fields to ask backends for beyond those that lists tell anyway."),
+    "since": (int, "A revision: only what has changed after it is returned, as long as that is known."),
+    "epoch": (str, "The epoch of that revision."),
+}
+_END = {
+    "forced": (bool, "Leave out the grace time; needed where a refusal has the reason `NeedsForce`."),
+    "recursive": (bool, "Also end the sessions that depend on this one."),
+}
+_START = {"forced": (bool, "Start the service even if the session's memory is too little (`NoRoom`).")}
+_SELECTION = {
+    "since": (int, "Only executions after the one of this number."),
+    "last": (int, "Of these only so many, the latest."),
+    "number": (int, "Only the execution of this number."),
+    "heads": (bool, "Leave out what the executions printed."),
+}
 
 
 class AboutHandler(BaseHandler):
@@ -57,9 +73,10 @@ class AboutHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({200: About})
     async def get(self) -> None:
-        """Say the versions of package and protocol."""
-        self.answer({"version": __version__, "protocol": PROTOCOL})
+        """Return the versions of the package and of the REST protocol."""
+        self.answer(About(__version__, PROTOCOL))
 
 
 class SessionsHandler(BaseHandler):
@@ -67,41 +84,42 @@ class SessionsHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({200: (SessionList, SessionFields, SessionChanges)}, query=_LIST)
     async def get(self) -> None:
-        """List them, or with `since` and `epoch` what has changed."""
+        """List sessions, or with `since` and `epoch` only what has changed since then."""
         feed = self.service.feed
-        head = {"epoch": feed.epoch, "rev": feed.rev}
+        epoch, rev = feed.epoch, feed.rev
         changes = self._changes()
         if changes is not None:
-            expiries = await self.service.expiries()
-            self.answer(head | {"changes": changes, "errors": feed.errors, "expiries": expiries})
+            self.answer(SessionChanges(epoch, rev, changes, feed.errors, await self.service.expiries()))
             return
-        limit, fields = self._argument("limit"), _names(self._argument("fields"))
+        limit, fields = self.argument("limit"), _names(self.argument("fields"))
         listing = await self.service.list(
-            status=self._argument("status") or "live",
-            backend=self._argument("backend") or None,
+            status=self.argument("status") or "live",
+            backend=self.argument("backend") or None,
             limit=whole_number("limit", limit) if limit else None,
-            offset=whole_number("offset", self._argument("offset") or "0"),
-            order=self._argument("order") or NEWEST,
-            fields=[*fields, *_names(self._argument("details"), "details", RESERVED_FIELDS)],
+            offset=whole_number("offset", self.argument("offset") or "0"),
+            order=self.argument("order") or NEWEST,
+            fields=[*fields, *_names(self.argument("details"), "details", RESERVED_FIELDS)],
         )
-        rows = [chosen(row, fields) for row in listing.sessions] if fields else listing.sessions
-        self.answer(head | {"sessions": rows, "errors": listing.errors, "expiries": listing.expiries})
+        if fields:
+            rows = [chosen(row, fields) for row in listing.sessions]
+            self.answer(SessionFields(epoch, rev, rows, listing.errors, listing.expiries))
+        else:
+            self.answer(SessionList(epoch, rev, *structs.astuple(listing)))
 
     def _changes(self) -> list[Change] | None:
-        since, epoch = self._argument("since"), self._argument("epoch")
+        since, epoch = self.argument("since"), self.argument("epoch")
         if not since or not epoch:
             return None
         self.service.look()
         return self.service.feed.since(epoch, whole_number("since", since))
 
-    def _argument(self, name: str) -> str:
-        return self.get_query_argument(name, "") or ""
-
     @web.authenticated
     @authorized
+    @operation({202: SessionInfo}, body=SessionSpec)
     async def post(self) -> None:
-        """Ask for one: 202 with its row and place at once. A relative folder is below the server's root."""
+        """Ask for a session, and return its row and place at once. A relative folder is below the server's root."""
         check_size(self.request.body)
         row = await self.service.create(self.read(SessionSpec))
         place = f"sessions/{quote(row.backend, safe='')}/{quote(row.id, safe='')}"
@@ -114,15 +132,17 @@ class SessionHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({200: SessionInfo})
     async def get(self, backend: str, id: str) -> None:
-        """What it is, also after its end."""
+        """Return a session, also after its end."""
         self.answer(await self.service.get(backend, id))
 
     @web.authenticated
     @authorized
+    @operation({200: SessionInfo}, body=SessionPatch)
     async def patch(self, backend: str, id: str) -> None:
-        """Restart, renew or rename it."""
-        asked = self.read(Patch)
+        """Restart, renew or rename a session."""
+        asked = self.read(SessionPatch)
         if asked.name is not None and asked.action is None:
             self.answer(await self.service.rename(backend, id, asked.name))
         elif asked.action == "restart" and asked.name is None:
@@ -134,9 +154,10 @@ class SessionHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({200: SessionInfo, 202: SessionInfo}, query=_END)
     async def delete(self, backend: str, id: str) -> None:
-        """End it: 202 while it ends, 200 if it was cancelled before it began."""
-        flags = {name: flag(name, self.get_query_argument(name, "")) for name in ("forced", "recursive")}
+        """End a session: 202 while it ends, 200 if it has ended, or was cancelled before it began."""
+        flags = {name: flag(name, self.argument(name)) for name in _END}
         row = await self.service.destroy(backend, id, **flags)
         self.answer(row, 202 if row.live else 200)
 
@@ -146,8 +167,9 @@ class DefaultsHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({200: Defaults})
     async def get(self) -> None:
-        """The default backend, the presets and where files stay; no backend is asked."""
+        """Return the default backend, the presets and what becomes of files; no backend is asked."""
         self.answer(await self.service.defaults())
 
 
@@ -156,9 +178,10 @@ class LogsHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({200: Logs})
     async def get(self, backend: str, id: str) -> None:
-        """Its newest part."""
-        self.answer({"logs": await self.service.logs(backend, id)})
+        """Return the newest part of what a session printed."""
+        self.answer(Logs(await self.service.logs(backend, id)))
 
 
 class HistoryHandler(BaseHandler):
@@ -166,9 +189,10 @@ class HistoryHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({200: History})
     async def get(self, backend: str, id: str) -> None:
-        """All of it, oldest first."""
-        self.answer({"events": await self.service.events(backend, id)})
+        """Return what has happened to a session, oldest first."""
+        self.answer(History(await self.service.events(backend, id)))
 
 
 class OutputsHandler(BaseHandler):
@@ -176,10 +200,10 @@ class OutputsHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({200: Outputs}, query=_SELECTION)
     async def get(self, backend: str, id: str) -> None:
-        """That of all executions, or of those that the query names; see `Selection`."""
-        names = Selection.__struct_fields__
-        which = read_selection({name: self.get_query_argument(name, "") for name in names})
+        """Return the outputs of all executions in a session, or of those that the query names."""
+        which = read_selection({name: self.argument(name) for name in _SELECTION})
         self.answer(await self.service.outputs(backend, id, which))
 
 
@@ -188,8 +212,9 @@ class InterruptHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({204: None})
     async def post(self, backend: str, id: str) -> None:
-        """Interrupt it."""
+        """Interrupt what runs in a session."""
         await self.service.interrupt(backend, id)
         self.set_status(204)
         self.finish()
@@ -200,9 +225,10 @@ class InputHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({204: None}, body=InputReply)
     async def post(self, backend: str, id: str) -> None:
-        """Answer a run."""
-        asked = self.read(Input)
+        """Answer a run that asks for input."""
+        asked = self.read(InputReply)
         await self.service.input(backend, id, asked.run, asked.text)
         self.set_status(204)
         self.finish()
@@ -213,17 +239,18 @@ class ServiceHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({202: ServiceStarted, 303: None}, query=_START)
     async def post(self, backend: str, id: str, name: str) -> None:
-        """Start it: 202 with its place, or for the form of a page a redirect to it."""
+        """Start a service of a session, and return its place; the form of a page is redirected there."""
         key = key_of(self)
         place = "/".join(quote(part, safe="") for part in (*([f"~{key}"] if key else []), backend, id, name))
         url = f"{self.base_url}{proxy.ROOT}{place}/"
-        forced = flag("forced", self.get_query_argument("forced", ""))
+        forced = flag("forced", self.argument("forced"))
         await self.service.open_service(backend, id, name, url, forced=forced)
         if self.request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
             self.redirect(url, status=303)
         else:
-            self.answer({"name": name, "url": url}, 202)
+            self.answer(ServiceStarted(name, url), 202)
 
 
 class ConnectionHandler(BaseHandler):
@@ -231,11 +258,12 @@ class ConnectionHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({200: KernelConnection}, body=ConnectionRequest, caller="kernel")
     async def post(self, backend: str, id: str) -> None:
-        """Connect a notebook."""
+        """Return how to reach a session's kernel, with the key that signs messages."""
         if not self.scoped:
             raise Forbidden("A session's key is only told to kernels of this server.")
-        asked = self.read(Owner)
+        asked = self.read(ConnectionRequest)
         self.answer(await self.service.connection(backend, id, asked.owner, asked.patience))
 
 
@@ -244,10 +272,11 @@ class KernelHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({200: SessionOfKernel})
     async def get(self, kernel_id: str) -> None:
-        """The session it runs in; nulls for a kernel in none."""
+        """Return the session that a kernel of this server runs in."""
         row = session_of(kernel_id)
-        self.answer({"backend": row and row.backend, "id": row and row.id})
+        self.answer(SessionOfKernel(row.backend, row.id) if row else SessionOfKernel(None, None))
 
 
 class RootHandler(web.RequestHandler):

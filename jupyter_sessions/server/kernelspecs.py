@@ -9,7 +9,9 @@ from tornado import web
 
 from jupyter_sessions.kernels import specs
 from jupyter_sessions.kernels.making import KernelRequest, make
+from jupyter_sessions.kernels.specs import Kernel
 from jupyter_sessions.server.base import BaseHandler
+from jupyter_sessions.server.openapi.operation import operation
 
 
 class KernelspecsHandler(BaseHandler):
@@ -17,8 +19,9 @@ class KernelspecsHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({201: Kernel}, body=KernelRequest)
     async def post(self) -> None:
-        """Make one; that of a session which has no name of its own may be there already."""
+        """Make a kernel; that of a session which has no name of its own may be there already."""
         kernel = await make(self.service, self.read(KernelRequest))
         await asyncio.to_thread(specs.add, kernel, replace=kernel.ends_with_session)
         self.answer(kernel, 201)
@@ -29,8 +32,9 @@ class KernelspecHandler(BaseHandler):
 
     @web.authenticated
     @authorized
+    @operation({204: None})
     async def delete(self, name: str) -> None:
-        """Remove it; sessions stay."""
+        """Remove a kernel; sessions stay."""
         await asyncio.to_thread(specs.remove, name)
         self.set_status(204)
         self.finish()

@@ -6,14 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import msgspec
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 from tornado.iostream import StreamClosedError
 
+from jupyter_sessions.backends.base import Output
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.server.base import BaseHandler
-from jupyter_sessions.service import Batch
+from jupyter_sessions.server.bodies import ExecuteRequest, Problem
+from jupyter_sessions.server.openapi.operation import Stream, operation
+from jupyter_sessions.service import Batch, Position
 from jupyter_sessions.wire import sse
 
 STREAMS = "jupyter_sessions_streams"
@@ -23,14 +25,6 @@ CODE_BYTES = 32 * 1024**2
 """As much as this machine's manager takes."""
 
 Event = tuple[str, object]
-
-
-class Cell(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of an execute request."""
-
-    code: str
-    stdin: bool = False
-    ref: str | None = None
 
 
 class StreamHandler(BaseHandler):
@@ -63,7 +57,7 @@ class StreamHandler(BaseHandler):
         except StopAsyncIteration:
             self.write(sse.frame(sse.CLOSE, {}))
         except SessionError as error:
-            self.write(sse.frame("error", error.to_wire()))
+            self.write(sse.frame("error", Problem(**error.to_wire())))
             self.write(sse.frame(sse.CLOSE, {}))
         except StreamClosedError:
             return
@@ -86,14 +80,15 @@ class ExecuteHandler(StreamHandler):
 
     @web.authenticated
     @authorized
+    @operation({200: Stream({"output": Output, "error": Problem})}, body=ExecuteRequest)
     async def post(self, backend: str, id: str) -> None:
-        """Run it; every message as an `output` event, an error after the beginning as an `error` event."""
-        cell = self.read(Cell, most=CODE_BYTES)
+        """Run code in a session; every message is an `output` event, an error after the beginning an `error` event."""
+        cell = self.read(ExecuteRequest, most=CODE_BYTES)
         events = sse.Patient(self._outputs(backend, id, cell))
         first = await events.next(FIRST_SECONDS)
         await self.stream(events, first)
 
-    async def _outputs(self, backend: str, id: str, cell: Cell) -> AsyncIterator[Event]:
+    async def _outputs(self, backend: str, id: str, cell: ExecuteRequest) -> AsyncIterator[Event]:
         async for output in self.service.execute(backend, id, cell.code, stdin=cell.stdin, ref=cell.ref):
             yield "output", output
 
@@ -103,16 +98,15 @@ class EventsHandler(StreamHandler):
 
     @web.authenticated
     @authorized
+    @operation({200: Stream({"hello": Position, "sessions": Batch, "error": Problem})})
     async def get(self) -> None:
-        """Follow: `hello` with epoch and revision, then every batch."""
+        """Follow changes: `hello` says where the stream begins, and every batch is a `sessions` event."""
         feed = self.service.feed
         batches: asyncio.Queue[Batch] = asyncio.Queue()
         stop = feed.listen(batches.put_nowait)
         try:
             with self.service.looked_at():
-                await self.stream(
-                    sse.Patient(_changes(batches)), ("hello", {"epoch": feed.epoch, "rev": feed.rev})
-                )
+                await self.stream(sse.Patient(_changes(batches)), ("hello", feed.position))
         finally:
             stop()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jupyter_sessions.service.asking import state_of
 from jupyter_sessions.service.changes import Batch, Change, Position, SessionPut, SessionRemoved
 from jupyter_sessions.service.feed import Feed
-from jupyter_sessions.service.finding import Listing, find
+from jupyter_sessions.service.finding import Expiry, Listing, find
 from jupyter_sessions.service.info import BackendInfo, BackendType, Defaults, NewBackend
 from jupyter_sessions.service.making import create_replicas
 from jupyter_sessions.service.manager_state import manager_text
@@ -19,6 +19,7 @@ __all__ = [
     "Batch",
     "Change",
     "Defaults",
+    "Expiry",
     "Feed",
     "Listing",
     "NewBackend",

@@ -11,6 +11,13 @@ from jupyter_sessions.backends.signin import SignIn
 from jupyter_sessions.model import Amount, Folder, Image, NameRule, Size
 
 
+class Health(msgspec.Struct, frozen=True):
+    """Whether a backend answers (`ok`), and if not the reason in a sentence for people."""
+
+    ok: bool
+    message: str | None
+
+
 class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A backend as faces see it.
 
@@ -21,7 +28,7 @@ class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     type: str
     capabilities: list[str]
-    health: dict[str, Any]
+    health: Health
     name_rule: NameRule
     is_default: bool = False
     capacity: dict[str, Amount] = {}

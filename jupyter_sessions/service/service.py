@@ -46,7 +46,7 @@ from jupyter_sessions.service.asking import (
 from jupyter_sessions.service.cells import Unfinished, with_end
 from jupyter_sessions.service.feed import Feed
 from jupyter_sessions.service.finding import Expiry, Listing, expiries, find
-from jupyter_sessions.service.info import BackendInfo, Defaults, NewBackend
+from jupyter_sessions.service.info import BackendInfo, Defaults, Health, NewBackend
 from jupyter_sessions.service.making import create, new_name
 from jupyter_sessions.service.order import NEWEST, ordering
 from jupyter_sessions.service.presets import filled
@@ -197,7 +197,7 @@ class Service:
             title=backend.title,
             type=backend.type,
             capabilities=backend.capabilities(),
-            health={"ok": problem is None, "message": problem},
+            health=Health(problem is None, problem),
             refused=refused,
             name_rule=backend.name_rule,
             is_default=backend.name == self.config.default_backend,

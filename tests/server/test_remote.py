@@ -86,7 +86,7 @@ async def test_a_session_through_the_client(remote: RemoteService) -> None:
 async def test_a_third_partys_backend_is_as_our_own(remote: RemoteService, rest: Rest) -> None:
     local, toy, raising = await remote.describe()
     assert (toy.name, toy.title, toy.capabilities, toy.is_default) == ("toy", "Toys", [], False)
-    assert local.is_default and "the toy is broken" in raising.health["message"]
+    assert local.is_default and "the toy is broken" in (raising.health.message or "")
     async with rest.stream("GET", "events") as events:
         row = await remote.create(SessionSpec(name="mine", backend="toy"))
         while "mine" not in (await anext(events)).data:

@@ -26,6 +26,7 @@ from jupyter_sessions.errors import (
 from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import Batch, Service, cells
 from jupyter_sessions.service import service as service_module
+from jupyter_sessions.service.info import Health
 from jupyter_sessions.service.registry import find_types
 
 pytestmark = pytest.mark.asyncio
@@ -59,7 +60,7 @@ async def test_four_methods_are_enough(toys: Path) -> None:
     assert [found.id for found in (await service.list()).sessions] == [row.id]
     assert (await service.find("toy/mine")).id == (await service.find(row.id)).id == row.id
     (described,) = await service.describe()
-    assert (described.capabilities, described.health["ok"], described.capacity) == ([], True, {})
+    assert (described.capabilities, described.health.ok, described.capacity) == ([], True, {})
     for work in (
         service.restart("toy", row.id),
         service.logs("toy", row.id),
@@ -131,13 +132,13 @@ async def test_a_server_describes_one_that_is_down_at_once(
     service.feed.start(service.backends.values())
     try:
         _, late = await service.describe()
-        assert late.health == {"ok": False, "message": "hanging did not answer within 0 s. Try again."}
+        assert late.health == Health(False, "hanging did not answer within 0 s. Try again.")
         service.feed.errors["hanging"] = "It is down."
         monkeypatch.setattr(service_module, "LOOK_SECONDS", 60)
         begun = time.monotonic()
         (down,) = await service.describe("hanging")
         assert time.monotonic() - begun < 0.1
-        assert (down.health, down.capabilities) == ({"ok": False, "message": "It is down."}, [])
+        assert (down.health, down.capabilities) == (Health(False, "It is down."), [])
     finally:
         await service.close()
 

@@ -16,7 +16,7 @@ from jupyter_sessions.backends.backendai.problems import CHECK_ADDRESS
 from jupyter_sessions.backends.backendai.versions import Dialect
 from jupyter_sessions.backends.base import Backend
 from jupyter_sessions.backends.retired import Retired
-from jupyter_sessions.backends.signin import KEYPAIR, PASSWORD, Method, SignIn
+from jupyter_sessions.backends.signin import KEYPAIR, PASSWORD, SignIn, SignInMethod
 from jupyter_sessions.backends.understanding import understood
 from jupyter_sessions.errors import (
     BadAnswer,
@@ -85,7 +85,7 @@ class Reached(Backend):
         """Its addresses."""
         return credentials.where(credentials.gathered(self.options))
 
-    def methods(self) -> builtins.list[Method]:
+    def methods(self) -> builtins.list[SignInMethod]:
         """Managers take keypairs, their web servers names and passwords."""
         kind = credentials.gathered(self.options).get("endpoint_type")
         return [PASSWORD if kind == SESSION else KEYPAIR]

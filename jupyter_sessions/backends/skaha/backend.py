@@ -13,7 +13,7 @@ from jupyter_sessions.backends.base import Backend, Storage
 from jupyter_sessions.backends.base import Query as Wanted
 from jupyter_sessions.backends.recovery import LOST, recovered
 from jupyter_sessions.backends.retired import Retired
-from jupyter_sessions.backends.signin import CERTIFICATE, TOKEN, Method, SignIn
+from jupyter_sessions.backends.signin import CERTIFICATE, TOKEN, SignIn, SignInMethod
 from jupyter_sessions.backends.skaha import convert, credentials
 from jupyter_sessions.backends.skaha.credentials import Login, find, where
 from jupyter_sessions.backends.skaha.http import ID, SECONDS, SkahaClient, versions_of
@@ -105,7 +105,7 @@ class Skaha(Backend):
         """The server without a version."""
         return where(self.options)
 
-    def methods(self) -> builtins.list[Method]:
+    def methods(self) -> builtins.list[SignInMethod]:
         """Servers take a token or a certificate."""
         return [TOKEN, CERTIFICATE]
 
