@@ -35,6 +35,11 @@ export default tseslint.config(
     }
   },
   {
+    // Generated: as long as the server's models are many
+    files: ['src/types.ts'],
+    rules: { 'max-lines': 'off' }
+  },
+  {
     // node:test's own functions answer promises that the runner awaits
     files: ['tests/**/*.ts'],
     rules: {

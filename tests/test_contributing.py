@@ -46,7 +46,7 @@ async def test_the_backend_of_the_page(lab: Service) -> None:
         return await perform(lab, parse(line), lambda said: None)
 
     (described,) = await lab.describe()
-    assert (described.title, described.capabilities, described.health["ok"]) == ("The lab", ["logs"], True)
+    assert (described.title, described.capabilities, described.health.ok) == ("The lab", ["logs"], True)
     await typed('create --backend lab --startup-command "echo hello; sleep 1d" --name demo')
     await typed('create --startup-command "exit 3" --name brief')
     brief = await lab.find("brief")

@@ -2,7 +2,8 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { formatResources, parseMemory } from './format';
 import { isLive, reasonLabel } from './status';
-import type { IBackend, ISession, ISessionSpec, Resources } from './types';
+import type { IBackend, ISession, ISessionSpec } from './types';
+import type { Resources } from './vocabulary';
 
 /** How the manager says that a session was ended because of its memory. */
 const OUT_OF_MEMORY = /out of memory|used more than its/i;

@@ -1,23 +1,29 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import type { ServerConnection } from '@jupyterlab/services';
 
-import type { IOutputs, ISelection } from './missed/types';
 import { requestAPI } from './request';
 import type {
   IBackends,
   IKernelRequest,
-  IListing,
+  IPosition,
+  IOutputs,
+  ISessionList,
+  ISessionChanges,
+  IKernel,
+  IBackendAdded,
+  IServiceStarted,
+  ISessionOfKernel,
   INewBackend,
   ISession,
-  ISessionRef,
   ISessionSpec,
   ISignInRequest
 } from './types';
+import type { ISessionRef } from './vocabulary';
 
-/** Where in the change journal a list stands. */
-export interface IPosition {
-  epoch: string;
-  rev: number;
+/** Which executions: all, or the one of a number; `heads` have no outputs. */
+export interface ISelection {
+  number?: number;
+  heads?: boolean;
 }
 
 function sessionPath({ backend, id }: ISessionRef): string {
@@ -33,7 +39,10 @@ export class SessionsApi {
   constructor(readonly settings: ServerConnection.ISettings) {}
 
   /** All live sessions, or what changed since a position. */
-  list(since: IPosition | null, signal?: AbortSignal): Promise<IListing> {
+  list(
+    since: IPosition | null,
+    signal?: AbortSignal
+  ): Promise<ISessionList | ISessionChanges> {
     const query = since
       ? URLExt.objectToQueryString({
           since: `${since.rev}`,
@@ -64,14 +73,18 @@ export class SessionsApi {
     return requestAPI(path, this.settings, { method: 'DELETE' });
   }
 
-  startService(ref: ISessionRef, name: string, forced = false): Promise<null> {
+  startService(
+    ref: ISessionRef,
+    name: string,
+    forced = false
+  ): Promise<IServiceStarted> {
     const path = `${sessionPath(ref)}/services/${encodeURIComponent(name)}`;
     return requestAPI(`${path}${forced ? '?forced=true' : ''}`, this.settings, {
       method: 'POST'
     });
   }
 
-  addKernel(request: IKernelRequest): Promise<{ name: string }> {
+  addKernel(request: IKernelRequest): Promise<IKernel> {
     return this._send('POST', 'kernelspecs', request);
   }
 
@@ -84,7 +97,7 @@ export class SessionsApi {
     return requestAPI('backends', this.settings);
   }
 
-  addBackend(wanted: INewBackend): Promise<{ name: string; found: string }> {
+  addBackend(wanted: INewBackend): Promise<IBackendAdded> {
     return this._send('POST', 'backends', wanted);
   }
 
@@ -114,7 +127,7 @@ export class SessionsApi {
   /** The session that a kernel of this server runs in, null for none. */
   async sessionOf(kernelId: string): Promise<ISessionRef | null> {
     const path = `kernels/${encodeURIComponent(kernelId)}`;
-    const { backend, id } = await requestAPI<Partial<ISessionRef>>(
+    const { backend, id } = await requestAPI<ISessionOfKernel>(
       path,
       this.settings
     );
@@ -129,7 +142,13 @@ export class SessionsApi {
 }
 
 /** Where a service opens; null when its address is none for a browser. */
-export function serviceURL(url: string, baseUrl: string): string | null {
+export function serviceURL(
+  url: string | undefined,
+  baseUrl: string
+): string | null {
+  if (!url) {
+    return null;
+  }
   try {
     const resolved = new URL(url, baseUrl);
     return /^https?:$/.test(resolved.protocol) ? resolved.href : null;

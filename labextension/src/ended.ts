@@ -15,7 +15,8 @@ import type { SessionsApi } from './api';
 import { isNameOfSession, kernelOf, sessionOfName } from './kernels';
 import { asApiError } from './request';
 import type { IKernelsModel, ISessionsModel } from './tokens';
-import type { ISession, ISessionRef } from './types';
+import type { ISession } from './types';
+import type { ISessionRef } from './vocabulary';
 import { wordsFor } from './words';
 
 /** What is said of a session that has ended, with what can be done. */

@@ -3,9 +3,8 @@ import type { ServerConnection } from '@jupyterlab/services';
 import type { IDisposable } from '@lumino/disposable';
 import { type ISignal, Signal } from '@lumino/signaling';
 
-import type { IPosition } from './api';
 import { asApiError, requestAPI } from './request';
-import type { IPush } from './types';
+import type { IBatch, IPosition } from './types';
 
 const SCHEMAS = 'https://schema.jupyter.org/jupyter_sessions';
 
@@ -17,7 +16,7 @@ export interface IFeed {
   /** Emitted when the server, which has been heard, is heard no more. */
   readonly silent: ISignal<IFeed, void>;
 
-  readonly pushed: ISignal<IFeed, IPush>;
+  readonly pushed: ISignal<IFeed, IBatch>;
 
   /** Emitted every two seconds with the latest position of the server. */
   readonly beat: ISignal<IFeed, IPosition>;
@@ -53,7 +52,7 @@ const TIMES: ITimes = {
 const IS_AWAY = [424, 502, 503, 504];
 
 /** What the server sends: which kind it is, and what a push holds. */
-type Event = { schema_id?: string } & Partial<IPush>;
+type Event = { schema_id?: string } & Partial<IBatch>;
 
 function isPosition(event: Event): event is Event & IPosition {
   return typeof event.epoch === 'string' && Number.isInteger(event.rev);
@@ -85,7 +84,7 @@ export class EventFeed implements IFeed, IDisposable {
     return this._silent;
   }
 
-  get pushed(): ISignal<this, IPush> {
+  get pushed(): ISignal<this, IBatch> {
     return this._pushed;
   }
 
@@ -153,7 +152,7 @@ export class EventFeed implements IFeed, IDisposable {
       event.schema_id === `${SCHEMAS}/session/v1` &&
       Array.isArray(event.changes)
     ) {
-      this._pushed.emit(event as IPush);
+      this._pushed.emit(event as IBatch);
     }
   }
 
@@ -233,6 +232,6 @@ export class EventFeed implements IFeed, IDisposable {
   private readonly _ticking: ReturnType<typeof setInterval>;
   private readonly _opened = new Signal<this, void>(this);
   private readonly _silent = new Signal<this, void>(this);
-  private readonly _pushed = new Signal<this, IPush>(this);
+  private readonly _pushed = new Signal<this, IBatch>(this);
   private readonly _beat = new Signal<this, IPosition>(this);
 }

@@ -1,6 +1,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { ICapacity, Resources } from './types';
+import type { IAmount } from './types';
+import type { Resources } from './vocabulary';
 
 const SUFFIXES = ['', 'k', 'm', 'g', 't', 'p'];
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
@@ -81,11 +82,8 @@ export function formatResources(resources: Resources = {}): string {
     .join(' · ');
 }
 
-/** `20.1 of 22 GiB`; only the total where nobody says what is free. */
-export function formatShare(slot: string, { total, free }: ICapacity): string {
-  if (free == null) {
-    return formatAmount(slot, total);
-  }
+/** `20.1 of 22 GiB`. */
+export function formatShare(slot: string, { total, free }: IAmount): string {
   if (slot !== 'mem') {
     return `${free} of ${total} ${slotLabel(slot)}`;
   }
@@ -102,7 +100,7 @@ export function formatShare(slot: string, { total, free }: ICapacity): string {
 
 /** `2 of 2 CPU`, `20.1 of 22 GiB`, `1 of 2 GPU`: a part for each slot. */
 export function capacityParts(
-  capacity: Record<string, ICapacity> | null | undefined
+  capacity: Record<string, IAmount> | null | undefined
 ): string[] {
   const slots = capacity ? orderedSlots(capacity) : [];
   return slots

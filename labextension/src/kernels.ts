@@ -4,7 +4,8 @@ import { type ISignal, Signal } from '@lumino/signaling';
 import type { SessionsApi } from './api';
 import { formatResources } from './format';
 import type { IKernel, IKernelsModel } from './tokens';
-import type { IKernelRequest, ISessionRef, Resources } from './types';
+import type { IKernelRequest } from './types';
+import type { ISessionRef, Resources } from './vocabulary';
 
 /** Names the provisioner of this package in kernelspecs. */
 const PROVISIONER = 'jupyter-sessions';

@@ -1,24 +1,25 @@
 import { type ISignal, Signal } from '@lumino/signaling';
 
-import type { IPosition, SessionsApi } from './api';
+import type { SessionsApi } from './api';
 import type { IFeed } from './feed';
 import { ApiError, asApiError, NO_ANSWER } from './request';
 import { endedAsWished, isLive } from './status';
 import { type IEffects, SessionStore } from './store';
 import type { IOutcome, ISessionsModel } from './tokens';
 import type {
-  Change,
   IBackend,
   IBackendType,
   IExpiry,
-  IListing,
+  IPosition,
+  ISessionChanges,
+  ISessionList,
   INewBackend,
-  IPush,
+  IBatch,
   ISession,
-  ISessionRef,
   ISessionSpec,
   ISignInRequest
 } from './types';
+import type { Change, ISessionRef } from './vocabulary';
 
 /** How many vanished sessions are asked after; more is a backend's removal. */
 const VANISHED_ASKED = 20;
@@ -235,9 +236,9 @@ export class SessionsModel implements ISessionsModel {
     this._held.splice(0).forEach(push => this._take(push));
   }
 
-  private _accept(listing: IListing): void {
-    const { epoch, rev, errors = {}, sessions, changes = [] } = listing;
-    this._expiries = listing.expiries ?? {};
+  private _accept(listing: ISessionList | ISessionChanges): void {
+    const { epoch, rev, errors = {}, expiries = {} } = listing;
+    this._expiries = expiries;
     if (this._failure) {
       this._revision++;
     }
@@ -245,12 +246,12 @@ export class SessionsModel implements ISessionsModel {
     this._errors = { ...errors };
     this._position = { epoch, rev };
     this._upToDate = new Date();
-    if (sessions) {
+    if ('sessions' in listing) {
       const unheard = new Set(Object.keys(errors));
-      this._finish(this._store.replace(sessions, unheard));
-    } else if (changes.length > 0) {
-      this._apply(changes);
-      if (this._tellsOfBackends(changes)) {
+      this._finish(this._store.replace(listing.sessions, unheard));
+    } else if (listing.changes.length > 0) {
+      this._apply(listing.changes);
+      if (this._tellsOfBackends(listing.changes)) {
         void this.loadBackends();
       }
     } else {
@@ -258,7 +259,7 @@ export class SessionsModel implements ISessionsModel {
     }
   }
 
-  private _take(push: IPush): void {
+  private _take(push: IBatch): void {
     if (this._resyncing) {
       this._held.push(push);
       return;
@@ -331,7 +332,7 @@ export class SessionsModel implements ISessionsModel {
   private _resyncing: Promise<void> | null = null;
   private _loading: AbortController | null = null;
   private _upToDate: Date | null = null;
-  private readonly _held: IPush[] = [];
+  private readonly _held: IBatch[] = [];
   private readonly _store = new SessionStore();
   private readonly _unwanted = new Set<string>();
   private readonly _changed = new Signal<this, void>(this);

@@ -2,7 +2,7 @@ import type { Session } from '@jupyterlab/services';
 
 import type { SessionsApi } from './api';
 import { kernelOf } from './kernels';
-import type { ISessionRef } from './types';
+import type { ISessionRef } from './vocabulary';
 
 /** The services of JupyterLab that are asked. */
 export interface INotebookServices {

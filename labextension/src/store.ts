@@ -1,5 +1,6 @@
 import { isLive } from './status';
-import type { Change, ISession, ISessionRef } from './types';
+import type { ISession } from './types';
+import type { Change, ISessionRef } from './vocabulary';
 
 /** Ended sessions kept for the page's life; older ones are let go. */
 const ENDED_KEPT = 50;

@@ -9,11 +9,10 @@ import type {
   IKernelRequest,
   INewBackend,
   ISession,
-  ISessionRef,
   ISessionSpec,
-  ISignInRequest,
-  Resources
+  ISignInRequest
 } from './types';
+import type { ISessionRef, Resources } from './vocabulary';
 
 /** The id of the panel in the shell. */
 export const PANEL_ID = 'jupyter-sessions';

@@ -45,9 +45,9 @@ describe('a session that ended', () => {
     assert.equal(resourcesAgain(ended), resources);
     assert.equal(listResources(resourcesAgain(ended)), '0.5 CPU, 512 MiB');
     assert.equal(listResources(resourcesAgain(oom)), '0.5 CPU, 1 GiB');
-    const small = backend({ capacity: { mem: { total: '768m' } } });
+    const small = backend({ capacity: { mem: { total: '768m', free: '0' } } });
     assert.equal(resourcesAgain(oom, small).mem, '768m');
-    const tiny = backend({ capacity: { mem: { total: '256m' } } });
+    const tiny = backend({ capacity: { mem: { total: '256m', free: '0' } } });
     assert.equal(resourcesAgain(oom, tiny).mem, '512m');
   });
 

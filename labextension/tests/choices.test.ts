@@ -129,7 +129,7 @@ describe('a size', () => {
       form.setAmount('cpu', { cpu: '1' });
       assert.equal(form.values.size, null);
     });
-    assert.equal(spec.resources['cuda.device'], '2');
+    assert.equal(spec.resources?.['cuda.device'], '2');
     assert.equal(spec.resource_opts, undefined);
   });
 
@@ -169,7 +169,10 @@ describe('files', () => {
   });
 
   it('stay where the backend deletes none', () => {
-    assert.equal(fateOf(choosy({ storage: { about: 'kept' } }), []), 'kept');
+    assert.equal(
+      fateOf(choosy({ storage: { about: 'kept', needs_mount: false } }), []),
+      'kept'
+    );
   });
 });
 

@@ -2,9 +2,8 @@ import { ServerConnection } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
 
-import type { IPosition } from '../src/api';
 import type { IFeed } from '../src/feed';
-import type { IBackend, IPush, ISession } from '../src/types';
+import type { IBackend, IBatch, IPosition, ISession } from '../src/types';
 
 /** English; the real null translator is no module that node can load. */
 export const trans = {
@@ -18,8 +17,12 @@ export function session(id: string, more: Partial<ISession> = {}): ISession {
     backend: 'local',
     id,
     name: id,
+    image: 'python3',
+    type: 'interactive',
     status: 'RUNNING',
     status_info: '',
+    resources: {},
+    services: [],
     created_at: '2026-01-01T00:00:00Z',
     ...more
   };
@@ -32,12 +35,30 @@ export function backend(more: Partial<IBackend> = {}): IBackend {
     title: 'This machine',
     type: 'local',
     capabilities: ['restart'],
+    health: { ok: true, message: null },
+    is_default: true,
     capacity: {
       cpu: { total: '2', free: '1' },
       mem: { total: '22g', free: '20g' },
       'cuda.device': { total: '2', free: '1' }
     },
     default_resources: { cpu: '2', mem: '6g' },
+    suggested_resources: more.default_resources ?? { cpu: '2', mem: '6g' },
+    sizes: [],
+    groups: [],
+    projects: [],
+    folders: [],
+    storage: { about: '', needs_mount: false },
+    sign_in: {
+      methods: [],
+      signed_in: false,
+      remembered: false,
+      who: '',
+      expires: null,
+      renew: ''
+    },
+    refused: false,
+    removable: false,
     images: [{ name: 'python3', title: 'Python 3 (ipykernel)' }],
     name_rule: { pattern: '(?=.{4,64}$)\\w[\\w.-]*\\w', message: 'rule' },
     ...more
@@ -48,7 +69,7 @@ export function backend(more: Partial<IBackend> = {}): IBackend {
 export class FakeFeed implements IFeed {
   readonly opened = new Signal<this, void>(this);
   readonly silent = new Signal<this, void>(this);
-  readonly pushed = new Signal<this, IPush>(this);
+  readonly pushed = new Signal<this, IBatch>(this);
   readonly beat = new Signal<this, IPosition>(this);
 }
 

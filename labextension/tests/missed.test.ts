@@ -6,10 +6,10 @@ import type * as nbformat from '@jupyterlab/nbformat';
 import { SessionsApi } from '../src/api';
 import { fill, type ICell, type IOutputsModel } from '../src/missed/fill';
 import { Follower } from '../src/missed/follow';
-import { isAfter, isMissed, match } from '../src/missed/match';
+import { type ICellState, isAfter, isMissed, match } from '../src/missed/match';
 import { ServerOutputs } from '../src/missed/source';
-import type { ICellState, IExecution } from '../src/missed/types';
 import { SessionsModel } from '../src/model';
+import type { IExecution } from '../src/types';
 import { backend, FakeFeed, FakeServer } from './helpers';
 
 function stream(text: string, name = 'stdout'): nbformat.IOutput {

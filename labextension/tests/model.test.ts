@@ -5,7 +5,7 @@ import { SessionsApi } from '../src/api';
 import { SessionsModel } from '../src/model';
 import { NEEDS_FORCE, NO_ANSWER } from '../src/request';
 import type { IOutcome } from '../src/tokens';
-import type { Change } from '../src/types';
+import type { Change } from '../src/vocabulary';
 import { backend, FakeFeed, FakeServer, session, settle } from './helpers';
 
 const put = (id: string, more = {}): Change => ({
@@ -258,7 +258,7 @@ describe('trouble', () => {
     server.answers['GET backends'] = { body: { backends: [sick] } };
     await model.loadBackends();
     assert.deepEqual(model.errors, { local: 'down' });
-    const well = backend({ health: { ok: true } });
+    const well = backend({ health: { ok: true, message: null } });
     server.answers['GET backends'] = { body: { backends: [well] } };
     await model.loadBackends();
     assert.deepEqual(model.errors, {});

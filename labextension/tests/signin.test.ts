@@ -11,12 +11,12 @@ import { backend, FakeFeed, FakeServer, session, settle } from './helpers';
 const TOKEN: ISignInMethod = {
   name: 'token',
   label: 'Token',
-  fields: [{ name: 'token', label: 'Token', secret: true }]
+  fields: [{ name: 'token', label: 'Token', secret: true, plain: true }]
 };
 const CERTIFICATE: ISignInMethod = {
   name: 'certificate',
   label: 'Certificate',
-  fields: [{ name: 'certificate', label: 'Path' }]
+  fields: [{ name: 'certificate', label: 'Path', secret: false, plain: false }]
 };
 const LISTING = { epoch: 'e', rev: 0, sessions: [], errors: {} };
 const BACKENDS = {

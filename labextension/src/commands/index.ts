@@ -58,7 +58,7 @@ async function startService(
   env: ICommandEnv
 ): Promise<boolean> {
   const { model, trans } = env;
-  if (!url.startsWith(OWN_SERVICES)) {
+  if (!url?.startsWith(OWN_SERVICES)) {
     return true;
   }
   const refusal = await refusalOf(() => model.startService(session, name));

@@ -48,7 +48,12 @@ export function offered(backend: IBackend, image: string): string[] {
 }
 
 /** The choices as they are asked for; those left open are left out. */
-export function chosen(choices: IChoices): Partial<ISessionSpec> {
+export function chosen(
+  choices: IChoices
+): Pick<
+  ISessionSpec,
+  'type' | 'group' | 'resource_group' | 'mounts' | 'resource_opts'
+> {
   const { type, size, group, project, folders } = choices;
   const shmem = size?.shared_memory;
   return {

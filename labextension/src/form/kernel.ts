@@ -1,5 +1,6 @@
 import { nameFor, titleFor } from '../kernels';
-import type { IKernelRequest, Resources } from '../types';
+import type { IKernelRequest } from '../types';
+import type { Resources } from '../vocabulary';
 import { ServedForm } from './served';
 
 /** What the sessions of a kernel are made with. */

@@ -10,6 +10,7 @@ import { blamed, type FieldErrors, type IForm } from './refusal';
 import {
   amountsOf,
   type IAmounts,
+  type IFilledSpec,
   type IFormValues,
   initialValues,
   neededBy,
@@ -153,7 +154,7 @@ export class FormModel implements IForm<ISession> {
   }
 
   /** What would be asked for; null when something is wrong and the form says what. */
-  spec(): ISessionSpec | null {
+  spec(): IFilledSpec | null {
     this._served = {};
     this._refusal = null;
     this.fields.forEach(field => this._touched.add(field));

@@ -1,5 +1,6 @@
 import { GIB, MIB, parseMemory } from '../format';
-import type { IBackend, ISessionSpec, ISize, Resources } from '../types';
+import type { IBackend, ISessionSpec, ISize } from '../types';
+import type { Resources } from '../vocabulary';
 import { chosen, type IChoices, NO_CHOICES, typesOf } from './choices';
 import { acceleratorsOf, limitOf } from './limits';
 
@@ -106,8 +107,15 @@ export function neededBy(values: IAmounts): Record<string, number> {
   };
 }
 
+/** A spec in which the form's own fields are given. */
+export interface IFilledSpec extends ISessionSpec {
+  backend: string;
+  image: string;
+  resources: Resources;
+}
+
 /** What is asked of the server: always a new session. */
-export function specOf(values: IFormValues, cwd = ''): ISessionSpec {
+export function specOf(values: IFormValues, cwd = ''): IFilledSpec {
   const name = values.name.trim();
   return {
     backend: values.backend,

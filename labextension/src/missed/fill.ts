@@ -2,7 +2,8 @@ import type { ICodeCellModel } from '@jupyterlab/cells';
 import type * as nbformat from '@jupyterlab/nbformat';
 import { JSONExt, type ReadonlyJSONValue } from '@lumino/coreutils';
 
-import type { IExecution } from './types';
+import type { IExecution } from '../types';
+import { outputsOf } from './match';
 
 /** The outputs of a cell, as far as they are filled here. */
 export interface IOutputsModel {
@@ -23,10 +24,10 @@ const PLAIN = ['text/plain', 'image/png', 'image/jpeg', 'image/gif'];
 /** Make a cell show an execution, as it is now. */
 export function fill(cell: ICell, execution: IExecution): void {
   // Nobody has looked at it here: it must not inherit the trust in the cell
-  if (cell.trusted && !execution.outputs.every(isPlain)) {
+  if (cell.trusted && !outputsOf(execution).every(isPlain)) {
     cell.trusted = false;
   }
-  fillOutputs(cell.outputs, execution.outputs);
+  fillOutputs(cell.outputs, outputsOf(execution));
   const isRunning = execution.status === 'running';
   cell.executionCount = isRunning ? null : execution.execution_count;
   cell.executionState = isRunning ? 'running' : 'idle';

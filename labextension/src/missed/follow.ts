@@ -1,6 +1,6 @@
 import type { IDisposable } from '@lumino/disposable';
 
-import type { IExecution } from './types';
+import type { IExecution } from '../types';
 
 /** Not more than one request in this time, however much is printed. */
 const PAUSE_MS = 500;

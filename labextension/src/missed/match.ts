@@ -1,7 +1,7 @@
 import type * as nbformat from '@jupyterlab/nbformat';
 import { JSONExt, type JSONValue } from '@lumino/coreutils';
 
-import type { ICellState, IExecution } from './types';
+import type { IExecution } from '../types';
 
 /** How much the clocks of file system and manager may differ. */
 const TOLERANCE_MS = 2000;
@@ -9,10 +9,26 @@ const TOLERANCE_MS = 2000;
 /** What the journal says of code whose kernel ended; no cell need show it. */
 const KERNEL_GONE = 'SessionEnded';
 
+/** What has to be known of a cell to find what it missed. */
+export interface ICellState {
+  id: string;
+  code: string;
+  executionCount: number | null;
+  outputs: nbformat.IOutput[];
+
+  /** Whether this page itself is running it, and so shows its output. */
+  isBusy: boolean;
+}
+
 /** An execution, and the cell that it belongs to. */
 export interface IMatch {
   cell: ICellState;
   execution: IExecution;
+}
+
+/** What an execution printed, as a notebook keeps it. */
+export function outputsOf(execution: IExecution): nbformat.IOutput[] {
+  return execution.outputs as nbformat.IOutput[];
 }
 
 /** Whether it ran, or still runs, after a moment (milliseconds). */
@@ -73,7 +89,8 @@ export function isMissed({ cell, execution }: IMatch): boolean {
   return execution.status === 'running' || !shows(cell, execution);
 }
 
-function shows(cell: ICellState, { outputs }: IExecution): boolean {
+function shows(cell: ICellState, execution: IExecution): boolean {
+  const outputs = outputsOf(execution);
   return (
     ['stdout', 'stderr'].every(name =>
       streamOf(cell.outputs, name).includes(streamOf(outputs, name))

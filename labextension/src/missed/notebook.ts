@@ -5,12 +5,13 @@ import type { IDisposable } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 
 import { isOpenElsewhere, whenAlone } from '../others';
-import type { ISessionRef } from '../types';
+import type { ISessionRef } from '../vocabulary';
 import { fill } from './fill';
 import { Follower } from './follow';
 import { type IMatch, isAfter, isMissed, match } from './match';
 import type { IOutputsSource } from './source';
-import type { ICellState, IExecution } from './types';
+import type { IExecution } from '../types';
+import type { ICellState } from './match';
 
 /** How long a page that shows a cell's end takes, at most, to share it. */
 const SHARED_MS = 2000;

@@ -1,7 +1,7 @@
-import type { SessionsApi } from '../api';
+import type { ISelection, SessionsApi } from '../api';
 import type { ISessionsModel } from '../tokens';
-import type { ISessionRef } from '../types';
-import type { IOutputs, ISelection } from './types';
+import type { ISessionRef } from '../vocabulary';
+import type { IOutputs } from '../types';
 
 /** Where notebooks find what their sessions printed. */
 export interface IOutputsSource {

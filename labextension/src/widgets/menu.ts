@@ -2,7 +2,7 @@ import { MenuSvg } from '@jupyterlab/ui-components';
 import type { ReadonlyJSONObject } from '@lumino/coreutils';
 
 import { CommandIDs } from '../tokens';
-import type { ISessionRef } from '../types';
+import type { ISessionRef } from '../vocabulary';
 import type { IPanelEnv } from './env';
 
 /** What can be done with a session, in groups. */

@@ -1,0 +1,69 @@
+"""JSON Schemas of the models that requests and answers hold.
+
+A field of a request may be left out if it has a default. A field of an answer may be absent only where its model
+leaves out defaults, and is then never null in place of that. Models of requests are those that refuse unknown fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, get_args
+
+import msgspec
+from msgspec import structs
+
+Schema = dict[str, Any]
+Models = dict[str, type[msgspec.Struct]]
+
+REFERENCE = "#/components/schemas/{name}"
+
+
+def reference(model: type[msgspec.Struct]) -> Schema:
+    """Return the reference to a model's schema."""
+    return {"$ref": REFERENCE.format(name=model.__name__)}
+
+
+def parameter(kind: Any) -> Schema:
+    """Return the schema of a query parameter."""
+    return msgspec.json.schema(kind)
+
+
+def schemas(roots: Iterable[type[msgspec.Struct]]) -> dict[str, Schema]:
+    """Return the schemas of these models and of all in them, by name."""
+    models: Models = {}
+    for root in roots:
+        _collect(root, models)
+    _, components = msgspec.json.schema_components(models.values(), ref_template=REFERENCE)
+    return {name: _refined(models[name], components[name]) for name in sorted(components)}
+
+
+def _collect(hint: Any, models: Models) -> None:
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        if models.setdefault(hint.__name__, hint) is not hint:
+            raise ValueError(f"Two models are called {hint.__name__}")
+        for field in structs.fields(hint):
+            _collect(field.type, models)
+    for part in get_args(hint):
+        _collect(part, models)
+
+
+def _refined(model: type[msgspec.Struct], schema: Schema) -> Schema:
+    """Say of an answer which fields are always there, and leave out what is no news."""
+    config = model.__struct_config__
+    del schema["title"]
+    if config.forbid_unknown_fields:
+        return schema
+    for field in schema["properties"].values():
+        if "default" in field and not config.omit_defaults:
+            del field["default"]
+        elif field.get("default", ...) is None:
+            del field["default"]
+            _never_null(field)
+    if not config.omit_defaults:
+        schema["required"] = [*schema["properties"]]
+    return schema
+
+
+def _never_null(field: Schema) -> None:
+    kinds = [kind for kind in field.pop("anyOf", []) if kind != {"type": "null"}]
+    field.update(kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {})
