@@ -28,7 +28,7 @@ from jupyter_sessions.commands.result import Json, Result, Text, plain
 from jupyter_sessions.commands.terminal import NobodyReads, printable, write
 from jupyter_sessions.errors import InvalidRequest, NotSupported, SessionError
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service import Service, configuration
+from jupyter_sessions.service import SessionService, configuration
 from jupyter_sessions.wire.files import write_private
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
@@ -130,7 +130,7 @@ async def _interrupt(api: Api, row: SessionInfo) -> None:
 
 async def _with_secrets(asked: Namespace) -> Result:
     """What deals with secrets is done here, not by way of a server."""
-    service = Service(configuration())
+    service = SessionService(configuration())
     try:
         return await _WITH_SECRETS[asked.verb](service.backend(asked.backend), asked)
     finally:

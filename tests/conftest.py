@@ -24,7 +24,7 @@ import pytest_asyncio
 from jupyter_sessions.backends import local
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import SessionError
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.identity import Identity
 from jupyter_sessions.wire.places import STATE_VARIABLE, place
@@ -122,7 +122,7 @@ def machine(manager_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 async def _end_sessions() -> None:
     if not place().live_file.exists():
         return
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     await end_sessions(service.backends["local"])
     deadline = time.monotonic() + 20
     while (await service.list(backend="local")).sessions and time.monotonic() < deadline:
@@ -140,17 +140,17 @@ def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest_asyncio.fixture
-async def service(state: Path) -> AsyncIterator[Service]:
+async def service(state: Path) -> AsyncIterator[SessionService]:
     """All backends in this process."""
-    made = Service(JupyterSessions())
+    made = SessionService(JupyterSessions())
     yield made
     await made.close()
 
 
 @pytest_asyncio.fixture
-async def shared(machine: Path) -> AsyncIterator[Service]:
+async def shared(machine: Path) -> AsyncIterator[SessionService]:
     """The same on the manager that tests share."""
-    made = Service(JupyterSessions())
+    made = SessionService(JupyterSessions())
     yield made
     await made.close()
 
@@ -159,7 +159,7 @@ async def end_everything(*, wait: bool = True) -> None:
     """End all sessions of the state folder's manager, and then the manager; `wait` until it is gone."""
     if not (local.find() or place().live_file.exists()):
         return
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     for row in (await service.list()).sessions:
         try:
             await service.destroy("local", row.id, forced=True)

@@ -17,7 +17,7 @@ import httpx
 from jupyter_client import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
 
-from jupyter_sessions.wire.access import VARIABLE, Access
+from jupyter_sessions.wire.access import VARIABLE, ServerInfo
 from jupyter_sessions.wire.places import STATE_VARIABLE
 
 TOKEN = "token-of-the-test-server"
@@ -255,8 +255,8 @@ class Shell:
         return dict.fromkeys(content["matches"], "") | {one["text"]: one["type"] for one in types}
 
 
-def read_access(made: Server) -> Access:
+def read_access(made: Server) -> ServerInfo:
     """What the server's file says."""
     import msgspec
 
-    return msgspec.json.decode(made.access_file.read_bytes(), type=Access)
+    return msgspec.json.decode(made.access_file.read_bytes(), type=ServerInfo)

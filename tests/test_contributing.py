@@ -14,14 +14,14 @@ from jupyter_sessions.commands import Table, Text, parse, perform
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import AlreadyExists, NotSupported
 from jupyter_sessions.model import SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 
 PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 LISTING = re.compile(r"```\w+\n# (?P<file>[\w.]+)\n(?P<text>.*?)```", re.DOTALL)
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SessionService:
     """The page's backend, installed and configured as the page says."""
     listings = {found["file"]: found["text"] for found in LISTING.finditer(PAGE.read_text())}
     (tmp_path / "lab_sessions.py").write_text(listings["lab_sessions.py"])
@@ -37,11 +37,11 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
     monkeypatch.syspath_prepend(tmp_path)
     c = Config()
     exec(listings["jupyter_sessions_config.py"], {"c": c})
-    return Service(JupyterSessions(config=c, enabled_backends=["lab"], default_backend="lab"))
+    return SessionService(JupyterSessions(config=c, enabled_backends=["lab"], default_backend="lab"))
 
 
 @pytest.mark.asyncio
-async def test_the_backend_of_the_page(lab: Service) -> None:
+async def test_the_backend_of_the_page(lab: SessionService) -> None:
     async def typed(line: str) -> object:
         return await perform(lab, parse(line), lambda said: None)
 

@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.places import STATE_VARIABLE
 from tests import processes
 from tests.manager.world import contact
@@ -187,7 +187,7 @@ def test_a_second_interrupt_lets_go(demo: Shell) -> None:
 
 def test_a_session_that_ends_meanwhile(demo: Shell) -> None:
     async def end() -> None:
-        service = Service(JupyterSessions())
+        service = SessionService(JupyterSessions())
         row = await service.find("demo")
         await service.destroy("local", row.id, forced=True)
         async for _ in service.wait("local", row.id, lambda row: not row.live):
@@ -259,7 +259,7 @@ def test_gpus_that_are_not_there(shell: Shell) -> None:
 
 def test_who_waits_is_told_why_and_may_go(shell: Shell) -> None:
     async def cpus() -> str:
-        service = Service(JupyterSessions())
+        service = SessionService(JupyterSessions())
         (info,) = await service.describe()
         await service.close()
         return info.capacity["cpu"].total

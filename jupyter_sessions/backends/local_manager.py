@@ -17,7 +17,7 @@ from jupyter_sessions.config import OF_MANAGER, sources
 from jupyter_sessions.errors import BackendUnavailable, SessionError
 from jupyter_sessions.wire.environment import clean_environ
 from jupyter_sessions.wire.files import is_full, mount_of
-from jupyter_sessions.wire.places import Contact, Place, place
+from jupyter_sessions.wire.places import Contact, StateFolder, place
 
 START_SECONDS = 30.0
 _SCOPE = ["systemd-run", "--user", "--scope", "--quiet", "--collect", "--property=Delegate=yes"]
@@ -28,7 +28,7 @@ def find() -> Contact | None:
     return state_folder().running()
 
 
-def state_folder() -> Place:
+def state_folder() -> StateFolder:
     """Return the state folder of this user's manager on this host. Errors: BackendUnavailable."""
     try:
         return place()
@@ -45,7 +45,7 @@ def start(seconds: float = START_SECONDS) -> Contact:
         raise _not_started(where, str(error)) from error
 
 
-def _start(where: Place, seconds: float) -> Contact:
+def _start(where: StateFolder, seconds: float) -> Contact:
     with locked(where.folder / "start.lock"):
         if contact := find():
             return contact
@@ -64,7 +64,7 @@ def _start(where: Place, seconds: float) -> Contact:
         raise _not_started(where, _last_line(log))
 
 
-def _not_started(where: Place, why: str) -> BackendUnavailable:
+def _not_started(where: StateFolder, why: str) -> BackendUnavailable:
     """Why there is no manager; a full disk is named whatever else was said, or could not be."""
     for folder in (where.folder, Path("/tmp")):  # noqa: S108
         if is_full(folder):

@@ -9,7 +9,7 @@ GRACE_SECONDS = 180.0
 """As long as any request may take."""
 
 
-class Connection(Protocol):
+class Closable(Protocol):
     """What can be closed."""
 
     async def close(self) -> None:
@@ -20,9 +20,9 @@ class Retired:
     """Connections that are used for nothing new; each is closed once what is under way has had its time."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Connection, asyncio.Task[None]] = {}
+        self._waiting: dict[Closable, asyncio.Task[None]] = {}
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: Closable) -> None:
         """Close it later."""
         self._waiting[connection] = asyncio.create_task(self._close_later(connection))
 
@@ -33,7 +33,7 @@ class Retired:
             task.cancel()
             await connection.close()
 
-    async def _close_later(self, connection: Connection) -> None:
+    async def _close_later(self, connection: Closable) -> None:
         await asyncio.sleep(GRACE_SECONDS)
         del self._waiting[connection]
         await connection.close()

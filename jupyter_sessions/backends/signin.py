@@ -78,7 +78,7 @@ class Credentials(msgspec.Struct, frozen=True):
         return f"Credentials({self.method!r})"
 
 
-Given = Callable[[str], Credentials | None]
+CredentialsLookup = Callable[[str], Credentials | None]
 """What somebody signed in with for an address."""
 
 

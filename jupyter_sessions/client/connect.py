@@ -16,8 +16,8 @@ from jupyter_core.paths import jupyter_runtime_dir
 
 from jupyter_sessions.client.api import Api
 from jupyter_sessions.client.remote import RemoteService
-from jupyter_sessions.service import Service, configuration
-from jupyter_sessions.wire.access import VARIABLE, Access
+from jupyter_sessions.service import SessionService, configuration
+from jupyter_sessions.wire.access import VARIABLE, ServerInfo
 
 
 async def connect() -> Api:
@@ -30,10 +30,10 @@ async def connect() -> Api:
         if await remote.alive():
             return remote
         await remote.close()
-    return Service(configuration())
+    return SessionService(configuration())
 
 
-def _candidates() -> Iterator[Access]:
+def _candidates() -> Iterator[ServerInfo]:
     hint = os.environ.get(VARIABLE)
     if not hint:
         return
@@ -42,7 +42,7 @@ def _candidates() -> Iterator[Access]:
     for path in [Path(hint), *(other for other in others if other != Path(hint))]:
         try:
             status = path.stat()
-            access = msgspec.json.decode(path.read_bytes(), type=Access)
+            access = msgspec.json.decode(path.read_bytes(), type=ServerInfo)
         except (OSError, msgspec.DecodeError):
             continue
         if status.st_uid == os.getuid() and not status.st_mode & 0o077 and access.server.alive():

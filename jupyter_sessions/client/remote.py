@@ -18,7 +18,7 @@ from jupyter_sessions.client.streams import Streams, lost, refused, tls_of
 from jupyter_sessions.model import Event, KernelConnection, ProcessId, SessionInfo, SessionSpec
 from jupyter_sessions.service import BackendInfo, Defaults, Listing, find
 from jupyter_sessions.wire import sse, untrusted
-from jupyter_sessions.wire.access import PROTOCOL, SCHEME, Access
+from jupyter_sessions.wire.access import PROTOCOL, SCHEME, ServerInfo
 from jupyter_sessions.wire.bounded import AnswerRefused
 from jupyter_sessions.wire.encoding import encoded
 from jupyter_sessions.wire.journal import Outputs, Selection
@@ -34,7 +34,7 @@ T = TypeVar("T")
 class RemoteService:
     """The same as `Service`, in a Jupyter server."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: ServerInfo) -> None:
         tls = tls_of(access)
         self._about = access.url + "jupyter-sessions"
         self._http = QuietClient(

@@ -11,7 +11,7 @@ import msgspec
 
 from jupyter_sessions import errors
 from jupyter_sessions.wire import sse, untrusted
-from jupyter_sessions.wire.access import SCHEME, Access
+from jupyter_sessions.wire.access import SCHEME, ServerInfo
 from jupyter_sessions.wire.encoding import encoded
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _HINT = "Is it still running?"
 class Streams:
     """Opens streams. By aiohttp, whose part in a cell's time is a quarter of httpx's; imported when first needed."""
 
-    def __init__(self, access: Access, root: str, tls: ssl.SSLContext) -> None:
+    def __init__(self, access: ServerInfo, root: str, tls: ssl.SSLContext) -> None:
         self._access = access
         self._root = root
         self._tls = tls
@@ -87,7 +87,7 @@ async def _beginning(content: aiohttp.StreamReader) -> bytes:
     return bytes(found)
 
 
-def tls_of(access: Access) -> ssl.SSLContext:
+def tls_of(access: ServerInfo) -> ssl.SSLContext:
     """The server's own certificate is trusted, whatever names stand in it; without one, nobody is."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if access.ca_file:

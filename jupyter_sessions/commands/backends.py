@@ -16,10 +16,11 @@ from typing import Any
 from jupyter_sessions.backends.base import Backend, Query
 from jupyter_sessions.backends.signin import CredentialField, Credentials, SignInMethod
 from jupyter_sessions.client import Api, servers
+from jupyter_sessions.client.bridge import Say
 from jupyter_sessions.commands.result import Json, Nothing, Result, Table, plain
-from jupyter_sessions.commands.verbs import Say, pairs
+from jupyter_sessions.commands.verbs import pairs
 from jupyter_sessions.errors import InvalidRequest, NotSupported, SessionError
-from jupyter_sessions.service import NewBackend, Service, configuration, state_of
+from jupyter_sessions.service import NewBackend, SessionService, configuration, state_of
 
 _OPTIONS = {"user": "password", "keypair": "keypair", "token": "token", "certificate": "certificate"}
 _GIVEN = {"user": "username", "keypair": "access_key", "certificate": "certificate"}
@@ -103,7 +104,7 @@ async def show(api: Api, asked: Namespace, say: Say) -> Result:
     return Table(head, [[one[key] for key in keys] for one in found])
 
 
-def _described(service: Service, backend: Backend) -> dict[str, str]:
+def _described(service: SessionService, backend: Backend) -> dict[str, str]:
     state = state_of(backend)
     try:
         address = backend.where()
@@ -133,12 +134,12 @@ async def remove(api: Api, asked: Namespace, say: Say) -> Result:
 
 
 @asynccontextmanager
-async def _service(api: Api) -> AsyncIterator[Service]:
+async def _service(api: Api) -> AsyncIterator[SessionService]:
     """The backends in this process: those of `api` if they are here, else ones for this once."""
-    if isinstance(api, Service):
+    if isinstance(api, SessionService):
         yield api
         return
-    made = Service(configuration())
+    made = SessionService(configuration())
     try:
         yield made
     finally:
@@ -147,7 +148,7 @@ async def _service(api: Api) -> AsyncIterator[Service]:
 
 def _is_kept(api: Api, asked: Namespace) -> bool:
     """Whether what is given here is still there when this verb is done."""
-    return bool(asked.save or (asked.lasting and isinstance(api, Service)))
+    return bool(asked.save or (asked.lasting and isinstance(api, SessionService)))
 
 
 def _method(backend: Backend, asked: Namespace) -> SignInMethod:

@@ -22,7 +22,7 @@ class Help(SessionError):
     """Not an error: the help that was asked for."""
 
 
-class _Parser(argparse.ArgumentParser):
+class _ArgumentParser(argparse.ArgumentParser):
     """An ArgumentParser that raises what it would print."""
 
     def __init__(self, **options: Any) -> None:
@@ -91,8 +91,8 @@ def verbs() -> dict[str, argparse.ArgumentParser]:
 
 
 def _grammar(prog: str) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    parser = _Parser(prog=prog, description="Compute sessions: create, list, use and end them.")
-    parsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
+    parser = _ArgumentParser(prog=prog, description="Compute sessions: create, list, use and end them.")
+    parsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_ArgumentParser)
     for define in (
         _create,
         _ps,

@@ -9,8 +9,8 @@ from typing import Any
 
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.client import Api
+from jupyter_sessions.client.bridge import Say
 from jupyter_sessions.commands.result import Json, Result, plain
-from jupyter_sessions.commands.verbs import Say
 from jupyter_sessions.errors import InvalidRequest, NotFound
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.wire.journal import Execution, Selection

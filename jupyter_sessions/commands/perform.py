@@ -6,9 +6,9 @@ from argparse import Namespace
 from collections.abc import Awaitable, Callable
 
 from jupyter_sessions.client import Api
+from jupyter_sessions.client.bridge import Say
 from jupyter_sessions.commands import backends, history, kernels, outputs, settings, verbs
 from jupyter_sessions.commands.result import Result
-from jupyter_sessions.commands.verbs import Say
 from jupyter_sessions.errors import NotSupported
 
 Verb = Callable[[Api, Namespace, Say], Awaitable[Result]]

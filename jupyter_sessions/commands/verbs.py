@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from argparse import Namespace
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,6 +19,7 @@ from jupyter_sessions.amounts import (
 )
 from jupyter_sessions.backends.base import Storage
 from jupyter_sessions.client import Api
+from jupyter_sessions.client.bridge import Say
 from jupyter_sessions.commands.fields import describe, field_of, show, words
 from jupyter_sessions.commands.program import program_of
 from jupyter_sessions.commands.result import Json, Nothing, Result, Table, Text, plain
@@ -34,7 +34,6 @@ from jupyter_sessions.errors import (
 from jupyter_sessions.model import USABLE, SessionInfo, SessionSpec, because
 from jupyter_sessions.service import Listing, create_replicas
 
-Say = Callable[[str], None]
 COLUMNS = ("name", "status", "image", "resources", "status_info", "id")
 _TITLES = {"id": "Session ID", "status_info": "Status info", "created_at": "Created"}
 _COSTLY = ("containers", "live_stat", "last_stat")

@@ -35,7 +35,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Be the kernel; the process's exit code."""
     asked = _parser().parse_args(words)
     try:
-        return asyncio.run(_Bridge(asked).run())
+        return asyncio.run(_KernelBridge(asked).run())
     except (SessionError, zmq.ZMQError, OSError, msgspec.MsgspecError) as error:
         say(f"{type(error).__name__}: {error}")
         return 1
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-class _Bridge:
+class _KernelBridge:
     def __init__(self, asked: argparse.Namespace) -> None:
         self._front = _read(asked.file)
         self._session = KernelSession(_wanted(asked), say)

@@ -17,7 +17,7 @@ from jupyter_sessions.model import KernelConnection
 from jupyter_sessions.wire.front import CHANNELS, OWNER_CONTROL
 
 
-class Doors:
+class SocketLinks:
     """Links to the sockets of one connection, made on first use and again whenever they are gone."""
 
     def __init__(self) -> None:

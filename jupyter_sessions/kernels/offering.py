@@ -20,7 +20,8 @@ from jupyter_sessions.kernels import known, specs, tidying
 from jupyter_sessions.kernels.making import name_for, of_session, title_of
 from jupyter_sessions.kernels.specs import Kernel
 from jupyter_sessions.model import USABLE, SessionInfo
-from jupyter_sessions.service import Batch, Change, Service, SessionPut, SessionRemoved
+from jupyter_sessions.service import Batch, Change, SessionPut, SessionRemoved, SessionService
+from jupyter_sessions.service.feed import SessionKey
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -29,18 +30,16 @@ MOST = 10
 _GOING = ("ERROR", "TERMINATING")
 _HERE = ("BACKENDAI_SESSION_ID", "skaha_sessionid")
 
-Key = tuple[str, str]
 
-
-class Offers:
+class SessionKernelSpecs:
     """Keeps them in step with the changes that it hears of. `manager` is the server's KernelSpecManager."""
 
-    def __init__(self, service: Service, manager: Any) -> None:
+    def __init__(self, service: SessionService, manager: Any) -> None:
         self._service = service
         self._manager = manager
         self._folder: Path | None = None
         self._offered: dict[str, Kernel] = {}
-        self._seen: dict[Key, tuple[str, str]] = {}
+        self._seen: dict[SessionKey, tuple[str, str]] = {}
         self._news = asyncio.Event()
 
     def hear(self, batch: Batch) -> None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 
 import msgspec
 
 from jupyter_sessions.client import Api
+from jupyter_sessions.client.bridge import Say
 from jupyter_sessions.errors import LaunchFailed, NotRunning, SessionError, SessionNotFound
 from jupyter_sessions.kernels import holders, once
 from jupyter_sessions.kernels.calls import call, start
-from jupyter_sessions.kernels.doors import Doors
+from jupyter_sessions.kernels.doors import SocketLinks
 from jupyter_sessions.model import USABLE, KernelConnection, SessionInfo, SessionSpec, because, waiting
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.identity import own_identity
 
 _AGAIN_SECONDS = 1.0
@@ -25,8 +25,6 @@ _START_SECONDS = 10.0
 _REQUEST_SECONDS = 1.0
 _ENDED_CODE = 1
 _NOT_BEGUN = ("PENDING", "SCHEDULED", "PREPARING", "PREPARED", "PULLING", "CREATING")
-
-Say = Callable[[str], None]
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +47,7 @@ class KernelSession:
         self._wanted = wanted
         self._say = say
         self._key = once.key_of(wanted.spec)
-        self._doors = Doors()
+        self._links = SocketLinks()
         self._watch: Future[None] | None = None
         self._restarts = 0
         self._holds: SessionInfo | None = None
@@ -87,7 +85,7 @@ class KernelSession:
         self._wanted.spec.environ |= environ or {}
         if self.ended and not self._wanted.attach:
             self._stop_watching()
-            self._doors.close()
+            self._links.close()
             return await self.begin()
         return await call(lambda api: self._restart(api, environ or {}))
 
@@ -101,7 +99,7 @@ class KernelSession:
         `asked`: its kernel was sent a shutdown request, which is the reason that it ends for if it comes in time.
         """
         self._stop_watching()
-        self._doors.close()
+        self._links.close()
         row = self._holds
         if row is not None and self._release():
             once.forget(self._key)
@@ -113,7 +111,7 @@ class KernelSession:
         """Whether others stay in it; then a shutdown request of who connects from now on is but a visitor's."""
         stay = self._holds is not None and holders.shared(self._holds)
         if stay:
-            self._doors.be_visitors()
+            self._links.be_visitors()
         return stay
 
     # How.
@@ -153,7 +151,8 @@ class KernelSession:
             return await self._reach(api, row)
         row = await self._running(api, row)
         if row.restarts == self._restarts:
-            if environ and isinstance(api, Service):  # Only in a server anything is known to have changed.
+            # Only in a server anything is known to have changed.
+            if environ and isinstance(api, SessionService):
                 await api.set_environ(row.backend, row.id, environ)
             row = await api.restart(row.backend, row.id)
         return await self._reach(api, row)
@@ -193,7 +192,7 @@ class KernelSession:
         self.row, self._restarts = row, row.restarts
         self._stop_watching()
         self._watch = start(self._look_after)
-        return self._doors.to(connection)
+        return self._links.to(connection)
 
     async def _running(self, api: Api, row: SessionInfo) -> SessionInfo:
         """The row once code can run. Errors: LaunchFailed."""

@@ -44,7 +44,7 @@ class Kernel(msgspec.Struct, frozen=True, kw_only=True):
     host: str = ""
 
 
-class _Spec(msgspec.Struct):
+class _SpecFile(msgspec.Struct):
     display_name: str = ""
     language: str = ""
     metadata: dict[str, Any] = {}
@@ -118,7 +118,7 @@ def title(image: str, resources: dict[str, str]) -> str:
 
 def _read(name: str, folder: Path) -> Kernel | None:
     try:
-        spec = msgspec.json.decode((folder / "kernel.json").read_bytes(), type=_Spec)
+        spec = msgspec.json.decode((folder / "kernel.json").read_bytes(), type=_SpecFile)
         config = provisioned(spec.metadata)
         fields = {"name": name, "display_name": spec.display_name, "language": spec.language}
         return None if config is None else msgspec.convert({**config, **fields, **_noted(spec)}, Kernel)
@@ -126,7 +126,7 @@ def _read(name: str, folder: Path) -> Kernel | None:
         return None
 
 
-def _noted(spec: _Spec) -> dict[str, Any]:
+def _noted(spec: _SpecFile) -> dict[str, Any]:
     ours = spec.metadata.get(_OURS)
     ours = ours if isinstance(ours, dict) else {}
     return {_ENDS: ours.get(_ENDS) is True, _HOST: ours.get(_HOST, "")}

@@ -13,7 +13,7 @@ import zmq
 from jupyter_sessions.model import KernelConnection
 from jupyter_sessions.wire import untrusted
 from jupyter_sessions.wire.front import CHANNELS
-from jupyter_sessions.wire.sockets import Context, Socket
+from jupyter_sessions.wire.sockets import ZmqContext, ZmqSocket
 
 _DELIMITER = b"<IDS|MSG>"
 _SIGNED_FRAMES = 4
@@ -35,7 +35,7 @@ class Splice:
         self._front = front
         self._back = back
         self._on_reply = on_reply
-        self._context: Context = zmq.Context()
+        self._context: ZmqContext = zmq.Context()
         self._identity = secrets.token_bytes(8).replace(b"\0", b"\1")
 
     def open(self) -> None:
@@ -47,7 +47,7 @@ class Splice:
         """Let go of both, once what was said has been sent, or after half a second."""
         self._context.term()
 
-    def _bind(self, channel: str) -> Socket:
+    def _bind(self, channel: str) -> ZmqSocket:
         socket = self._context.socket(zmq.XPUB if channel == "iopub" else zmq.ROUTER)
         socket.linger = _LINGER_MS
         socket.set_hwm(0)
@@ -56,7 +56,7 @@ class Splice:
         socket.bind(address(self._front, channel))
         return socket
 
-    def _connect(self, channel: str) -> Socket:
+    def _connect(self, channel: str) -> ZmqSocket:
         socket = self._context.socket(zmq.XSUB if channel == "iopub" else zmq.DEALER)
         socket.linger = 0
         socket.set_hwm(0)
@@ -67,7 +67,7 @@ class Splice:
         socket.connect(address(self._back, channel))
         return socket
 
-    def _pass_on(self, pairs: list[tuple[str, Socket, Socket]]) -> None:
+    def _pass_on(self, pairs: list[tuple[str, ZmqSocket, ZmqSocket]]) -> None:
         ours, theirs = self._front.key.encode(), self._back.key.encode()
         ways = {front: (channel, back, ours, theirs) for channel, front, back in pairs}
         ways |= {back: (channel, front, theirs, ours) for channel, front, back in pairs}
@@ -84,7 +84,7 @@ class Splice:
             for socket in ways:
                 socket.close()
 
-    def _pass(self, source: Socket, channel: str, target: Socket, old: bytes, new: bytes) -> None:
+    def _pass(self, source: ZmqSocket, channel: str, target: ZmqSocket, old: bytes, new: bytes) -> None:
         frames = source.recv_multipart()
         signed = sign_anew(frames, old, new) if _DELIMITER in frames else frames
         if signed is None or (signed is frames and channel not in _UNSIGNED):

@@ -35,12 +35,12 @@ from jupyter_sessions.manager.runtime import capacity, gpus, limits
 from jupyter_sessions.manager.runtime.helpers import HELPERS
 from jupyter_sessions.manager.runtime.limits import cgroup
 from jupyter_sessions.manager.scheduler import Capacity
-from jupyter_sessions.manager.sessions import Sessions
+from jupyter_sessions.manager.sessions import SessionManager
 from jupyter_sessions.manager.store import Store
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.identity import here, own_identity
 from jupyter_sessions.wire.own_ports import listen_on_new_port, ports_of
-from jupyter_sessions.wire.places import Contact, Place, place
+from jupyter_sessions.wire.places import Contact, StateFolder, place
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -78,7 +78,7 @@ def _raise_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def _claim() -> tuple[Place, int] | None:
+def _claim() -> tuple[StateFolder, int] | None:
     """A place to manage; None if another manager runs. One that just starts or ends is waited for.
 
     Errors: SessionError if it does neither.
@@ -96,7 +96,7 @@ def _claim() -> tuple[Place, int] | None:
     return claimed
 
 
-async def manage(where: Place, keep_fd: int) -> None:
+async def manage(where: StateFolder, keep_fd: int) -> None:
     """Serve until told to stop, or until nothing has lived here for a while."""
     settings = config.load()
     HELPERS.install(where.folder)
@@ -144,11 +144,11 @@ async def manage(where: Place, keep_fd: int) -> None:
 
 
 def _sessions(
-    settings: config.JupyterSessions, store: Store, where: Place, run_folder: Path, keep_fd: int
-) -> Sessions:
+    settings: config.JupyterSessions, store: Store, where: StateFolder, run_folder: Path, keep_fd: int
+) -> SessionManager:
     fences = _limits(settings, where.key, where.folder / "cages")  # May lead out of a session's own.
     _leave_bounds()
-    return Sessions(
+    return SessionManager(
         store=store,
         bus=Bus(),
         capacity=_capacity(settings),
@@ -163,7 +163,7 @@ def _sessions(
     )
 
 
-def _apply(settings: config.JupyterSessions, sessions: Sessions) -> None:
+def _apply(settings: config.JupyterSessions, sessions: SessionManager) -> None:
     """Go on with a changed configuration."""
     sessions.reconfigure(
         _capacity(settings), folders.configured(settings.folders), settings.owner_grace, settings.warm_pool

@@ -9,6 +9,7 @@ import time
 from weakref import WeakSet
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager import connections
@@ -16,7 +17,7 @@ from jupyter_sessions.manager.api import auth, bearer, hosts, problems, session,
 from jupyter_sessions.manager.api.routes import LISTENERS, OPEN, all_routes
 from jupyter_sessions.manager.connections import PortSite, UnixSite
 from jupyter_sessions.manager.live_settings import LiveSettings
-from jupyter_sessions.manager.sessions import Sessions
+from jupyter_sessions.manager.sessions import SessionManager
 from jupyter_sessions.manager.skaha import answers, doors
 from jupyter_sessions.manager.skaha import routes as skaha
 from jupyter_sessions.manager.store import Store
@@ -29,7 +30,7 @@ LINE_BYTES = 128 * 1024
 """Of a request's first line: Skaha's clients put all into the query."""
 
 
-class Activity:
+class ManagerActivity:
     """When somebody last spoke to the manager, and who listens now."""
 
     def __init__(self) -> None:
@@ -41,11 +42,11 @@ class Activity:
         return 0.0 if self.open else time.monotonic() - self.last
 
 
-ACTIVITY = web.AppKey("activity", Activity)
+ACTIVITY = web.AppKey("activity", ManagerActivity)
 
 
 @web.middleware
-async def note_activity(request: web.Request, handler: problems.Handler) -> web.StreamResponse:
+async def note_activity(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Keeps the manager from ending while it is spoken to. A mere listener does not count."""
     activity = request.app[ACTIVITY]
     activity.last = time.monotonic()
@@ -59,7 +60,7 @@ async def note_activity(request: web.Request, handler: problems.Handler) -> web.
 
 
 @web.middleware
-async def refuse_compressed(request: web.Request, handler: problems.Handler) -> web.StreamResponse:
+async def refuse_compressed(request: web.Request, handler: Handler) -> web.StreamResponse:
     """No client compresses what it sends, and aiohttp 3.14 waits for ever for the end of some broken bodies."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise InvalidRequest(
@@ -69,7 +70,7 @@ async def refuse_compressed(request: web.Request, handler: problems.Handler) -> 
 
 
 def make_app(
-    store: Store, sessions: Sessions, audience: str, allowed: hosts.Hosts | None = None
+    store: Store, sessions: SessionManager, audience: str, allowed: hosts.Hosts | None = None
 ) -> web.Application:
     """Make the manager's application. `audience` is what bearer tokens must be for; see `Contact.audience`."""
     app = web.Application(
@@ -91,8 +92,8 @@ def make_app(
     app[bearer.AUDIENCE] = audience
     app[hosts.HOSTS] = allowed or hosts.Hosts()
     app[session.SESSIONS] = sessions
-    app[doors.DOORS] = doors.Doors(sessions, audience)
-    app[ACTIVITY] = Activity()
+    app[doors.NOTEBOOK_SERVERS] = doors.NotebookServers(sessions, audience)
+    app[ACTIVITY] = ManagerActivity()
     app[sockets.SOCKETS] = WeakSet()
     app.on_shutdown.append(sockets.close_all)
     app.add_routes([*all_routes(), *skaha.ROUTES])

@@ -34,7 +34,7 @@ _EVENTS = {
     "CANCELLED": "cancelled",
     "ERROR": "failure",
 }
-Body = dict[str, Any]
+CallbackBody = dict[str, Any]
 
 
 def check_url(url: str) -> str:
@@ -55,7 +55,7 @@ class Callbacks:
 
     def __init__(self) -> None:
         self._last: dict[str, str] = {}
-        self._queues: dict[str, deque[Body]] = {}
+        self._queues: dict[str, deque[CallbackBody]] = {}
         self._tasks = Tasks()
         self._client: aiohttp.ClientSession | None = None
 
@@ -93,7 +93,7 @@ class Callbacks:
         finally:
             del self._queues[id]
 
-    async def _try(self, url: str, body: Body) -> None:
+    async def _try(self, url: str, body: CallbackBody) -> None:
         why = ""
         for pause in (*PAUSES, None):
             try:
@@ -111,7 +111,7 @@ class Callbacks:
             why,
         )
 
-    async def _post(self, url: str, body: Body) -> None:
+    async def _post(self, url: str, body: CallbackBody) -> None:
         if self._client is None:
             self._client = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         timeout = aiohttp.ClientTimeout(total=TRY_SECONDS)

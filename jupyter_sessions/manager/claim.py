@@ -13,12 +13,12 @@ from pathlib import Path
 from jupyter_sessions.manager import snapshots
 from jupyter_sessions.manager.store import Store, StoreDamaged
 from jupyter_sessions.wire.identity import Host
-from jupyter_sessions.wire.places import Place, private_folder
+from jupyter_sessions.wire.places import StateFolder, private_folder
 
 _HOLDER_BYTES = 64
 
 
-def claim(wanted: Place) -> tuple[Place, int] | None:
+def claim(wanted: StateFolder) -> tuple[StateFolder, int] | None:
     """The place that this process may manage, and a descriptor that its sessions keep open.
 
     None if a manager of this container runs already, or is about to end. If one of another container
@@ -67,12 +67,12 @@ def _text(host: Host) -> str:
     return f"{host.boot_id} {host.pid_ns}"
 
 
-def _left_sessions(secondary: Place, host: Host) -> bool:
+def _left_sessions(secondary: StateFolder, host: Host) -> bool:
     """Whether a manager before this one, that had to evade there, left live sessions."""
     return secondary.live_file.exists() and _last_host(secondary) == _where(host)
 
 
-def _last_host(candidate: Place) -> tuple[str, int] | None:
+def _last_host(candidate: StateFolder) -> tuple[str, int] | None:
     try:
         store = Store(candidate.folder / "sessions.db")
     except StoreDamaged:

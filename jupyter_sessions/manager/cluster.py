@@ -25,7 +25,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Sub(msgspec.Struct, kw_only=True, omit_defaults=True):
+class MemberRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What is kept of a further member of a cluster; `idx` counts from 1. For the rest see `Record`."""
 
     idx: int

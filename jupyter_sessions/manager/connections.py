@@ -13,9 +13,10 @@ import math
 import resource
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from aiohttp import web, web_runner
+from aiohttp.typedefs import Handler
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -30,8 +31,6 @@ _FULL_SECONDS, _FAILED_SECONDS = 0.05, 1.0
 _BACKLOG = 128
 _MANY = 32
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 
 def most_connections(share: int, most: int) -> int:
     """Return how many connections may take one `share`-th of this process's descriptors, at most `most`."""
@@ -39,7 +38,7 @@ def most_connections(share: int, most: int) -> int:
     return most if limit == resource.RLIM_INFINITY else max(16, min(most, limit // share))
 
 
-class Connection:
+class ClientConnection:
     """One connection; `since` is when it began to wait for its next request, infinite while one is answered."""
 
     def __init__(self, transport: asyncio.Transport, seconds: float) -> None:
@@ -88,7 +87,7 @@ class Connections:
         self._header_seconds = header_seconds
         self._idle_seconds = idle_seconds
         self._grace_seconds = grace_seconds
-        self._known: dict[asyncio.BaseProtocol, Connection] = {}
+        self._known: dict[asyncio.BaseProtocol, ClientConnection] = {}
         self._complained = -math.inf
 
     async def accept(
@@ -96,7 +95,7 @@ class Connections:
     ) -> None:
         """Accept connections at a listening socket, at most so many at a time, until cancelled."""
         loop = asyncio.get_running_loop()
-        mine: dict[asyncio.BaseProtocol, Connection] = {}
+        mine: dict[asyncio.BaseProtocol, ClientConnection] = {}
         while True:
             await self._make_room(mine, most)
             try:
@@ -111,9 +110,9 @@ class Connections:
                 accepted.close()
                 self._complain(f"A connection cannot be served: {error}.")
             else:
-                mine[made] = self._known[made] = Connection(transport, self._header_seconds)
+                mine[made] = self._known[made] = ClientConnection(transport, self._header_seconds)
 
-    async def _make_room(self, mine: dict[asyncio.BaseProtocol, Connection], most: int) -> None:
+    async def _make_room(self, mine: dict[asyncio.BaseProtocol, ClientConnection], most: int) -> None:
         while len(mine) >= min(most, _MANY):
             for protocol in [protocol for protocol, one in mine.items() if not one.open]:
                 mine.pop(protocol).busy()

@@ -18,7 +18,7 @@ import msgspec
 import zmq
 
 from jupyter_sessions.wire.front import CHANNELS
-from jupyter_sessions.wire.sockets import Context, Socket, close, each, listen
+from jupyter_sessions.wire.sockets import ZmqContext, ZmqSocket, close, each, listen
 
 log = logging.getLogger("jupyter_sessions")
 CHANNELS_WITH_REPLIES = ("stdin", "control", "shell")
@@ -39,7 +39,7 @@ class Envelopes:
     """
 
     def __init__(self, front: str, back: str) -> None:
-        self._context: Context = zmq.Context()
+        self._context: ZmqContext = zmq.Context()
         self._envelopes: OrderedDict[str, list[bytes]] = OrderedDict()
         try:
             backs = each(lambda channel: self._connect(f"{back}-{CHANNELS[channel]}"), CHANNELS_WITH_REPLIES)
@@ -53,19 +53,19 @@ class Envelopes:
         """Let go of both ends."""
         self._context.term()
 
-    def _connect(self, path: str) -> Socket:
+    def _connect(self, path: str) -> ZmqSocket:
         made = self._context.socket(zmq.DEALER)
         made.linger = 0
         made.set_hwm(0)
         made.connect(f"ipc://{path}")
         return made
 
-    def _listen(self, channel: str, front: str) -> Socket:
+    def _listen(self, channel: str, front: str) -> ZmqSocket:
         made = listen(self._context, channel, f"ipc://{front}-{CHANNELS[channel]}")
         made.linger = _LINGER_MS
         return made
 
-    def _run(self, fronts: dict[str, Socket], backs: dict[str, Socket]) -> None:
+    def _run(self, fronts: dict[str, ZmqSocket], backs: dict[str, ZmqSocket]) -> None:
         ways = {fronts[name]: backs[name] for name in fronts}
         answers = {backs[name]: fronts[name] for name in backs}
         poller = zmq.Poller()
@@ -84,7 +84,7 @@ class Envelopes:
         finally:
             close((*ways, *answers))
 
-    def _ask(self, frames: list[bytes], back: Socket) -> None:
+    def _ask(self, frames: list[bytes], back: ZmqSocket) -> None:
         try:
             start = frames.index(_DELIMITER)
             request = _id(frames[start + _HEADER])
@@ -95,7 +95,7 @@ class Envelopes:
             self._envelopes.popitem(last=False)
         back.send_multipart(frames[start:])
 
-    def _answer(self, frames: list[bytes], front: Socket) -> None:
+    def _answer(self, frames: list[bytes], front: ZmqSocket) -> None:
         try:
             start = frames.index(_DELIMITER)
             envelope = self._envelopes[_id(frames[start + _PARENT])]

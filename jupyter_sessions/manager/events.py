@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from jupyter_sessions.manager.cluster import Sub
+from jupyter_sessions.manager.cluster import MemberRecord
 from jupyter_sessions.manager.record import Record
 
 _QUEUE = 10_000
@@ -44,16 +44,16 @@ class SessionEvent(msgspec.Struct, frozen=True):
         return body
 
 
-Queue = asyncio.Queue[SessionEvent | None]
+EventQueue = asyncio.Queue[SessionEvent | None]
 
 
 class Bus:
     """Hands every event to every listener."""
 
     def __init__(self) -> None:
-        self._queues: set[Queue] = set()
+        self._queues: set[EventQueue] = set()
 
-    def publish(self, name: str, record: Record, sub: Sub | None = None) -> None:
+    def publish(self, name: str, record: Record, sub: MemberRecord | None = None) -> None:
         """Tell everybody, of the main member or of `sub`.
 
         A listener that is far behind is cut off: its queue ends with None.
@@ -80,9 +80,9 @@ class Bus:
                 queue.put_nowait(event)
 
     @contextmanager
-    def listen(self) -> Iterator[Queue]:
+    def listen(self) -> Iterator[EventQueue]:
         """A queue of what happens from now on; None is its end."""
-        queue: Queue = asyncio.Queue()
+        queue: EventQueue = asyncio.Queue()
         self._queues.add(queue)
         try:
             yield queue

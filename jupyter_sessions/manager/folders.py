@@ -22,7 +22,7 @@ HOME = "/home/work"
 """What a session's working folder is called over the wire."""
 
 
-class Folder(msgspec.Struct, frozen=True):
+class ConfiguredFolder(msgspec.Struct, frozen=True):
     """A folder that sessions may mount."""
 
     path: str
@@ -38,17 +38,19 @@ class Mount(msgspec.Struct, frozen=True):
     read_only: bool = False
 
 
-def configured(given: Mapping[str, Any]) -> dict[str, Folder]:
+def configured(given: Mapping[str, Any]) -> dict[str, ConfiguredFolder]:
     """The folders of the configuration by name; each is a path, or an object with `path`."""
     return {
-        name: Folder(os.path.expanduser(one))
+        name: ConfiguredFolder(os.path.expanduser(one))
         if isinstance(one, str)
-        else Folder(os.path.expanduser(one["path"]), bool(one.get("read_only")))
+        else ConfiguredFolder(os.path.expanduser(one["path"]), bool(one.get("read_only")))
         for name, one in given.items()
     }
 
 
-def choose(folders: Mapping[str, Folder], names: Iterable[str], places: Mapping[str, str]) -> list[Mount]:
+def choose(
+    folders: Mapping[str, ConfiguredFolder], names: Iterable[str], places: Mapping[str, str]
+) -> list[Mount]:
     """What a request mounts, each once. Errors: InvalidRequest with the names there are."""
     wanted = dict.fromkeys(names)
     for name in places:
@@ -72,7 +74,7 @@ def _keep_apart(mounts: list[Mount]) -> None:
             )
 
 
-def _mount(folders: Mapping[str, Folder], name: str, place: str) -> Mount:
+def _mount(folders: Mapping[str, ConfiguredFolder], name: str, place: str) -> Mount:
     folder = folders.get(name)
     if folder is None:
         there = f"There are: {', '.join(sorted(folders))}." if folders else "None is configured."

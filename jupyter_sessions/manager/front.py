@@ -11,19 +11,19 @@ from typing import Any
 import zmq
 
 from jupyter_sessions.errors import NotRunning, NotSupported
-from jupyter_sessions.manager.kernel import Connection, KernelLink
+from jupyter_sessions.manager.kernel import KernelLink, KernelSockets
 from jupyter_sessions.manager.kernel_info import KernelInfos
-from jupyter_sessions.manager.messages import Message
 from jupyter_sessions.manager.owed import Owed
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.model import because, standing, waiting
 from jupyter_sessions.wire.backend import ZmqBackEnd
 from jupyter_sessions.wire.backlog import Backlog
 from jupyter_sessions.wire.relay import Relay
+from jupyter_sessions.wire.sockets import Message
 
 log = logging.getLogger("jupyter_sessions")
 
-Asked = Callable[[Record, str, bool], None]
+SessionControlCallback = Callable[[Record, str, bool], None]
 """Called with "shutdown", or while there is no kernel "interrupt", and whether the owner asked for it."""
 _STATUSES = ("PENDING", "PREPARING", "RUNNING", "RUNNING_DEGRADED", "RESTARTING")
 _ENDS = {"CANCELLED": "was cancelled", "ERROR": "has failed"}
@@ -35,7 +35,9 @@ class Front:
     `lead` says that there is a kernel, `end` that there will be none any more.
     """
 
-    def __init__(self, record: Record, connection: Connection, infos: KernelInfos, asked: Asked) -> None:
+    def __init__(
+        self, record: Record, connection: KernelSockets, infos: KernelInfos, asked: SessionControlCallback
+    ) -> None:
         self.connection = connection
         self.record = record
         self._infos = infos

@@ -21,21 +21,21 @@ from jupyter_sessions.manager.runtime import gpu_usage
 from jupyter_sessions.manager.runtime.ending import describe_exit
 from jupyter_sessions.manager.runtime.launch import LaunchError, Process, exit_status, signal_group, wait
 from jupyter_sessions.manager.runtime.limits import Cage, LimitsError
-from jupyter_sessions.manager.services import Services
+from jupyter_sessions.manager.services import ServiceLauncher
 from jupyter_sessions.manager.subs import Subs, together
-from jupyter_sessions.manager.timekeeper import Signs
+from jupyter_sessions.manager.timekeeper import Activity
 from jupyter_sessions.manager.transport import Transport
 from jupyter_sessions.manager.usage import Meter
 from jupyter_sessions.manager.workshop import Workshop
 from jupyter_sessions.model import Endpoint, because, standing
 
-__all__ = ["Guardian", "Workshop"]
+__all__ = ["SessionSupervisor", "Workshop"]
 
 log = logging.getLogger("jupyter_sessions")
 READY_SECONDS, GRACE_SECONDS, SAMPLE_SECONDS = 120.0, 5.0, 1.0
 
 
-class Guardian:
+class SessionSupervisor:
     """Looks after one session from its start to its end; `life` is the whole story."""
 
     def __init__(self, record: Record, shop: Workshop, front: Front) -> None:
@@ -48,7 +48,7 @@ class Guardian:
         self._why_ended = self._why_restarted = ""
         self._restarting = False
         self._transport = Transport(record, shop.state_folder)
-        self._services: Services | None = None
+        self._services: ServiceLauncher | None = None
         self._programs: Programs | None = None
         self._meter = Meter(record.slots, self._cages, self.cpu_ms, lambda: record.gpus)
 
@@ -129,7 +129,7 @@ class Guardian:
     async def _attend(self, process: Process) -> None:
         """Be there until the main process is gone, with code running in it as soon as it is ready."""
         main = self.main
-        self._services = Services(self.record, main)
+        self._services = ServiceLauncher(self.record, main)
         self._programs = Programs(self.record, main)
         link = main.connect()
         gone = asyncio.create_task(wait(process))
@@ -354,7 +354,7 @@ class Guardian:
         return self._programs
 
     @property
-    def services(self) -> Services:
+    def services(self) -> ServiceLauncher:
         """Its service ports. Errors: NotRunning."""
         self.check_running()
         assert self._services is not None  # noqa: S101
@@ -380,13 +380,13 @@ class Guardian:
         for member in self.members:
             member.measure()
 
-    def signs(self) -> Signs:
+    def activity(self) -> Activity:
         """What tells whether it is in use."""
         links = [member.link for member in self.members if member.link]
         busy = self._works() or any(link.busy for link in links)
         times = sum(link.times_busy for link in links) + (self._programs.times_busy if self._programs else 0)
         gpu = max((device.busy or 0.0 for device in gpu_usage.usage(self.record.gpus)), default=0.0)
-        return Signs(busy=busy, times_busy=times, cpu_ms=self.cpu_ms(), gpu=gpu)
+        return Activity(busy=busy, times_busy=times, cpu_ms=self.cpu_ms(), gpu=gpu)
 
     def stats(self) -> dict[str, Any]:
         """What all its members use together; see `usage`."""

@@ -11,15 +11,14 @@ from collections.abc import Callable
 
 import zmq
 
-from jupyter_sessions.manager.messages import Message, deserialize
+from jupyter_sessions.manager.messages import deserialize
+from jupyter_sessions.wire.sockets import Message, ZmqSocket
 
 log = logging.getLogger("jupyter_sessions")
 
 GATHER_SECONDS = 0.05
 _AT_ONCE = 200
 _LAST = 5000
-
-Socket = zmq.Socket[bytes]
 
 
 class Iopub:
@@ -29,7 +28,9 @@ class Iopub:
     waking up for each one would take the CPU from the kernel and its front end.
     """
 
-    def __init__(self, socket: Socket, take: Callable[[Message], None], waiting: Callable[[], bool]) -> None:
+    def __init__(
+        self, socket: ZmqSocket, take: Callable[[Message], None], waiting: Callable[[], bool]
+    ) -> None:
         self._socket = socket
         self._take = take
         self._waiting = waiting
@@ -40,7 +41,7 @@ class Iopub:
         self._closed = False
         self._next: asyncio.Handle = self._loop.call_soon(self.read)
 
-    def turn(self, socket: Socket) -> None:
+    def turn(self, socket: ZmqSocket) -> None:
         """Go over to a socket on which the same messages come, which stays its owner's; none is lost or taken twice."""
         if self._closed or socket in self._sockets():
             return
@@ -74,7 +75,7 @@ class Iopub:
             if self._own:
                 self._socket.close()
 
-    def _sockets(self) -> list[Socket]:
+    def _sockets(self) -> list[ZmqSocket]:
         return [self._socket, *([self._turn.socket] if self._turn else [])]
 
     def _deaf(self) -> None:
@@ -128,7 +129,7 @@ class _Turn:
     Both have the same messages in the same order, but neither begins or arrives with the other.
     """
 
-    def __init__(self, socket: Socket) -> None:
+    def __init__(self, socket: ZmqSocket) -> None:
         self.socket = socket
         self.taken: dict[str, None] = {}
         self._held: list[Message] = []
@@ -153,7 +154,7 @@ class _Turn:
         return set(ids[last + 1 :])
 
 
-def _receive(socket: Socket) -> list[bytes]:
+def _receive(socket: ZmqSocket) -> list[bytes]:
     """The next message's frames; none if there is none."""
     try:
         return socket.recv_multipart(zmq.NOBLOCK)

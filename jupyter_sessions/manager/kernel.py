@@ -17,13 +17,14 @@ from jupyter_client.session import Session
 
 from jupyter_sessions.errors import LaunchFailed, NotRunning
 from jupyter_sessions.manager.iopub import Iopub
-from jupyter_sessions.manager.messages import Message, deserialize
+from jupyter_sessions.manager.messages import deserialize
 from jupyter_sessions.manager.runtime.process import Process
 from jupyter_sessions.manager.transport import IPC, LOOPBACK, TCP
 from jupyter_sessions.manager.unread import Unread
 from jupyter_sessions.wire.files import load, read, remove, write_private
 from jupyter_sessions.wire.front import CHANNELS
 from jupyter_sessions.wire.places import private_folder
+from jupyter_sessions.wire.sockets import Message
 
 _OPEN_SECONDS = 0.005
 _SUBSCRIBE_SECONDS = 0.02
@@ -34,7 +35,7 @@ class KernelKeyLost(LaunchFailed):
     """A kernel cannot be spoken to any more."""
 
 
-class Member(Protocol):
+class KernelRecord(Protocol):
     """What is kept of a member of a session, as far as its kernel's connection goes."""
 
     kernel_key: str
@@ -47,7 +48,7 @@ def new_key() -> str:
     return secrets.token_hex(16)
 
 
-def connect_to(member: Member, folder: Path, file: Path) -> Connection:
+def connect_to(member: KernelRecord, folder: Path, file: Path) -> KernelSockets:
     """Return the connection of a member's kernel, whose key is kept with the member from now on.
 
     Managers up to version 0.1 kept the key in the connection file alone. The key stays empty if that file
@@ -58,14 +59,14 @@ def connect_to(member: Member, folder: Path, file: Path) -> Connection:
             member.kernel_key = load(file, _OnlyKey).key
     if not member.kernel_key and member.process is None:
         member.kernel_key = new_key()
-    return Connection(folder, file, member.kernel_key, member)
+    return KernelSockets(folder, file, member.kernel_key, member)
 
 
 class _OnlyKey(msgspec.Struct):
     key: str
 
 
-class Connection(msgspec.Struct, frozen=True):
+class KernelSockets(msgspec.Struct, frozen=True):
     """How a kernel is reached: ipc sockets in a private folder, and a key; the file tells the kernel.
 
     A kernel that cannot speak ipc is told its `ports` instead; see `forward`.
@@ -191,7 +192,7 @@ class KernelLink:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: KernelSockets,
         on_output: Callable[[Message], None],
     ) -> None:
         self._connection = connection

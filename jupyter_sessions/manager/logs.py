@@ -20,7 +20,7 @@ SERVICE_BYTES = 2 * 1024**2
 TAIL_BYTES = 1024**2
 
 
-class Logs:
+class LogFiles:
     """The log files of one session: what the kernel's processes wrote and what its code printed."""
 
     def __init__(self, folder: Path) -> None:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_sessions.errors import LaunchFailed, SessionError
-from jupyter_sessions.manager.cluster import Sub, hostname
+from jupyter_sessions.manager.cluster import MemberRecord, hostname
 from jupyter_sessions.manager.environment import environment, with_programs
 from jupyter_sessions.manager.forward import Forward
 from jupyter_sessions.manager.journal import FOLDER, Journal
 from jupyter_sessions.manager.kernel import KernelLink, connect_to
-from jupyter_sessions.manager.logs import Logs, last_lines
-from jupyter_sessions.manager.messages import Message
+from jupyter_sessions.manager.logs import LogFiles, last_lines
 from jupyter_sessions.manager.record import Record, socket_folder
 from jupyter_sessions.manager.runtime import ending
 from jupyter_sessions.manager.runtime.launch import (
@@ -36,6 +35,7 @@ from jupyter_sessions.manager.transport import TCP, free_ports
 from jupyter_sessions.manager.usage import Meter
 from jupyter_sessions.manager.workshop import Workshop
 from jupyter_sessions.wire.files import write_private
+from jupyter_sessions.wire.sockets import Message
 
 log = logging.getLogger("jupyter_sessions")
 SHELL = "/bin/sh"
@@ -64,17 +64,21 @@ class Member:
     """
 
     def __init__(
-        self, record: Record, shop: Workshop, row: Sub | None = None, hear: Hear = lambda message: None
+        self,
+        record: Record,
+        shop: Workshop,
+        row: MemberRecord | None = None,
+        hear: Hear = lambda message: None,
     ) -> None:
         self.record = record
         self._also_hear = hear
-        self.row: Record | Sub = row or record
+        self.row: Record | MemberRecord = row or record
         self.name = hostname(self.row.rank)
         self.folder = Path(record.folder) / (self.name if row else "")
         self.connection = connect_to(
             self.row, shop.run_folder / socket_folder(self.row.id), self.folder / "kernel.json"
         )
-        self.logs = Logs(self.folder)
+        self.logs = LogFiles(self.folder)
         self.journal = Journal(self.folder / FOLDER)
         self.link: KernelLink | None = None
         self._forward: Forward | None = None

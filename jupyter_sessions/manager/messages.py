@@ -12,13 +12,12 @@ from typing import Any
 import msgspec
 
 from jupyter_sessions.wire import untrusted
+from jupyter_sessions.wire.sockets import Message
 
 _DELIMITER = b"<IDS|MSG>"
 
 _MOST_DEPTH = 256
 """What is deeper can be read, but not always written again."""
-
-Message = dict[str, Any]
 
 
 def deserialize(frames: list[bytes]) -> Message | None:

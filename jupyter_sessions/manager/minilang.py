@@ -92,7 +92,7 @@ def parse_filter(text: str) -> Clause:
     """A filter as SQL. Errors: InvalidRequest that says what cannot be read."""
     if len(text) > LONGEST:
         raise _wrong(f"this is longer than {LONGEST} characters")
-    parser = _Parser(_tokens(text))
+    parser = _FilterParser(_tokens(text))
     clause = parser.any_of(0)
     if parser.kind:
         raise _wrong(f"'{parser.word}' is too much")
@@ -128,7 +128,7 @@ def _column(where: str, name: str) -> tuple[str, str]:
     return column, COLUMNS[column].kind
 
 
-class _Parser:
+class _FilterParser:
     """Recursive descent over the tokens; `&` binds more than `|`."""
 
     def __init__(self, tokens: list[tuple[str, str]]) -> None:

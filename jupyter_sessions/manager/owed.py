@@ -18,22 +18,22 @@ from typing import Any
 import msgspec
 
 from jupyter_sessions.manager.kernel import KernelLink
-from jupyter_sessions.manager.messages import Message
 from jupyter_sessions.wire.files import read, remove
-from jupyter_sessions.wire.unanswered import Asked
+from jupyter_sessions.wire.sockets import Message
+from jupyter_sessions.wire.unanswered import UnansweredRequest
 
 log = logging.getLogger("jupyter_sessions")
 
 MOST_KEPT = 1000
 _BACK_SECONDS = 3.0
 """After that, front ends that came back have heard what was said in the last second."""
-_decoder = msgspec.json.Decoder(list[Asked])
+_decoder = msgspec.json.Decoder(list[UnansweredRequest])
 
 
-class Answer(msgspec.Struct, frozen=True):
+class LateReply(msgspec.Struct, frozen=True):
     """What to say of a request: the content of a reply, unless it came by itself, and whether it went idle unheard."""
 
-    asked: Asked
+    asked: UnansweredRequest
     content: dict[str, Any] | None
     idle: bool
 
@@ -45,14 +45,14 @@ class Owed:
         self._path = path
         self._name = name
         self._file: int | None = None
-        self._kept: list[Asked] = []
+        self._kept: list[UnansweredRequest] = []
         self._times_busy = -1
         self._read_at = 0.0
         self.earlier: dict[str, _Heard] = {}
 
     # From one manager to the next.
 
-    def keep(self, asked: list[Asked]) -> None:
+    def keep(self, asked: list[UnansweredRequest]) -> None:
         """Note what is not answered now."""
         ids = {one.id for one in asked}
         for uid, heard in self.earlier.items():
@@ -68,7 +68,7 @@ class Owed:
             log.exception("what the session %s has not answered cannot be kept", self._name)
         self._kept = asked
 
-    def read(self) -> list[Asked]:
+    def read(self) -> list[UnansweredRequest]:
         """What an earlier manager noted; from now on it is owed."""
         try:
             asked = _decoder.decode(read(self._path).split(b"\n", 1)[0])
@@ -103,7 +103,7 @@ class Owed:
         if heard is not None:
             heard.take(message["header"]["msg_type"], message["content"])
 
-    def due(self, link: KernelLink | None) -> list[Answer]:
+    def due(self, link: KernelLink | None) -> list[LateReply]:
         """What to say now in the kernel's place; to be called about once a second.
 
         A reply gets that time to come by itself; and a kernel that had nothing to do for so long will
@@ -126,7 +126,7 @@ class _Heard(msgspec.Struct):
     `count` is the kernel's number for it, once it runs.
     """
 
-    asked: Asked
+    asked: UnansweredRequest
     count: int | None
     begun: bool = False
     error: dict[str, Any] | None = None
@@ -144,9 +144,9 @@ class _Heard(msgspec.Struct):
             self.begun = self.begun or content.get("execution_state") == "busy"
             self.ended = self.ended or content.get("execution_state") == "idle"
 
-    def answer(self, name: str) -> Answer:
+    def answer(self, name: str) -> LateReply:
         reply = None if self.answered else self.reply(name)
-        return Answer(self.asked, reply, idle=self.missed or not self.ended)
+        return LateReply(self.asked, reply, idle=self.missed or not self.ended)
 
     def reply(self, name: str) -> dict[str, Any]:
         """The content of the reply, as the kernel will have said it, or that it is not known."""

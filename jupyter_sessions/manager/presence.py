@@ -17,9 +17,9 @@ from aiohttp import web
 
 from jupyter_sessions.manager.connections import UnixSite
 from jupyter_sessions.manager.live_settings import LiveSettings
-from jupyter_sessions.manager.sessions import Sessions
+from jupyter_sessions.manager.sessions import SessionManager
 from jupyter_sessions.wire.files import remove
-from jupyter_sessions.wire.places import Contact, Place
+from jupyter_sessions.wire.places import Contact, StateFolder
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -37,10 +37,10 @@ class Presence:
 
     def __init__(
         self,
-        where: Place,
+        where: StateFolder,
         contact: Contact,
         runner: web.AppRunner,
-        sessions: Sessions,
+        sessions: SessionManager,
         settings: LiveSettings,
     ) -> None:
         self._where = where

@@ -10,7 +10,7 @@ from typing import Protocol
 from jupyter_sessions.manager.keys import Key
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.scheduler import Capacity, decide
-from jupyter_sessions.manager.waiting import Held, held
+from jupyter_sessions.manager.waiting import WaitReason, wait_reason
 
 PAUSE_SHARE = 9
 """How long the queue is let alone after each look at it, in times that the look took."""
@@ -18,7 +18,7 @@ CLOCK_SECONDS = 60.0
 """The longest sleep until a time of day: the clock may be set, or the machine suspended, meanwhile."""
 
 
-class Pool(Protocol):
+class SchedulableSessions(Protocol):
     """The sessions that there are, and what can be done to those that wait."""
 
     @property
@@ -52,12 +52,12 @@ class Pool(Protocol):
         ...
 
 
-class Queue:
+class SessionScheduler:
     """Starts the pending sessions of a pool when they may start."""
 
     def __init__(
         self,
-        pool: Pool,
+        pool: SchedulableSessions,
         today: Callable[[], datetime],
         key_of: Callable[[str], Key | None],
     ) -> None:
@@ -100,9 +100,9 @@ class Queue:
     def _holds(self, record: Record) -> bool:
         """Whether one cannot start yet, however much room there is; if it never can, it ends."""
         now = self._today()
-        what = held(record, self._pool.known, now)
+        what = wait_reason(record, self._pool.known, now)
         if what is None and self._pool.ending(record.name, record.access_key):
-            what = Held(f"Waiting for the earlier '{record.name}' to end.")
+            what = WaitReason(f"Waiting for the earlier '{record.name}' to end.")
         if what is None:
             return False
         if what.failed:

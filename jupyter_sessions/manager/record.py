@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import msgspec
 
-from jupyter_sessions.manager.cluster import Sub
+from jupyter_sessions.manager.cluster import MemberRecord
 from jupyter_sessions.manager.folders import Mount
 from jupyter_sessions.manager.runtime.ending import describe_exit
 from jupyter_sessions.manager.runtime.launch import Process
@@ -94,7 +94,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     start_by: datetime | None = None
     restarts: int = 0
     cluster_mode: str = "single-node"
-    subs: list[Sub] = []
+    subs: list[MemberRecord] = []
     startup_command: str | None = None
     bootstrap_script: str | None = None
     mounts: list[Mount] = []

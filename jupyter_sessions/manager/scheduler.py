@@ -135,7 +135,7 @@ def used(records: Iterable[Record]) -> Slots:
 
 def free_gpus(capacity: Capacity, holding: Iterable[Record]) -> Decimal:
     """Return how much of the devices of `capacity` no session has."""
-    return sum(_Queue(capacity, list(holding)).gpus.values(), Decimal(0))
+    return sum(_FreeSlots(capacity, list(holding)).gpus.values(), Decimal(0))
 
 
 def decide(
@@ -145,9 +145,9 @@ def decide(
     key_of: Callable[[str], Key | None] = lambda access_key: None,
 ) -> list[Decision]:
     """For each pending session, in order, whether it starts now. `key_of` knows the limits of keys."""
-    queue = _Queue(capacity, list(holding))
-    shares = _Shares(queue.holding, key_of)
-    return [shares.decide(record) or shares.note(record, queue.decide(record)) for record in pending]
+    free = _FreeSlots(capacity, list(holding))
+    shares = _Shares(free.holding, key_of)
+    return [shares.decide(record) or shares.note(record, free.decide(record)) for record in pending]
 
 
 class _Shares:
@@ -205,7 +205,7 @@ class _Head(msgspec.Struct, frozen=True):
     waits: str
 
 
-class _Queue:
+class _FreeSlots:
     """What is free while one pending session after the other is looked at.
 
     `ahead` counts by slot those that wait for it, `heads` knows the first of them; for room under `max_sessions`

@@ -28,7 +28,7 @@ _LEAST = 32 << 20
 """Bytes that a service needs of which nothing is known: an interpreter and a small web server."""
 
 
-class Services:
+class ServiceLauncher:
     """Starts a session's services when they are asked for.
 
     A service is started once, whoever asks and by whatever path their browsers see it: pages hold absolute

@@ -11,25 +11,25 @@ from typing import Any
 
 from jupyter_sessions.errors import InvalidRequest, NotRunning
 from jupyter_sessions.manager.callbacks import Callbacks
-from jupyter_sessions.manager.cluster import Sub
+from jupyter_sessions.manager.cluster import MemberRecord
 from jupyter_sessions.manager.events import Bus
-from jupyter_sessions.manager.folders import Folder
+from jupyter_sessions.manager.folders import ConfiguredFolder
 from jupyter_sessions.manager.front import Front
-from jupyter_sessions.manager.guardian import Guardian, Workshop
+from jupyter_sessions.manager.guardian import SessionSupervisor, Workshop
 from jupyter_sessions.manager.kernel import connect_to
 from jupyter_sessions.manager.kernel_info import KernelInfos
 from jupyter_sessions.manager.leases import Leases
 from jupyter_sessions.manager.leftovers import find_process, why_lost
-from jupyter_sessions.manager.queue import Queue
+from jupyter_sessions.manager.queue import SessionScheduler
 from jupyter_sessions.manager.record import Record, socket_folder
 from jupyter_sessions.manager.roster import Roster
 from jupyter_sessions.manager.runtime.launch import Process, exit_status, kill
 from jupyter_sessions.manager.runtime.limits import Limits
-from jupyter_sessions.manager.runtime.pool import Pool
+from jupyter_sessions.manager.runtime.pool import PrestartPool
 from jupyter_sessions.manager.scheduler import Capacity
 from jupyter_sessions.manager.store import Store
 from jupyter_sessions.manager.tasks import Tasks
-from jupyter_sessions.manager.timekeeper import Clock, Signs, Timekeeper
+from jupyter_sessions.manager.timekeeper import Activity, Clock, Timekeeper
 from jupyter_sessions.model import NameRule, standing
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.identity import Host, Identity
@@ -43,8 +43,8 @@ NAME_RULE = NameRule(
 )
 
 
-class Sessions(Roster):
-    """Keeps the store, the queue and the guardians of running sessions in step."""
+class SessionManager(Roster):
+    """Keeps the store, the queue and the supervisors of running sessions in step."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Sessions(Roster):
         keep_fds: tuple[int, ...] = (),
         on_live: Callable[[bool], None] = lambda live: None,
         owner_grace: float = 20,
-        folders: Mapping[str, Folder] | None = None,
+        folders: Mapping[str, ConfiguredFolder] | None = None,
         warm_pool: int = 0,
         clock: Clock | None = None,
     ) -> None:
@@ -67,7 +67,7 @@ class Sessions(Roster):
         self.capacity = capacity
         self.folders = folders or {}
         self._on_live = on_live
-        self._guardians: dict[str, Guardian] = {}
+        self._supervisors: dict[str, SessionSupervisor] = {}
         self._fronts: dict[str, Front] = {}
         self._infos = KernelInfos()
         self._tasks = Tasks()
@@ -75,12 +75,12 @@ class Sessions(Roster):
         self._callbacks = Callbacks()
         self._leases = Leases(lambda record, why: self.terminate(record, why=why), owner_grace)
         self.time = Timekeeper(
-            signs=self._signs,
+            activity=self._activity,
             expire=lambda record, why: self._tasks.start(self._expire(record, why)),
             tell=lambda record: self._tell(record, "session_warning"),
             clock=clock,
         )
-        self._queue = Queue(self, self.time.clock.today, store.keys.get)
+        self._queue = SessionScheduler(self, self.time.clock.today, store.keys.get)
         self._shop = Workshop(
             limits=limits,
             run_folder=run_folder,
@@ -89,7 +89,7 @@ class Sessions(Roster):
             keep=self._note,
             changed=self._keep,
             tell=self._tell,
-            pool=Pool(warm_pool, keep_fds),
+            pool=PrestartPool(warm_pool, keep_fds),
         )
 
     # Looking.
@@ -97,21 +97,21 @@ class Sessions(Roster):
     def measured(self, id: str) -> Record | None:
         """A session by its full id, live or ended, with its use of CPU as of now."""
         record = self.known(id)
-        if record and (guardian := self._guardians.get(id)):
-            guardian.measure()
+        if record and (supervisor := self._supervisors.get(id)):
+            supervisor.measure()
         return record
 
     def live_stat(self, record: Record, rank: int | None = None) -> dict[str, Any] | None:
         """What a session, or one of its members, uses now (see `usage`); None unless it has processes."""
-        guardian = self._guardians.get(record.id)
-        if guardian is None or not record.live:
+        supervisor = self._supervisors.get(record.id)
+        if supervisor is None or not record.live:
             return None
-        return (guardian if rank is None else guardian.members[rank]).stats() or None
+        return (supervisor if rank is None else supervisor.members[rank]).stats() or None
 
-    def guardian(self, record: Record) -> Guardian:
+    def supervisor(self, record: Record) -> SessionSupervisor:
         """Who looks after a session that has started. Errors: NotRunning."""
         try:
-            return self._guardians[record.id]
+            return self._supervisors[record.id]
         except KeyError:
             raise NotRunning(
                 standing(record.name, record.status, record.status_info), hint="It must be RUNNING for that."
@@ -132,7 +132,9 @@ class Sessions(Roster):
 
     # Doing.
 
-    def reconfigure(self, capacity: Capacity, folders: Mapping[str, Folder], grace: float, warm: int) -> None:
+    def reconfigure(
+        self, capacity: Capacity, folders: Mapping[str, ConfiguredFolder], grace: float, warm: int
+    ) -> None:
         """Go on with other settings."""
         self.capacity, self.folders = capacity, folders
         self._leases.grace = grace
@@ -184,7 +186,7 @@ class Sessions(Roster):
         if record.notebook and record.status in ("PENDING", "PREPARING"):
             self.front(record).interrupt()
         else:
-            self.guardian(record).interrupt()
+            self.supervisor(record).interrupt()
 
     def touch(self, record: Record) -> None:
         """Somebody works in a session: for every input that a terminal, stream or service connection carries.
@@ -195,7 +197,7 @@ class Sessions(Roster):
 
     def renew(self, record: Record) -> None:
         """Set its clocks to zero, both of the idle timeout and of the time limit. Errors: NotRunning."""
-        self.guardian(record).check_running()
+        self.supervisor(record).check_running()
         self.time.renew(record)
         self._keep(record, "session_renewed")
 
@@ -211,30 +213,30 @@ class Sessions(Roster):
 
     async def _terminate(self, record: Record, forced: bool, why: str) -> None:
         if record.status == "TERMINATING":
-            await self.guardian(record).kill()
+            await self.supervisor(record).kill()
         else:
-            await self.guardian(record).terminate(why, forced=forced)
+            await self.supervisor(record).terminate(why, forced=forced)
 
     async def restart(self, record: Record) -> None:
         """Restart a running session; returns when it runs again or has failed. Errors: NotRunning, LaunchFailed."""
-        guardian = self.guardian(record)
-        guardian.check_running()
-        await guardian.main.check()
-        guardian.check_running()
-        self._tasks.start(guardian.restart())
+        supervisor = self.supervisor(record)
+        supervisor.check_running()
+        await supervisor.main.check()
+        supervisor.check_running()
+        self._tasks.start(supervisor.restart())
         await asyncio.sleep(0)
         await self.wait(record, lambda record: record.status != "RESTARTING")
 
-    def _signs(self, record: Record) -> Signs:
-        guardian = self._guardians.get(record.id)
-        return guardian.signs() if guardian else Signs()
+    def _activity(self, record: Record) -> Activity:
+        supervisor = self._supervisors.get(record.id)
+        return supervisor.activity() if supervisor else Activity()
 
     async def _expire(self, record: Record, why: str) -> None:
         """End a session whose time is over; what runs in it is interrupted first, to put things in order."""
-        guardian = self._guardians.get(record.id)
-        if guardian is None or not record.usable:
+        supervisor = self._supervisors.get(record.id)
+        if supervisor is None or not record.usable:
             return
-        await guardian.calm()
+        await supervisor.calm()
         if record.usable:
             await self.terminate(record, why=why)
 
@@ -357,16 +359,16 @@ class Sessions(Roster):
         self._queue.changed()
 
     def _guard(self, record: Record) -> None:
-        guardian = self._guardians[record.id] = Guardian(record, self._shop, self.front(record))
-        self._tasks.start(self._attend(guardian))
+        supervisor = self._supervisors[record.id] = SessionSupervisor(record, self._shop, self.front(record))
+        self._tasks.start(self._attend(supervisor))
 
-    async def _attend(self, guardian: Guardian) -> None:
+    async def _attend(self, supervisor: SessionSupervisor) -> None:
         try:
-            await guardian.life()
+            await supervisor.life()
         except Exception:  # Others wait for what it had.
-            log.exception("session %s", guardian.record.name)
-        self._guardians.pop(guardian.record.id, None)
-        self._fronts.pop(guardian.record.id, None)
+            log.exception("session %s", supervisor.record.name)
+        self._supervisors.pop(supervisor.record.id, None)
+        self._fronts.pop(supervisor.record.id, None)
         self._queue.changed()
 
     async def _end_front(self, record: Record) -> None:
@@ -390,7 +392,7 @@ class Sessions(Roster):
             self._fronts[record.id].tell()
         self._tell(record, event)
 
-    def _tell(self, record: Record, event: str, sub: Sub | None = None) -> None:
+    def _tell(self, record: Record, event: str, sub: MemberRecord | None = None) -> None:
         self.bus.publish(event, record, sub)
         self._tasks.start(self._wake())
 

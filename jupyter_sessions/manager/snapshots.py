@@ -20,7 +20,7 @@ log = logging.getLogger("jupyter_sessions")
 _RECORD, _KEYS, _HOST = "record.json", "keys.json", "host.json"
 
 
-class _Contact(msgspec.Struct):
+class _ContactKeypair(msgspec.Struct):
     keypair: Keypair
 
 
@@ -68,7 +68,7 @@ def load_keys(state_folder: Path) -> list[Key]:
             return keys
     for path in state_folder.glob("jupyter_sessions-*.json"):
         with suppress(OSError):
-            pair = load(path, _Contact).keypair
+            pair = load(path, _ContactKeypair).keypair
             return [Key(access_key=pair.access_key, secret_key=pair.secret_key, role=SUPERADMIN)]
     return []
 

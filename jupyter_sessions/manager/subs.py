@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any
 
-from jupyter_sessions.manager.cluster import Sub
+from jupyter_sessions.manager.cluster import MemberRecord
 from jupyter_sessions.manager.member import Member
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.runtime.ending import describe_exit
@@ -107,7 +107,7 @@ class Subs:
             self.close(member, why)
 
     def _move(self, member: Member, status: str, info: str, event: str) -> None:
-        assert isinstance(member.row, Sub)  # noqa: S101
+        assert isinstance(member.row, MemberRecord)  # noqa: S101
         member.row.move(status, info)
         self._shop.keep(self._record)
         self._shop.tell(self._record, event, member.row)

@@ -32,7 +32,7 @@ _LATE_SECONDS = 5.0
 _DRIFT_SECONDS = 2.0
 
 
-class Signs(msgspec.Struct, frozen=True):
+class Activity(msgspec.Struct, frozen=True):
     """What tells that a session is used: a busy kernel, how often one was, CPU time in ms, share of a GPU."""
 
     busy: bool = False
@@ -65,7 +65,7 @@ class _Watch(msgspec.Struct):
     record: Record
     idle_from: float
     looked: float
-    seen: Signs
+    seen: Activity
     warned: tuple[str, float] | None = None
 
     @property
@@ -78,20 +78,20 @@ class _Watch(msgspec.Struct):
 class Timekeeper:
     """Watches the sessions that have an idle timeout or a time limit; the others cost nothing.
 
-    `signs` looks at a session, `expire` ends one with a reason (`busy` ones are interrupted first),
+    `activity` looks at a session, `expire` ends one with a reason (`busy` ones are interrupted first),
     `tell` is called when the end of one comes near, or is put off again.
     """
 
     def __init__(
         self,
         *,
-        signs: Callable[[Record], Signs],
+        activity: Callable[[Record], Activity],
         expire: Callable[[Record, str], None],
         tell: Callable[[Record], None],
         clock: Clock | None = None,
     ) -> None:
         self.clock = clock or Clock()
-        self._signs = signs
+        self._activity = activity
         self._expire = expire
         self._tell = tell
         self._watches: dict[str, _Watch] = {}
@@ -112,7 +112,7 @@ class Timekeeper:
             now = self.clock.seconds()
             if record.limit_from is None or record.limit_from > now:
                 record.limit_from = now
-            self._watches[record.id] = _Watch(record, now, now, self._signs(record))
+            self._watches[record.id] = _Watch(record, now, now, self._activity(record))
             self._nudge.set()
 
     def touch(self, record: Record) -> None:
@@ -232,11 +232,11 @@ class Timekeeper:
         span = now - watch.looked
         if not watch.record.idle_timeout or span < watch.pause / 2:
             return
-        signs, before = self._signs(watch.record), watch.seen
-        used = (signs.cpu_ms - before.cpu_ms) / 1000 / span
-        if signs.busy or signs.times_busy != before.times_busy or max(used, signs.gpu) > LEAST_USE:
+        activity, before = self._activity(watch.record), watch.seen
+        used = (activity.cpu_ms - before.cpu_ms) / 1000 / span
+        if activity.busy or activity.times_busy != before.times_busy or max(used, activity.gpu) > LEAST_USE:
             watch.idle_from = now
-        watch.looked, watch.seen = now, signs
+        watch.looked, watch.seen = now, activity
 
     def _pause(self, watch: _Watch, now: float) -> float:
         """Seconds until it is to be looked at again: a limit in time, what must be measured not too often."""

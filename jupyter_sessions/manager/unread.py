@@ -8,8 +8,7 @@ from collections import deque
 from typing import Any
 
 from jupyter_sessions.amounts import human_size
-
-Message = dict[str, Any]
+from jupyter_sessions.wire.sockets import Message
 
 UNREAD_BYTES = 32 * 1024**2
 

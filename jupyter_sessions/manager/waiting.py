@@ -19,7 +19,7 @@ from jupyter_sessions.manager.record import Record
 _FARTHEST = timedelta(days=3650)
 
 
-class Held(msgspec.Struct, frozen=True):
+class WaitReason(msgspec.Struct, frozen=True):
     """Why a session is not looked at by the scheduler; with `failed` it never will be.
 
     `until` is when it is worth asking again though nothing has happened.
@@ -30,7 +30,7 @@ class Held(msgspec.Struct, frozen=True):
     until: datetime | None = None
 
 
-def held(record: Record, look: Callable[[str], Record | None], now: datetime) -> Held | None:
+def wait_reason(record: Record, look: Callable[[str], Record | None], now: datetime) -> WaitReason | None:
     """What a pending session waits for; None if for room alone. `look` gives sessions by id, ended ones too.
 
     Those that have succeeded are noted in the record: they may be forgotten before it starts.
@@ -42,16 +42,16 @@ def held(record: Record, look: Callable[[str], Record | None], now: datetime) ->
         other = look(needed)
         succeeded = False if other is None else success(other)
         if succeeded is False:
-            return Held(f"dependency-failed: {_failure(needed, other)}", failed=True)
+            return WaitReason(f"dependency-failed: {_failure(needed, other)}", failed=True)
         if succeeded:
             record.met.append(needed)
         elif other is not None:
             waits.append(f"'{other.name}' ({other.status})")
     if waits:
-        return Held(f"Waiting for {_and(waits)} to succeed.")
+        return WaitReason(f"Waiting for {_and(waits)} to succeed.")
     if record.starts_at is not None and record.starts_at > now:
         moment = record.starts_at.astimezone().isoformat(" ", "seconds")
-        return Held(f"Waiting until {moment}.", until=record.starts_at)
+        return WaitReason(f"Waiting until {moment}.", until=record.starts_at)
     return None
 
 

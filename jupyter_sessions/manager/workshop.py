@@ -8,21 +8,21 @@ from typing import Protocol
 
 import msgspec
 
-from jupyter_sessions.manager.cluster import Sub
+from jupyter_sessions.manager.cluster import MemberRecord
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.runtime.limits import Limits
-from jupyter_sessions.manager.runtime.pool import Pool
+from jupyter_sessions.manager.runtime.pool import PrestartPool
 
 
-class Told(Protocol):
+class EventPublisher(Protocol):
     """Called with a session and an event's name; `sub` is the member it is about, the main one if None."""
 
-    def __call__(self, record: Record, event: str, sub: Sub | None = None) -> None:
+    def __call__(self, record: Record, event: str, sub: MemberRecord | None = None) -> None:
         """Hand it on."""
 
 
 class Workshop(msgspec.Struct, frozen=True, kw_only=True):
-    """What guardians share: `keep` saves a record, `tell` publishes an event of it, `changed` does both.
+    """What supervisors share: `keep` saves a record, `tell` publishes an event of it, `changed` does both.
 
     Kernels come out of the `pool` if it has one.
     """
@@ -33,5 +33,5 @@ class Workshop(msgspec.Struct, frozen=True, kw_only=True):
     keep_fds: tuple[int, ...]
     keep: Callable[[Record], None]
     changed: Callable[[Record, str], None]
-    tell: Told
-    pool: Pool
+    tell: EventPublisher
+    pool: PrestartPool

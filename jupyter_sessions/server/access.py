@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 from jupyter_server.serverapp import ServerApp
 
-from jupyter_sessions.wire.access import SCHEME, VARIABLE, Access
+from jupyter_sessions.wire.access import SCHEME, VARIABLE, ServerInfo
 from jupyter_sessions.wire.files import write_private
 from jupyter_sessions.wire.identity import own_identity
 
@@ -42,11 +42,11 @@ class ScopedToken:
         os.environ[VARIABLE] = str(path)
         return path
 
-    def _access(self, app: ServerApp) -> Access:
+    def _access(self, app: ServerApp) -> ServerInfo:
         host = "127.0.0.1" if app.ip in _EVERYWHERE else app.ip
         host = f"[{host}]" if ":" in host else host
         where = "localhost" if app.sock else f"{host}:{app.port}"
-        return Access(
+        return ServerInfo(
             url=f"{'https' if app.certfile else 'http'}://{where}{quote(app.base_url, safe='/%')}",
             token=self._value,
             server=own_identity(),
@@ -66,7 +66,7 @@ def _sweep(folder: Path) -> None:
     """Remove what servers left behind that were killed."""
     for path in folder.glob(f"{_PREFIX}*.json"):
         try:
-            left = not msgspec.json.decode(path.read_bytes(), type=Access).server.alive()
+            left = not msgspec.json.decode(path.read_bytes(), type=ServerInfo).server.alive()
         except (OSError, msgspec.DecodeError):
             continue
         if left:

@@ -15,12 +15,12 @@ from jupyter_sessions._version import __version__
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.kernels import tidying
-from jupyter_sessions.kernels.offering import Offers
+from jupyter_sessions.kernels.offering import SessionKernelSpecs
 from jupyter_sessions.server import handlers, heartbeat, proxy
 from jupyter_sessions.server.access import ScopedToken, withdraw
 from jupyter_sessions.server.base import TOKEN
 from jupyter_sessions.server.streams import STREAMS
-from jupyter_sessions.service import Batch, Service, configuration, use
+from jupyter_sessions.service import Batch, SessionService, configuration, use
 from jupyter_sessions.wire.proxy.rebase import SERVICE_PATH
 
 SCHEMA_ID = "https://schema.jupyter.org/jupyter_sessions/session/v1"
@@ -33,8 +33,8 @@ class SessionsExtension(ExtensionApp):
     name = "jupyter_sessions"
     version = __version__
     classes = [JupyterSessions]
-    service: Service | None = None
-    _offers: Offers
+    service: SessionService | None = None
+    _offers: SessionKernelSpecs
     _token: ScopedToken
     _server: ServerApp
     _events: EventLogger
@@ -59,9 +59,9 @@ class SessionsExtension(ExtensionApp):
             self.log.error("jupyter_sessions: %s", error)
             self.settings[proxy.SERVICES_KEY] = error
             return
-        self.service = Service(settings, self._server.kernel_spec_manager, self._server.root_dir)
+        self.service = SessionService(settings, self._server.kernel_spec_manager, self._server.root_dir)
         self.settings[proxy.SERVICES_KEY] = self.service
-        self._offers = Offers(self.service, self._server.kernel_spec_manager)
+        self._offers = SessionKernelSpecs(self.service, self._server.kernel_spec_manager)
         self.service.feed.listen(self._push)
         self.service.feed.listen(self._offers.hear)
 

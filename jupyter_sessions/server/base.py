@@ -16,7 +16,7 @@ from jupyter_sessions.server.access import ScopedToken
 from jupyter_sessions.server.bodies import Problem
 from jupyter_sessions.server.openapi.operation import operation_of
 from jupyter_sessions.server.proxy import SERVICES_KEY
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 
 TOKEN = "jupyter_sessions_token"  # noqa: S105
 T = TypeVar("T", bound=msgspec.Struct)
@@ -40,12 +40,12 @@ class BaseHandler(APIHandler):
     scoped = False
 
     @property
-    def service(self) -> Service:
+    def service(self) -> SessionService:
         """All backends. Errors: InvalidRequest if the configuration cannot be used."""
         made = self.settings[SERVICES_KEY]
         if isinstance(made, SessionError):
             raise made
-        return cast("Service", made)
+        return cast("SessionService", made)
 
     async def prepare(self) -> None:  # type: ignore[override]
         """Authenticate: by the scoped token if one is shown, else as Jupyter does."""

@@ -234,7 +234,7 @@ class InputHandler(BaseHandler):
         self.finish()
 
 
-class ServiceHandler(BaseHandler):
+class StartServiceHandler(BaseHandler):
     """A service of a session."""
 
     @web.authenticated
@@ -313,7 +313,7 @@ ROUTES: list[tuple[str, type[BaseHandler]]] = [
     (rf"/sessions/{_ONE}/interrupt", InterruptHandler),
     (rf"/sessions/{_ONE}/input", InputHandler),
     (rf"/sessions/{_ONE}/connection", ConnectionHandler),
-    (rf"/sessions/{_ONE}/services/(?P<name>[^/]+)", ServiceHandler),
+    (rf"/sessions/{_ONE}/services/(?P<name>[^/]+)", StartServiceHandler),
     (r"/kernels/(?P<kernel_id>[^/]+)", KernelHandler),
     (r"/backends", BackendsHandler),
     (r"/backends/(?P<backend>[^/]+)", BackendHandler),

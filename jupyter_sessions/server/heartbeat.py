@@ -11,14 +11,14 @@ from pathlib import Path
 
 from jupyter_events import EventLogger
 
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 
 SECONDS = 2.0
 SCHEMA_ID = "https://schema.jupyter.org/jupyter_sessions/heartbeat/v1"
 SCHEMA_FILE = Path(__file__).parent / "events" / "heartbeat" / "v1.yaml"
 
 
-async def beat(events: EventLogger, service: Service | None) -> None:
+async def beat(events: EventLogger, service: SessionService | None) -> None:
     """Send heartbeats until cancelled; `service` is None while the configuration cannot be used."""
     while True:
         await asyncio.sleep(SECONDS)

@@ -24,7 +24,7 @@ MOST_BEHIND = 1000
 CODE_BYTES = 32 * 1024**2
 """As much as this machine's manager takes."""
 
-Event = tuple[str, object]
+NamedEvent = tuple[str, object]
 
 
 class StreamHandler(BaseHandler):
@@ -32,7 +32,7 @@ class StreamHandler(BaseHandler):
 
     _sending: asyncio.Task[None] | None = None
 
-    async def stream(self, events: sse.Patient[Event], first: Event | None = None) -> None:
+    async def stream(self, events: sse.Patient[NamedEvent], first: NamedEvent | None = None) -> None:
         """Send the head of the answer, and then every event as it comes."""
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-cache")
@@ -46,7 +46,7 @@ class StreamHandler(BaseHandler):
         if not self._sending.cancelled():
             self._sending.result()
 
-    async def _send_all(self, events: sse.Patient[Event], first: Event | None) -> None:
+    async def _send_all(self, events: sse.Patient[NamedEvent], first: NamedEvent | None) -> None:
         event = first
         try:
             while True:
@@ -88,7 +88,7 @@ class ExecuteHandler(StreamHandler):
         first = await events.next(FIRST_SECONDS)
         await self.stream(events, first)
 
-    async def _outputs(self, backend: str, id: str, cell: ExecuteRequest) -> AsyncIterator[Event]:
+    async def _outputs(self, backend: str, id: str, cell: ExecuteRequest) -> AsyncIterator[NamedEvent]:
         async for output in self.service.execute(backend, id, cell.code, stdin=cell.stdin, ref=cell.ref):
             yield "output", output
 
@@ -111,7 +111,7 @@ class EventsHandler(StreamHandler):
             stop()
 
 
-async def _changes(batches: asyncio.Queue[Batch]) -> AsyncIterator[Event]:
+async def _changes(batches: asyncio.Queue[Batch]) -> AsyncIterator[NamedEvent]:
     """Batches, up to the moment when the listener is far behind: it must read the list again."""
     while batches.qsize() < MOST_BEHIND:
         yield "sessions", await batches.get()

@@ -10,7 +10,7 @@ from jupyter_sessions.service.info import BackendInfo, BackendType, Defaults, Ne
 from jupyter_sessions.service.making import create_replicas
 from jupyter_sessions.service.manager_state import manager_text
 from jupyter_sessions.service.registry import configuration
-from jupyter_sessions.service.service import Service
+from jupyter_sessions.service.service import SessionService
 from jupyter_sessions.service.sharing import in_use, use
 
 __all__ = [
@@ -24,9 +24,9 @@ __all__ = [
     "Listing",
     "NewBackend",
     "Position",
-    "Service",
     "SessionPut",
     "SessionRemoved",
+    "SessionService",
     "configuration",
     "create_replicas",
     "find",

@@ -17,7 +17,7 @@ from jupyter_sessions.service import added
 from jupyter_sessions.service.asking import GET_SECONDS, ask, state_of
 from jupyter_sessions.service.feed import Feed
 from jupyter_sessions.service.info import BackendType, NewBackend
-from jupyter_sessions.service.registry import Maker
+from jupyter_sessions.service.registry import BackendFactory
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -56,7 +56,7 @@ class Additions:
 
     feed: Feed
 
-    def __init__(self, config: JupyterSessions, maker: Maker) -> None:
+    def __init__(self, config: JupyterSessions, maker: BackendFactory) -> None:
         self._config = config
         self._maker = maker
         self.added = added.known()

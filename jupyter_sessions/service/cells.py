@@ -33,7 +33,7 @@ async def with_end(items: AsyncIterator[Output], look: Look) -> AsyncIterator[Ou
     """
     said: asyncio.Queue[Output | Exception | None] = asyncio.Queue(_AHEAD)
     pump = asyncio.create_task(_pump(items, said))
-    watched = _Watched(look)
+    watched = _RunningCell(look)
     try:
         while (one := await _next(said, watched)) is not None:
             if isinstance(one, Exception):
@@ -59,7 +59,7 @@ async def _pump(items: AsyncIterator[Output], said: asyncio.Queue[Output | Excep
 
 
 async def _next(
-    said: asyncio.Queue[Output | Exception | None], watched: _Watched
+    said: asyncio.Queue[Output | Exception | None], watched: _RunningCell
 ) -> Output | Exception | None:
     """Return what is said next, an error, or None at the end."""
     while True:
@@ -73,7 +73,7 @@ async def _next(
             return None
 
 
-class _Watched:
+class _RunningCell:
     """A session in which a cell runs."""
 
     def __init__(self, look: Look) -> None:

@@ -37,7 +37,7 @@ MOST_CHANGES = 500
 RETRY_SECONDS = (1.0, 30.0)
 _KERNELS = ("kernels", "")
 
-Key = tuple[str, str]
+SessionKey = tuple[str, str]
 
 
 class Feed:
@@ -53,16 +53,16 @@ class Feed:
         self.errors: dict[str, str] = {}
         self.refused: set[str] = set()
         self.synced: set[str] = set()
-        self._rows: dict[Key, SessionInfo] = {}
-        self._ended: OrderedDict[Key, SessionInfo] = OrderedDict()
+        self._rows: dict[SessionKey, SessionInfo] = {}
+        self._ended: OrderedDict[SessionKey, SessionInfo] = OrderedDict()
         self._history: deque[Batch] = deque(maxlen=HISTORY)
-        self._pending: dict[Key, Change] = {}
+        self._pending: dict[SessionKey, Change] = {}
         self._listeners: set[Callable[[Batch], None]] = set()
         self._flush: asyncio.TimerHandle | None = None
         self._running = False
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._backends: dict[str, Backend] = {}
-        self._doubted: dict[str, set[Key]] = {}
+        self._doubted: dict[str, set[SessionKey]] = {}
         self._checks: dict[str, asyncio.Task[None]] = {}
         self._nudges: dict[str, asyncio.Event] = {}
 
@@ -173,7 +173,7 @@ class Feed:
         elif known is None or row.face() != known.face():
             self._take(key, row)
 
-    def _take(self, key: Key, row: SessionInfo) -> None:
+    def _take(self, key: SessionKey, row: SessionInfo) -> None:
         if row.live:
             self._rows[key] = row
             self._ended.pop(key, None)
@@ -182,7 +182,7 @@ class Feed:
             self._remember_ended(key, row)
         self._announce(key, SessionPut(public(row)))
 
-    def _doubt(self, key: Key) -> None:
+    def _doubt(self, key: SessionKey) -> None:
         """Have a session's backend asked how it is now."""
         name = key[0]
         if not self._running or name not in self._backends:
@@ -202,7 +202,7 @@ class Feed:
             if self._checks.get(backend.name) is asyncio.current_task():
                 del self._checks[backend.name]
 
-    async def _check_one(self, backend: Backend, key: Key) -> None:
+    async def _check_one(self, backend: Backend, key: SessionKey) -> None:
         """Take in what the backend says now, unless other news came while it was asked."""
         before = self._known(key)
         row = await ask(backend, backend.get(key[1]), GET_SECONDS)
@@ -212,7 +212,7 @@ class Feed:
         elif before is None or row.face() != before.face():
             self._take(key, row)
 
-    def _known(self, key: Key) -> SessionInfo | None:
+    def _known(self, key: SessionKey) -> SessionInfo | None:
         return self._rows.get(key) or self._ended.get(key)
 
     def tell_of_kernels(self) -> None:
@@ -241,12 +241,12 @@ class Feed:
             return True
         return bool(row.status_changed and ended.status_changed and row.status_changed > ended.status_changed)
 
-    def _remember_ended(self, key: Key, row: SessionInfo) -> None:
+    def _remember_ended(self, key: SessionKey, row: SessionInfo) -> None:
         self._ended[key] = row
         if len(self._ended) > HISTORY:
             self._ended.popitem(last=False)
 
-    def _announce(self, key: Key, change: Change) -> None:
+    def _announce(self, key: SessionKey, change: Change) -> None:
         self._pending.pop(key, None)
         self._pending[key] = change
         if self._flush is None:

@@ -43,7 +43,7 @@ def find_types() -> dict[str, type[Backend]]:
     return found
 
 
-class Maker:
+class BackendFactory:
     """Makes backends of a configuration."""
 
     def __init__(self, config: JupyterSessions, kernel_spec_manager: Any = None) -> None:

@@ -50,7 +50,7 @@ from jupyter_sessions.service.info import BackendInfo, Defaults, Health, NewBack
 from jupyter_sessions.service.making import create, new_name
 from jupyter_sessions.service.order import NEWEST, ordering
 from jupyter_sessions.service.presets import filled
-from jupyter_sessions.service.registry import Maker, pick
+from jupyter_sessions.service.registry import BackendFactory, pick
 from jupyter_sessions.service.waiting import wait
 from jupyter_sessions.wire.journal import Outputs, Selection
 from jupyter_sessions.wire.spec_limits import check_spec
@@ -58,14 +58,14 @@ from jupyter_sessions.wire.spec_limits import check_spec
 T = TypeVar("T")
 
 
-class Service:
+class SessionService:
     """Everything one can do with sessions, on whichever backend they are."""
 
     def __init__(self, config: JupyterSessions, kernel_spec_manager: Any = None, folder: str = "") -> None:
         """`folder` is where working folders are relative to; empty for the process's own."""
         self.config = config
         self.folder = folder
-        self.additions = Additions(config, Maker(config, kernel_spec_manager))
+        self.additions = Additions(config, BackendFactory(config, kernel_spec_manager))
         self.backends = self.additions.backends
         self.feed = self.additions.feed = Feed()
 

@@ -12,7 +12,7 @@ PROTOCOL = 1
 """The number of the extension's REST protocol; another one is another protocol."""
 
 
-class Access(msgspec.Struct, frozen=True, kw_only=True):
+class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The contents of the 0600 file that the environment variable names.
 
     `url` ends with the base URL's slash; `socket` is the path of a unix socket or ""; `ca_file` a
@@ -27,4 +27,4 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: str = ""
 
     def __repr__(self) -> str:
-        return f"Access({self.url!r})"
+        return f"ServerInfo({self.url!r})"

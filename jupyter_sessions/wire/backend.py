@@ -8,7 +8,7 @@ import msgspec
 import zmq
 
 from jupyter_sessions.wire.front import CHANNELS
-from jupyter_sessions.wire.sockets import Context, Socket, listen
+from jupyter_sessions.wire.sockets import ZmqContext, ZmqSocket, listen
 
 RECONNECT_MS = 10
 
@@ -16,14 +16,14 @@ RECONNECT_MS = 10
 class BackEnd(Protocol):
     """What a relay leads to."""
 
-    def socket(self, context: Context, channel: str, identity: bytes) -> Socket:
+    def socket(self, context: ZmqContext, channel: str, identity: bytes) -> ZmqSocket:
         """A connected socket on which a channel's messages go in and out: XSUB for iopub, else DEALER.
 
         `identity` is the same for shell and stdin, so that input requests find who ran the code.
         """
         ...
 
-    def place(self, context: Context, channel: str) -> Socket:
+    def place(self, context: ZmqContext, channel: str) -> ZmqSocket:
         """A socket in the place of a kernel that has ended, to which the relay's turn by themselves."""
         ...
 
@@ -33,7 +33,7 @@ class ZmqBackEnd(msgspec.Struct, frozen=True):
 
     stem: str
 
-    def socket(self, context: Context, channel: str, identity: bytes) -> Socket:
+    def socket(self, context: ZmqContext, channel: str, identity: bytes) -> ZmqSocket:
         """See `BackEnd.socket`."""
         made = context.socket(zmq.XSUB if channel == "iopub" else zmq.DEALER)
         made.linger = 0
@@ -44,6 +44,6 @@ class ZmqBackEnd(msgspec.Struct, frozen=True):
         made.connect(f"ipc://{self.stem}-{CHANNELS[channel]}")
         return made
 
-    def place(self, context: Context, channel: str) -> Socket:
+    def place(self, context: ZmqContext, channel: str) -> ZmqSocket:
         """See `BackEnd.place`."""
         return listen(context, channel, f"ipc://{self.stem}-{CHANNELS[channel]}")

@@ -16,14 +16,14 @@ import msgspec
 
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.wire.files import load, write_private
-from jupyter_sessions.wire.places import Place, place
+from jupyter_sessions.wire.places import StateFolder, place
 
 LOOPBACK = "127.0.0.1"
 _KEPT = 1000
 """How many are remembered: a manager for each hour of six weeks."""
 
 
-def ports_of(where: Place) -> list[int]:
+def ports_of(where: StateFolder) -> list[int]:
     """Return the ports that managers of a state folder have had, the latest last."""
     try:
         return load(_file(where.folder), list[int])
@@ -31,7 +31,7 @@ def ports_of(where: Place) -> list[int]:
         return []
 
 
-def listen_on_new_port(where: Place) -> socket.socket:
+def listen_on_new_port(where: StateFolder) -> socket.socket:
     """Return a socket that listens on a loopback port no manager of a state folder had; it is remembered."""
     earlier = ports_of(where)
     passed_over: list[socket.socket] = []  # Held until one is found, so as not to be given the same again.

@@ -2,7 +2,7 @@
 
 State lives per host in the XDG state folder if that is on a local disk (homes are shared over
 networks, SQLite's WAL and locks are not), else in a private folder under /var/tmp. Two containers
-that share a home and a host name get a folder each (`Place.secondary`). Sockets need short paths, and must not
+that share a home and a host name get a folder each (`StateFolder.secondary`). Sockets need short paths, and must not
 go when somebody tidies up: they lie in the state folder, and a link in $XDG_RUNTIME_DIR or /tmp, of a random name
 that nobody can make first, is their short path. The manager makes the link again when it is gone.
 """
@@ -61,7 +61,7 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
         return (keypair or self.keypair).bearer(self.audience)
 
 
-class Place:
+class StateFolder:
     """The state folder of one manager."""
 
     def __init__(self, folder: Path, host: Host) -> None:
@@ -69,7 +69,7 @@ class Place:
         self.host = host
 
     def __repr__(self) -> str:
-        return f"Place({str(self.folder)!r})"
+        return f"StateFolder({str(self.folder)!r})"
 
     @property
     def contact_file(self) -> Path:
@@ -82,9 +82,9 @@ class Place:
         return self.folder / "live"
 
     @property
-    def secondary(self) -> Place:
+    def secondary(self) -> StateFolder:
         """The place for a second pid namespace under the same home and host name."""
-        return Place(self.folder.with_name(f"{self.folder.name}.{self.host.pid_ns}"), self.host)
+        return StateFolder(self.folder.with_name(f"{self.folder.name}.{self.host.pid_ns}"), self.host)
 
     def contact(self) -> Contact | None:
         """The running manager, or None: the file is believed only if its writer lives, here."""
@@ -232,14 +232,14 @@ def _goes_at_logout(runtime: Path) -> bool:
         return True
 
 
-def place() -> Place:
+def place() -> StateFolder:
     """The state folder for this user on this host, made if need be."""
     host = here()
     if given := os.environ.get(STATE_VARIABLE):
-        return Place(private_folder(Path(given)), host)
+        return StateFolder(private_folder(Path(given)), host)
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "jupyter_sessions"
     base = state if is_local(state) else _on_disk(state, host)
-    return Place(private_folder(private_folder(base) / host.hostname), host)
+    return StateFolder(private_folder(private_folder(base) / host.hostname), host)
 
 
 def _on_disk(state: Path, host: Host) -> Path:

@@ -28,10 +28,20 @@ from jupyter_sessions.wire import succession
 from jupyter_sessions.wire.backend import BackEnd
 from jupyter_sessions.wire.backlog import Backlog
 from jupyter_sessions.wire.front import CHANNELS, OWNER_CONTROL
-from jupyter_sessions.wire.sockets import LINGER_MS, Context, Socket, close, each, listen, queue, read_all
-from jupyter_sessions.wire.standin import Message, Queued, StandIn, Told
+from jupyter_sessions.wire.sockets import (
+    LINGER_MS,
+    Message,
+    ZmqContext,
+    ZmqSocket,
+    close,
+    each,
+    listen,
+    queue,
+    read_all,
+)
+from jupyter_sessions.wire.standin import ControlCallback, Queued, StandIn
 from jupyter_sessions.wire.succession import Succession
-from jupyter_sessions.wire.unanswered import Asked, Unanswered
+from jupyter_sessions.wire.unanswered import Unanswered, UnansweredRequest
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -67,10 +77,10 @@ class Relay:
         stem: str,
         key: bytes,
         back: BackEnd,
-        told: Told,
+        told: ControlCallback,
         *,
         backlog: Backlog | None = None,
-        earlier: Sequence[Asked] = (),
+        earlier: Sequence[UnansweredRequest] = (),
     ) -> None:
         self._stem = stem
         self._back = back
@@ -79,8 +89,8 @@ class Relay:
             raise ValueError("a relay without a key would let anybody speak to the kernel")
         self._session = Session(key=key, username="jupyter_sessions")
         self._identity = secrets.token_bytes(8).replace(b"\0", b"\1")
-        self._context: Context = zmq.Context()
-        self._orders: Socket | None = None
+        self._context: ZmqContext = zmq.Context()
+        self._orders: ZmqSocket | None = None
         self._waiting: threading.Thread | None = None
         self._backlog = backlog or Backlog(None)
         self._before = {one.relay: None for one in earlier}
@@ -135,12 +145,12 @@ class Relay:
 
     # What is not answered yet.
 
-    def unanswered(self, counts: Mapping[str, int]) -> list[Asked]:
+    def unanswered(self, counts: Mapping[str, int]) -> list[UnansweredRequest]:
         """The requests to run code that are not; `counts` are the kernel's numbers for them, by id."""
         self.tidy()
         return self._unanswered.all(counts)
 
-    def answer(self, one: Asked, content: Message | None, *, idle: bool) -> None:
+    def answer(self, one: UnansweredRequest, content: Message | None, *, idle: bool) -> None:
         """Answer one of the `earlier` in the kernel's place; see `Succession.answer`."""
         if self._succession is not None:
             self._succession.answer(self._session, one, content, idle=idle)
@@ -196,7 +206,7 @@ class Relay:
             with suppress(zmq.Again):  # Whoever stood in is gone.
                 self._orders.send_multipart([order.encode(), text.encode()], zmq.NOBLOCK)
 
-    def _wait(self, stand_in: StandIn, fronts: dict[str, Socket]) -> None:
+    def _wait(self, stand_in: StandIn, fronts: dict[str, ZmqSocket]) -> None:
         orders = self._context.socket(zmq.PAIR)
         orders.linger = 0
         try:
@@ -212,7 +222,7 @@ class Relay:
             orders.close()
         close(fronts.values())
 
-    def _take_over(self, stand_in: StandIn, fronts: dict[str, Socket]) -> None:
+    def _take_over(self, stand_in: StandIn, fronts: dict[str, ZmqSocket]) -> None:
         """Lead clients to the kernel: first what they are subscribed to, then what they asked."""
         backs = each(self._connect, CHANNELS)
         stand_in.hear_subscriptions(_HEAR_SECONDS)
@@ -229,7 +239,7 @@ class Relay:
         copies.close()
         self._pass_on(fronts, backs, _RETURN_SECONDS if stand_in.refilled else 0)
 
-    def _until_heard(self, backs: dict[str, Socket], iopub: Socket) -> None:
+    def _until_heard(self, backs: dict[str, ZmqSocket], iopub: ZmqSocket) -> None:
         """Ask the kernel something until it is heard on iopub: a subscription takes effect late."""
         deadline = time.monotonic() + _HEAR_SECONDS
         while time.monotonic() < deadline:
@@ -248,7 +258,7 @@ class Relay:
             close(sockets.values())
         time.sleep(_PASS_SECONDS)
 
-    def _until_turned(self, shell: Socket) -> None:
+    def _until_turned(self, shell: ZmqSocket) -> None:
         shell.router_mandatory = True  # Else what nobody is there for yet is lost.
         deadline = time.monotonic() + _TURN_MS / 1000
         while time.monotonic() < deadline:
@@ -261,15 +271,15 @@ class Relay:
 
     # With a kernel.
 
-    def _bind(self) -> dict[str, Socket]:
+    def _bind(self) -> dict[str, ZmqSocket]:
         return each(
             lambda channel: listen(self._context, channel, f"ipc://{self._stem}-{_PORTS[channel]}"), _PORTS
         )
 
-    def _connect(self, channel: str) -> Socket:
+    def _connect(self, channel: str) -> ZmqSocket:
         return self._back.socket(self._context, channel, self._identity)
 
-    def _heirs(self, channel: str) -> list[Socket]:
+    def _heirs(self, channel: str) -> list[ZmqSocket]:
         return [self._back.socket(self._context, channel, identity) for identity in self._before]
 
     def _start(self, name: str, work: Callable[..., None], *given: Any) -> threading.Thread:
@@ -277,7 +287,7 @@ class Relay:
         thread.start()
         return thread
 
-    def _pass_on(self, fronts: dict[str, Socket], backs: dict[str, Socket], pause: float) -> None:
+    def _pass_on(self, fronts: dict[str, ZmqSocket], backs: dict[str, ZmqSocket], pause: float) -> None:
         backs["iopub"].send(b"\x01")  # A subscription to everything.
         copies = each(self._copier, (_COPIES, _HEARD))
         if self._succession is not None:
@@ -288,17 +298,19 @@ class Relay:
             self._start(channel, self._forward, channel, way, pause if channel == "shell" else 0)
         self._start("control", self._filter, [fronts["control"], fronts["owner"]], backs["control"])
 
-    def _collect(self, address: str) -> Socket:
+    def _collect(self, address: str) -> ZmqSocket:
         made = queue(self._context, zmq.PULL)
         made.bind(address)
         return made
 
-    def _copier(self, address: str) -> Socket:
+    def _copier(self, address: str) -> ZmqSocket:
         made = queue(self._context, zmq.PUSH)
         made.connect(address)
         return made
 
-    def _forward(self, channel: str, way: tuple[Socket, Socket, Socket | None], pause: float) -> None:
+    def _forward(
+        self, channel: str, way: tuple[ZmqSocket, ZmqSocket, ZmqSocket | None], pause: float
+    ) -> None:
         time.sleep(pause)
         try:
             if self._succession is not None and channel in succession.CHANNELS:
@@ -309,7 +321,7 @@ class Relay:
         finally:
             close(filter(None, way))
 
-    def _filter(self, fronts: list[Socket], back: Socket) -> None:
+    def _filter(self, fronts: list[ZmqSocket], back: ZmqSocket) -> None:
         """Pass on control until the end; a frame that tells the front leads replies back to it."""
         poller = zmq.Poller()
         for socket in (*fronts, back):
@@ -327,7 +339,7 @@ class Relay:
         finally:
             close((*fronts, back))
 
-    def _answered(self, frames: list[bytes], front: Socket, owner: bool) -> bool:
+    def _answered(self, frames: list[bytes], front: ZmqSocket, owner: bool) -> bool:
         """Whether this was a message to be answered, or dropped, here."""
         try:
             identities, parts = self._session.feed_identities(frames)

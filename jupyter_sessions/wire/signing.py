@@ -93,7 +93,7 @@ def headers_for(
     }
 
 
-class Claim(msgspec.Struct, frozen=True):
+class Authorization(msgspec.Struct, frozen=True):
     """What an Authorization header claims."""
 
     algorithm: str
@@ -101,7 +101,7 @@ class Claim(msgspec.Struct, frozen=True):
     signature: str
 
 
-def parse_authorization(value: str) -> Claim:
+def parse_authorization(value: str) -> Authorization:
     """Read an Authorization header. Errors: ValueError if it is malformed."""
     scheme, _, rest = value.strip().partition(" ")
     if scheme not in SCHEMES:
@@ -114,7 +114,7 @@ def parse_authorization(value: str) -> Claim:
         raise ValueError("The Authorization header needs signMethod=HMAC-… and credential=key:signature.")
     if algorithm.lower() not in hashlib.algorithms_guaranteed or algorithm.lower().startswith("shake"):
         raise ValueError(f"Unknown hash '{algorithm}'.")
-    return Claim(algorithm.lower(), access_key, signature)
+    return Authorization(algorithm.lower(), access_key, signature)
 
 
 def first_header(headers: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, str]:

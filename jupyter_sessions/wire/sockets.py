@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from typing import Any
 
 import zmq
 
@@ -14,12 +15,14 @@ MOST_WAITING = 10_000
 """Messages on iopub kept for a front end that does not read; those beyond are lost to it."""
 LINGER_MS = 200
 
-Socket = zmq.Socket[bytes]
-Sockets = Mapping[str, Socket]
-Context = zmq.Context[zmq.Socket[bytes]]
+ZmqSocket = zmq.Socket[bytes]
+ZmqSockets = Mapping[str, ZmqSocket]
+ZmqContext = zmq.Context[zmq.Socket[bytes]]
+Message = dict[str, Any]
+"""A kernel's message, as jupyter_client's Session has it."""
 
 
-def listen(context: Context, channel: str, address: str) -> Socket:
+def listen(context: ZmqContext, channel: str, address: str) -> ZmqSocket:
     """A socket to which front ends, or relays, connect. Errors: zmq.ZMQError."""
     socket = context.socket(zmq.XPUB if channel == "iopub" else zmq.ROUTER)
     socket.linger = LINGER_MS
@@ -34,7 +37,7 @@ def listen(context: Context, channel: str, address: str) -> Socket:
     return socket
 
 
-def queue(context: Context, kind: int) -> Socket:
+def queue(context: ZmqContext, kind: int) -> ZmqSocket:
     """A socket between threads. Errors: zmq.ZMQError."""
     made = context.socket(kind)
     made.linger = 0
@@ -42,9 +45,9 @@ def queue(context: Context, kind: int) -> Socket:
     return made
 
 
-def each(make: Callable[[str], Socket], names: Iterable[str]) -> dict[str, Socket]:
+def each(make: Callable[[str], ZmqSocket], names: Iterable[str]) -> dict[str, ZmqSocket]:
     """A socket for each name, or for none. Errors: zmq.ZMQError."""
-    made = dict[str, Socket]()
+    made = dict[str, ZmqSocket]()
     try:
         for name in names:
             made[name] = make(name)
@@ -54,14 +57,14 @@ def each(make: Callable[[str], Socket], names: Iterable[str]) -> dict[str, Socke
     return made
 
 
-def read_all(socket: Socket) -> Iterator[list[bytes]]:
+def read_all(socket: ZmqSocket) -> Iterator[list[bytes]]:
     """What has come; nothing if it is closed."""
     with suppress(zmq.ZMQError):
         while True:
             yield socket.recv_multipart(zmq.NOBLOCK)
 
 
-def close(sockets: Iterable[Socket]) -> None:
+def close(sockets: Iterable[ZmqSocket]) -> None:
     """Close all of them."""
     for socket in sockets:
         socket.close()

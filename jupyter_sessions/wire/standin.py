@@ -13,14 +13,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 import zmq
 from jupyter_client.session import Session
 
 from jupyter_sessions.wire.backlog import Backlog
-from jupyter_sessions.wire.sockets import Socket, Sockets
+from jupyter_sessions.wire.sockets import Message, ZmqSocket, ZmqSockets
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -29,8 +29,7 @@ MOST_QUEUED = 1000
 _SUBSCRIBE = b"\x01"
 _MORE_MS = 20
 
-Message = dict[str, Any]
-Told = Callable[[str, bool], None]
+ControlCallback = Callable[[str, bool], None]
 """Called with "shutdown" or "interrupt", and whether the owner asked for it, in the thread that serves."""
 
 
@@ -62,19 +61,21 @@ class StandIn:
     `refilled` says that there was one.
     """
 
-    def __init__(self, session: Session, info: Message, text: str, told: Told, backlog: Backlog) -> None:
+    def __init__(
+        self, session: Session, info: Message, text: str, told: ControlCallback, backlog: Backlog
+    ) -> None:
         self._session = session
         self._info = info
         self._text = text
         self._told = told
         self._backlog = backlog
-        self._sockets: Sockets = {}
+        self._sockets: ZmqSockets = {}
         self._shown: dict[str, Message] = {}
         self.queue: list[Queued] = []
         self.topics: set[bytes] = set()
         self.refilled = False
 
-    def serve(self, sockets: Sockets, orders: Socket) -> bool:
+    def serve(self, sockets: ZmqSockets, orders: ZmqSocket) -> bool:
         """Answer until an order says "lead" (True), for there is a kernel, or "end" (False), with the reason.
 
         Others are "say", with another text, and "interrupt". Channels are those of a kernel, and "owner",
@@ -94,7 +95,7 @@ class StandIn:
                 elif (done := self._obey(frames[0].decode(), frames[1].decode())) is not None:
                     return done
 
-    def end(self, sockets: Sockets, why: str, running: list[Queued] | None = None) -> None:
+    def end(self, sockets: ZmqSockets, why: str, running: list[Queued] | None = None) -> None:
         """Tell all whose code runs or is queued that nothing comes of it any more, and that the kernel is dead."""
         self._sockets = sockets
         while sockets["shell"].poll(_MORE_MS):

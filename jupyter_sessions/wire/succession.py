@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import zmq
 from jupyter_client.session import Session
 
-from jupyter_sessions.wire.sockets import Context, Socket, close, each, queue
-from jupyter_sessions.wire.unanswered import Asked
+from jupyter_sessions.wire.sockets import Message, ZmqContext, ZmqSocket, close, each, queue
+from jupyter_sessions.wire.unanswered import UnansweredRequest
 
 CHANNELS = ("shell", "stdin")
 _SAID = "inproc://said"
@@ -27,8 +26,7 @@ _AGAIN_MS = 50
 _RETURN_SECONDS = 10.0
 """How long an answer is kept for a front end that has not come back."""
 
-Message = dict[str, Any]
-Heirs = Callable[[str], list[Socket]]
+Heirs = Callable[[str], list[ZmqSocket]]
 """Sockets in the place of earlier relays, by channel."""
 
 
@@ -39,7 +37,7 @@ class Succession:
     Errors of the constructor: zmq.ZMQError.
     """
 
-    def __init__(self, context: Context, heirs: Heirs) -> None:
+    def __init__(self, context: ZmqContext, heirs: Heirs) -> None:
         self._heirs = {channel: heirs(channel) for channel in CHANNELS}  # At once: a reply may come any time.
         self._settled = False
         self._told = each(lambda channel: queue(context, zmq.PULL), CHANNELS)
@@ -50,11 +48,13 @@ class Succession:
         self._said = queue(context, zmq.PUB)
         self._said.bind(_SAID)
 
-    def join(self, iopub: Socket) -> None:
+    def join(self, iopub: ZmqSocket) -> None:
         """Let what is said here be heard by who is subscribed to the kernel."""
         iopub.connect(_SAID)
 
-    def answer(self, session: Session, one: Asked, content: Message | None, *, idle: bool) -> None:
+    def answer(
+        self, session: Session, one: UnansweredRequest, content: Message | None, *, idle: bool
+    ) -> None:
         """Answer in the kernel's place; with `idle`, also say on iopub that it has ended, and of what error.
 
         Without content only that is said.
@@ -82,7 +82,7 @@ class Succession:
         """Let go of all that no other thread has."""
         close((*self._tell.values(), self._said))
 
-    def pass_on(self, channel: str, front: Socket, back: Socket, copies: Socket | None) -> None:
+    def pass_on(self, channel: str, front: ZmqSocket, back: ZmqSocket, copies: ZmqSocket | None) -> None:
         """Do what a proxy does, for earlier relays' front ends, too, until all is settled.
 
         Answers wait for front ends that have not come back. Errors: zmq.ContextTerminated.
@@ -96,7 +96,7 @@ class Succession:
             close((told, *heirs))
 
 
-def _pass_on(front: Socket, backs: list[Socket], told: Socket, copies: Socket | None) -> None:
+def _pass_on(front: ZmqSocket, backs: list[ZmqSocket], told: ZmqSocket, copies: ZmqSocket | None) -> None:
     poller = zmq.Poller()
     for socket in (front, told, *backs):
         poller.register(socket, zmq.POLLIN)
@@ -117,7 +117,7 @@ def _pass_on(front: Socket, backs: list[Socket], told: Socket, copies: Socket | 
         waiting = [frames for frames in waiting if not _sent(front, frames)]
 
 
-def _sent(front: Socket, frames: list[bytes]) -> bool:
+def _sent(front: ZmqSocket, frames: list[bytes]) -> bool:
     try:
         front.send_multipart(frames)
     except zmq.ContextTerminated:

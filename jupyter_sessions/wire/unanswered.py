@@ -16,7 +16,7 @@ from jupyter_sessions.wire.standin import Queued
 _DELIMITER = b"<IDS|MSG>"
 
 
-class Asked(msgspec.Struct, frozen=True):
+class UnansweredRequest(msgspec.Struct, frozen=True):
     """A request to run code: what the relay that passed it on was called, who sent it, and its header.
 
     `count` is the kernel's number for it once it runs.
@@ -45,7 +45,7 @@ class Unanswered:
     `earlier` is what other relays had passed on to the same kernel.
     """
 
-    def __init__(self, relay: bytes, earlier: Iterable[Asked] = ()) -> None:
+    def __init__(self, relay: bytes, earlier: Iterable[UnansweredRequest] = ()) -> None:
         self._relay = relay
         self._asked = {one.id: one for one in earlier}
 
@@ -55,7 +55,7 @@ class Unanswered:
             at = frames.index(_DELIMITER)
             header, parent = (untrusted.decode(part) for part in frames[at + 2 : at + 4])
             if header["msg_type"] == "execute_request":
-                self._asked[header["msg_id"]] = Asked(self._relay, frames[:at], header)
+                self._asked[header["msg_id"]] = UnansweredRequest(self._relay, frames[:at], header)
             elif header["msg_type"] == "execute_reply":
                 self._asked.pop(parent["msg_id"], None)
         except (ValueError, KeyError, TypeError):
@@ -65,7 +65,7 @@ class Unanswered:
         """Nobody waits any more."""
         self._asked.clear()
 
-    def all(self, counts: Mapping[str, int]) -> list[Asked]:
+    def all(self, counts: Mapping[str, int]) -> list[UnansweredRequest]:
         """In the order they were asked; `counts` are the kernel's numbers for them, where known."""
         return [
             msgspec.structs.replace(one, count=counts.get(uid, one.count)) for uid, one in self._asked.items()

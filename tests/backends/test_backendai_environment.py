@@ -21,7 +21,7 @@ from jupyter_sessions.backends.base import Query
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import BackendTimeout, BackendUnavailable, InvalidRequest
 from jupyter_sessions.model import SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.backends.small_manager import SmallManager, serving
 
 Variables = pytest.MonkeyPatch
@@ -41,9 +41,9 @@ async def test_a_web_server_without_a_password_is_found_and_asks_for_one(
     machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BACKEND_ENDPOINT", "https://one")
-    assert "backendai" not in Service(JupyterSessions()).backends
+    assert "backendai" not in SessionService(JupyterSessions()).backends
     monkeypatch.setenv("BACKEND_ENDPOINT_TYPE", "session")
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     found = service.backends["backendai"]
     assert [method.name for method in found.sign_in_state().methods] == ["password"]
     listing = await service.list(backend="backendai")

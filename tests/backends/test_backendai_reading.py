@@ -16,7 +16,7 @@ from jupyter_sessions.backends.backendai.versions import Dialect
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest, NotSupported, Unauthorized
 from jupyter_sessions.model import Amount, SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 
 
 @pytest.mark.parametrize(
@@ -129,12 +129,12 @@ def test_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_environment_makes_a_backend(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKEND_ENDPOINT", "https://one")
-    assert "backendai" not in Service(JupyterSessions()).backends
+    assert "backendai" not in SessionService(JupyterSessions()).backends
     monkeypatch.setenv("BACKEND_ACCESS_KEY", "E")
     monkeypatch.setenv("BACKEND_SECRET_KEY", "E")
-    assert "backendai" in Service(JupyterSessions()).backends
+    assert "backendai" in SessionService(JupyterSessions()).backends
     configured = JupyterSessions(backends={"lab": {"type": "backendai", "endpoint": "https://one/"}})
-    assert [*Service(configured).backends] == ["local", "lab"]
+    assert [*SessionService(configured).backends] == ["local", "lab"]
 
 
 @pytest.mark.asyncio

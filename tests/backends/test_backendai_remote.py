@@ -17,7 +17,7 @@ from jupyter_sessions.backends.base import Query
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import Forbidden, NeedsForce, NotFound
 from jupyter_sessions.model import Endpoint, SessionInfo, SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.between import advertising, answer, faulty
 from tests.manager.world import contact
 from tests.ports import free_port
@@ -39,7 +39,7 @@ threading.Thread(target=http.server.HTTPServer(("127.0.0.1", %d), Handler).serve
 @pytest_asyncio.fixture
 async def manager(machine: Path) -> None:
     """Our manager runs."""
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     await service.list(status="all", backend="local")
     await service.describe("local")
     await service.close()
@@ -182,11 +182,11 @@ async def test_the_environments_own_manager_is_no_second_one(
     for variable, value in (await lab.client_environment()).items():
         monkeypatch.setenv(variable, value)
     monkeypatch.setenv("BACKEND_ENDPOINT", contact().url)
-    assert "backendai" not in Service(JupyterSessions()).backends
+    assert "backendai" not in SessionService(JupyterSessions()).backends
     monkeypatch.setenv("BACKEND_ENDPOINT", "https://manager.example.org,https://other.example.org")
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     assert service.backends["backendai"].options == {
         "endpoint": "https://manager.example.org,https://other.example.org"
     }
     configured = {"cluster": {"type": "backendai", "endpoint": "https://other.example.org/"}}
-    assert [*Service(JupyterSessions(backends=configured)).backends] == ["local", "cluster"]
+    assert [*SessionService(JupyterSessions(backends=configured)).backends] == ["local", "cluster"]

@@ -18,7 +18,7 @@ from jupyter_sessions.commands import parse, perform
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.model import SessionInfo, SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 
 pytestmark = pytest.mark.asyncio
 
@@ -89,13 +89,13 @@ class OldManager:
 
 
 @pytest_asyncio.fixture
-async def old() -> AsyncIterator[tuple[OldManager, BackendAI, Service]]:
+async def old() -> AsyncIterator[tuple[OldManager, BackendAI, SessionService]]:
     """The manager, and a backend and service on it."""
     manager = OldManager()
     async with TestServer(manager.app()) as server:
         url = str(server.make_url("")).rstrip("/")
         options = {"endpoint": url, "access_key": "A", "secret_key": "S"}
-        service = Service(
+        service = SessionService(
             JupyterSessions(
                 backends={"lab": {"type": "backendai", **options}},
                 enabled_backends=["lab"],
@@ -108,7 +108,9 @@ async def old() -> AsyncIterator[tuple[OldManager, BackendAI, Service]]:
         await service.close()
 
 
-async def test_sessions_are_listed_looked_at_and_made(old: tuple[OldManager, BackendAI, Service]) -> None:
+async def test_sessions_are_listed_looked_at_and_made(
+    old: tuple[OldManager, BackendAI, SessionService],
+) -> None:
     _, lab, service = old
     made = await lab.create(SessionSpec(backend="lab", name="mysession", image="python:3.6"))
     assert (made.id, made.status, made.resources) == (UID, "RUNNING", {"cpu": "2", "mem": "1g"})
@@ -127,7 +129,7 @@ async def test_sessions_are_listed_looked_at_and_made(old: tuple[OldManager, Bac
 
 
 async def test_a_refused_query_is_told_in_the_managers_words(
-    old: tuple[OldManager, BackendAI, Service],
+    old: tuple[OldManager, BackendAI, SessionService],
 ) -> None:
     manager, lab, _ = old
     manager.refuses = "Cannot query field 'x' on type 'ComputeSession'."
@@ -136,7 +138,7 @@ async def test_a_refused_query_is_told_in_the_managers_words(
 
 
 async def test_a_session_that_cannot_be_read_back_is_not_lost(
-    old: tuple[OldManager, BackendAI, Service],
+    old: tuple[OldManager, BackendAI, SessionService],
 ) -> None:
     manager, lab, service = old
     manager.refuses = "Internal error."
@@ -148,7 +150,7 @@ async def test_a_session_that_cannot_be_read_back_is_not_lost(
 
 
 async def test_a_session_that_cannot_be_followed_is_told_of_before_the_error(
-    old: tuple[OldManager, BackendAI, Service],
+    old: tuple[OldManager, BackendAI, SessionService],
 ) -> None:
     manager, _, service = old
     manager.refuses, manager.status = "Internal error.", "PENDING"

@@ -9,19 +9,19 @@ import pytest
 from jupyter_sessions.backends.base import Query
 from jupyter_sessions.backends.local import Local
 from jupyter_sessions.model import Amount, SessionInfo, SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 
 pytestmark = pytest.mark.asyncio
 
 
-async def running(service: Service, row: SessionInfo) -> SessionInfo:
+async def running(service: SessionService, row: SessionInfo) -> SessionInfo:
     async for found in service.wait(row.backend, row.id, lambda row: row.status in ("RUNNING", "ERROR")):
         row = found
     assert row.status == "RUNNING", row.status_info
     return row
 
 
-async def test_a_session_from_start_to_end(shared: Service) -> None:
+async def test_a_session_from_start_to_end(shared: SessionService) -> None:
     row = await shared.create(SessionSpec(name="demo", image="python", resources={"cpu": 1, "mem": "512m"}))
     assert row.status in ("PENDING", "PREPARING", "RUNNING")
     row = await running(shared, row)
@@ -36,7 +36,7 @@ async def test_a_session_from_start_to_end(shared: Service) -> None:
 
 
 async def test_no_row_is_lost_while_sessions_change_between_pages(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: SessionService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After each page one that was not on it is the most recently changed."""
     backend = service.backend("local")

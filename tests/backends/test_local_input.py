@@ -20,7 +20,7 @@ from jupyter_sessions.errors import (
     SessionError,
     UnknownImage,
 )
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.world import ask, nothing_left, reach, run, says
 
 pytestmark = pytest.mark.asyncio
@@ -114,7 +114,7 @@ REFUSED: list[tuple[dict[str, Any], type[SessionError], str]] = [
 ]
 
 
-async def test_what_is_refused_is_named_and_nothing_is_made(service: Service) -> None:
+async def test_what_is_refused_is_named_and_nothing_is_made(service: SessionService) -> None:
     for fields, error, says_ in REFUSED:
         with pytest.raises(error) as caught:
             await ask(service, **({"name": "refused"} | fields))
@@ -123,7 +123,7 @@ async def test_what_is_refused_is_named_and_nothing_is_made(service: Service) ->
     assert (await service.list(status="all")).sessions == []
 
 
-async def test_a_folder_whose_name_is_no_text_is_refused(shared: Service, tmp_path: Path) -> None:
+async def test_a_folder_whose_name_is_no_text_is_refused(shared: SessionService, tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path) + b"/\xe4"
     await asyncio.to_thread(os.mkdir, folder)
     with pytest.raises(InvalidRequest, match="cwd: this holds text that is not UTF-8") as caught:
@@ -131,7 +131,7 @@ async def test_a_folder_whose_name_is_no_text_is_refused(shared: Service, tmp_pa
     assert caught.value.field == "cwd"
 
 
-async def test_a_live_name(service: Service) -> None:
+async def test_a_live_name(service: SessionService) -> None:
     row = await run(service, "same-name")
     again = await ask(service, "same-name", image="python")
     assert (again.id, again.reused, row.reused) == (row.id, True, False)
@@ -145,7 +145,9 @@ async def test_a_live_name(service: Service) -> None:
     assert len((await service.list(status="all")).sessions) == 1
 
 
-async def test_one_that_cannot_start_says_why_and_leaves_nothing(service: Service, tmp_path: Path) -> None:
+async def test_one_that_cannot_start_says_why_and_leaves_nothing(
+    service: SessionService, tmp_path: Path
+) -> None:
     """The reason is in the log of the interpreter: it has no ipykernel."""
     await asyncio.to_thread(venv.create, tmp_path / "bare", symlinks=True)
     bare = str(tmp_path / "bare" / "bin" / "python")
@@ -177,7 +179,7 @@ async def test_one_that_cannot_start_says_why_and_leaves_nothing(service: Servic
 
 
 async def test_what_a_session_is_given(
-    shared: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shared: SessionService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secrets = {"JPY_API_TOKEN", "JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN", "BACKEND_SECRET_KEY", "SKAHA_TOKEN"}
     for name in secrets:
@@ -205,14 +207,14 @@ async def test_what_a_session_is_given(
     assert await says(shared, row, where) == f"{tmp_path} {sys.prefix} 0o27"
 
 
-async def test_a_folder_of_its_own(shared: Service, tmp_path: Path) -> None:
+async def test_a_folder_of_its_own(shared: SessionService, tmp_path: Path) -> None:
     (tmp_path / "with blank").mkdir()
     row = await run(shared, "elsewhere", cwd=str(tmp_path / "with blank"))
     assert row.cwd == str(tmp_path / "with blank")
     assert await says(shared, row, "import os; print(os.getcwd())") == row.cwd
 
 
-async def test_an_interpreter_by_its_path(shared: Service, tmp_path: Path) -> None:
+async def test_an_interpreter_by_its_path(shared: SessionService, tmp_path: Path) -> None:
     """A virtual environment that sees the packages of this one."""
     await asyncio.to_thread(venv.create, tmp_path / "lab", symlinks=True)
     python = tmp_path / "lab" / "bin" / "python"

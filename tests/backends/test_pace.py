@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_sessions.backends.pace import LOOK_SECONDS, SLOW_SECONDS, Looking, Pace, unsettled
 from jupyter_sessions.model import SessionInfo, SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 
 
 class Clock:
@@ -82,7 +82,9 @@ async def test_a_look_or_a_change_that_was_asked_for_ends_a_pause() -> None:
 async def test_who_makes_a_session_or_follows_looks() -> None:
     from jupyter_sessions.config import JupyterSessions
 
-    service = Service(JupyterSessions(backends={"toy": {}}, enabled_backends=["toy"], default_backend="toy"))
+    service = SessionService(
+        JupyterSessions(backends={"toy": {}}, enabled_backends=["toy"], default_backend="toy")
+    )
     looking = service.backends["toy"].looking
     assert not looking
     await service.create(SessionSpec(name="mine"))

@@ -210,8 +210,8 @@ def test_a_certificate_is_read_again_when_it_is_replaced(data: Path, tmp_path: P
 def test_a_key_that_wants_a_password_is_refused_and_nobody_is_asked(data: Path, tmp_path: Path) -> None:
     write_certificate(tmp_path / "locked.pem", NOW, password="sesame")
     code = (
-        "import sys; from jupyter_sessions.backends.skaha.credentials import Login\n"
-        "Login(root='https://lab', certificate=sys.argv[1]).tls()"
+        "import sys; from jupyter_sessions.backends.skaha.credentials import SkahaLogin\n"
+        "SkahaLogin(root='https://lab', certificate=sys.argv[1]).tls()"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "locked.pem")]
     ran = subprocess.run(command, input="sesame\n", capture_output=True, text=True, start_new_session=True)

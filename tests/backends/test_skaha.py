@@ -24,7 +24,7 @@ from jupyter_sessions.errors import (
     Unauthorized,
 )
 from jupyter_sessions.model import SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.backends.recorded import BARE, NOW, OLD, Recorded
 
 
@@ -188,7 +188,7 @@ def test_credentials_are_found_where_the_vendors_clients_have_them(
 
 def found() -> dict[str, str] | None:
     """Options of the server that was found, if any."""
-    backend = Service(JupyterSessions()).backends.get("skaha")
+    backend = SessionService(JupyterSessions()).backends.get("skaha")
     return None if backend is None else backend.options
 
 
@@ -206,7 +206,7 @@ def test_the_server_that_canfar_is_signed_in_to_is_offered(
     assert found() == {"url": "http://127.0.0.1:1/skaha"}  # The token stays in the file, where it is renewed.
     for options in ({"url": "http://127.0.0.1:1/skaha/v0/", "token": "x"}, {}):
         configured = {"cluster": {"type": "skaha", **options}}
-        assert [*Service(JupyterSessions(backends=configured)).backends] == ["local", "cluster"]
+        assert [*SessionService(JupyterSessions(backends=configured)).backends] == ["local", "cluster"]
     file.write_text(CONFIG.replace("server: local", "server: other"))
     assert found() is None  # Never signed in: its certificate is not there.
     (tmp_path / "some.pem").write_text("")
@@ -228,7 +228,7 @@ async def test_a_configuration_that_cannot_be_read_is_told_of(
     monkeypatch.delenv("CANFAR_URL", raising=False)
     (tmp_path / ".canfar").mkdir()
     (tmp_path / ".canfar" / "config.yaml").write_bytes(text.encode("latin-1"))
-    backend = Service(JupyterSessions()).backends["skaha"]
+    backend = SessionService(JupyterSessions()).backends["skaha"]
     with pytest.raises(InvalidRequest, match=r"config\.yaml cannot be read: .*") as caught:
         await backend.list(Query())
     assert "canfar login" in caught.value.hint

@@ -20,7 +20,7 @@ from jupyter_sessions.backends.skaha import Skaha
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import BackendUnavailable, Unauthorized
 from jupyter_sessions.model import SessionSpec
-from jupyter_sessions.service import Service, feed
+from jupyter_sessions.service import SessionService, feed
 from tests.backends.certificates import Issued
 from tests.backends.recorded import Recorded
 
@@ -75,10 +75,10 @@ async def server(request: pytest.FixtureRequest, grid: Grid) -> AsyncIterator[Re
     await runner.cleanup()
 
 
-def service(url: str, certificate: Path) -> Service:
+def service(url: str, certificate: Path) -> SessionService:
     """With that server alone."""
     backends = {"lab": {"type": "skaha", "url": url, "certificate": str(certificate)}}
-    return Service(JupyterSessions(backends=backends, enabled_backends=["lab"], default_backend="lab"))
+    return SessionService(JupyterSessions(backends=backends, enabled_backends=["lab"], default_backend="lab"))
 
 
 async def test_a_proxy_certificate_lets_in(server: Recorded, grid: Grid) -> None:
@@ -156,7 +156,7 @@ async def test_the_vendors_certificate_is_renewed_by_the_vendors_client(
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".ssl").mkdir()
     grid.of_others.rename(tmp_path / ".ssl" / "cadcproxy.pem")
-    lab = Service(JupyterSessions(backends={"lab": {"type": "skaha", "url": server.url}}))
+    lab = SessionService(JupyterSessions(backends={"lab": {"type": "skaha", "url": server.url}}))
     with pytest.raises(Unauthorized, match="`canfar login cadc` does that"):
         await lab.get("lab", "hjko98yg")
     await lab.close()

@@ -13,7 +13,7 @@ from jupyter_sessions.backends.skaha import Skaha
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import BadAnswer, InvalidRequest, NotRunning, SessionError, SessionNotFound
 from jupyter_sessions.model import Event, SessionSpec
-from jupyter_sessions.service import Service, create_replicas
+from jupyter_sessions.service import SessionService, create_replicas
 from tests.backends.recorded import BARE, NOW, OLD, Recorded
 
 pytestmark = pytest.mark.asyncio
@@ -22,10 +22,10 @@ IMAGE = "h/p/n:1"
 END = "2026-08-14T12:00:00+00:00"
 
 
-def service(server: Recorded) -> Service:
+def service(server: Recorded) -> SessionService:
     """With that server alone."""
     backends = {"lab": {"type": "skaha", "url": server.url, "token": "canfar-token"}}
-    return Service(JupyterSessions(backends=backends, enabled_backends=["lab"], default_backend="lab"))
+    return SessionService(JupyterSessions(backends=backends, enabled_backends=["lab"], default_backend="lab"))
 
 
 @pytest.mark.parametrize("text", ["unexpected failure\n", "", "<html>Oops</html>"])

@@ -16,7 +16,7 @@ import pytest
 from jupyter_client import BlockingKernelClient
 
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests import processes
 
 BLOCKS, ROUNDS, WARM_UP = 6, 30, 5
@@ -45,7 +45,7 @@ def direct(row: dict[str, Any]) -> Iterator[BlockingKernelClient]:
 
 
 async def _connection(id: str) -> dict[str, Any]:
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     found = await service.connection("local", id)
     await service.close()
     return msgspec.structs.asdict(found) | {"key": found.key.encode()}

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.world import contact, run, spares, until
 from tests.ports import free_port, wait_for_port
 
@@ -86,7 +86,7 @@ def test_idle_cost(state: Path, tmp_path: Path, report: Callable[[str], None]) -
 
 async def a_session() -> list[psutil.Process]:
     """One runs, and another could at once: the manager, and what it keeps ready."""
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     await run(service, "idle")
     kept = await until(spares, 60)
     await service.close()

@@ -16,7 +16,7 @@ from jupyter_client import KernelManager
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.kernels import specs
 from jupyter_sessions.model import SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.kernels.conftest import jupyter  # noqa: F401
 
 PAIRS = 6
@@ -91,20 +91,20 @@ def session(resources: dict[str, str]) -> Iterator[None]:
         asyncio.run(_in_service(_end_all))
 
 
-async def _in_service(work: Callable[[Service], Awaitable[None]]) -> None:
-    service = Service(JupyterSessions())
+async def _in_service(work: Callable[[SessionService], Awaitable[None]]) -> None:
+    service = SessionService(JupyterSessions())
     await work(service)
     await service.close()
 
 
-async def _create(service: Service, resources: dict[str, str]) -> None:
+async def _create(service: SessionService, resources: dict[str, str]) -> None:
     await _end_all(service)
     row = await service.create(SessionSpec(name="demo", image="python", resources=dict(resources)))
     async for _ in service.wait("local", row.id, lambda row: row.status == "RUNNING"):
         continue
 
 
-async def _end_all(service: Service) -> None:
+async def _end_all(service: SessionService) -> None:
     for row in (await service.list()).sessions:
         await service.destroy("local", row.id, forced=True)
     while (await service.list()).sessions:

@@ -13,7 +13,7 @@ import pytest
 from jupyter_sessions.backends import local
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.store import Store
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.records import make_record
 
 pytestmark = pytest.mark.asyncio
@@ -32,7 +32,7 @@ def fill(path: Path) -> None:
     store.close()
 
 
-async def test_list_of_many(service: Service, state: Path, report: Callable[[str], None]) -> None:
+async def test_list_of_many(service: SessionService, state: Path, report: Callable[[str], None]) -> None:
     fill(state / "sessions.db")
     await asyncio.to_thread(local.start)
     listed, read = [], []

@@ -18,7 +18,7 @@ import pytest
 
 from jupyter_sessions.backends import local
 from jupyter_sessions.manager.store import Store
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.places import place
 from jupyter_sessions.wire.signing import headers_for
 from tests.manager.records import make_record
@@ -103,7 +103,9 @@ async def test_a_page_of_very_many(full: Path, report: Callable[[str], None]) ->
             assert median(taken) <= PAGE_MS
 
 
-async def test_a_burst_of_creates(service: Service, state: Path, report: Callable[[str], None]) -> None:
+async def test_a_burst_of_creates(
+    service: SessionService, state: Path, report: Callable[[str], None]
+) -> None:
     """All wait for room, which is looked for again and again."""
     total = (await service.backend("local").capacity())["cpu"].total
     await run(service, "takes-all", resources={"cpu": total})
@@ -169,7 +171,7 @@ async def burst(url: str, cpus: str) -> None:
         await asyncio.gather(*(create(client) for _ in range(10)))
 
 
-async def test_news_by_push(service: Service, state: Path, report: Callable[[str], None]) -> None:
+async def test_news_by_push(service: SessionService, state: Path, report: Callable[[str], None]) -> None:
     await asyncio.to_thread(local.start)
     late: list[float] = []
     async with Rest(V8) as rest:

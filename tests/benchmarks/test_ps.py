@@ -16,7 +16,7 @@ import pytest
 from jupyter_sessions.backends import local
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.model import SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests import processes
 from tests.interop.vendor import environment_from
 from tests.interop.venvs import newest_backendai
@@ -41,7 +41,7 @@ def hundred(state: Path) -> Iterator[None]:
 
 
 async def _fill() -> None:
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     await asyncio.to_thread(local.start)
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     for number in range(SESSIONS):

@@ -16,7 +16,7 @@ import pytest
 from jupyter_client.manager import AsyncKernelManager
 
 from jupyter_sessions.model import SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.world import configure, spares, until
 
 pytestmark = pytest.mark.asyncio
@@ -40,7 +40,7 @@ async def by_jupyter_client() -> float:
     return took
 
 
-async def by_session(service: Service, number: int) -> float:
+async def by_session(service: SessionService, number: int) -> float:
     """Seconds to create a session and run a cell."""
     began = time.perf_counter()
     row = await service.create(SessionSpec(name=f"bench-{number}", image="python3"))
@@ -63,7 +63,7 @@ async def ready() -> None:
 
 @pytest.mark.parametrize(("kept", "most"), [(0, MOST_COLD), (1, MOST_WARM)], ids=["cold", "warm"])
 async def test_create_to_first_result(
-    service: Service, state: Path, kept: int, most: float, report: Callable[[str], None]
+    service: SessionService, state: Path, kept: int, most: float, report: Callable[[str], None]
 ) -> None:
     configure(state, warm_pool=kept)
     await by_jupyter_client()

@@ -18,7 +18,7 @@ from aiohttp.test_utils import TestServer
 from jupyter_sessions.client import servers
 from jupyter_sessions.commands import parse, perform
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.ports import free_port
 
 
@@ -88,7 +88,9 @@ async def test_who_signs_out_learns_where_that_could_not_be_done(
         for name in ("absent", "breaks", "done", "fails", "password"):
             token = "" if name == "password" else "t"
             write(runtime, os.getpid(), str(server.make_url(f"/{name}/")), name, token=token)
-        service = Service(JupyterSessions(backends={"lab": {"type": "skaha", "url": "https://lab/skaha"}}))
+        service = SessionService(
+            JupyterSessions(backends={"lab": {"type": "skaha", "url": "https://lab/skaha"}})
+        )
         await perform(service, parse("logout lab"), said.append)
         await service.close()
         left = ", ".join(str(server.make_url(f"/{name}/")) for name in ("breaks", "fails", "password"))

@@ -27,7 +27,7 @@ from jupyter_sessions.errors import (
     SessionNotFound,
 )
 from jupyter_sessions.model import SessionInfo, SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 
 NASTY = "<script>alert(1)</script>\x1b[31m\x07\nred"
 
@@ -41,11 +41,11 @@ async def toy(toys: Path) -> Any:
     config = JupyterSessions(
         backends={"toy": {"type": "toy"}}, enabled_backends=["toy"], default_backend="toy"
     )
-    return Service(config)
+    return SessionService(config)
 
 
 @pytest.fixture
-def run(toy: Service) -> Run:
+def run(toy: SessionService) -> Run:
     """Does what is typed; the result and what was said."""
 
     async def typed(line: str) -> tuple[Result, list[str]]:
@@ -120,7 +120,7 @@ def test_the_usage_is_said_on_one_readable_line(verb: str) -> None:
 
 
 @pytest.mark.asyncio
-async def test_from_create_to_rm(run: Run, toy: Service) -> None:
+async def test_from_create_to_rm(run: Run, toy: SessionService) -> None:
     result, said = await run("create toyland --name mine --tag note")
     assert isinstance(result, Nothing) and said == ["mine is RUNNING: toyland on toy"]
     _, said = await run("create toyland --name mine")
@@ -140,7 +140,7 @@ async def test_from_create_to_rm(run: Run, toy: Service) -> None:
 
 
 @pytest.mark.asyncio
-async def test_rm_ends_what_it_can_and_says_what_it_cannot(run: Run, toy: Service) -> None:
+async def test_rm_ends_what_it_can_and_says_what_it_cannot(run: Run, toy: SessionService) -> None:
     await toy.create(SessionSpec(name="mine"))
     with pytest.raises(SessionNotFound, match="no session 'other'"):
         await run("rm other mine")
@@ -150,7 +150,7 @@ async def test_rm_ends_what_it_can_and_says_what_it_cannot(run: Run, toy: Servic
 
 
 @pytest.mark.asyncio
-async def test_spans_of_time_are_read_before_anything_is_made(run: Run, toy: Service) -> None:
+async def test_spans_of_time_are_read_before_anything_is_made(run: Run, toy: SessionService) -> None:
     for option in ("--idle-timeout", "--time-limit"):
         with pytest.raises(InvalidRequest, match=f"{option}: 'a while' is no span of time"):
             await run(f"create --name mine {option} 'a while'")
@@ -161,7 +161,7 @@ async def test_spans_of_time_are_read_before_anything_is_made(run: Run, toy: Ser
 
 
 @pytest.mark.asyncio
-async def test_options_are_checked_before_anything_is_made(run: Run, toy: Service) -> None:
+async def test_options_are_checked_before_anything_is_made(run: Run, toy: SessionService) -> None:
     for line, said in [
         ("create toy --cpu 0", "cpu: '0' is not between"),
         ("create toy --mem lots", "mem: 'lots' is no amount of memory"),
@@ -189,7 +189,7 @@ async def test_options_are_checked_before_anything_is_made(run: Run, toy: Servic
 
 
 @pytest.mark.asyncio
-async def test_a_bare_amount_of_memory_is_in_the_units_of_its_option(toy: Service) -> None:
+async def test_a_bare_amount_of_memory_is_in_the_units_of_its_option(toy: SessionService) -> None:
     for given, amount in [("--mem 4", "4m"), ("--ram 4", "4g"), ("--ram 0.5", "512m"), ("--ram 64m", "64m")]:
         assert await resources_of(toy, parse(f"create toy {given}")) == {"mem": amount}
     assert parse("kernel add mine --ram 2").ram == "2"
@@ -200,7 +200,7 @@ async def test_a_presets_folder_and_backend_are_used(toys: Path, monkeypatch: py
     asked: list[SessionSpec] = []
     presets = {"far": {"cwd": "/far", "backend": "toy"}, "near": {"tag": "x"}}
     backends = {"toy": {"type": "toy"}, "hanging": {"type": "hanging"}}
-    service = Service(JupyterSessions(backends=backends, default_backend="hanging", presets=presets))
+    service = SessionService(JupyterSessions(backends=backends, default_backend="hanging", presets=presets))
 
     async def noted(spec: SessionSpec) -> SessionInfo:
         asked.append(spec)
@@ -215,7 +215,9 @@ async def test_a_presets_folder_and_backend_are_used(toys: Path, monkeypatch: py
 
 @pytest.mark.asyncio
 async def test_gpu_asks_no_other_backend(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Service(JupyterSessions(backends={"toy": {"type": "toy"}, "hanging": {"type": "hanging"}}))
+    service = SessionService(
+        JupyterSessions(backends={"toy": {"type": "toy"}, "hanging": {"type": "hanging"}})
+    )
     looked: list[str | None] = []
     describe = service.describe
 
@@ -235,7 +237,7 @@ def test_what_a_session_survives_is_said_plainly() -> None:
     assert survival(dict.fromkeys(given, False)) == "not a restart of the server"
 
 
-class Waiting(Service):
+class Waiting(SessionService):
     """The toys, where sessions wait for a while."""
 
     steps: list[tuple[str, str]]
@@ -316,7 +318,7 @@ async def test_what_is_said_of_a_failed_job_can_be_done(waiting: Waiting) -> Non
 
 
 @pytest.mark.asyncio
-async def test_what_others_wrote_is_inert_in_every_table(run: Run, toy: Service) -> None:
+async def test_what_others_wrote_is_inert_in_every_table(run: Run, toy: SessionService) -> None:
     row = await toy.create(SessionSpec(name="mine", tag=NASTY))
     backend: Any = toy.backends["toy"]
     backend.rows[row.id] = structs.replace(backend.rows[row.id], status_info=NASTY, image=NASTY)
@@ -361,9 +363,11 @@ def test_why_a_session_waits_is_among_the_last_that_a_narrow_terminal_loses() ->
 
 @pytest.mark.asyncio
 async def test_a_list_that_nobody_could_give_is_an_error_and_no_empty_list(toys: Path) -> None:
-    def service(*names: str) -> Service:
+    def service(*names: str) -> SessionService:
         backends = {name: {"type": name} for name in names}
-        return Service(JupyterSessions(backends=backends, enabled_backends=names, default_backend=names[0]))
+        return SessionService(
+            JupyterSessions(backends=backends, enabled_backends=names, default_backend=names[0])
+        )
 
     for line in ("ps", "ps --json", "ps --name-only", "ps --all --backend raising"):
         with pytest.raises(BackendUnavailable, match=r"could not be listed. raising: .*the toy is broken"):
@@ -381,7 +385,7 @@ async def test_a_list_that_nobody_could_give_is_an_error_and_no_empty_list(toys:
 
 
 @pytest.mark.asyncio
-async def test_completion(toy: Service) -> None:
+async def test_completion(toy: SessionService) -> None:
     await toy.create(SessionSpec(name="mine"))
     await toy.create(SessionSpec(name="more"))
 
@@ -403,7 +407,7 @@ async def test_completion(toy: Service) -> None:
 
 
 @pytest.mark.asyncio
-async def test_completions_say_what_they_mean(toy: Service) -> None:
+async def test_completions_say_what_they_mean(toy: SessionService) -> None:
     options = await complete(toy, ["create", "python"], "--")
     assert options["--cpu"] == "number of CPUs" and all(options.values())
     assert (await complete(toy, [], "cr"))["create"] == "Create a session."

@@ -14,7 +14,7 @@ from jupyter_sessions.commands import parse, perform
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import NotSupported, SessionNotFound
 from jupyter_sessions.model import Event, SessionInfo, SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 
 pytestmark = pytest.mark.asyncio
 
@@ -28,7 +28,7 @@ HISTORY = {
 }
 
 
-class Telling(Service):
+class Telling(SessionService):
     """A toy whose session goes through these statuses, one a look."""
 
     def __init__(self, *steps: str) -> None:
@@ -99,7 +99,9 @@ async def test_one_that_its_backend_forgets_has_ended(toys: Path) -> None:
 async def test_a_backend_that_does_not_tell_says_so(toys: Path) -> None:
     toy: Any = importlib.import_module("toy_sessions")
     backends = {"toy": {"type": "toy"}}
-    service = Service(JupyterSessions(backends=backends, enabled_backends=["toy"], default_backend="toy"))
+    service = SessionService(
+        JupyterSessions(backends=backends, enabled_backends=["toy"], default_backend="toy")
+    )
     assert "events" not in toy.Toy("toy").capabilities()
     await service.create(SessionSpec(name="mine"))
     with pytest.raises(NotSupported, match="'toy' cannot tell what happened to sessions"):

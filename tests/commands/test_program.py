@@ -10,7 +10,7 @@ from jupyter_sessions.commands import parse, perform
 from jupyter_sessions.commands.program import program_of
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest, LaunchFailed
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 
 
 def test_all_of_it(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_what_cannot_be_read(options: str, said: str) -> None:
 
 @pytest.mark.asyncio
 async def test_create_waits_for_a_batch_session_that_is_soon_done(machine: Path, tmp_path: Path) -> None:
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     small = f"--cpu 0.5 --mem 256m --type batch --cwd {tmp_path}"
     try:
         said: list[str] = []

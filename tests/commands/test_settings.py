@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_sessions.commands import parse, perform
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 
 pytestmark = pytest.mark.asyncio
 
@@ -34,7 +34,7 @@ async def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     names[0].write_text(json.dumps({"JupyterSessions": settings}))
     names[1].write_text("c.JupyterSessions.max_sessions = 2")
 
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     text = (await perform(service, parse("config --json"), print)).text()
     table = await perform(service, parse("config"), print)
     found = {one["name"]: (one["value"], one["from"]) for one in json.loads(text)}

@@ -12,12 +12,12 @@ from jupyter_sessions.commands import parse, perform
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest, LaunchFailed, NotSupported
 from jupyter_sessions.model import SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 
 pytestmark = pytest.mark.asyncio
 
 
-class Noting(Service):
+class Noting(SessionService):
     """Remembers what it is asked for; those called so are refused."""
 
     def __init__(self, **more: Any) -> None:
@@ -41,14 +41,14 @@ async def noting(toys: Path) -> Noting:
     return Noting(presets={"three": {"replicas": 3, "environ": {"A": "b"}, "name": "many"}})
 
 
-async def typed(service: Service, line: str) -> list[str]:
+async def typed(service: SessionService, line: str) -> list[str]:
     """What is said of a command."""
     said: list[str] = []
     await perform(service, parse(line), said.append)
     return said
 
 
-async def names(service: Service) -> list[str]:
+async def names(service: SessionService) -> list[str]:
     """Those that live."""
     return sorted(row.name for row in (await service.list()).sessions)
 

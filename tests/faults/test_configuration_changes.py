@@ -17,20 +17,20 @@ from jupyter_sessions import config
 from jupyter_sessions.backends import local
 from jupyter_sessions.backends.local import Local
 from jupyter_sessions.errors import InvalidRequest, NotEnough
-from jupyter_sessions.service import Service, manager_text
+from jupyter_sessions.service import SessionService, manager_text
 from tests.manager.world import ask, configure, contact, ended, reach, run, says, until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 START = "from jupyter_sessions.backends import local; print(local.start().identity.pid)"
 
 
-async def total(service: Service, slot: str) -> str:
+async def total(service: SessionService, slot: str) -> str:
     """How much there is of a slot."""
     there = await service.backends["local"].capacity()
     return there[slot].total if slot in there else "none"
 
 
-async def test_options_hold_at_once(service: Service, state: Path, tmp_path: Path) -> None:
+async def test_options_hold_at_once(service: SessionService, state: Path, tmp_path: Path) -> None:
     configure(state, max_sessions=1, max_resources={"cpu": 1})
     row, identity = await run(service, "first-one"), contact().identity
     waits = await ask(service, "second-one")
@@ -52,7 +52,7 @@ async def test_options_hold_at_once(service: Service, state: Path, tmp_path: Pat
     assert await says(service, row, "print(6 * 7)") == "42"
 
 
-async def test_a_mistake_changes_nothing_and_is_said(service: Service, state: Path) -> None:
+async def test_a_mistake_changes_nothing_and_is_said(service: SessionService, state: Path) -> None:
     configure(state, gpus=["fake-0"])
     await run(service, "goes-on")
     configure(state, max_resources={"mem": "lots"})
@@ -68,7 +68,7 @@ async def test_a_mistake_changes_nothing_and_is_said(service: Service, state: Pa
     configure(state)
 
 
-async def test_an_option_for_the_next_manager(service: Service, state: Path) -> None:
+async def test_an_option_for_the_next_manager(service: SessionService, state: Path) -> None:
     """It comes as soon as nobody needs this one, however often it is asked."""
     row, identity = await run(service, "stays"), contact().identity
     configure(state, cgroups=False)
@@ -87,7 +87,7 @@ async def test_an_option_for_the_next_manager(service: Service, state: Path) -> 
     assert await manager_text() == ""
 
 
-async def _until_gone(service: Service, gone: object) -> None:
+async def _until_gone(service: SessionService, gone: object) -> None:
     """Ask all the time, which must not keep the manager."""
     deadline = time.monotonic() + 60
     assert callable(gone)
@@ -98,7 +98,7 @@ async def _until_gone(service: Service, gone: object) -> None:
 
 
 async def test_an_option_that_the_manager_does_not_know(
-    service: Service, state: Path, monkeypatch: pytest.MonkeyPatch
+    service: SessionService, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after an upgrade: the manager is older than whoever asks."""
     await run(service, "of-before")
@@ -114,7 +114,7 @@ async def test_an_option_that_the_manager_does_not_know(
     configure(state)
 
 
-async def test_config_says_so(service: Service, state: Path) -> None:
+async def test_config_says_so(service: SessionService, state: Path) -> None:
     await run(service, "stays")
     configure(state, cgroups=False)
 
@@ -129,7 +129,9 @@ async def test_config_says_so(service: Service, state: Path) -> None:
     await until(late)
 
 
-async def test_an_idle_manager_makes_way_for_new_code(service: Service, state: Path, tmp_path: Path) -> None:
+async def test_an_idle_manager_makes_way_for_new_code(
+    service: SessionService, state: Path, tmp_path: Path
+) -> None:
     package = tmp_path / "site" / "jupyter_sessions"
     source = Path(jupyter_sessions.__file__).parent
     shutil.copytree(source, package, ignore=shutil.ignore_patterns("labextension", "__pycache__"))

@@ -18,10 +18,10 @@ from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.store import Store
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.identity import here
-from jupyter_sessions.wire.places import STATE_VARIABLE, Place, place
+from jupyter_sessions.wire.places import STATE_VARIABLE, StateFolder, place
 from tests.conftest import end_everything
 from tests.manager.world import (
     contact,
@@ -43,11 +43,11 @@ INSIDE = """
 import asyncio, sys
 from jupyter_sessions.backends import local
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager import world
 
 async def main():
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     for line in iter(sys.stdin.readline, ""):
         scope = {"service": service, "local": local, "world": world}
         print(await eval(line.strip(), scope), flush=True)
@@ -108,7 +108,7 @@ def container(state: Path) -> Iterator[Container]:
     inside = msgspec.structs.replace(here(), pid_ns=made.pid_ns)
     yield made
     made.end()
-    remove(Place(place().folder, inside).secondary.run_folder())
+    remove(StateFolder(place().folder, inside).secondary.run_folder())
     for folder in state.parent.glob("state.*"):
         shutil.rmtree(folder)
 
@@ -151,7 +151,7 @@ def queue(name: str, like: Record) -> Record:
     ids=["reboot", "container"],
 )
 async def test_all_that_ran_has_ended_and_the_queue_goes_on(
-    service: Service, changes: dict[str, object], why: str
+    service: SessionService, changes: dict[str, object], why: str
 ) -> None:
     row = await run(service, "before")
     await kill_manager()
@@ -177,7 +177,7 @@ async def test_all_that_ran_has_ended_and_the_queue_goes_on(
     await nothing_left(row)
 
 
-async def test_two_containers_of_one_home(service: Service, container: Container) -> None:
+async def test_two_containers_of_one_home(service: SessionService, container: Container) -> None:
     outer = await run(service, "outer")
     await says(service, outer, "kept = 1")
     mine = contact()
@@ -204,13 +204,13 @@ async def test_two_containers_of_one_home(service: Service, container: Container
 
 
 async def test_two_homes(
-    state: Path, tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch
+    state: Path, tmp_path: Path, service: SessionService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = await run(service, "mine")
     here_ = contact()
     with monkeypatch.context() as patch:
         patch.setenv(STATE_VARIABLE, str(tmp_path / "other"))
-        other = Service(JupyterSessions())
+        other = SessionService(JupyterSessions())
         theirs = await run(other, "mine")
         there = contact()
         assert (there.socket, there.url) != (here_.socket, here_.url)

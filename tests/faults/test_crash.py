@@ -16,7 +16,7 @@ import pytest
 
 from jupyter_sessions.backends import local
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.world import (
     V8,
     Rest,
@@ -42,15 +42,15 @@ IMPATIENT = (
 )
 
 
-async def kernel_pid(service: Service, row: SessionInfo) -> int:
+async def kernel_pid(service: SessionService, row: SessionInfo) -> int:
     return int(await says(service, row, "import os; print(os.getpid())"))
 
 
-async def kill_kernel(service: Service, row: SessionInfo) -> None:
+async def kill_kernel(service: SessionService, row: SessionInfo) -> None:
     os.kill(await kernel_pid(service, row), signal.SIGKILL)
 
 
-async def test_a_manager_that_is_killed(service: Service, state: Path) -> None:
+async def test_a_manager_that_is_killed(service: SessionService, state: Path) -> None:
     configure(state, max_resources={"cpu": 2})
     less = {"cpu": "0.4"}
     rows = await asyncio.gather(*(run(service, f"lives-{number}", resources=less) for number in range(2)))
@@ -87,7 +87,7 @@ async def test_a_manager_that_is_killed(service: Service, state: Path) -> None:
     await reach(service, waiting, "RUNNING")
 
 
-async def test_killed_while_a_session_starts(service: Service) -> None:
+async def test_killed_while_a_session_starts(service: SessionService) -> None:
     """Whatever it had come to, the session runs in the end, and only once."""
     rows = []
     for number in range(3):
@@ -100,7 +100,7 @@ async def test_killed_while_a_session_starts(service: Service) -> None:
         assert len(kernels(row)) == 1
 
 
-async def test_killed_while_a_session_ends(service: Service) -> None:
+async def test_killed_while_a_session_ends(service: SessionService) -> None:
     row = await run(service, "stubborn")
     os.kill(await kernel_pid(service, row), signal.SIGSTOP)  # It cannot even hear that it should end.
     assert (await service.destroy("local", row.id)).status == "TERMINATING"
@@ -110,7 +110,7 @@ async def test_killed_while_a_session_ends(service: Service) -> None:
     await nothing_left(row)
 
 
-async def test_killed_while_a_session_restarts(service: Service) -> None:
+async def test_killed_while_a_session_restarts(service: SessionService) -> None:
     row = await run(service, "restarts")
     await says(service, row, "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); gone = 1")
     restart = asyncio.create_task(service.restart("local", row.id))
@@ -126,7 +126,7 @@ async def test_killed_while_a_session_restarts(service: Service) -> None:
     assert len(kernels(row)) == 1
 
 
-async def test_one_that_is_busy_for_long_is_not_given_up(service: Service) -> None:
+async def test_one_that_is_busy_for_long_is_not_given_up(service: SessionService) -> None:
     """A kernel that computes does not answer the new manager; that is no reason to end it."""
     row = await run(service, "overnight")
     busy = asyncio.create_task(says(service, row, "import time; time.sleep(4)"))
@@ -144,7 +144,7 @@ async def test_one_that_is_busy_for_long_is_not_given_up(service: Service) -> No
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 async def test_what_runs_silently_is_in_use_for_the_next_manager_too(
-    service: Service, tmp_path: Path, end: signal.Signals
+    service: SessionService, tmp_path: Path, end: signal.Signals
 ) -> None:
     """What told the first one so, the next one has not heard."""
     cell = "import os, time\nopen('cell', 'x').close()\nwhile not os.path.exists('gate'): time.sleep(0.2)"
@@ -168,7 +168,7 @@ async def test_what_runs_silently_is_in_use_for_the_next_manager_too(
     assert (tmp_path / "done").exists()
 
 
-async def test_cpu_time_of_what_has_ended_stays_counted(service: Service, state: Path) -> None:
+async def test_cpu_time_of_what_has_ended_stays_counted(service: SessionService, state: Path) -> None:
     """Without control groups: a later manager does not see those processes any more."""
     configure(state, cgroups=False)
     spin = "import time\nend = time.process_time() + {}\nwhile time.process_time() < end: pass"
@@ -189,7 +189,7 @@ async def test_cpu_time_of_what_has_ended_stays_counted(service: Service, state:
     assert after - before > 900
 
 
-async def test_a_manager_that_is_told_to_end(service: Service, state: Path) -> None:
+async def test_a_manager_that_is_told_to_end(service: SessionService, state: Path) -> None:
     row = await run(service, "lives-on")
     await says(service, row, "kept = 1")
     identity = contact().identity
@@ -201,7 +201,7 @@ async def test_a_manager_that_is_told_to_end(service: Service, state: Path) -> N
     assert len(managers(state)) == 1
 
 
-async def test_sessions_may_end_while_nobody_looks(service: Service) -> None:
+async def test_sessions_may_end_while_nobody_looks(service: SessionService) -> None:
     """All of them: then there is nothing to adopt, and nothing is listed that is not there."""
     row = await run(service, "alone")
     pid = await kernel_pid(service, row)
@@ -214,7 +214,7 @@ async def test_sessions_may_end_while_nobody_looks(service: Service) -> None:
     await nothing_left(row)
 
 
-async def test_its_shim_killed_too(service: Service) -> None:
+async def test_its_shim_killed_too(service: SessionService) -> None:
     """Then nobody knows how it ended, and the row says so."""
     row = await run(service, "no-shim")
     pid = await kernel_pid(service, row)
@@ -227,7 +227,7 @@ async def test_its_shim_killed_too(service: Service) -> None:
     assert (row.exit_code, row.status_info) == (None, "self-terminated: exit status unknown")
 
 
-async def test_ctrl_c_and_a_closed_terminal(service: Service, state: Path) -> None:
+async def test_ctrl_c_and_a_closed_terminal(service: SessionService, state: Path) -> None:
     """Whoever started the manager may leave in any way."""
     pid, terminal = pty.fork()
     if pid == 0:
@@ -263,7 +263,7 @@ def _more(terminal: int, seen: bytearray) -> bytearray:
     return seen
 
 
-async def test_ctrl_c_of_the_starter_that_started_it(state: Path, service: Service) -> None:
+async def test_ctrl_c_of_the_starter_that_started_it(state: Path, service: SessionService) -> None:
     """SIGINT and SIGHUP to the process group that the manager was started from."""
     with subprocess.Popen(
         [sys.executable, "-c", START], stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
@@ -278,7 +278,7 @@ async def test_ctrl_c_of_the_starter_that_started_it(state: Path, service: Servi
     assert await says(service, row, "print(6 * 7)") == "42"
 
 
-async def test_restart(service: Service) -> None:
+async def test_restart(service: SessionService) -> None:
     row = await run(service, "restarts", environ={"GIVEN": "yes"})
     await says(service, row, "gone = 1\nfor _ in range(10**6): pass")
     before = await service.get("local", row.id)

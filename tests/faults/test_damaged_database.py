@@ -11,7 +11,7 @@ import pytest
 
 from jupyter_sessions.backends import local
 from jupyter_sessions.errors import SessionError
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.faults.test_leftovers import _small_disk as _small_disk
 from tests.manager.world import (
     V8,
@@ -67,7 +67,7 @@ def whole(state: Path) -> None:
         (state / f"sessions.db{part}").unlink(missing_ok=True)
 
 
-async def test_a_manager_finds_it_damaged(service: Service, state: Path) -> None:
+async def test_a_manager_finds_it_damaged(service: SessionService, state: Path) -> None:
     row = await run(service, "lives-on")
     await says(service, row, "kept = 41")
     over = await run(service, "is-over")
@@ -98,7 +98,7 @@ async def test_a_manager_finds_it_damaged(service: Service, state: Path) -> None
         shutil.rmtree(state / "sessions" / lost.id)
 
 
-async def test_it_is_damaged_while_a_manager_runs(service: Service, state: Path) -> None:
+async def test_it_is_damaged_while_a_manager_runs(service: SessionService, state: Path) -> None:
     """The manager makes way for one that makes it again."""
     row = await run(service, "lives-on")
     await says(service, row, "kept = 41")
@@ -117,7 +117,7 @@ async def test_it_is_damaged_while_a_manager_runs(service: Service, state: Path)
     assert len(managers(state)) == 1
 
 
-async def test_one_row_is_damaged(service: Service, state: Path) -> None:
+async def test_one_row_is_damaged(service: SessionService, state: Path) -> None:
     """It is read from the session's folder, and if that is damaged, too, the session has ended."""
     rows = [await run(service, f"row-{number}") for number in range(3)]
     await kill_manager()
@@ -130,7 +130,7 @@ async def test_one_row_is_damaged(service: Service, state: Path) -> None:
     await until(lambda: not kernels(rows[2]))
 
 
-async def test_a_full_disk_at_the_start_is_named(_small_disk: Path, service: Service) -> None:
+async def test_a_full_disk_at_the_start_is_named(_small_disk: Path, service: SessionService) -> None:
     with contextlib.suppress(OSError), (_small_disk / "filler").open("wb", buffering=0) as file:
         while file.write(b"x" * 512):
             pass

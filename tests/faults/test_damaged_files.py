@@ -12,7 +12,7 @@ import pytest
 
 from jupyter_sessions.backends import local
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.places import place
 from tests.kernels.clients import connect, shell
 from tests.manager.world import ask, configure, kernels, kill_manager, run, says, until
@@ -89,7 +89,7 @@ DAMAGES: list[Callable[[Path], None]] = [
 ]
 
 
-async def begin(service: Service, kind: str, number: int) -> SessionInfo:
+async def begin(service: SessionService, kind: str, number: int) -> SessionInfo:
     """A session that leaves as many files as it can."""
     name = f"{kind}-{number}"
     if kind == "waits":
@@ -109,7 +109,7 @@ async def begin(service: Service, kind: str, number: int) -> SessionInfo:
     return row
 
 
-async def begin_all(service: Service, kinds: Iterable[str], first: int) -> list[SessionInfo]:
+async def begin_all(service: SessionService, kinds: Iterable[str], first: int) -> list[SessionInfo]:
     """Begin sessions at once, and number them."""
     return await asyncio.gather(*(begin(service, kind, number) for number, kind in enumerate(kinds, first)))
 
@@ -122,7 +122,7 @@ def files_of(row: SessionInfo) -> dict[str, Path]:
     return {str(path.relative_to(folder)).replace(row.id, "ID"): path for path in mine}
 
 
-async def outcome(service: Service, row: SessionInfo) -> str:
+async def outcome(service: SessionService, row: SessionInfo) -> str:
     """What has become of a session."""
     now = await service.get("local", row.id)
     if now.status == "RUNNING":
@@ -131,7 +131,7 @@ async def outcome(service: Service, row: SessionInfo) -> str:
     return f"{now.status}: {now.status_info}"
 
 
-async def test_one_damaged_file(service: Service, state: Path) -> None:
+async def test_one_damaged_file(service: SessionService, state: Path) -> None:
     configure(state, cgroups=False, warm_pool=0)
     healthy = await run(service, "healthy")
     await says(service, healthy, "x = 41")

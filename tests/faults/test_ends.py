@@ -16,7 +16,7 @@ import pytest
 from jupyter_client import BlockingKernelClient
 
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.kernels.conftest import SMALL
 from tests.kernels.page import page, post
 from tests.manager.world import configure, ended, kernels, kill_manager, run, until
@@ -33,21 +33,21 @@ PROGRAMS = {
 BUSY = "import time; print('busy', flush=True); time.sleep(100)"
 
 
-async def the_session(service: Service, kind: str) -> SessionInfo:
+async def the_session(service: SessionService, kind: str) -> SessionInfo:
     """The session of the kernel that was started."""
     rows = (await service.list()).sessions
     assert len(rows) == 1, rows
     return rows[0]
 
 
-async def begin(service: Service, state: Path, kind: str) -> None:
+async def begin(service: SessionService, state: Path, kind: str) -> None:
     """The grace time is short, and the session to attach to is there."""
     configure(state, owner_grace=0.5)
     if kind == "attached":
         await run(service, "demo", resources=SMALL)
 
 
-async def fate(service: Service, row: SessionInfo, kind: str, why: str) -> None:
+async def fate(service: SessionService, row: SessionInfo, kind: str, why: str) -> None:
     """An owned session ends for that reason, an attached one goes on."""
     if kind == "owned":
         assert why in (await ended(service, row)).status_info
@@ -76,28 +76,28 @@ def notebook(made: Server, kind: str) -> Iterator[tuple[str, Shell]]:
 # What the notebook outlives.
 
 
-async def interrupt(service: Service, made: Server, uid: str, shell: Shell) -> None:
+async def interrupt(service: SessionService, made: Server, uid: str, shell: Shell) -> None:
     assert "KeyboardInterrupt" in shell.run(BUSY, on_text={"busy": shell.interrupt}).error
 
 
-async def restart(service: Service, made: Server, uid: str, shell: Shell) -> None:
+async def restart(service: SessionService, made: Server, uid: str, shell: Shell) -> None:
     made.ask("POST", f"api/kernels/{uid}/restart")
 
 
-async def crash(service: Service, made: Server, uid: str, shell: Shell) -> None:
+async def crash(service: SessionService, made: Server, uid: str, shell: Shell) -> None:
     shell.client.execute(CRASH)
 
 
-async def leave(service: Service, made: Server, uid: str, shell: Shell) -> None:
+async def leave(service: SessionService, made: Server, uid: str, shell: Shell) -> None:
     shell.client.execute("exit()")
 
 
-async def manager_killed(service: Service, made: Server, uid: str, shell: Shell) -> None:
+async def manager_killed(service: SessionService, made: Server, uid: str, shell: Shell) -> None:
     await kill_manager()
     await until(lambda: shell.client.is_alive() and made.ask("GET", "jupyter-sessions/sessions")["sessions"])
 
 
-ACTIONS: dict[Callable[[Service, Server, str, Shell], Awaitable[None]], int] = {
+ACTIONS: dict[Callable[[SessionService, Server, str, Shell], Awaitable[None]], int] = {
     interrupt: 0,
     manager_killed: 0,
     restart: 1,
@@ -108,7 +108,9 @@ ACTIONS: dict[Callable[[Service, Server, str, Shell], Awaitable[None]], int] = {
 
 
 @both
-async def test_what_a_notebook_outlives(service: Service, state: Path, tmp_path: Path, kind: str) -> None:
+async def test_what_a_notebook_outlives(
+    service: SessionService, state: Path, tmp_path: Path, kind: str
+) -> None:
     await begin(service, state, kind)
     with server(state, tmp_path, QUICKLY) as made, notebook(made, kind) as (uid, shell):
         row = await the_session(service, kind)
@@ -132,7 +134,7 @@ async def test_what_a_notebook_outlives(service: Service, state: Path, tmp_path:
 
 
 @both
-async def test_out_of_memory(service: Service, state: Path, tmp_path: Path, kind: str) -> None:
+async def test_out_of_memory(service: SessionService, state: Path, tmp_path: Path, kind: str) -> None:
     await begin(service, state, kind)
     with server(state, tmp_path, QUICKLY) as made, notebook(made, kind) as (_, shell):
         row = await the_session(service, kind)
@@ -184,7 +186,12 @@ def server_killed(made: Server, uid: str) -> None:
     ],
 )
 async def test_the_end_of_a_notebook(
-    service: Service, state: Path, tmp_path: Path, kind: str, act: Callable[[Server, str], None], why: str
+    service: SessionService,
+    state: Path,
+    tmp_path: Path,
+    kind: str,
+    act: Callable[[Server, str], None],
+    why: str,
 ) -> None:
     await begin(service, state, kind)
     with server(state, tmp_path) as made, notebook(made, kind) as (uid, _):
@@ -193,7 +200,7 @@ async def test_the_end_of_a_notebook(
         await fate(service, row, kind, why)
 
 
-async def test_a_notebook_with_two_kernels(service: Service, state: Path, tmp_path: Path) -> None:
+async def test_a_notebook_with_two_kernels(service: SessionService, state: Path, tmp_path: Path) -> None:
     """One that is asked for twice at once has them, in one session, which ends with the last of them."""
     with server(state, tmp_path, QUICKLY) as made:
         for ends_first in (0, 1):
@@ -216,7 +223,7 @@ async def test_a_notebook_with_two_kernels(service: Service, state: Path, tmp_pa
 @both
 @pytest.mark.parametrize("program", PROGRAMS)
 async def test_a_program_is_killed(
-    service: Service, state: Path, tmp_path: Path, kind: str, program: str
+    service: SessionService, state: Path, tmp_path: Path, kind: str, program: str
 ) -> None:
     await begin(service, state, kind)
     made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in ("x = 1", BUSY)])
@@ -257,7 +264,7 @@ def console(kind: str, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], 
 
 
 @both
-async def test_leaving_the_console(service: Service, state: Path, tmp_path: Path, kind: str) -> None:
+async def test_leaving_the_console(service: SessionService, state: Path, tmp_path: Path, kind: str) -> None:
     await begin(service, state, kind)
     with console(kind, tmp_path) as (_, leader):
         row = await the_session(service, kind)
@@ -266,7 +273,9 @@ async def test_leaving_the_console(service: Service, state: Path, tmp_path: Path
 
 
 @both
-async def test_exit_typed_in_the_console(service: Service, state: Path, tmp_path: Path, kind: str) -> None:
+async def test_exit_typed_in_the_console(
+    service: SessionService, state: Path, tmp_path: Path, kind: str
+) -> None:
     """It ends the kernel itself; an attached session gets a new one."""
     await begin(service, state, kind)
     with console(kind, tmp_path) as (_, leader):
@@ -278,6 +287,6 @@ async def test_exit_typed_in_the_console(service: Service, state: Path, tmp_path
         await until(lambda: restarted(service, row))
 
 
-async def restarted(service: Service, row: SessionInfo) -> bool:
+async def restarted(service: SessionService, row: SessionInfo) -> bool:
     now = await service.get("local", row.id)
     return (now.status, now.restarts, "ended and was restarted" in now.status_info) == ("RUNNING", 1, True)

@@ -15,7 +15,7 @@ import pytest
 import jupyter_sessions
 from jupyter_sessions.backends import local
 from jupyter_sessions.errors import LaunchFailed
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.world import contact, kill_manager, run, says
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(240)]
@@ -45,7 +45,7 @@ def _link(source: str, target: str) -> None:
 
 
 async def test_sessions_do_not_depend_on_who_started_the_manager(
-    service: Service, state: Path, doomed: Path
+    service: SessionService, state: Path, doomed: Path
 ) -> None:
     python = str(doomed / "bin" / "python")
     environ = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
@@ -85,7 +85,9 @@ async def test_sessions_do_not_depend_on_who_started_the_manager(
     assert local.find() == contact()
 
 
-async def test_a_restart_whose_module_is_gone_is_refused(service: Service, state: Path, doomed: Path) -> None:
+async def test_a_restart_whose_module_is_gone_is_refused(
+    service: SessionService, state: Path, doomed: Path
+) -> None:
     """The interpreter is there, but made again without what the kernel is."""
     python = doomed / "bin" / "python"
     row = await run(service, "half-gone", image=str(python))

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.places import place
 from tests.manager.world import V8, Rest, contact, run, says, until
 
@@ -48,7 +48,9 @@ def flood(path: str | None, port: int, times: int) -> list[socket.socket]:
 
 
 @pytest.mark.asyncio
-async def test_half_sent_requests_take_no_manager_down(few_descriptors: Path, service: Service) -> None:
+async def test_half_sent_requests_take_no_manager_down(
+    few_descriptors: Path, service: SessionService
+) -> None:
     await until(lambda: place().running())
     row = await run(service, "flooded")
     here = contact()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_sessions.model import SessionInfo, reason
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.kernels.conftest import SMALL, change
 from tests.kernels.page import Page, of_notebooks, page, post
 from tests.manager.world import ask, configure, ended, kill_manager, run, until
@@ -18,19 +18,19 @@ from tests.processes import QUICKLY, Server, server
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("jupyter"), pytest.mark.timeout(180)]
 
 
-async def shut_down(service: Service, made: Server, kernel: str, row: SessionInfo) -> None:
+async def shut_down(service: SessionService, made: Server, kernel: str, row: SessionInfo) -> None:
     await asyncio.to_thread(made.ask, "DELETE", f"api/kernels/{kernel}")
 
 
-async def interrupt(service: Service, made: Server, kernel: str, row: SessionInfo) -> None:
+async def interrupt(service: SessionService, made: Server, kernel: str, row: SessionInfo) -> None:
     await asyncio.to_thread(made.ask, "POST", f"api/kernels/{kernel}/interrupt")
 
 
-async def cancel(service: Service, made: Server, kernel: str, row: SessionInfo) -> None:
+async def cancel(service: SessionService, made: Server, kernel: str, row: SessionInfo) -> None:
     await service.destroy("local", row.id)
 
 
-GIVEN_UP: dict[Callable[[Service, Server, str, SessionInfo], Awaitable[None]], str] = {
+GIVEN_UP: dict[Callable[[SessionService, Server, str, SessionInfo], Awaitable[None]], str] = {
     shut_down: "its notebook was shut down",
     interrupt: "user-requested",
     cancel: "user-requested",
@@ -38,7 +38,7 @@ GIVEN_UP: dict[Callable[[Service, Server, str, SessionInfo], Awaitable[None]], s
 """Ways to give up waiting, each with the reason that the session shows."""
 
 
-async def test_waiting_is_given_up(service: Service, state: Path, tmp_path: Path) -> None:
+async def test_waiting_is_given_up(service: SessionService, state: Path, tmp_path: Path) -> None:
     configure(state, max_sessions=1)
     holder = await run(service, "holder")
     with server(state, tmp_path, QUICKLY) as made:
@@ -67,7 +67,7 @@ async def told_why(opened: Page, uid: str, why: str) -> None:
     await opened.until(lambda: opened.dead)
 
 
-async def test_an_attached_notebook_waits_too(service: Service, state: Path, tmp_path: Path) -> None:
+async def test_an_attached_notebook_waits_too(service: SessionService, state: Path, tmp_path: Path) -> None:
     """Its interrupt gives up the cell, not the session; a manager that crashes lets it in again."""
     configure(state, max_sessions=1)
     holder = await run(service, "holder")
@@ -93,7 +93,7 @@ async def test_an_attached_notebook_waits_too(service: Service, state: Path, tmp
 
 
 async def test_what_never_starts_says_why(
-    service: Service, state: Path, tmp_path: Path, jupyter: Path
+    service: SessionService, state: Path, tmp_path: Path, jupyter: Path
 ) -> None:
     configure(state, max_sessions=1)
     change(jupyter, image="/bin/false")

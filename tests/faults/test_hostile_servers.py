@@ -17,7 +17,7 @@ from jupyter_sessions.backends.backendai import BackendAI
 from jupyter_sessions.backends.base import Query
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import BadAnswer
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.backends.small_manager import SmallManager, serving
 from tests.resources.watching import forget_peak, longest_stop, peak_memory
 
@@ -131,7 +131,7 @@ async def test_too_much_is_left_out_and_others_go_on(kind: str, what: str) -> No
             "lab": {"type": kind, **signed},
             "good": {"type": "backendai", "endpoint": good_url, **keys},
         }
-        service = Service(
+        service = SessionService(
             JupyterSessions(backends=options, enabled_backends=["lab", "good"], default_backend="good")
         )
         await service.list(backend="good")
@@ -156,7 +156,7 @@ async def test_an_encoding_of_texts_that_decompresses_is_not_used(kind: str) -> 
     async with answering(write, kind) as url:
         keys = {"access_key": "A", "secret_key": "S"}
         signed = {"url": url, "token": "t"} if kind == "skaha" else {"endpoint": url, **keys}
-        service = Service(
+        service = SessionService(
             JupyterSessions(backends={"lab": {"type": kind, **signed}}, enabled_backends=["lab"])
         )
         forget_peak()

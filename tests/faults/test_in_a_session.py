@@ -13,7 +13,7 @@ import pytest
 from jupyter_sessions.backends import local
 from jupyter_sessions.errors import NotEnough
 from jupyter_sessions.manager.runtime.limits import cgroup
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.places import STATE_VARIABLE
 from tests.manager.world import (
     ask,
@@ -47,7 +47,7 @@ asker = subprocess.Popen([sys.executable, "-c", code], env=dict(os.environ, %s),
 """
 
 
-async def ask_within(service: Service, state: Path, folder: Path, *, apart: bool = False) -> str:
+async def ask_within(service: SessionService, state: Path, folder: Path, *, apart: bool = False) -> str:
     """Have a manager started from within a session, once there is none; what came of it."""
     row = await run(service, "within", cwd=str(folder))
     extra = ", ".join(f"{name}={text!r}" for name, text in _places(state).items())
@@ -70,7 +70,12 @@ def _places(state: Path) -> dict[str, str]:
 @pytest.mark.parametrize("apart", [False, True], ids=["child", "daemon"])
 @pytest.mark.parametrize("cgroups", [True, False], ids=["cgroups", "watchdog"])
 async def test_it_is_of_the_machine(
-    service: Service, state: Path, tmp_path: Path, cgroups: bool, apart: bool, monkeypatch: pytest.MonkeyPatch
+    service: SessionService,
+    state: Path,
+    tmp_path: Path,
+    cgroups: bool,
+    apart: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     configure(state, cgroups=cgroups)
     monkeypatch.setitem(CONFIGURED, "cgroups", cgroups)
@@ -94,7 +99,7 @@ async def test_it_is_of_the_machine(
 
 
 async def test_one_that_may_not_leave_is_refused(
-    service: Service, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: SessionService, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = await run(service, "fenced")
     if not (row.limits or {}).get("cpu", "").startswith("cgroup"):
@@ -113,9 +118,9 @@ LIST = """
 import asyncio, json, sys
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.model import SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 async def main():
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     there = await service.backends["local"].capacity()
     print(there["cpu"].total, there["mem"].total, flush=True)
     try:
@@ -128,7 +133,7 @@ asyncio.run(main())
 """
 
 
-async def test_what_one_asker_may_have_is_not_what_others_may(service: Service, state: Path) -> None:
+async def test_what_one_asker_may_have_is_not_what_others_may(service: SessionService, state: Path) -> None:
     """The first starts the manager, and lives within the bounds of a hub and on one CPU."""
     if (os.cpu_count() or 1) < 2:
         pytest.skip("needs two CPUs")

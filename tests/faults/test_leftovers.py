@@ -20,7 +20,7 @@ from jupyter_sessions.manager import logs
 from jupyter_sessions.manager.runtime import limits
 from jupyter_sessions.manager.runtime.limits import cgroup
 from jupyter_sessions.manager.store import Store
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.places import STATE_VARIABLE, place
 from tests.conftest import end_everything
@@ -50,7 +50,7 @@ def test_groups_of_nobody_are_swept(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_session_that_ended_only_on_paper(service: Service) -> None:
+async def test_a_session_that_ended_only_on_paper(service: SessionService) -> None:
     """The manager died right after it had written down the end."""
     row = await run(service, "on-paper")
     await kill_manager()
@@ -69,7 +69,7 @@ async def test_a_session_that_ended_only_on_paper(service: Service) -> None:
 
 
 @pytest.mark.asyncio
-async def test_limits_that_somebody_removed(service: Service) -> None:
+async def test_limits_that_somebody_removed(service: SessionService) -> None:
     """A session that nothing limits any more is ended, and the row says why."""
     row = await run(service, "unlimited")
     sibling = await run(service, "sibling")
@@ -82,7 +82,7 @@ async def test_limits_that_somebody_removed(service: Service) -> None:
 
 
 @pytest.mark.asyncio
-async def test_services_are_ended_with_their_session(state: Path, service: Service) -> None:
+async def test_services_are_ended_with_their_session(state: Path, service: SessionService) -> None:
     """Without control groups nothing but the manager knows that they belong to it."""
     configure(state, cgroups=False)
     row = await run(service, "serves", resources={"mem": "512m"})
@@ -105,7 +105,7 @@ async def test_services_are_ended_with_their_session(state: Path, service: Servi
 def test_logs_are_kept_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OUTPUT_BYTES", "KERNEL_BYTES", "SERVICE_BYTES"):
         monkeypatch.setattr(logs, name, 10_000)
-    kept = logs.Logs(tmp_path)
+    kept = logs.LogFiles(tmp_path)
     service_log = tmp_path / "service-jupyter.log"
     service_log.write_text("line\n" * 3_000)
     with kept.kernel.open("a") as writer:
@@ -124,7 +124,7 @@ def test_logs_are_kept_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.asyncio
-async def test_old_rows_go_with_their_files(service: Service) -> None:
+async def test_old_rows_go_with_their_files(service: SessionService) -> None:
     row = await run(service, "old-one")
     await service.destroy("local", row.id, forced=True)
     await ended(service, row)
@@ -162,7 +162,7 @@ def _small_disk(state: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.asyncio
-async def test_a_full_disk(_small_disk: Path, service: Service) -> None:
+async def test_a_full_disk(_small_disk: Path, service: SessionService) -> None:
     """What runs goes on and may end; new sessions are refused, and the file is named."""
     row = await run(service, "was-there")
     with contextlib.suppress(OSError), (_small_disk / "filler").open("wb", buffering=0) as file:

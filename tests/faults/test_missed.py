@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.journal import Selection
 from tests.kernels.clients import connect, shell
 from tests.manager.test_outputs import begun, last, leave, outputs
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio
 LINES = "import time\nfor number in range(60):\n    print('line', number, flush=True)\n    time.sleep(0.06)"
 
 
-async def test_a_manager_is_killed_while_something_runs(service: Service) -> None:
+async def test_a_manager_is_killed_while_something_runs(service: SessionService) -> None:
     row = await run(service, "demo")
     await service.outputs("local", row.id, Selection())
     client = await connect(service, row)

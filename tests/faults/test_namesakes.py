@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.test_namesakes import dying, waits
 from tests.manager.world import Rest, ended, kill_manager, reach
 
 pytestmark = pytest.mark.asyncio
 
 
-async def test_over_the_kernel_api_and_a_restart_of_the_manager(service: Service) -> None:
+async def test_over_the_kernel_api_and_a_restart_of_the_manager(service: SessionService) -> None:
     old = await dying(service)
     async with Rest("v4.20190615") as rest:
         made = await rest.send(

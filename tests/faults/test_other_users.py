@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.places import STATE_VARIABLE, place
 from tests.conftest import end_everything
@@ -64,7 +64,7 @@ def as_nobody(attempts: dict[str, Callable[[], object]]) -> dict[str, str]:
     return dict(json.loads(text))
 
 
-async def open_jupyter(service: Service, row: SessionInfo) -> None:
+async def open_jupyter(service: SessionService, row: SessionInfo) -> None:
     """Open the session's Jupyter, and wait until it listens."""
     endpoint = await service.open_service("local", row.id, "jupyter", "/there/")
     await until(Path(str(endpoint.socket)).is_socket)
@@ -77,7 +77,7 @@ def connect(path: Path) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
 @pytest.mark.usefixtures("_open_state")
-async def test_another_user_reaches_nothing(service: Service) -> None:
+async def test_another_user_reaches_nothing(service: SessionService) -> None:
     row = await run(service, "private")
     await open_jupyter(service, row)
     where, found = place(), contact()
@@ -96,7 +96,7 @@ async def test_another_user_reaches_nothing(service: Service) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
-async def test_processes_tell_no_secret(service: Service) -> None:
+async def test_processes_tell_no_secret(service: SessionService) -> None:
     """Everybody may read command lines."""
     row = await run(service, "private", cluster_size=2, startup_command="sleep 1000")
     await open_jupyter(service, row)

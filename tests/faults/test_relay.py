@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.identity import identify, own_identity
 from tests.kernels.clients import connect, shell
 from tests.manager.world import configure, ended, kill_manager, reach, run, until
@@ -18,7 +18,7 @@ from tests.manager.world import configure, ended, kill_manager, reach, run, unti
 pytestmark = pytest.mark.asyncio
 
 
-async def test_addresses_outlive_the_kernel(service: Service) -> None:
+async def test_addresses_outlive_the_kernel(service: SessionService) -> None:
     row = await run(service, "restarts")
     connection = await connect(service, row)
     with shell(connection) as front:
@@ -35,12 +35,12 @@ async def test_addresses_outlive_the_kernel(service: Service) -> None:
         assert front.run("print(3)").text == "3\n"
 
 
-async def restarted(service: Service, id: str, times: int) -> object:
+async def restarted(service: SessionService, id: str, times: int) -> object:
     row = await service.get("local", id)
     return row if row.restarts == times and row.status == "RUNNING" else None
 
 
-async def test_addresses_outlive_the_manager(service: Service) -> None:
+async def test_addresses_outlive_the_manager(service: SessionService) -> None:
     row = await run(service, "adopted")
     connection = await connect(service, row)
     with shell(connection) as front:
@@ -55,7 +55,7 @@ async def test_addresses_outlive_the_manager(service: Service) -> None:
 
 
 @pytest.mark.parametrize("crash", [False, True], ids=["manager lives", "manager crashes"])
-async def test_the_owner_goes_without_a_word(service: Service, state: Path, crash: bool) -> None:
+async def test_the_owner_goes_without_a_word(service: SessionService, state: Path, crash: bool) -> None:
     configure(state, owner_grace=1)
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     owner = identify(process.pid)

@@ -10,7 +10,7 @@ import playwright.sync_api as playwright
 import pytest
 from playwright.sync_api import expect
 
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.browser.conftest import TOKEN, Lab
 from tests.browser.steps import ask_for, card, idle, open_panel, row, run_cell
 from tests.kernels.conftest import SMALL
@@ -68,7 +68,7 @@ def test_a_notebook_finds_its_session_again(page: playwright.Page, lab: Lab) -> 
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("jupyter")
 @pytest.mark.timeout(180)
-async def test_one_notebook_has_one_session(service: Service, state: Path, tmp_path: Path) -> None:
+async def test_one_notebook_has_one_session(service: SessionService, state: Path, tmp_path: Path) -> None:
     """Asked for twice at once, while even the manager is starting; and found again by another server."""
     configure(state, owner_grace=20)
     with server(state, tmp_path, QUICKLY) as made:

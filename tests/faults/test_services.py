@@ -11,7 +11,7 @@ import pytest
 
 from jupyter_sessions.errors import NoRoom
 from jupyter_sessions.model import Endpoint, SessionInfo
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire import environment
 from tests.faults.test_session_limits import means as means
 from tests.manager.world import kill_manager, run, says, until
@@ -45,13 +45,13 @@ def greedy(monkeypatch: pytest.MonkeyPatch) -> str:
     return "greedy"
 
 
-async def ended(service: Service, row: SessionInfo) -> str:
+async def ended(service: SessionService, row: SessionInfo) -> str:
     """Why its only service was ended; "" as long as it was not."""
     return (await service.get("local", row.id)).services[0].ended
 
 
 @pytest.mark.usefixtures("means")
-async def test_a_service_ends_where_the_session_would(service: Service, greedy: str) -> None:
+async def test_a_service_ends_where_the_session_would(service: SessionService, greedy: str) -> None:
     row = await run(service, "keeps-its-variables", resources={"mem": "256m"})
     await says(service, row, "x = 41")
     endpoint = await service.open_service("local", row.id, greedy, AT)
@@ -71,7 +71,7 @@ async def test_a_service_ends_where_the_session_would(service: Service, greedy: 
     assert await ended(service, row) == ""
 
 
-async def test_a_service_that_cannot_fit_is_not_started(service: Service) -> None:
+async def test_a_service_that_cannot_fit_is_not_started(service: SessionService) -> None:
     row = await run(service, "small", resources={"mem": "128m"})
     await says(service, row, "x = 41")
     with pytest.raises(
@@ -89,7 +89,7 @@ async def test_a_service_that_cannot_fit_is_not_started(service: Service) -> Non
     assert await says(service, row, "print(x + 1)") == "42"
 
 
-async def test_one_jupyter_for_all_who_ask(service: Service) -> None:
+async def test_one_jupyter_for_all_who_ask(service: SessionService) -> None:
     """By whatever path their browsers see it; who knows nothing of paths is led to its own."""
     row = await run(service, "serves", resources={"mem": "512m"})
     first, second = await asyncio.gather(

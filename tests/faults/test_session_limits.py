@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.world import ended, kill_manager, nothing_left, run, says
 
 pytestmark = pytest.mark.asyncio
@@ -51,13 +51,13 @@ def means(request: pytest.FixtureRequest, state: Path) -> str:
     return str(name)
 
 
-async def fill(service: Service, row: SessionInfo, code: str) -> str:
+async def fill(service: SessionService, row: SessionInfo, code: str) -> str:
     """Run code; what went wrong with it."""
     outputs = [output async for output in service.execute("local", row.id, code)]
     return str(outputs[-1].content.get("evalue", ""))
 
 
-async def test_over_its_memory_it_is_ended_and_nobody_else(means: str, service: Service) -> None:
+async def test_over_its_memory_it_is_ended_and_nobody_else(means: str, service: SessionService) -> None:
     one, below, sibling = await asyncio.gather(
         run(service, "kernel-fills", resources=HALF_GIB),
         run(service, "child-fills", resources=HALF_GIB),
@@ -80,7 +80,7 @@ async def test_over_its_memory_it_is_ended_and_nobody_else(means: str, service: 
 
 
 @pytest.mark.parametrize("means", [("cgroups", {"pids": 120}), ("watchdog", {"pids": 120})], indirect=True)
-async def test_a_session_that_starts_processes_without_end(means: str, service: Service) -> None:
+async def test_a_session_that_starts_processes_without_end(means: str, service: SessionService) -> None:
     """It hits its own limit, by which the kernel refuses one more or the session ends; others work on."""
     one, sibling = await asyncio.gather(
         run(service, "forks", resources=HALF_GIB), run(service, "sibling", resources=HALF_GIB)
@@ -98,7 +98,7 @@ async def test_a_session_that_starts_processes_without_end(means: str, service: 
     assert await says(service, sibling, "import subprocess; print(subprocess.call('true'))") == "0"
 
 
-async def test_one_cpu_is_one_cpu(means: str, service: Service) -> None:
+async def test_one_cpu_is_one_cpu(means: str, service: SessionService) -> None:
     """Also after a restart and a crash of the manager, and what was used before is not forgotten."""
     row = await run(service, "one-cpu", resources={"cpu": "1", "mem": "512m"})
     await says(service, row, BUSY)
@@ -116,7 +116,7 @@ async def test_one_cpu_is_one_cpu(means: str, service: Service) -> None:
     assert 100 < 1000 * used < 1400 * wall, f"{means}: what was used before the restart hides it"
 
 
-async def measure(service: Service, row: SessionInfo, seconds: float) -> tuple[float, float]:
+async def measure(service: SessionService, row: SessionInfo, seconds: float) -> tuple[float, float]:
     """CPU seconds used, and wall seconds meanwhile."""
     first = (await service.get("local", row.id)).cpu_credit_used or 0
     began = time.monotonic()

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.world import ended, kernels, nothing_left, reach, run, says, until
 
 pytestmark = pytest.mark.asyncio
@@ -73,7 +73,7 @@ def others() -> Iterator[Path]:
     block.unlink()
 
 
-async def made(service: Service, row: SessionInfo, code: str) -> list[Path]:
+async def made(service: SessionService, row: SessionInfo, code: str) -> list[Path]:
     """What code has put into /dev/shm."""
     found = [SHM / name for name in (await says(service, row, code)).split()]
     assert found and all(path.exists() for path in found)
@@ -85,7 +85,7 @@ def there(paths: list[Path]) -> list[Path]:
     return [path for path in paths if path.exists()]
 
 
-async def end(service: Service, row: SessionInfo, how: str) -> None:
+async def end(service: SessionService, row: SessionInfo, how: str) -> None:
     """End a session or its kernel, and wait until that has happened."""
     kernel = min(kernels(row), key=lambda pid: psutil.Process(pid).create_time())  # Its forks look like it.
     match how:
@@ -112,7 +112,7 @@ CASES.remove(("untracked", "by a crash"))  # That is found once a second: see be
 
 
 @pytest.mark.parametrize(("what", "how"), CASES)
-async def test_nothing_is_left(shared: Service, what: str, how: str, others: Path) -> None:
+async def test_nothing_is_left(shared: SessionService, what: str, how: str, others: Path) -> None:
     row = await run(shared, "demo", resources={"cpu": "1", "mem": "600m"})
     paths = await made(shared, row, CODES[what])
     await end(shared, row, how)
@@ -120,7 +120,9 @@ async def test_nothing_is_left(shared: Service, what: str, how: str, others: Pat
     assert others.exists()
 
 
-async def test_what_was_seen_goes_after_a_crash_and_out_of_memory(shared: Service, others: Path) -> None:
+async def test_what_was_seen_goes_after_a_crash_and_out_of_memory(
+    shared: SessionService, others: Path
+) -> None:
     for fatal in (
         "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
         "big = bytearray(b'1' * (1 << 30))",
@@ -135,7 +137,7 @@ async def test_what_was_seen_goes_after_a_crash_and_out_of_memory(shared: Servic
         assert others.exists()
 
 
-async def test_what_another_session_has_stays(shared: Service) -> None:
+async def test_what_another_session_has_stays(shared: SessionService) -> None:
     row = await run(shared, "first")
     other = await run(shared, "other")
     (path,) = await made(shared, row, UNTRACKED)

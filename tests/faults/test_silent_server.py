@@ -11,7 +11,7 @@ import time
 from playwright.sync_api import Locator, Page, expect
 
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.browser.conftest import Lab
 from tests.browser.steps import ask_for, open_panel, row
 
@@ -78,7 +78,7 @@ def end(name: str) -> None:
 
 
 async def _end(name: str) -> None:
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     found = await service.find(name)
     await service.destroy(found.backend, found.id)
     await service.close()

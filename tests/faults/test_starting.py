@@ -18,7 +18,7 @@ from jupyter_sessions.backends import local
 from jupyter_sessions.backends.base import Query
 from jupyter_sessions.backends.local import Local
 from jupyter_sessions.errors import BackendUnavailable
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.places import Contact, place
 from tests.manager.world import (
     Rest,
@@ -88,7 +88,7 @@ async def test_a_starter_that_is_killed(state: Path) -> None:
     await until(lambda: managers(state) == [found.identity.pid])
 
 
-async def test_it_ends_when_nobody_needs_it_and_comes_again(state: Path, service: Service) -> None:
+async def test_it_ends_when_nobody_needs_it_and_comes_again(state: Path, service: SessionService) -> None:
     configure(state, manager_timeout=0.3)
     row = await run(service, "keeps-it")
     first = contact()
@@ -108,7 +108,7 @@ async def test_it_ends_when_nobody_needs_it_and_comes_again(state: Path, service
     assert (await service.get("local", row.id)).status == "TERMINATED"
 
 
-async def test_one_that_failed_does_not_keep_it(state: Path, service: Service) -> None:
+async def test_one_that_failed_does_not_keep_it(state: Path, service: SessionService) -> None:
     """An ERROR row waits for a person, not for a manager; it is there whenever one looks."""
     configure(state, manager_timeout=0.3)
     row = await reach(service, await ask(service, "fails", image="/bin/false"), "ERROR")
@@ -131,7 +131,7 @@ async def test_used_while_it_ends(state: Path) -> None:
     assert (state / "manager.log").read_text().count("listens on") > 1, "it never ended"
 
 
-async def test_started_while_another_one_ends(state: Path, service: Service) -> None:
+async def test_started_while_another_one_ends(state: Path, service: SessionService) -> None:
     """It takes its time, as somebody still waits for an answer."""
     configure(state, max_resources={"cpu": 2})
     row = await run(service, "lives-on")
@@ -148,11 +148,11 @@ async def test_started_while_another_one_ends(state: Path, service: Service) -> 
     assert (await service.get("local", row.id)).status == "RUNNING"
 
 
-async def _is_listed(service: Service, name: str) -> bool:
+async def _is_listed(service: SessionService, name: str) -> bool:
     return any(row.name == name for row in (await service.list()).sessions)
 
 
-async def test_a_stale_contact_is_not_believed(state: Path, service: Service) -> None:
+async def test_a_stale_contact_is_not_believed(state: Path, service: SessionService) -> None:
     """The pid lives, and is somebody else by now."""
     await asyncio.to_thread(local.start)
     stale = place().contact_file.read_bytes()
@@ -201,7 +201,7 @@ async def test_a_configuration_with_a_mistake(state: Path) -> None:
     configure(state)
 
 
-async def test_nobody_else_may_read_its_files(service: Service, state: Path) -> None:
+async def test_nobody_else_may_read_its_files(service: SessionService, state: Path) -> None:
     row = await run(service, "private")
     await says(service, row, "print('secret')")
     found = contact()

@@ -13,7 +13,7 @@ import pytest
 from nbclient import NotebookClient
 
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.identity import own_identity
 from tests.faults.test_ends import begin, both
 from tests.kernels.clients import connect, shell
@@ -26,7 +26,7 @@ GO = "import pathlib, time; print('began', flush=True)\nwhile not pathlib.Path({
 """Runs until there is such a file."""
 
 
-async def noted(service: Service, row: SessionInfo, text: str = "began") -> None:
+async def noted(service: SessionService, row: SessionInfo, text: str = "began") -> None:
     """Wait until the manager has heard that something was printed."""
 
     async def said() -> bool:
@@ -35,7 +35,7 @@ async def noted(service: Service, row: SessionInfo, text: str = "began") -> None
     await until(said)
 
 
-async def next_manager(service: Service, row: SessionInfo) -> None:
+async def next_manager(service: SessionService, row: SessionInfo) -> None:
     """Wait until it has taken over the session."""
     await reach(service, row, "RUNNING")
 
@@ -71,7 +71,7 @@ class Heard:
 @signals
 @pytest.mark.parametrize("owner", [True, False], ids=["owned", "attached"])
 async def test_a_cell_that_goes_on(
-    service: Service, tmp_path: Path, owner: bool, signum: signal.Signals
+    service: SessionService, tmp_path: Path, owner: bool, signum: signal.Signals
 ) -> None:
     """It, and those behind it, are answered, once; it is asked for input meanwhile."""
     row = await run(service, "goes-on")
@@ -97,7 +97,7 @@ async def test_a_cell_that_goes_on(
 
 
 @signals
-async def test_killed_while_a_cell_waits_for_input(service: Service, signum: signal.Signals) -> None:
+async def test_killed_while_a_cell_waits_for_input(service: SessionService, signum: signal.Signals) -> None:
     row = await run(service, "asks")
     with shell(await connect(service, row)) as front:
         hear = Heard(front)
@@ -112,7 +112,7 @@ async def test_killed_while_a_cell_waits_for_input(service: Service, signum: sig
         assert hear.reply(uid)["status"] == "ok"
 
 
-async def test_two_managers_one_after_the_other(service: Service, tmp_path: Path) -> None:
+async def test_two_managers_one_after_the_other(service: SessionService, tmp_path: Path) -> None:
     row = await run(service, "twice")
     go = tmp_path / "go"
     with shell(await connect(service, row)) as front:
@@ -129,7 +129,7 @@ async def test_two_managers_one_after_the_other(service: Service, tmp_path: Path
 
 @signals
 async def test_cells_that_end_while_no_manager_lives(
-    service: Service, tmp_path: Path, signum: signal.Signals
+    service: SessionService, tmp_path: Path, signum: signal.Signals
 ) -> None:
     """What became of them nobody can know, and that is said."""
     row = await run(service, "unseen")
@@ -153,7 +153,7 @@ async def test_cells_that_end_while_no_manager_lives(
 
 @both
 @pytest.mark.usefixtures("jupyter")
-async def test_a_program_goes_on(service: Service, state: Path, tmp_path: Path, kind: str) -> None:
+async def test_a_program_goes_on(service: SessionService, state: Path, tmp_path: Path, kind: str) -> None:
     """nbclient, which waits for ever for a reply."""
     await begin(service, state, kind)
     go = tmp_path / "go"
@@ -170,14 +170,16 @@ async def test_a_program_goes_on(service: Service, state: Path, tmp_path: Path, 
     assert made.cells[1].outputs[0].text == "42\n"
 
 
-async def the_one(service: Service) -> SessionInfo | None:
+async def the_one(service: SessionService) -> SessionInfo | None:
     """The session, once it runs."""
     rows = [row for row in (await service.list()).sessions if row.status == "RUNNING"]
     return rows[0] if rows else None
 
 
 @signals
-async def test_cells_that_wait_for_a_kernel(service: Service, state: Path, signum: signal.Signals) -> None:
+async def test_cells_that_wait_for_a_kernel(
+    service: SessionService, state: Path, signum: signal.Signals
+) -> None:
     configure(state, max_sessions=1)
     holder = await run(service, "holder")
     row = await ask(service, "waits")

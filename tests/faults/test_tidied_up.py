@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_sessions.manager.record import socket_folder
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.places import place
 from tests.kernels.clients import connect, shell
@@ -22,7 +22,7 @@ SECONDS = 5
 """Within which all is there again."""
 
 
-async def test_the_socket_folder_goes(service: Service, state: Path) -> None:
+async def test_the_socket_folder_goes(service: SessionService, state: Path) -> None:
     """As when /tmp is emptied: nothing is lost, and nobody notices."""
     row = await run(service, "stays")
     before, link = contact(), place().run_folder()
@@ -49,7 +49,7 @@ async def _reaches(id: str) -> None:
     await until(lambda: [*place().run_folder().glob(f"{socket_folder(id)}/f-*")], SECONDS)
 
 
-async def test_the_contact_file_goes(service: Service, state: Path) -> None:
+async def test_the_contact_file_goes(service: SessionService, state: Path) -> None:
     row = await run(service, "stays")
     before = contact()
     for damage in (Path.unlink, lambda path: path.write_text("{")):
@@ -61,19 +61,19 @@ async def test_the_contact_file_goes(service: Service, state: Path) -> None:
     await until(lambda: managers(state) == [before.identity.pid])
 
 
-async def test_the_manager_s_own_socket_goes(service: Service) -> None:
+async def test_the_manager_s_own_socket_goes(service: SessionService) -> None:
     row = await run(service, "stays")
     socket = Path(contact().socket)
     socket.unlink()
     assert await says(service, row, "print(6 * 7)") == "42", "the other address was not tried"
     await until(socket.is_socket, SECONDS)
-    other = Service(service.config)
+    other = SessionService(service.config)
     assert await says(other, row, "print(6 * 7)") == "42"
     await other.close()
 
 
 @pytest.mark.parametrize("whose", ["k", "f"], ids=["kernel", "notebooks"])
-async def test_a_session_whose_sockets_go_says_what_helps(service: Service, whose: str) -> None:
+async def test_a_session_whose_sockets_go_says_what_helps(service: SessionService, whose: str) -> None:
     """Who is connected goes on; a restart makes them again."""
     row = await run(service, "deaf")
     with shell(await connect(service, row)) as front:
@@ -91,7 +91,7 @@ async def test_a_session_whose_sockets_go_says_what_helps(service: Service, whos
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
-async def test_another_user_is_quicker(service: Service, state: Path) -> None:
+async def test_another_user_is_quicker(service: SessionService, state: Path) -> None:
     """Who makes a folder at the path of the sockets gets nothing of it: they move."""
     row = await run(service, "moves")
     await says(service, row, "x = 41")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.world import V8, Rest, ended, run, says
 
 pytestmark = pytest.mark.asyncio
 
 
-async def test_time_that_is_over(service: Service, tmp_path: Path) -> None:
+async def test_time_that_is_over(service: SessionService, tmp_path: Path) -> None:
     """What is not used ends; what is silent and busy, or works in the background, does not; a limit ends all."""
 
     async def idle() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.faults.test_environment_gone import START
 from tests.faults.test_environment_gone import doomed as doomed
 from tests.manager.world import SMALL, Rest, ask, contact, ended, run, says
@@ -42,7 +42,9 @@ async def start_manager(environment: Path) -> None:
     assert int(said.stdout) == contact().identity.pid
 
 
-async def test_a_manager_runs_no_code_of_another_version(service: Service, state: Path, doomed: Path) -> None:
+async def test_a_manager_runs_no_code_of_another_version(
+    service: SessionService, state: Path, doomed: Path
+) -> None:
     """All that it starts is as it was when it started; not a single file is read of what is there by then."""
     await start_manager(doomed)
     for path in package(doomed).rglob("*"):
@@ -70,7 +72,7 @@ async def test_a_manager_runs_no_code_of_another_version(service: Service, state
     assert "Traceback" not in (state / "manager.log").read_text()
 
 
-async def test_programs_that_somebody_tidied_away(service: Service, state: Path) -> None:
+async def test_programs_that_somebody_tidied_away(service: SessionService, state: Path) -> None:
     """They are made again as they were."""
     await run(service, "first")
     (folder,) = state.glob("programs-*")
@@ -80,7 +82,7 @@ async def test_programs_that_somebody_tidied_away(service: Service, state: Path)
     assert await says(service, row, "print(6 * 7)") == "42"
 
 
-async def test_what_cannot_be_copied_is_named(service: Service, state: Path, doomed: Path) -> None:
+async def test_what_cannot_be_copied_is_named(service: SessionService, state: Path, doomed: Path) -> None:
     """The vendors' clients have the manager look names up, of which its own environment had one."""
     await start_manager(doomed)
     shutil.rmtree(doomed)

@@ -11,7 +11,7 @@ import pytest
 
 from jupyter_sessions.backends import local
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.world import (
     configure,
     ended,
@@ -35,7 +35,7 @@ def parent(row: SessionInfo) -> str:
     return Path(next(part for part in above.cmdline() if part.endswith(".py"))).name
 
 
-async def test_sessions_out_of_the_pool_are_like_others(service: Service, state: Path) -> None:
+async def test_sessions_out_of_the_pool_are_like_others(service: SessionService, state: Path) -> None:
     configure(state, max_resources={"cpu": 2})
     first = await run(service, "first")
     assert parent(first) == "shim.py"

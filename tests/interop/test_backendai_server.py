@@ -29,7 +29,7 @@ from jupyter_sessions.errors import (
     UnknownImage,
 )
 from jupyter_sessions.model import Folder, Size
-from jupyter_sessions.service import NewBackend, Service
+from jupyter_sessions.service import NewBackend, SessionService
 from jupyter_sessions.wire import signing
 from jupyter_sessions.wire.signing import Keypair
 from tests.interop.backendai_server import ADMIN, IMAGE, USER, Server
@@ -133,7 +133,7 @@ async def test_pages_of_a_long_list(backendai: Server, lab: BackendAI) -> None:
 
     wanted = [spec(f"one-of-{number}", resource_group="parked") for number in range(260)]
     bodies = [convert.create_body(one, await client.dialect()) for one in wanted]
-    service = Service(JupyterSessions(backends={"lab": backendai.options()}))
+    service = SessionService(JupyterSessions(backends={"lab": backendai.options()}))
     try:
         made = await asyncio.gather(*(send("POST", "/session", body) for body in bodies))
         rows = {row.id for row in await lab.list(Query())}
@@ -151,7 +151,7 @@ async def test_pages_of_a_long_list(backendai: Server, lab: BackendAI) -> None:
 @pytest.mark.asyncio
 async def test_commands_wait_or_do_not(backendai: Server) -> None:
     said: list[str] = []
-    service = Service(JupyterSessions(backends={"lab": backendai.options()}))
+    service = SessionService(JupyterSessions(backends={"lab": backendai.options()}))
     lab = service.backend("lab")
     assert isinstance(lab, BackendAI)
 
@@ -294,7 +294,7 @@ async def test_people_sign_in_to_a_web_server_that_they_have_added(
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
     caplog.set_level(logging.DEBUG)
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     with signing_in(backendai, tmp_path) as url:
         assert (await service.add_backend(NewBackend(name="web", type="backendai", url=url))).startswith(
             "Backend.AI 25.5"

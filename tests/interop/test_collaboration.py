@@ -12,7 +12,7 @@ from playwright.sync_api import BrowserType, Page, expect
 
 import jupyter_sessions
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.journal import Selection
 from tests.browser.conftest import TOKEN, Lab, open_browser, running_lab
 from tests.browser.steps import ask_for, idle, open_panel, row, run_cell
@@ -97,7 +97,7 @@ def in_thread(work: object) -> None:
 
 async def ended_cell(name: str) -> None:
     """Wait until nothing runs in a session any more."""
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     found = await service.find(name)
     while (await service.outputs(found.backend, found.id, Selection())).executions[-1].status == "running":
         await asyncio.sleep(0.1)

@@ -20,7 +20,7 @@ from jupyter_sessions.backends.skaha import Skaha
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import BackendUnavailable, RateLimited, SessionError
 from jupyter_sessions.model import SessionInfo, SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests import between as faults
 from tests.between import Between, Fault, faulty
 from tests.ending import end_sessions
@@ -231,7 +231,7 @@ async def test_skaha_does_not_lose_what_cannot_be_looked_at(skaha: Skaha, skaha_
 async def test_a_list_of_skaha_recovers_by_itself(skaha: Skaha, skaha_between: Between) -> None:
     """As the panel sees it: what happens while all is down is told once it is not."""
     settings = {"type": "skaha", **skaha.options, "url": skaha_between.url}
-    service = Service(
+    service = SessionService(
         JupyterSessions(backends={"lab": settings}, enabled_backends=["lab"], default_backend="lab")
     )
     service.feed.start(service.backends.values())
@@ -260,7 +260,7 @@ async def test_a_list_of_skaha_recovers_by_itself(skaha: Skaha, skaha_between: B
 async def test_the_panel_recovers_by_itself(backendai: Server, between: Between) -> None:
     """The stream of events breaks, all is down for a time, and then what happened meanwhile is told."""
     options = backendai.options() | {"endpoint": between.url, "timeout": str(SECONDS)}
-    service = Service(
+    service = SessionService(
         JupyterSessions(backends={"lab": options}, enabled_backends=["lab"], default_backend="lab")
     )
     service.feed.start(service.backends.values())

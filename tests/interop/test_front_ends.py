@@ -17,7 +17,7 @@ from jupyter_client.connect import write_connection_file
 from playwright.sync_api import Page
 
 from jupyter_sessions.kernels import specs
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.browser import script
 from tests.browser.conftest import TOKEN, Lab
 from tests.kernels.script import client, nothing, play
@@ -56,7 +56,7 @@ async def test_plain() -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("jupyter")
-async def test_attached(service: Service) -> None:
+async def test_attached(service: SessionService) -> None:
     row = await run(service, "demo", resources={"mem": "400m"})
     notebook = client("attached")
     async with notebook.async_setup_kernel():
@@ -111,7 +111,7 @@ class Command:
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("jupyter")
 @pytest.mark.parametrize("kind", ["owned", "attached"])
-async def test_the_command_itself(service: Service, jupyter: Path, tmp_path: Path, kind: str) -> None:
+async def test_the_command_itself(service: SessionService, jupyter: Path, tmp_path: Path, kind: str) -> None:
     """As front ends start it that know no provisioners, with a connection file and ports of their own."""
     if kind == "attached":
         await run(service, "demo", resources={"mem": "400m"})
@@ -139,7 +139,7 @@ async def test_the_command_itself(service: Service, jupyter: Path, tmp_path: Pat
 
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("jupyter")
-async def test_papermill_leaves_no_session(service: Service, tmp_path: Path) -> None:
+async def test_papermill_leaves_no_session(service: SessionService, tmp_path: Path) -> None:
     first = nbformat.v4.new_code_cell("a = 1", metadata={"tags": ["parameters"]})
     notebook = nbformat.v4.new_notebook(cells=[first, nbformat.v4.new_code_cell("print(a * 6)")])
     notebook.metadata["kernelspec"] = {"name": "owned", "display_name": "Owned", "language": "python"}

@@ -17,7 +17,7 @@ from jupyter_sessions.backends.pace import QUICK_SECONDS
 from jupyter_sessions.backends.skaha import Skaha
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.model import SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.between import Between, faulty, silent
 
 pytestmark = pytest.mark.asyncio
@@ -49,7 +49,7 @@ def backend(request: pytest.FixtureRequest, between: Between) -> Backend:
 @pytest_asyncio.fixture
 async def waiting(between: Between) -> None:
     """Sessions that wait for tomorrow."""
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     for number in range(WAITING):
         await service.create(
@@ -66,7 +66,7 @@ async def waiting(between: Between) -> None:
 @pytest.mark.usefixtures("waiting")
 async def test_what_no_event_tells_is_found(backend: Backend, between: Between) -> None:
     between.break_with(silent, path="/events/session")
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     async with aclosing(backend.watch()) as batches:  # type: ignore[type-var]
         (wanted, *_) = await anext(batches)
         (row,) = [row for row in (await service.list(backend="local")).sessions if row.name == wanted.name]

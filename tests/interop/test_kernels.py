@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.interop.kernels import KERNELS, RESOURCES, Kernel
 from tests.kernels.script import Client, client
 from tests.manager.world import ended, reach, run, until
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("jupyter")]
 
 
 @pytest.mark.parametrize("name", KERNELS)
-async def test_a_session(name: str, service: Service, jupyter: Path) -> None:
+async def test_a_session(name: str, service: SessionService, jupyter: Path) -> None:
     kernel = KERNELS[name]
     kernel.install(name, jupyter)
     row = await run(service, "demo", image=name, resources=RESOURCES)
@@ -37,7 +37,7 @@ async def test_a_session(name: str, service: Service, jupyter: Path) -> None:
     await service.destroy("local", again.id)
 
 
-async def prints(service: Service, row: SessionInfo, kernel: Kernel, times: int) -> None:
+async def prints(service: SessionService, row: SessionInfo, kernel: Kernel, times: int) -> None:
     """Set a variable and show it: so that has been printed so many times, if late (Deno, after it says it is done)."""
     for code in (kernel.set, kernel.show):
         outputs = [output async for output in service.execute("local", row.id, code)]
@@ -45,11 +45,11 @@ async def prints(service: Service, row: SessionInfo, kernel: Kernel, times: int)
     await until(lambda: _printed(service, row, times))
 
 
-async def _printed(service: Service, row: SessionInfo, times: int) -> bool:
+async def _printed(service: SessionService, row: SessionInfo, times: int) -> bool:
     return (await service.logs("local", row.id)).splitlines().count("21") == times
 
 
-async def interrupted(service: Service, row: SessionInfo, code: str) -> None:
+async def interrupted(service: SessionService, row: SessionInfo, code: str) -> None:
     """Run code that takes a minute, interrupt it, and wait until it has ended."""
     async with asyncio.timeout(30), aclosing(service.execute("local", row.id, code)) as outputs:
         async for output in outputs:
@@ -58,7 +58,7 @@ async def interrupted(service: Service, row: SessionInfo, code: str) -> None:
 
 
 @pytest.mark.parametrize("name", KERNELS)
-async def test_a_notebook(name: str, service: Service, jupyter: Path) -> None:
+async def test_a_notebook(name: str, service: SessionService, jupyter: Path) -> None:
     kernel = KERNELS[name]
     kernel.install(name, jupyter)
     notebook = client(f"{name}-session")
@@ -107,10 +107,10 @@ async def interrupt(notebook: Client, kernel: Kernel) -> None:
                 return
 
 
-async def _restarted(service: Service, row: SessionInfo) -> bool:
+async def _restarted(service: SessionService, row: SessionInfo) -> bool:
     now = await service.get("local", row.id)
     return now.restarts == 1 and now.status == "RUNNING"
 
 
-async def _none(service: Service) -> bool:
+async def _none(service: SessionService) -> bool:
     return not (await service.list()).sessions

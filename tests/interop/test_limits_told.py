@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.interop.venvs import Venv
 from tests.manager.world import run, says
 
@@ -35,7 +35,7 @@ print(json.dumps({
 
 @pytest.mark.parametrize(("cpu", "whole"), [("1", True), ("0.5", False)])
 async def test_libraries_see_the_session(
-    service: Service, monkeypatch: pytest.MonkeyPatch, cpu: str, whole: bool
+    service: SessionService, monkeypatch: pytest.MonkeyPatch, cpu: str, whole: bool
 ) -> None:
     monkeypatch.setenv("MEM_LIMIT", str(8 << 30))  # A hub's, for the server.
     monkeypatch.setenv("CPU_LIMIT", "2")

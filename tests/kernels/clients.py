@@ -11,7 +11,7 @@ from jupyter_client import BlockingKernelClient
 from msgspec import structs
 
 from jupyter_sessions.model import KernelConnection, ProcessId, SessionInfo
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.processes import Shell, until_ready
 
 
@@ -28,7 +28,9 @@ def shell(connection: KernelConnection) -> Iterator[Shell]:
         client.stop_channels()
 
 
-async def connect(service: Service, row: SessionInfo, owner: ProcessId | None = None) -> KernelConnection:
+async def connect(
+    service: SessionService, row: SessionInfo, owner: ProcessId | None = None
+) -> KernelConnection:
     """Where front ends of a session connect."""
     return await service.connection("local", row.id, owner)
 

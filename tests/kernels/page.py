@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.processes import Server
 
 Message = dict[str, Any]
@@ -119,6 +119,6 @@ async def page(made: Server, kernel_id: str) -> AsyncIterator[Page]:
             listening.cancel()
 
 
-async def of_notebooks(service: Service) -> list[SessionInfo]:
+async def of_notebooks(service: SessionService) -> list[SessionInfo]:
     """The live sessions of kernels."""
     return [row for row in (await service.list()).sessions if row.name.startswith(("one-", "two-"))]

@@ -9,7 +9,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 
 Message = dict[str, Any]
 
@@ -134,10 +134,10 @@ async def inspection(notebook: Client, code: str) -> str:
     return str(reply["content"]["data"]["text/plain"])
 
 
-async def left(service: Service) -> list[str]:
+async def left(service: SessionService) -> list[str]:
     """Names of live sessions."""
     return [row.name for row in (await service.list()).sessions]
 
 
-async def nothing(service: Service) -> bool:
+async def nothing(service: SessionService) -> bool:
     return not await left(service)

@@ -16,7 +16,7 @@ import pytest
 from jupyter_client.manager import AsyncKernelManager
 
 from jupyter_sessions.kernels import specs
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.environment import CPU_COUNTS
 from tests.kernels.conftest import SMALL
 from tests.manager.world import until
@@ -163,7 +163,9 @@ async def test_an_interrupt_by_message(jupyter: Path) -> None:
             assert reply["content"]["ename"] == "KeyboardInterrupt"
 
 
-async def test_one_broken_kernelspec_is_no_other_one_s_trouble(service: Service, jupyter: Path) -> None:
+async def test_one_broken_kernelspec_is_no_other_one_s_trouble(
+    service: SessionService, jupyter: Path
+) -> None:
     for name, text in {"list": "[]", "cut": '{"argv": [', "empty": "", "none": '{"argv": []}'}.items():
         install(jupyter, name, {})
         (jupyter / "kernels" / name / "kernel.json").write_text(text)
@@ -177,5 +179,5 @@ async def test_one_broken_kernelspec_is_no_other_one_s_trouble(service: Service,
     await until(lambda: _none(service))
 
 
-async def _none(service: Service) -> bool:
+async def _none(service: SessionService) -> bool:
     return not (await service.list()).sessions

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.kernels.script import client, nothing, play
 from tests.manager.world import until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("jupyter")]
 
 
-async def test_owned(service: Service) -> None:
+async def test_owned(service: SessionService) -> None:
     notebook = client("owned")
     async with notebook.async_setup_kernel():
         (row,) = (await service.list()).sessions

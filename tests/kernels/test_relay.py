@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.identity import identify, own_identity
 from tests.kernels.clients import connect, shell, shut_down
 from tests.manager.world import ask, configure, ended, nothing_left, run, says
@@ -25,7 +25,7 @@ comm.on_msg(lambda message: comm.send(data={}, buffers=[bytes(part)[::-1] for pa
 """
 
 
-async def test_clients_share_one_kernel(shared: Service) -> None:
+async def test_clients_share_one_kernel(shared: SessionService) -> None:
     row = await run(shared, "shared")
     connection = await connect(shared, row)
     with shell(connection) as one, shell(connection) as two:
@@ -37,7 +37,7 @@ async def test_clients_share_one_kernel(shared: Service) -> None:
     assert await says(shared, row, "print(x)") == "1"
 
 
-async def test_buffers_pass_both_ways(shared: Service) -> None:
+async def test_buffers_pass_both_ways(shared: SessionService) -> None:
     row = await run(shared, "buffers")
     with shell(await connect(shared, row)) as front:
         opened = []
@@ -52,7 +52,7 @@ async def test_buffers_pass_both_ways(shared: Service) -> None:
         assert [bytes(part) for part in message["buffers"]] == [b"\0cba"]
 
 
-async def test_a_visitor_cannot_end_it(shared: Service) -> None:
+async def test_a_visitor_cannot_end_it(shared: SessionService) -> None:
     row = await run(shared, "visited")
     await connect(shared, row, own_identity())
     with shell(await connect(shared, row)) as front:
@@ -63,7 +63,7 @@ async def test_a_visitor_cannot_end_it(shared: Service) -> None:
     assert (await shared.get("local", row.id)).status == "RUNNING"
 
 
-async def test_its_owner_can(shared: Service) -> None:
+async def test_its_owner_can(shared: SessionService) -> None:
     row = await run(shared, "owned")
     with shell(await connect(shared, row, own_identity())) as front:
         assert shut_down(front, restart=True) == {"status": "ok", "restart": True}
@@ -74,7 +74,7 @@ async def test_its_owner_can(shared: Service) -> None:
     await nothing_left(row)
 
 
-async def test_a_message_with_a_wrong_signature_is_dropped(shared: Service) -> None:
+async def test_a_message_with_a_wrong_signature_is_dropped(shared: SessionService) -> None:
     row = await run(shared, "forged")
     with shell(await connect(shared, row, own_identity())) as front:
         front.client.session.key = b"another"
@@ -83,20 +83,20 @@ async def test_a_message_with_a_wrong_signature_is_dropped(shared: Service) -> N
     assert (await shared.get("local", row.id)).status == "RUNNING"
 
 
-async def test_a_kernel_nobody_connected_to_ends_its_session(shared: Service) -> None:
+async def test_a_kernel_nobody_connected_to_ends_its_session(shared: SessionService) -> None:
     row = await run(shared, "alone")
     await says(shared, row, "exit()")
     assert (await ended(shared, row)).status_info == "self-terminated: exit status 0"
 
 
-async def test_out_of_memory_is_no_reason_to_restart(shared: Service) -> None:
+async def test_out_of_memory_is_no_reason_to_restart(shared: SessionService) -> None:
     row = await run(shared, "greedy", resources={"mem": "200m"})
     with shell(await connect(shared, row)) as front:
         front.client.execute("x = b'1' * 2**29; import time; time.sleep(30)")
         assert "out of memory" in (await ended(shared, row)).status_info
 
 
-async def test_a_queued_session_whose_owner_goes(service: Service, state: Path) -> None:
+async def test_a_queued_session_whose_owner_goes(service: SessionService, state: Path) -> None:
     configure(state, owner_grace=0.2, max_resources={"cpu": 1})
     holder = await run(service, "holder", resources={"cpu": "1"})
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
@@ -108,7 +108,7 @@ async def test_a_queued_session_whose_owner_goes(service: Service, state: Path) 
     assert (await service.get("local", holder.id)).status == "RUNNING"
 
 
-async def test_only_its_owner_gives_up_waiting(service: Service, state: Path) -> None:
+async def test_only_its_owner_gives_up_waiting(service: SessionService, state: Path) -> None:
     configure(state, max_sessions=1)
     await run(service, "holder")
     row = await ask(service, "queued")

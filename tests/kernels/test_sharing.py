@@ -10,7 +10,7 @@ import pytest
 from jupyter_sessions.kernels import once
 from jupyter_sessions.kernels.session import KernelSession, Wanted, say
 from jupyter_sessions.model import SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.identity import own_identity
 from tests.kernels.conftest import SMALL
 from tests.manager.world import ended, until
@@ -35,7 +35,7 @@ def kernel(folder: Path, name: str) -> KernelSession:
 
 
 async def test_one_that_starts_slowly(
-    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: SessionService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(once, "_JUST_NOW_SECONDS", 0)
     first, second = kernel(tmp_path, "one-a"), kernel(tmp_path, "one-b")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_sessions.errors import LaunchFailed
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.kernels.conftest import change
 from tests.kernels.page import of_notebooks, page, post
 from tests.kernels.script import client
@@ -18,7 +18,7 @@ from tests.processes import QUICKLY, server
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("jupyter"), pytest.mark.timeout(180)]
 
 
-async def test_a_cell_waits_and_then_runs(service: Service, state: Path, tmp_path: Path) -> None:
+async def test_a_cell_waits_and_then_runs(service: SessionService, state: Path, tmp_path: Path) -> None:
     configure(state, max_sessions=1)
     holder = await run(service, "holder")
     ahead = await ask(service, "ahead")
@@ -51,7 +51,7 @@ async def test_a_cell_waits_and_then_runs(service: Service, state: Path, tmp_pat
 
 
 async def test_elsewhere_one_waits_and_is_told(
-    service: Service, state: Path, jupyter: Path, capsys: pytest.CaptureFixture[str]
+    service: SessionService, state: Path, jupyter: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """nbclient, which has no page to show anything in."""
     configure(state, max_sessions=1)

@@ -17,7 +17,7 @@ from jupyter_sessions.commands.verbs import resources_of
 from jupyter_sessions.errors import InvalidRequest, NotEnough
 from jupyter_sessions.manager.runtime.gpus import discover, select
 from jupyter_sessions.model import SessionInfo, SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.world import ask, configure, ended, kernels, kill_manager, reach, run, says, until
 
 pytestmark = pytest.mark.asyncio
@@ -31,11 +31,11 @@ def _two_gpus(state: Path) -> None:
     configure(state, gpus=["GPU-a", "GPU-b"])
 
 
-async def kill_kernel(service: Service, row: SessionInfo) -> None:
+async def kill_kernel(service: SessionService, row: SessionInfo) -> None:
     os.kill(int(await says(service, row, "import os; print(os.getpid())")), signal.SIGKILL)
 
 
-async def told_why(service: Service, row: SessionInfo) -> SessionInfo:
+async def told_why(service: SessionService, row: SessionInfo) -> SessionInfo:
     """The row once the queue has been looked at."""
 
     async def told() -> SessionInfo | None:
@@ -47,7 +47,7 @@ async def told_why(service: Service, row: SessionInfo) -> SessionInfo:
 
 
 @pytest.mark.usefixtures("_two_gpus")
-async def test_each_session_sees_its_own(service: Service) -> None:
+async def test_each_session_sees_its_own(service: SessionService) -> None:
     one, two, none = await asyncio.gather(
         run(service, "gpu-1", resources=ONE), run(service, "gpu-2", resources=ONE), run(service, "plain")
     )
@@ -76,7 +76,7 @@ async def test_each_session_sees_its_own(service: Service) -> None:
 
 
 @pytest.mark.usefixtures("_two_gpus")
-async def test_free_again_when_both_manager_and_session_died(service: Service) -> None:
+async def test_free_again_when_both_manager_and_session_died(service: SessionService) -> None:
     dies, lives = await asyncio.gather(
         run(service, "dies", resources=ONE), run(service, "lives", resources=ONE)
     )
@@ -98,7 +98,7 @@ async def test_free_again_when_both_manager_and_session_died(service: Service) -
 
 @pytest.mark.usefixtures("_two_gpus")
 async def test_each_asker_has_the_devices_that_it_may_see(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: SessionService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first starts the manager, and may see one GPU; that holds for nobody else."""
 
@@ -129,7 +129,7 @@ async def test_each_asker_has_the_devices_that_it_may_see(
 
 
 @pytest.mark.usefixtures("_two_gpus")
-async def test_both_to_one_session_and_more_than_there_are(service: Service) -> None:
+async def test_both_to_one_session_and_more_than_there_are(service: SessionService) -> None:
     row = await run(service, "both", resources={"cuda.devices": 2})
     assert await says(service, row, LOOK) == "GPU-a,GPU-b"
     for amount, error in (("3", NotEnough), ("0.5", InvalidRequest)):
@@ -138,7 +138,7 @@ async def test_both_to_one_session_and_more_than_there_are(service: Service) -> 
     assert len((await service.list(status="all")).sessions) == 1
 
 
-async def test_the_most_that_sessions_may_have(state: Path, service: Service) -> None:
+async def test_the_most_that_sessions_may_have(state: Path, service: SessionService) -> None:
     configure(
         state,
         gpus=["GPU-a", "GPU-b"],
@@ -160,7 +160,7 @@ async def test_the_most_that_sessions_may_have(state: Path, service: Service) ->
     assert second.status_info == "Waiting for another session to end."
 
 
-async def test_shares_of_gpus(state: Path, service: Service) -> None:
+async def test_shares_of_gpus(state: Path, service: SessionService) -> None:
     """A session has the fullest GPU that has room; more than one GPU's shares are whole GPUs and a rest."""
     configure(state, gpus=["GPU-a", "GPU-b"], gpu_shares=4)
     one, half, rest = [
@@ -184,7 +184,7 @@ async def test_shares_of_gpus(state: Path, service: Service) -> None:
         await ask(service, "whole", resources=ONE)
 
 
-async def test_whole_gpus_where_they_come_in_shares(state: Path, service: Service) -> None:
+async def test_whole_gpus_where_they_come_in_shares(state: Path, service: SessionService) -> None:
     """`--gpu N` and Skaha's `gpus=N` are N whole ones, however many shares those are."""
     configure(state, gpus=["GPU-a", "GPU-b"], gpu_shares=4)
     row = await service.create(
@@ -221,7 +221,7 @@ async def test_whole_gpus_where_they_come_in_shares(state: Path, service: Servic
         assert stats["gpu"] == {"requestedGPU": 2, "gpuAvailable": 2}
 
 
-async def test_none_for_sessions(state: Path, service: Service) -> None:
+async def test_none_for_sessions(state: Path, service: SessionService) -> None:
     configure(state, gpus=["GPU-a"], max_resources={"cuda.device": 0})
     with pytest.raises(NotEnough, match="This machine has no GPU"):
         await ask(service, "gpu-1", resources=ONE)
@@ -236,7 +236,7 @@ print(count.value)
 """
 
 
-async def test_a_real_one(service: Service) -> None:
+async def test_a_real_one(service: SessionService) -> None:
     found = select(discover(), os.environ.get("CUDA_VISIBLE_DEVICES"))
     if not found:
         pytest.skip("this machine has no NVIDIA GPU")

@@ -15,7 +15,7 @@ from jupyter_sessions.backends.skaha import Skaha
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import Forbidden
 from jupyter_sessions.manager.api.hosts import Hosts
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.own_ports import is_own, listen_on_new_port, ports_of
 from jupyter_sessions.wire.places import place
 from tests.manager.world import V8, Rest, configure, contact, kill_manager
@@ -93,7 +93,9 @@ def test_no_port_is_taken_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_is_caught_at_an_earlier_address_opens_nothing(service: Service, state: Path) -> None:
+async def test_what_is_caught_at_an_earlier_address_opens_nothing(
+    service: SessionService, state: Path
+) -> None:
     """Who listens where a manager has ended is sent requests by a shell that still has its variables."""
     await service.backends["local"].client()
     variables = await service.backends["local"].client_environment()
@@ -134,7 +136,7 @@ def test_this_users_own_managers_are_no_further_backends(
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         assert BackendAI.found() is None and Skaha.found() is None
-        assert list(Service(JupyterSessions()).backends) == ["local"]
+        assert list(SessionService(JupyterSessions()).backends) == ["local"]
         monkeypatch.setenv("BACKEND_ENDPOINT", f"https://api.example.org,{url}")
         assert BackendAI.found() is None
         monkeypatch.setenv("BACKEND_ENDPOINT", "https://api.example.org")

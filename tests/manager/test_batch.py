@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_sessions.errors import NotSupported
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.test_rest import Listener
 from tests.manager.world import (
     Rest,
@@ -32,13 +32,13 @@ ABOUT = 'echo "$BACKENDAI_SESSION_NAME $GIVEN" >&2; pwd; python -c "import sys; 
 UNTIL = "until [ -e gate ]; do sleep 0.02; done; "
 
 
-async def test_a_batch_session_misses_no_sockets(shared: Service) -> None:
+async def test_a_batch_session_misses_no_sockets(shared: SessionService) -> None:
     """It has none: its manager looks once a second for those of kernels."""
     row = await ended(shared, await ask(shared, "no-kernel", type="batch", startup_command="sleep 2.5"))
     assert row.result == "SUCCESS" and "RUNNING_DEGRADED" not in row.status_history
 
 
-async def test_commands_that_end(shared: Service, tmp_path: Path) -> None:
+async def test_commands_that_end(shared: SessionService, tmp_path: Path) -> None:
     """Each with its output, result and exit code; and with the events that managers send."""
     await shared.backend("local").capacity()
     async with Rest() as rest, Listener(rest, "/events/session?sessionName=*") as listener:
@@ -76,7 +76,7 @@ async def test_commands_that_end(shared: Service, tmp_path: Path) -> None:
         await nothing_left(row)
 
 
-async def test_commands_that_run_long(shared: Service, tmp_path: Path) -> None:
+async def test_commands_that_run_long(shared: SessionService, tmp_path: Path) -> None:
     """One is ended, one ends while no manager is there, one takes too much memory."""
     greedy = await ask(
         shared, "too-greedy", type="batch", startup_command="exec python -c \"x = b'x' * 10**9\""
@@ -109,12 +109,12 @@ async def test_commands_that_run_long(shared: Service, tmp_path: Path) -> None:
     await nothing_left(long)
 
 
-async def _two_lines(shared: Service, id: str) -> list[str]:
+async def _two_lines(shared: SessionService, id: str) -> list[str]:
     lines = (await shared.logs("local", id)).split()
     return lines if len(lines) > 1 else []
 
 
-async def test_a_script_before_and_a_command_beside(shared: Service, tmp_path: Path) -> None:
+async def test_a_script_before_and_a_command_beside(shared: SessionService, tmp_path: Path) -> None:
     cwd, seen = str(tmp_path), "print(open('made').read())"
     script = "#!/bin/sh\r\necho $BACKENDAI_SESSION_NAME > made\r\necho prepared\r\n"
     beside = "echo beside $$; touch started; exec sleep 1000"
@@ -144,7 +144,7 @@ async def test_a_script_before_and_a_command_beside(shared: Service, tmp_path: P
     await nothing_left(row)
 
 
-async def test_the_end_while_a_script_runs(state: Path, service: Service, tmp_path: Path) -> None:
+async def test_the_end_while_a_script_runs(state: Path, service: SessionService, tmp_path: Path) -> None:
     """Of the session: nothing is left of it. Of the manager: the script begins anew, and is there once."""
     configure(state, cgroups=False)
     script = "echo $$ >> pids\n" + UNTIL + "echo done"

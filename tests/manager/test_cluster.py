@@ -11,7 +11,7 @@ import pytest
 
 from jupyter_sessions.errors import NotEnough
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.test_rest import Listener
 from tests.manager.world import (
     SMALL,
@@ -61,7 +61,7 @@ def alive(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
-async def test_three_members(state: Path, service: Service) -> None:
+async def test_three_members(state: Path, service: SessionService) -> None:
     configure(state, max_resources={"cpu": 2}, gpus=["A", "B", "C", "D"])
     await service.backend("local").capacity()
     resources = SMALL | {"cuda.device": 1}
@@ -156,7 +156,7 @@ async def test_three_members(state: Path, service: Service) -> None:
     await nothing_left(row)
 
 
-async def test_a_cluster_runs_a_command_or_does_not_begin(state: Path, service: Service) -> None:
+async def test_a_cluster_runs_a_command_or_does_not_begin(state: Path, service: SessionService) -> None:
     """The command runs in the main member; a script before it in each, and one that fails fails all."""
     configure(state, max_resources={"cpu": 2})
     script = "echo $BACKENDAI_CLUSTER_ROLE$BACKENDAI_CLUSTER_IDX prepared"
@@ -172,7 +172,9 @@ async def test_a_cluster_runs_a_command_or_does_not_begin(state: Path, service: 
     await nothing_left(row)
 
 
-async def test_the_manager_ends_while_a_cluster_starts(state: Path, service: Service, tmp_path: Path) -> None:
+async def test_the_manager_ends_while_a_cluster_starts(
+    state: Path, service: SessionService, tmp_path: Path
+) -> None:
     """The next one goes on, and no member is there twice. Without control groups, which would hold them."""
     configure(state, max_resources={"cpu": 2}, cgroups=False)
     await service.backend("local").capacity()

@@ -10,7 +10,7 @@ import pytest
 from jupyter_sessions.manager.journal import entries
 from jupyter_sessions.manager.messages import deserialize
 from jupyter_sessions.manager.owed import Owed
-from jupyter_sessions.manager.runtime.limits.records import Records
+from jupyter_sessions.manager.runtime.limits.records import LimitsRecords
 from jupyter_sessions.wire.backlog import Backlog
 from jupyter_sessions.wire.journal import Selection
 from jupyter_sessions.wire.unanswered import Unanswered
@@ -74,7 +74,7 @@ def test_what_waits_for_a_kernel(tmp_path: Path) -> None:
 
 
 def test_limits(tmp_path: Path) -> None:
-    records = Records(tmp_path)
+    records = LimitsRecords(tmp_path)
     (tmp_path / "one.json").write_text(f'{{"id": {DEEP}}}')
     assert records.load("one") is None
     assert [*records.all()] == []

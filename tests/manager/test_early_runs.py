@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from jupyter_sessions.manager.kernel import Connection, KernelLink, Run, new_key
+from jupyter_sessions.manager.kernel import KernelLink, KernelSockets, Run, new_key
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 LATE_SECONDS = 0.5
@@ -29,10 +29,10 @@ class LateLink(KernelLink):
 
 
 @pytest.fixture(scope="module")
-def connection() -> Iterator[Connection]:
+def connection() -> Iterator[KernelSockets]:
     """A kernel that runs."""
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
-        made = Connection(Path(name) / "s", Path(name) / "kernel.json", new_key())
+        made = KernelSockets(Path(name) / "s", Path(name) / "kernel.json", new_key())
         made.make()
         kernel = subprocess.Popen([sys.executable, "-m", "ipykernel_launcher", "-f", str(made.shown)])
         yield made
@@ -48,7 +48,7 @@ async def text_of(run: Run) -> str:
     return said
 
 
-async def test_the_end_of_an_early_run_arrives(connection: Connection) -> None:
+async def test_the_end_of_an_early_run_arrives(connection: KernelSockets) -> None:
     usual = KernelLink(connection, lambda message: None)
     await usual.open()  # From now on it answers at once.
     usual.close("over")
@@ -66,7 +66,7 @@ async def test_the_end_of_an_early_run_arrives(connection: Connection) -> None:
     link.close("over")
 
 
-async def test_a_run_on_a_line_that_is_closed_ends_at_once(connection: Connection) -> None:
+async def test_a_run_on_a_line_that_is_closed_ends_at_once(connection: KernelSockets) -> None:
     link = LateLink(connection, lambda message: None)
     early = link.execute("print(1)")
     link.close("The session was restarted.")

@@ -18,7 +18,7 @@ import pytest_asyncio
 
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.manager.api import files
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.files import remove
 from tests.manager.world import V8, Rest, run, says
 
@@ -26,9 +26,9 @@ pytestmark = pytest.mark.asyncio
 
 
 @pytest_asyncio.fixture
-async def service(machine: Path) -> AsyncIterator[Service]:
+async def service(machine: Path) -> AsyncIterator[SessionService]:
     """The backends of this process, on the shared manager."""
-    made = Service(JupyterSessions())
+    made = SessionService(JupyterSessions())
     yield made
     await made.close()
 
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest_asyncio.fixture
-async def rest(service: Service, folder: Path) -> AsyncIterator[Rest]:
+async def rest(service: SessionService, folder: Path) -> AsyncIterator[Rest]:
     await run(service, "with-files", cwd=str(folder))
     async with Rest(V8) as made:
         yield made
@@ -93,7 +93,7 @@ async def download(rest: Rest, method: str, target: str, body: object = None) ->
     return found
 
 
-async def test_up_down_and_listed(rest: Rest, service: Service, folder: Path) -> None:
+async def test_up_down_and_listed(rest: Rest, service: SessionService, folder: Path) -> None:
     large = os.urandom(3 * 1024**2)
     sent = await upload(rest, ("/home/work/x.py", b"print('x')"), ("new/é f.bin", large), ("a%2Fb.txt", b"b"))
     assert sent.status_code == 204, sent.text
@@ -130,7 +130,7 @@ async def test_up_down_and_listed(rest: Rest, service: Service, folder: Path) ->
     assert said == "the only one\n"
 
 
-async def test_a_session_of_the_vendors_has_a_folder_of_its_own(rest: Rest, service: Service) -> None:
+async def test_a_session_of_the_vendors_has_a_folder_of_its_own(rest: Rest, service: SessionService) -> None:
     config = {"resources": {"cpu": "0.5", "mem": "256m"}}
     made = (
         await rest.send("POST", "/session", {"name": "own-folder", "image": "python", "config": config})
@@ -156,7 +156,7 @@ ESCAPES = [
 ]
 
 
-async def test_nothing_leaves_the_folder(rest: Rest, folder: Path, service: Service) -> None:
+async def test_nothing_leaves_the_folder(rest: Rest, folder: Path, service: SessionService) -> None:
     before = sorted(folder.parent.rglob("*"))
     for name in ESCAPES:
         sends = name not in ("", "/etc/x", "/home/workx")  # These come without their first slash.
@@ -244,7 +244,7 @@ def _members(archive: tarfile.TarFile) -> dict[str, object]:
     return {one.name: {**one.get_info(), "linkname": one.linkname} for one in archive.getmembers()}
 
 
-async def test_a_folder_of_any_depth(rest: Rest, service: Service, folder: Path) -> None:
+async def test_a_folder_of_any_depth(rest: Rest, service: SessionService, folder: Path) -> None:
     """It is sent, and is removed with the session that made it."""
     deep = "import os\nfor _ in range({}): os.mkdir('A'); os.chdir('A')"
     await says(service, await service.find("with-files"), deep.format(1200))

@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_sessions.amounts import parse_slots
 from jupyter_sessions.errors import InvalidRequest
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.test_rest import problem
 from tests.manager.world import V8, Rest, ask, configure
 
@@ -32,7 +32,7 @@ def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("large")
-async def test_a_minimum_is_shown_enforced_and_given(state: Path, service: Service) -> None:
+async def test_a_minimum_is_shown_enforced_and_given(state: Path, service: SessionService) -> None:
     configure(state, max_resources={"cpu": 4, "mem": "2g"})
     (shown,) = [image for image in await service.backend("local").images() if image.name == "large"]
     assert shown.resources == {"cpu": "0.5", "mem": "700m"}

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.signing import Keypair
 from tests.manager.test_rest import Listener, problem
 from tests.manager.world import V8, Rest, configure, until
@@ -41,7 +41,7 @@ class People:
 
 
 @pytest_asyncio.fixture
-async def people(state: Path, service: Service) -> AsyncIterator[People]:
+async def people(state: Path, service: SessionService) -> AsyncIterator[People]:
     """A manager in which one session holds the only place, so that all others wait."""
     configure(state, max_sessions=1)
     await service.backend("local").capacity()
@@ -267,7 +267,7 @@ async def test_who_hears_what(people: People) -> None:
     problem(await peer.send("GET", "/events/session?sessionName=heard-of"), 404, "object-not-found")
 
 
-async def test_limits_of_a_key(state: Path, service: Service) -> None:
+async def test_limits_of_a_key(state: Path, service: SessionService) -> None:
     await service.backend("local").capacity()
     async with Rest(V8) as owner:
         people = People(owner)
@@ -355,7 +355,7 @@ async def test_who_makes_keys(people: People) -> None:
     assert [answer["data"]["agent_list"] for answer in seen.values()] == [{"total_count": 1}, None, None]
 
 
-async def test_keys_in_a_shell(state: Path, service: Service) -> None:
+async def test_keys_in_a_shell(state: Path, service: SessionService) -> None:
     def session(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "jupyter_sessions.cli", *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=60)

@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_sessions.errors import InvalidRequest, NotFound
 from jupyter_sessions.model import Endpoint
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.proxy.upstream import client, url
 from tests.manager.world import SMALL, V8, Rest, ask, configure, kill_manager, run, says
 from tests.ports import free_port
@@ -28,7 +28,7 @@ threading.Thread(target=server.serve_forever, daemon=True).start()
 """
 
 
-async def test_folders(state: Path, service: Service, tmp_path: Path) -> None:
+async def test_folders(state: Path, service: SessionService, tmp_path: Path) -> None:
     data, tools, work = tmp_path / "the data", tmp_path / "tools", tmp_path / "work"
     for folder in (data, tools, work):
         folder.mkdir()
@@ -77,7 +77,7 @@ async def test_folders(state: Path, service: Service, tmp_path: Path) -> None:
     assert sorted(row.name for row in (await service.list()).sessions) == ["has-folders", "has-them-too"]
 
 
-async def test_a_working_folder_of_its_own(shared: Service) -> None:
+async def test_a_working_folder_of_its_own(shared: SessionService) -> None:
     """Asked for over the wire a session has one, which a restart keeps."""
     await shared.backend("local").capacity()
     async with Rest(V8) as rest:
@@ -99,7 +99,7 @@ async def test_a_working_folder_of_its_own(shared: Service) -> None:
         assert await says(shared, row, "print(open('kept').read())") == "yes"
 
 
-async def test_ports(shared: Service, tmp_path: Path) -> None:
+async def test_ports(shared: SessionService, tmp_path: Path) -> None:
     port = free_port()
     row = await run(shared, "has-a-port", preopen_ports=[port], cwd=str(tmp_path))
     (opened,) = [one for one in row.services if one.name == str(port)]

@@ -6,7 +6,7 @@ import pytest
 
 from jupyter_sessions.errors import AlreadyExists
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.world import Rest, ask, reach, run, says, until
 
 pytestmark = pytest.mark.asyncio
@@ -16,7 +16,7 @@ WAITS = "Waiting for the earlier 'demo' to end."
 NAMED = "query($id: String!) { legacy_compute_session(sess_id: $id) { session_id } }"
 
 
-async def dying(service: Service) -> SessionInfo:
+async def dying(service: SessionService) -> SessionInfo:
     """A session that takes the grace time to end."""
     row = await run(service, "demo", preopen_ports=[18123])
     await says(service, row, STAYS)
@@ -24,7 +24,7 @@ async def dying(service: Service) -> SessionInfo:
     return row
 
 
-async def waits(service: Service, uid: str) -> SessionInfo:
+async def waits(service: SessionService, uid: str) -> SessionInfo:
     """The row of a session once its reason to wait is known."""
 
     async def told() -> SessionInfo | None:
@@ -36,7 +36,7 @@ async def waits(service: Service, uid: str) -> SessionInfo:
     return row
 
 
-async def test_it_is_made_at_once_and_has_the_name(service: Service) -> None:
+async def test_it_is_made_at_once_and_has_the_name(service: SessionService) -> None:
     old = await dying(service)
     new = await ask(service, "demo", preopen_ports=[18123])
     assert (new.id != old.id, new.reused, new.status) == (True, False, "PENDING")
@@ -52,7 +52,7 @@ async def test_it_is_made_at_once_and_has_the_name(service: Service) -> None:
         assert found.json()["legacy_compute_session"]["session_id"] == new.id
 
 
-async def test_it_can_be_cancelled_and_starts_when_the_earlier_has_ended(service: Service) -> None:
+async def test_it_can_be_cancelled_and_starts_when_the_earlier_has_ended(service: SessionService) -> None:
     old = await dying(service)
     new = await ask(service, "demo")
     assert (await service.destroy("local", new.id)).status == "CANCELLED"

@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_sessions.manager import kernel, logs
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.journal import Execution, Outputs, Selection
 from tests.kernels.clients import connect, shell
 from tests.manager.world import Rest, ended, run, says, until
@@ -20,11 +20,11 @@ pytestmark = pytest.mark.asyncio
 PICTURE = "import matplotlib.pyplot as plt; plt.plot([1, 2]); plt.show()"
 
 
-async def outputs(service: Service, row: SessionInfo, **which: int) -> Outputs:
+async def outputs(service: SessionService, row: SessionInfo, **which: int) -> Outputs:
     return await service.outputs("local", row.id, Selection(**which))
 
 
-async def last(service: Service, row: SessionInfo) -> Execution:
+async def last(service: SessionService, row: SessionInfo) -> Execution:
     (one,) = (await outputs(service, row, last=1)).executions
     return one
 
@@ -37,7 +37,7 @@ def leave(front: Shell, code: str) -> str:
     return request
 
 
-async def test_it_is_there_whoever_ran_it_and_when_all_is_over(service: Service) -> None:
+async def test_it_is_there_whoever_ran_it_and_when_all_is_over(service: SessionService) -> None:
     pytest.importorskip("matplotlib")
     row = await run(service, "demo", resources={"mem": "600m"})
     await says(service, row, "print('over REST')")
@@ -66,13 +66,13 @@ async def test_it_is_there_whoever_ran_it_and_when_all_is_over(service: Service)
         assert (refused.status_code, refused.json()["field"]) == (400, "last")
 
 
-async def begun(service: Service, row: SessionInfo) -> bool:
+async def begun(service: SessionService, row: SessionInfo) -> bool:
     found = (await outputs(service, row, last=1)).executions
     return bool(found and found[0].outputs)
 
 
 async def test_logs_begin_a_new_file_without_losing_the_last(tmp_path: Path) -> None:
-    kept = logs.Logs(tmp_path)
+    kept = logs.LogFiles(tmp_path)
     line = f"{'x' * 99}\n"
     for number in range(9):
         text = line * (logs.OUTPUT_BYTES // 800) + f"line {number}\n"
@@ -82,7 +82,9 @@ async def test_logs_begin_a_new_file_without_losing_the_last(tmp_path: Path) -> 
 
 
 async def test_a_run_that_nobody_reads_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    link = kernel.KernelLink(kernel.Connection(tmp_path, tmp_path / "none.json", "key"), lambda message: None)
+    link = kernel.KernelLink(
+        kernel.KernelSockets(tmp_path, tmp_path / "none.json", "key"), lambda message: None
+    )
     read, unread = kernel.Run("read"), kernel.Run("unread")
     link._runs = {"read": read, "unread": unread}
     monkeypatch.setattr(kernel, "UNREAD_SECONDS", 0.05)

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire import sse
 from tests.manager.world import V8, Rest, configure, ended, reach, says, until
 
@@ -39,7 +39,7 @@ SEED: dict[str, Any] = {
 
 
 @pytest_asyncio.fixture
-async def rest(service: Service) -> AsyncIterator[Rest]:
+async def rest(service: SessionService) -> AsyncIterator[Rest]:
     await service.backend("local").capacity()
     async with Rest() as made:
         yield made
@@ -57,7 +57,7 @@ def problem(response: httpx.Response, status: int, kind: str) -> dict[str, Any]:
     return body
 
 
-async def test_as_seed_000_says(rest: Rest, service: Service) -> None:
+async def test_as_seed_000_says(rest: Rest, service: SessionService) -> None:
     made = await rest.send("POST", "/session", SEED)
     assert made.status_code == 201
     body = made.json()
@@ -101,7 +101,7 @@ async def test_as_seed_000_says(rest: Rest, service: Service) -> None:
     assert gone["lastStat"]["cpu_used"]["current"].isdigit()
 
 
-async def test_the_version_decides_codes_and_bodies(rest: Rest, service: Service) -> None:
+async def test_the_version_decides_codes_and_bodies(rest: Rest, service: SessionService) -> None:
     async with Rest(V8) as new:
         for client, name, reuse, destroy, too_much in (
             (rest, "old-one", 200, 204, 406),
@@ -180,7 +180,7 @@ async def test_reuse(rest: Rest) -> None:
     problem(await rest.send("POST", "/session", spec("same-name", lang="pythn3")), 400, "invalid-api-params")
 
 
-async def test_waiting(state: Path, rest: Rest, service: Service) -> None:
+async def test_waiting(state: Path, rest: Rest, service: SessionService) -> None:
     """A full queue: create answers TIMEOUT and leaves the session in it; DELETE cancels."""
     total = (await service.backend("local").capacity())["cpu"].total
     holder = await rest.send(
@@ -214,7 +214,7 @@ async def _status(rest: Rest, name: str, status: str) -> bool:
     return bool((await rest.send("GET", f"/session/{name}")).json().get("status") == status)
 
 
-async def test_events(rest: Rest, service: Service) -> None:
+async def test_events(rest: Rest, service: SessionService) -> None:
     async with Listener(rest, "/events/session?sessionName=*") as everything:
         assert await everything.line() == ": keep-alive"
         made = (await rest.send("POST", "/session", spec("evented", enqueueOnly=False))).json()
@@ -288,7 +288,7 @@ LIST = """query($limit: Int!, $offset: Int!, $status: String) {
     items { id name status requested_slots occupying_slots } total_count } }"""
 
 
-async def test_lists_come_in_pages(state: Path, service: Service) -> None:
+async def test_lists_come_in_pages(state: Path, service: SessionService) -> None:
     configure(state, max_resources={"cpu": 1})
     await service.backend("local").capacity()
     async with Rest(V8) as rest:
@@ -330,7 +330,9 @@ async def test_lists_come_in_pages(state: Path, service: Service) -> None:
         assert "limit must be between 0 and 1000" in errors[0]["message"]
 
 
-async def test_restart_of_one_that_cannot_start_again(rest: Rest, service: Service, tmp_path: Path) -> None:
+async def test_restart_of_one_that_cannot_start_again(
+    rest: Rest, service: SessionService, tmp_path: Path
+) -> None:
     """Its interpreter went away meanwhile: that is said, and it keeps running."""
     interpreter = tmp_path / "python"
     interpreter.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
@@ -346,7 +348,7 @@ async def test_restart_of_one_that_cannot_start_again(rest: Rest, service: Servi
     assert await says(service, row, "print(6 * 7)") == "42"
 
 
-async def test_a_change_is_told_when_it_comes(rest: Rest, service: Service) -> None:
+async def test_a_change_is_told_when_it_comes(rest: Rest, service: SessionService) -> None:
     answer = (await rest.send("POST", "/session", spec("changing"))).json()
     row = await reach(service, await service.get("local", answer["sessionId"]), "RUNNING")
     assert row.status_changed is not None

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from jupyter_sessions.manager.api.differences import DIFFERENCES
 from jupyter_sessions.manager.api.versions import ADVERTISED
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.test_rest import problem
 from tests.manager.world import V5, V8, Rest, configure, until
 
@@ -69,7 +69,7 @@ QUERY = """query(
 
 
 @pytest_asyncio.fixture
-async def rest(state: Path, service: Service) -> AsyncIterator[Rest]:
+async def rest(state: Path, service: SessionService) -> AsyncIterator[Rest]:
     """A manager with one GPU, if only in name, and the folders of the examples."""
     folders = {name: str(state.parent / name) for name in ("mydata", "mypkgs")}
     for folder in folders.values():

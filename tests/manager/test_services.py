@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_sessions.errors import NotFound
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.places import place
 from tests.manager.world import run
 
@@ -15,7 +15,7 @@ AT = "/jupyter-sessions/services/local/x/y/"
 
 
 @pytest.mark.parametrize("name", ["kernel", "terminal", "main", "no-such"])
-async def test_only_declared_services_are_reached(shared: Service, name: str) -> None:
+async def test_only_declared_services_are_reached(shared: SessionService, name: str) -> None:
     row = await run(shared, f"has-no-{name}")
     before = sorted(place().run_folder().rglob("*"))
     with pytest.raises(NotFound, match=f"no service '{name}'"):

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.signing import Keypair, Signable
 from tests.manager.world import V5, Rest
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio
 @pytest_asyncio.fixture
 async def rest(machine: Path) -> AsyncIterator[Rest]:
     """The manager that tests share."""
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     await service.backend("local").capacity()
     await service.close()
     async with Rest() as made:

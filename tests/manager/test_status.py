@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jupyter_sessions.manager.api.status import status_data
-from jupyter_sessions.manager.cluster import Sub
+from jupyter_sessions.manager.cluster import MemberRecord
 from tests.manager.records import make_record
 
 
@@ -16,7 +16,7 @@ def test_why_it_waits() -> None:
 
 def test_the_members_of_a_degraded_cluster() -> None:
     record = make_record()
-    record.subs = [Sub(idx=1, status="RUNNING"), Sub(idx=2, status="RUNNING")]
+    record.subs = [MemberRecord(idx=1, status="RUNNING"), MemberRecord(idx=2, status="RUNNING")]
     for status in ("PREPARING", "RUNNING"):
         record.move(status)
     record.subs[0].end("killed by SIGKILL")

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.world import V8, Rest, WebSocket, run, says
 
 pytestmark = pytest.mark.asyncio
@@ -29,15 +29,15 @@ display(HTML("<b>bold</b>")); display(Image(data=b"\\x89PNG\\r\\n", format="png"
 
 
 @pytest_asyncio.fixture
-async def service(machine: Path) -> AsyncIterator[Service]:
+async def service(machine: Path) -> AsyncIterator[SessionService]:
     """The backends of this process, on the shared manager."""
-    made = Service(JupyterSessions())
+    made = SessionService(JupyterSessions())
     yield made
     await made.close()
 
 
 @pytest_asyncio.fixture
-async def row(service: Service) -> SessionInfo:
+async def row(service: SessionService) -> SessionInfo:
     """A session."""
     return await run(service, "streamed", cwd="/")
 
@@ -78,7 +78,7 @@ def text(frames: list[dict[str, Any]], kind: str = "stdout") -> str:
     return "".join(item[1] for item in console(frames) if item[0] == kind)
 
 
-async def test_a_query_over_a_websocket(rest: Rest, service: Service, row: SessionInfo) -> None:
+async def test_a_query_over_a_websocket(rest: Rest, service: SessionService, row: SessionInfo) -> None:
     where = f"/stream/session/{row.id}/execute"
     before = (await service.get("local", row.id)).num_queries or 0
     async with rest.socket(where) as socket:
@@ -112,7 +112,7 @@ async def test_a_query_over_a_websocket(rest: Rest, service: Service, row: Sessi
     assert ((await service.get("local", row.id)).num_queries or 0) >= before + 4
 
 
-async def test_one_websocket_for_many_runs(rest: Rest, service: Service, row: SessionInfo) -> None:
+async def test_one_websocket_for_many_runs(rest: Rest, service: SessionService, row: SessionInfo) -> None:
     """As this package's own clients use it: whole messages, and it stays open until the kernel ends."""
     where = f"/stream/session/{row.id}/execute"
     async with rest.socket(where) as socket:
@@ -140,7 +140,7 @@ async def test_one_websocket_for_many_runs(rest: Rest, service: Service, row: Se
         assert await code_of(idle) == 1001
 
 
-async def test_a_batch_run(rest: Rest, row: SessionInfo, service: Service, tmp_path: Path) -> None:
+async def test_a_batch_run(rest: Rest, row: SessionInfo, service: SessionService, tmp_path: Path) -> None:
     made = await run(service, "batch-run", cwd=str(tmp_path))
     where = f"/stream/session/{made.id}/execute"
 
@@ -188,7 +188,7 @@ async def test_a_batch_run(rest: Rest, row: SessionInfo, service: Service, tmp_p
     assert (seen[0], seen[1], result["exitCode"]) == ("clean-finished", "build-finished", 130)
 
 
-async def test_completion(rest: Rest, row: SessionInfo, service: Service) -> None:
+async def test_completion(rest: Rest, row: SessionInfo, service: SessionService) -> None:
     where = f"/session/{row.name}"
     # The first completion of a kernel loads what it needs for it, which a busy machine may not do within the limit.
     await says(service, row, "_ = get_ipython().complete('pri')")
@@ -221,7 +221,7 @@ HOSTILE: list[tuple[str | bytes, int]] = [
 ]
 
 
-async def test_hostile_messages(rest: Rest, service: Service, row: SessionInfo) -> None:
+async def test_hostile_messages(rest: Rest, service: SessionService, row: SessionInfo) -> None:
     where = f"/stream/session/{row.id}/execute"
     for message, code in HOSTILE:
         async with rest.socket(where) as socket:

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.world import V8, Rest, WebSocket, kernels, nothing_left, says
 
 pytestmark = pytest.mark.asyncio
@@ -32,15 +32,15 @@ while True:
 
 
 @pytest_asyncio.fixture
-async def service(machine: Path) -> AsyncIterator[Service]:
+async def service(machine: Path) -> AsyncIterator[SessionService]:
     """The backends of this process, on the shared manager."""
-    made = Service(JupyterSessions())
+    made = SessionService(JupyterSessions())
     yield made
     await made.close()
 
 
 @pytest_asyncio.fixture
-async def rest(service: Service, tmp_path: Path) -> AsyncIterator[Rest]:
+async def rest(service: SessionService, tmp_path: Path) -> AsyncIterator[Rest]:
     """A session with three services: one answers, one ends at once, one never listens."""
     await service.backend("local").capacity()
     program = tmp_path / "echo.py"
@@ -81,7 +81,7 @@ async def shown(socket: WebSocket, part: str) -> str:
     return seen
 
 
-async def test_a_terminal(rest: Rest, service: Service) -> None:
+async def test_a_terminal(rest: Rest, service: SessionService) -> None:
     where = "/stream/session/shelled/pty"
     async with rest.socket(where) as socket, rest.socket(where) as other:
         await socket.send_json({"type": "resize", "rows": 33, "cols": 77})
@@ -132,7 +132,7 @@ HOSTILE: list[Any] = [
 ]
 
 
-async def test_hostile_messages(rest: Rest, service: Service) -> None:
+async def test_hostile_messages(rest: Rest, service: SessionService) -> None:
     for message in HOSTILE:
         async with rest.socket("/stream/session/shelled/pty") as socket:
             await (socket.send_str(message) if isinstance(message, str) else socket.send_bytes(message))
@@ -145,7 +145,7 @@ async def test_hostile_messages(rest: Rest, service: Service) -> None:
         assert (said.type, said.data) == (aiohttp.WSMsgType.CLOSE, 1008)
 
 
-async def test_tunnels(rest: Rest, service: Service) -> None:
+async def test_tunnels(rest: Rest, service: SessionService) -> None:
     apps = (await rest.send("GET", "/stream/session/shelled/apps")).json()
     assert [(app["name"], app["protocol"]) for app in apps] == [
         ("echo", "http"),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from jupyter_sessions.manager.record import Record
-from jupyter_sessions.manager.timekeeper import Clock, Signs, Timekeeper
+from jupyter_sessions.manager.timekeeper import Activity, Clock, Timekeeper
 from tests.manager.records import make_record
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -20,12 +20,12 @@ class World:
     def __init__(self) -> None:
         self.seconds = 1000.0
         self.asleep = 0.0
-        self.signs = Signs()
+        self.activity = Activity()
         self.ended: list[tuple[str, float]] = []
         self.told: list[float] = []
         clock = Clock(lambda: self.seconds, lambda: NOON + timedelta(seconds=self.seconds + self.asleep))
         self.keeper = Timekeeper(
-            signs=lambda record: self.signs,
+            activity=lambda record: self.activity,
             expire=lambda record, why: self.ended.append((why, self.seconds - 1000)),
             tell=lambda record: self.told.append(round(self.seconds - 1000)),
             clock=clock,
@@ -43,8 +43,8 @@ class World:
             pause = self.keeper.look()
             step = min(pause or seconds, end - self.seconds, every or seconds)
             self.seconds += max(step, 0.001)
-            used = self.signs.cpu_ms + round(1000 * cores * step)
-            self.signs = msgspec.structs.replace(self.signs, cpu_ms=used)
+            used = self.activity.cpu_ms + round(1000 * cores * step)
+            self.activity = msgspec.structs.replace(self.activity, cpu_ms=used)
             if every and self.seconds - typed >= every:
                 typed = self.seconds
                 for watch in list(self.keeper._watches.values()):
@@ -70,12 +70,12 @@ def test_use_of_any_kind_keeps_it() -> None:
         world.session(idle_timeout=30 * MINUTE)
         world.live(10 * HOUR, **used)
         assert world.ended == [], used
-    for signs in (Signs(busy=True), Signs(gpu=0.06)):
+    for activity in (Activity(busy=True), Activity(gpu=0.06)):
         world = World()
         world.session(idle_timeout=30 * MINUTE)
-        world.signs = signs
+        world.activity = activity
         world.live(10 * HOUR)
-        assert world.ended == [], signs
+        assert world.ended == [], activity
 
 
 def test_a_trickle_of_cpu_is_no_use() -> None:
@@ -90,7 +90,7 @@ def test_a_kernel_that_was_busy_between_two_looks_was_used() -> None:
     world.session(idle_timeout=30 * MINUTE)
     for number in range(10):
         world.live(25 * MINUTE)
-        world.signs = msgspec.structs.replace(world.signs, times_busy=number + 1)
+        world.activity = msgspec.structs.replace(world.activity, times_busy=number + 1)
     assert world.ended == []
 
 
@@ -111,7 +111,7 @@ def test_neither_suspension_nor_a_frozen_manager_counts() -> None:
 
 def test_a_time_limit_ends_what_is_in_use() -> None:
     world = World()
-    world.signs = Signs(busy=True)
+    world.activity = Activity(busy=True)
     world.session(time_limit=4 * HOUR, idle_timeout=30 * MINUTE)
     world.live(4 * HOUR + MINUTE, cores=1)
     ((why, when),) = world.ended

@@ -15,7 +15,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from jupyter_sessions.errors import InvalidRequest, NotRunning
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from tests.manager.world import SMALL, V8, Rest, ask, ended, kill_manager, reach, run, says, until
 from tests.ports import free_port
 
@@ -55,7 +55,7 @@ async def listener() -> AsyncIterator[Listener]:
     await runner.cleanup()
 
 
-async def test_what_waits_for_others_and_what_becomes_of_it(service: Service, state: Path) -> None:
+async def test_what_waits_for_others_and_what_becomes_of_it(service: SessionService, state: Path) -> None:
     first = await run(service, "first")
     second = await ask(service, "second", dependencies=["first"])
     third = await ask(service, "third", dependencies=[second.id])
@@ -87,18 +87,18 @@ async def test_what_waits_for_others_and_what_becomes_of_it(service: Service, st
     assert gone.status_info.startswith("dependency-failed: 'second' is TERMINATED")
 
 
-async def _waiting(service: Service, session_id: str, why: str) -> Any:
+async def _waiting(service: SessionService, session_id: str, why: str) -> Any:
     row = await service.get("local", session_id)
     return row if row.status == "PENDING" and why in row.status_info else None
 
 
-async def _crash(service: Service, session_id: str) -> None:
+async def _crash(service: SessionService, session_id: str) -> None:
     with contextlib.suppress(Exception):
         async for _ in service.execute("local", session_id, "import os; os._exit(3)"):
             pass
 
 
-async def test_ending_with_all_that_waits_for_it(shared: Service) -> None:
+async def test_ending_with_all_that_waits_for_it(shared: SessionService) -> None:
     first = await run(shared, "first")
     second = await ask(shared, "second", dependencies=["first"])
     third = await ask(shared, "third", dependencies=["second"])
@@ -108,7 +108,9 @@ async def test_ending_with_all_that_waits_for_it(shared: Service) -> None:
     assert (await ended(shared, first)).status == "TERMINATED"
 
 
-async def test_start_times_and_callbacks_in_order(service: Service, state: Path, listener: Listener) -> None:
+async def test_start_times_and_callbacks_in_order(
+    service: SessionService, state: Path, listener: Listener
+) -> None:
     listener.answers = [500, 302]  # The first is delivered with the third try.
     await service.backend("local").capacity()  # The manager runs, however long that took.
     when = datetime.now(UTC) + timedelta(seconds=6)
@@ -138,7 +140,9 @@ async def test_start_times_and_callbacks_in_order(service: Service, state: Path,
     assert "secret=x" not in (state / "manager.log").read_text()
 
 
-async def test_the_end_of_one_that_failed_is_told_in_steps(shared: Service, listener: Listener) -> None:
+async def test_the_end_of_one_that_failed_is_told_in_steps(
+    shared: SessionService, listener: Listener
+) -> None:
     row = await ask(shared, "fails", bootstrap_script="exit 1", callback_url=listener.url)
     await shared.destroy("local", (await reach(shared, row, "ERROR")).id)
     await until(lambda: len(listener.bodies) == 5)
@@ -146,7 +150,7 @@ async def test_the_end_of_one_that_failed_is_told_in_steps(shared: Service, list
     assert told == ["enqueued", "scheduled", "failure", "terminating", "terminated"]
 
 
-async def test_a_dead_callback_delays_nothing(shared: Service) -> None:
+async def test_a_dead_callback_delays_nothing(shared: SessionService) -> None:
     row = await run(shared, "alone", callback_url=f"http://127.0.0.1:{free_port()}/")
     await shared.destroy("local", row.id)
     await ended(shared, row)
@@ -165,14 +169,14 @@ async def test_a_dead_callback_delays_nothing(shared: Service) -> None:
         ("time_limit", "nan"),
     ],
 )
-async def test_what_cannot_be_understood_is_refused(shared: Service, field: str, value: str) -> None:
+async def test_what_cannot_be_understood_is_refused(shared: SessionService, field: str, value: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await ask(shared, "refused", **{field: value})
     assert caught.value.field == field
     assert "refused" not in [row.name for row in (await shared.list(backend="local", status="all")).sessions]
 
 
-async def test_ends_are_told_warned_of_and_renewed(service: Service, state: Path) -> None:
+async def test_ends_are_told_warned_of_and_renewed(service: SessionService, state: Path) -> None:
     row = await run(service, "limited", time_limit="2h", idle_timeout="1h")
     row = await service.get("local", row.id)
     assert row.ends_why == "time_limit"
@@ -202,7 +206,7 @@ async def test_ends_are_told_warned_of_and_renewed(service: Service, state: Path
         assert 1700 < vendor.idle_checks["network_timeout"]["remaining"] <= 1800
 
 
-async def test_use_is_measured_when_asked_for(shared: Service) -> None:
+async def test_use_is_measured_when_asked_for(shared: SessionService) -> None:
     row = await run(shared, "used")
     await shared.get("local", row.id)
     work = "x = bytearray(50_000_000)\nimport time\nend = time.time() + 2\nwhile time.time() < end: pass"
@@ -231,7 +235,7 @@ async def test_use_is_measured_when_asked_for(shared: Service) -> None:
     assert json.dumps(row.last_stat)
 
 
-async def test_what_has_not_started_cannot_be_renewed(shared: Service) -> None:
+async def test_what_has_not_started_cannot_be_renewed(shared: SessionService) -> None:
     row = await ask(shared, "later", starts_at="1h")
     with pytest.raises(NotRunning, match="is PENDING"):
         await shared.renew("local", row.id)

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from jupyter_sessions.manager.unread import Message, Unread
+from jupyter_sessions.manager.unread import Unread
+from jupyter_sessions.wire.sockets import Message
 
 pytestmark = pytest.mark.asyncio
 

@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.record import Record
-from jupyter_sessions.manager.waiting import dependents, held, start_time
+from jupyter_sessions.manager.waiting import dependents, start_time, wait_reason
 from tests.manager.records import make_record
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -49,7 +49,7 @@ def waits_for(*others: Record) -> Record:
     ],
 )
 def test_what_becomes_of_one_that_depends_on_another(prep: Record, outcome: str | None) -> None:
-    what = held(waits_for(prep), {prep.id: prep}.get, NOON)
+    what = wait_reason(waits_for(prep), {prep.id: prep}.get, NOON)
     if outcome is None:
         assert what is None
         return
@@ -61,10 +61,10 @@ def test_what_becomes_of_one_that_depends_on_another(prep: Record, outcome: str 
 def test_one_failure_outweighs_all_waiting_and_what_is_forgotten_has_failed() -> None:
     runs, failed = other("RUNNING"), other("CANCELLED")
     there = {one.id: one for one in (runs, failed)}
-    what = held(waits_for(runs, failed), there.get, NOON)
+    what = wait_reason(waits_for(runs, failed), there.get, NOON)
     assert what is not None
     assert what.failed
-    gone = held(waits_for(runs, other("RUNNING")), there.get, NOON)
+    gone = wait_reason(waits_for(runs, other("RUNNING")), there.get, NOON)
     assert gone is not None
     assert "not known any more" in gone.reason
 
@@ -72,15 +72,15 @@ def test_one_failure_outweighs_all_waiting_and_what_is_forgotten_has_failed() ->
 def test_what_has_succeeded_once_may_be_forgotten() -> None:
     done, runs = other("TERMINATED", exit_code=0), other("RUNNING")
     record = waits_for(done, runs)
-    assert held(record, {done.id: done, runs.id: runs}.get, NOON)
+    assert wait_reason(record, {done.id: done, runs.id: runs}.get, NOON)
     runs.status, runs.exit_code = "TERMINATED", 0
-    assert held(record, {runs.id: runs}.get, NOON) is None
+    assert wait_reason(record, {runs.id: runs}.get, NOON) is None
 
 
 def test_several_are_named_in_one_sentence() -> None:
     first, second, third = (other("RUNNING", name=name) for name in ("a-a", "b-b", "c-c"))
     there = {one.id: one for one in (first, second, third)}
-    what = held(waits_for(first, second, third), there.get, NOON)
+    what = wait_reason(waits_for(first, second, third), there.get, NOON)
     assert what is not None
     assert what.reason == "Waiting for 'a-a' (RUNNING), 'b-b' (RUNNING) and 'c-c' (RUNNING) to succeed."
 
@@ -89,11 +89,11 @@ def test_a_start_time_is_waited_for_after_the_dependencies() -> None:
     done = other("TERMINATED", exit_code=0)
     record = waits_for(done)
     record.starts_at = NOON + timedelta(hours=1)
-    what = held(record, {done.id: done}.get, NOON)
+    what = wait_reason(record, {done.id: done}.get, NOON)
     assert what is not None
     assert what.until == record.starts_at
     assert what.reason.startswith("Waiting until 2026-11-20 ")
-    assert held(record, {done.id: done}.get, record.starts_at) is None
+    assert wait_reason(record, {done.id: done}.get, record.starts_at) is None
 
 
 @pytest.mark.parametrize(

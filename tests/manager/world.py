@@ -21,7 +21,7 @@ from jupyter_sessions.backends import local
 from jupyter_sessions.manager.record import socket_folder
 from jupyter_sessions.manager.runtime.limits import cgroup
 from jupyter_sessions.model import SessionInfo, SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.places import Contact
 from jupyter_sessions.wire.signing import DEFAULT_CONTENT_TYPE, Keypair, headers_for
 
@@ -49,13 +49,15 @@ async def until(true: Callable[[], Any], seconds: float = 30) -> Any:
         await asyncio.sleep(0.02)
 
 
-async def ask(service: Service, name: str, **fields: Any) -> SessionInfo:
+async def ask(service: SessionService, name: str, **fields: Any) -> SessionInfo:
     """Ask for a small session."""
     fields["resources"] = SMALL | fields.get("resources", {})
     return await service.create(SessionSpec(name=name, **fields))
 
 
-async def reach(service: Service, row: SessionInfo, *statuses: str, seconds: float = 60) -> SessionInfo:
+async def reach(
+    service: SessionService, row: SessionInfo, *statuses: str, seconds: float = 60
+) -> SessionInfo:
     """The row, as soon as it is in one of these statuses."""
     deadline = time.monotonic() + seconds
     last = await service.get("local", row.id)
@@ -66,34 +68,34 @@ async def reach(service: Service, row: SessionInfo, *statuses: str, seconds: flo
     return last
 
 
-async def run(service: Service, name: str, **fields: Any) -> SessionInfo:
+async def run(service: SessionService, name: str, **fields: Any) -> SessionInfo:
     """A small session that is running."""
     return await reach(service, await ask(service, name, **fields), "RUNNING")
 
 
-async def says(service: Service, row: SessionInfo, code: str) -> str:
+async def says(service: SessionService, row: SessionInfo, code: str) -> str:
     """What code prints in a session."""
     outputs = [output async for output in service.execute("local", row.id, code)]
     assert outputs[-1].content["status"] == "ok", outputs[-1].content
     return "".join(output.content["text"] for output in outputs if output.kind == "stream").strip()
 
 
-async def running(service: Service, name: str) -> str:
+async def running(service: SessionService, name: str) -> str:
     """The id of a small session that is running."""
     return (await run(service, name)).id
 
 
-async def statuses(service: Service) -> str:
+async def statuses(service: SessionService) -> str:
     """The live sessions in one line."""
     return ", ".join(f"{row.name} {row.status}" for row in (await service.list()).sessions)
 
 
-async def output(service: Service, session_id: str, code: str) -> str:
+async def output(service: SessionService, session_id: str, code: str) -> str:
     """What code prints in a session."""
     return await says(service, await service.get("local", session_id), code)
 
 
-async def ended(service: Service, row: SessionInfo, seconds: float = 30) -> SessionInfo:
+async def ended(service: SessionService, row: SessionInfo, seconds: float = 30) -> SessionInfo:
     """The row of a session once it has ended."""
     return await reach(service, row, "TERMINATED", "CANCELLED", seconds=seconds)
 

@@ -11,7 +11,7 @@ import pytest
 from jupyter_server.auth import Authorizer
 from walking import UNSAFE, UPGRADE, Route, routes
 
-from jupyter_sessions.wire.access import SCHEME, VARIABLE, Access
+from jupyter_sessions.wire.access import SCHEME, VARIABLE, ServerInfo
 
 if TYPE_CHECKING:
     from conftest import Rest
@@ -31,14 +31,14 @@ def jp_server_config(jp_server_config: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def access(extension: SessionsExtension) -> Access:
+def access(extension: SessionsExtension) -> ServerInfo:
     """What the 0600 file says."""
     assert extension._access_file is not None
-    return msgspec.json.decode(extension._access_file.read_bytes(), type=Access)
+    return msgspec.json.decode(extension._access_file.read_bytes(), type=ServerInfo)
 
 
 @pytest.fixture
-def scoped(access: Access) -> dict[str, str]:
+def scoped(access: ServerInfo) -> dict[str, str]:
     """The header with the scoped token."""
     return {"Authorization": f"{SCHEME} {access.token}"}
 
@@ -179,7 +179,7 @@ async def test_the_scoped_token_opens_nothing_else(
 
 
 async def test_the_scoped_token_is_good_in_its_own_scheme_only(
-    door: Door, jp_serverapp: ServerApp, access: Access, scoped: dict[str, str]
+    door: Door, jp_serverapp: ServerApp, access: ServerInfo, scoped: dict[str, str]
 ) -> None:
     rest = [(route, method) for route, method in ours(jp_serverapp) if not route.proxied]
     for route, method in rest:
@@ -196,7 +196,7 @@ async def test_the_scoped_token_is_good_in_its_own_scheme_only(
 async def test_the_file_is_private_and_goes_with_the_server(
     rest: Rest,
     extension: SessionsExtension,
-    access: Access,
+    access: ServerInfo,
     jp_runtime_dir: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -21,8 +21,8 @@ from jupyter_sessions.errors import (
     SessionNotFound,
 )
 from jupyter_sessions.model import USABLE, SessionInfo, SessionSpec
-from jupyter_sessions.service import Service
-from jupyter_sessions.wire.access import VARIABLE, Access
+from jupyter_sessions.service import SessionService
+from jupyter_sessions.wire.access import VARIABLE, ServerInfo
 from jupyter_sessions.wire.files import write_private
 from jupyter_sessions.wire.identity import Identity
 
@@ -41,14 +41,14 @@ def jupyter_sessions_config(toys: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def access(extension: SessionsExtension, rest: Rest) -> Access:
+def access(extension: SessionsExtension, rest: Rest) -> ServerInfo:
     """What the server's file says."""
     assert extension._access_file is not None
-    return msgspec.json.decode(extension._access_file.read_bytes(), type=Access)
+    return msgspec.json.decode(extension._access_file.read_bytes(), type=ServerInfo)
 
 
 @pytest.fixture
-def remote(access: Access, jp_asyncio_loop: asyncio.AbstractEventLoop) -> Iterator[RemoteService]:
+def remote(access: ServerInfo, jp_asyncio_loop: asyncio.AbstractEventLoop) -> Iterator[RemoteService]:
     """The client."""
     made = RemoteService(access)
     yield made
@@ -128,21 +128,21 @@ async def test_streams_end_with_the_server(remote: RemoteService, extension: Ses
             await anext(rows)
 
 
-async def test_the_servers_file_leads_there(access: Access) -> None:
+async def test_the_servers_file_leads_there(access: ServerInfo) -> None:
     api = await connect()
     assert isinstance(api, RemoteService) and await api.alive()
     await api.close()
 
 
-async def test_without_a_hint_it_is_done_here(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_hint_it_is_done_here(access: ServerInfo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE)
     api = await connect()
-    assert isinstance(api, Service)
+    assert isinstance(api, SessionService)
     await api.close()
 
 
 async def test_a_dead_hint_leads_to_a_server_that_lives(
-    access: Access, jp_runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+    access: ServerInfo, jp_runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, str(jp_runtime_dir / "jupyter_sessions-server-1.json"))
     api = await connect()
@@ -152,7 +152,7 @@ async def test_a_dead_hint_leads_to_a_server_that_lives(
 
 @pytest.mark.parametrize("flaw", ["readable by all", "its server is gone", "no JSON"])
 async def test_files_that_cannot_be_trusted_are_passed_over(
-    access: Access, extension: SessionsExtension, monkeypatch: pytest.MonkeyPatch, flaw: str
+    access: ServerInfo, extension: SessionsExtension, monkeypatch: pytest.MonkeyPatch, flaw: str
 ) -> None:
     path = extension._access_file
     assert path is not None
@@ -164,12 +164,12 @@ async def test_files_that_cannot_be_trusted_are_passed_over(
         gone = msgspec.structs.replace(access, server=Identity(os.getpid(), 1, "another boot", 0))
         write_private(path, msgspec.json.encode(gone))
     api = await connect()
-    assert isinstance(api, Service)
+    assert isinstance(api, SessionService)
     await api.close()
 
 
 async def test_another_protocol_is_said_with_the_remedy(
-    access: Access, monkeypatch: pytest.MonkeyPatch
+    access: ServerInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jupyter_sessions.client.remote.PROTOCOL", 2)
     with pytest.raises(BadAnswer, match="Install the same version"):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jupyter_sessions.backends import local
-from jupyter_sessions.wire.access import VARIABLE, Access
+from jupyter_sessions.wire.access import VARIABLE, ServerInfo
 from jupyter_sessions.wire.places import place
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ async def test_a_full_cycle_shows_no_secret(
             seen.append(await socket.read_message())
     socket.close()
     assert extension._access_file is not None
-    access = msgspec.json.decode(extension._access_file.read_bytes(), type=Access)
+    access = msgspec.json.decode(extension._access_file.read_bytes(), type=ServerInfo)
     contact = local.find()
     assert contact is not None
     logged = caplog.text + jp_logging_stream.getvalue() + (place().folder / "manager.log").read_text()

@@ -24,8 +24,8 @@ from jupyter_sessions.backends.signin import Credentials
 from jupyter_sessions.commands import parse, perform
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import Unauthorized
-from jupyter_sessions.service import NewBackend, Service, added
-from jupyter_sessions.wire.access import SCHEME, Access
+from jupyter_sessions.service import NewBackend, SessionService, added
+from jupyter_sessions.wire.access import SCHEME, ServerInfo
 from jupyter_sessions.wire.places import Contact
 from tests.manager.world import contact
 from tests.ports import free_port
@@ -156,7 +156,7 @@ async def test_a_token_is_remembered_and_read_again(
     async with rest.stream(
         "GET", "events"
     ) as events:  # Another process signs in anew, and those who look are told.
-        other = Service(JupyterSessions())
+        other = SessionService(JupyterSessions())
         with pytest.raises(Unauthorized, match="not valid here"):
             await other.sign_in("sky", Credentials("token", {"token": "AKXX.no"}), remember=True)
         file.write_bytes(file.read_bytes().replace(token.encode(), b"AKXX.no"))
@@ -179,7 +179,7 @@ async def test_a_token_is_remembered_and_read_again(
 
 
 async def test_what_another_process_adds_is_there_at_once(rest: Rest, manager: Contact) -> None:
-    other = Service(JupyterSessions())
+    other = SessionService(JupyterSessions())
     async with rest.stream("GET", "events") as events:
         await other.add_backend(NewBackend(name="lab", type="backendai", url=manager.url))
         async with asyncio.timeout(15):
@@ -238,7 +238,7 @@ async def test_what_cannot_be_added_or_signed_in_to(
 
 async def test_kernels_may_not_sign_in(rest: Rest, extension: SessionsExtension) -> None:
     assert extension._access_file is not None
-    access = msgspec.json.decode(extension._access_file.read_bytes(), type=Access)
+    access = msgspec.json.decode(extension._access_file.read_bytes(), type=ServerInfo)
     scoped = {"Authorization": f"{SCHEME} {access.token}"}
     for method, path in (
         ("POST", "backends"),
@@ -282,7 +282,7 @@ async def test_access_that_expires_is_warned_of_and_renewed_by_a_file(
     await add(rest, "sky", "skaha", url)
     first = await listed(lambda found: bool(found["sessions"]))
     assert first["errors"] == {} and first["expiries"]["sky"]["renew"] == "canfar login"
-    service = Service(JupyterSessions())
+    service = SessionService(JupyterSessions())
     asked = parse("ps --backend sky")
     result = await perform(service, asked, print)
     assert result.warnings == ["Your access to sky expires in 2 days. `canfar login` renews it."]

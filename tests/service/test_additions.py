@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 from jupyter_sessions.backends.signin import Credentials
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest
-from jupyter_sessions.service import NewBackend, Service, added
+from jupyter_sessions.service import NewBackend, SessionService, added
 from jupyter_sessions.service import service as service_module
 from jupyter_sessions.service.changes import BackendChanged, Change, SessionPut, SessionRemoved
 from jupyter_sessions.wire.places import STATE_VARIABLE
@@ -46,7 +46,7 @@ async def test_one_that_is_removed_while_it_is_asked_is_gone(
 ) -> None:
     monkeypatch.setattr(service_module, "LOOK_SECONDS", 0.5)
     added.write({"lab": {"type": "hanging"}})
-    service = Service(JupyterSessions(default_backend="lab", enabled_backends=["lab"]))
+    service = SessionService(JupyterSessions(default_backend="lab", enabled_backends=["lab"]))
     service.feed.start(service.backends.values())
     listing = asyncio.create_task(service.list())
     await asyncio.sleep(0.1)
@@ -66,7 +66,7 @@ async def test_of_two_that_are_added_at_once_under_a_name_one_is_there() -> None
     app = web.Application()
     app.router.add_get("/{where}/capabilities", capabilities)
     async with TestServer(app) as server:
-        services = [Service(JupyterSessions(enabled_backends=["lab", "sky"])) for _ in range(2)]
+        services = [SessionService(JupyterSessions(enabled_backends=["lab", "sky"])) for _ in range(2)]
 
         def wanted(name: str, where: str) -> NewBackend:
             return NewBackend(name=name, type="skaha", url=str(server.make_url(where)))
@@ -127,7 +127,7 @@ async def test_who_comes_back_finds_the_sessions_as_they_were(remember: bool) ->
     async with TestServer(app) as server:
         url = str(server.make_url("/skaha"))
         lab = {"type": "skaha", "url": url}
-        service = Service(JupyterSessions(backends={"lab": lab}, enabled_backends=["lab"]))
+        service = SessionService(JupyterSessions(backends={"lab": lab}, enabled_backends=["lab"]))
         service.feed.start(service.backends.values())
         service.feed.listen(lambda batch: changes.extend(batch.changes))
         try:

@@ -13,7 +13,7 @@ from jupyter_sessions.client import connect
 from jupyter_sessions.config import JupyterSessions, load
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.model import SessionSpec
-from jupyter_sessions.service import Service
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.service.presets import filled
 
 
@@ -88,7 +88,7 @@ async def test_presets_are_begun_with_and_can_be_changed(toys: Path) -> None:
             "tag": "big one",
         }
     }
-    service = Service(
+    service = SessionService(
         JupyterSessions(presets=presets, backends={"toy": {"type": "toy"}}, default_backend="toy")
     )
     spec = filled(SessionSpec(preset="big", resources={"cpu": 2}, environ={"B": "2"}), presets)

@@ -24,7 +24,7 @@ from jupyter_sessions.errors import (
     SessionNotFound,
 )
 from jupyter_sessions.model import SessionInfo, SessionSpec
-from jupyter_sessions.service import Batch, Service, cells
+from jupyter_sessions.service import Batch, SessionService, cells
 from jupyter_sessions.service import service as service_module
 from jupyter_sessions.service.info import Health
 from jupyter_sessions.service.registry import find_types
@@ -32,10 +32,12 @@ from jupyter_sessions.service.registry import find_types
 pytestmark = pytest.mark.asyncio
 
 
-def made(*names: str, **more: Any) -> Service:
+def made(*names: str, **more: Any) -> SessionService:
     """A service with toys of these types, called as their types, and nothing else."""
     backends = {name: {"type": name} for name in names} | more
-    return Service(JupyterSessions(backends=backends, enabled_backends=[*backends], default_backend=names[0]))
+    return SessionService(
+        JupyterSessions(backends=backends, enabled_backends=[*backends], default_backend=names[0])
+    )
 
 
 async def test_broken_entry_points_are_warned_of_and_skipped(

@@ -18,7 +18,7 @@ from jupyter_sessions.wire.backend import ZmqBackEnd
 from jupyter_sessions.wire.backlog import Backlog
 from jupyter_sessions.wire.front import CHANNELS, front_of
 from jupyter_sessions.wire.relay import Relay
-from jupyter_sessions.wire.unanswered import Asked
+from jupyter_sessions.wire.unanswered import UnansweredRequest
 from tests.processes import until_ready
 
 KEY = "a key"
@@ -35,7 +35,7 @@ class Scene:
         self.told: list[tuple[str, bool]] = []
         self.relay = self.new_relay()
 
-    def new_relay(self, earlier: Sequence[Asked] = ()) -> Relay:
+    def new_relay(self, earlier: Sequence[UnansweredRequest] = ()) -> Relay:
         """One at the same addresses, which goes on with what is not answered."""
         back, backlog = ZmqBackEnd(str(self.folder / "k")), Backlog(self.folder / "waiting")
         told = lambda request, owner: self.told.append((request, owner))  # noqa: E731

@@ -21,7 +21,7 @@ from jupyter_sessions.wire.identity import here, identify
 from jupyter_sessions.wire.places import (
     STATE_VARIABLE,
     Contact,
-    Place,
+    StateFolder,
     is_local,
     place,
     private_folder,
@@ -42,11 +42,11 @@ def contact(pid: int | None = None, **other: object) -> Contact:
 
 
 @pytest.fixture
-def where(tmp_path: Path) -> Place:
-    return Place(private_folder(tmp_path / "state"), here())
+def where(tmp_path: Path) -> StateFolder:
+    return StateFolder(private_folder(tmp_path / "state"), here())
 
 
-def test_a_manager_that_lives_is_believed(where: Place) -> None:
+def test_a_manager_that_lives_is_believed(where: StateFolder) -> None:
     assert where.contact() is None
     where.write_contact(contact())
     assert where.contact() == contact()
@@ -59,12 +59,12 @@ def test_a_manager_that_lives_is_believed(where: Place) -> None:
     [{"start_time": 1}, {"boot_id": "another"}, {"pid_ns": 1}],
     ids=["reused pid", "reboot", "container"],
 )
-def test_another_process_of_that_pid_is_not(where: Place, other: dict[str, int | str]) -> None:
+def test_another_process_of_that_pid_is_not(where: StateFolder, other: dict[str, int | str]) -> None:
     where.write_contact(contact(**other))
     assert where.contact() is None
 
 
-def test_a_dead_one_is_not(where: Place) -> None:
+def test_a_dead_one_is_not(where: StateFolder) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         where.write_contact(contact(child.pid))
         assert where.contact() is not None
@@ -73,13 +73,13 @@ def test_a_dead_one_is_not(where: Place) -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"identity": 1}', b"\xff"])
-def test_nonsense_is_not(where: Place, text: bytes) -> None:
+def test_nonsense_is_not(where: StateFolder, text: bytes) -> None:
     write_private(where.contact_file, text)
     assert where.contact() is None
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
-def test_a_file_of_somebody_else_is_not(where: Place) -> None:
+def test_a_file_of_somebody_else_is_not(where: StateFolder) -> None:
     where.write_contact(contact())
     os.chown(where.contact_file, 65534, 65534)
     assert where.contact() is None
@@ -121,8 +121,8 @@ def test_homes_are_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         remove(folder)
 
 
-def test_containers_of_one_home_are_apart(where: Place) -> None:
-    other = Place(where.folder, msgspec.structs.replace(here(), pid_ns=1))
+def test_containers_of_one_home_are_apart(where: StateFolder) -> None:
+    other = StateFolder(where.folder, msgspec.structs.replace(here(), pid_ns=1))
     assert len({where.folder, where.secondary.folder, other.secondary.folder}) == 3
     folders = [where.run_folder(), other.run_folder()]
     assert folders[0] != folders[1]
@@ -139,7 +139,7 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def test_sockets_lie_in_the_runtime_folder_and_stay_there(where: Place, runtime: Path) -> None:
+def test_sockets_lie_in_the_runtime_folder_and_stay_there(where: StateFolder, runtime: Path) -> None:
     made = where.run_folder()
     assert made.parent == runtime
     assert stat.S_IMODE(made.stat().st_mode) == 0o700
@@ -150,7 +150,7 @@ def test_sockets_lie_in_the_runtime_folder_and_stay_there(where: Place, runtime:
 
 @pytest.mark.parametrize("spoiled", ["open", "foreign", "link", "long", "none", "logout", "remote"])
 def test_a_runtime_folder_that_will_not_do_is_passed_over(
-    where: Place, runtime: Path, spoiled: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    where: StateFolder, runtime: Path, spoiled: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     if spoiled == "open":
         runtime.chmod(0o755)
@@ -177,7 +177,7 @@ def test_a_runtime_folder_that_will_not_do_is_passed_over(
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
 @pytest.mark.parametrize("trap", ["folder", "link", "file"])
 def test_who_takes_the_path_of_the_sockets_keeps_nobody_from_starting(
-    where: Place, trap: str, monkeypatch: pytest.MonkeyPatch
+    where: StateFolder, trap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     first = where.run_folder()
@@ -217,7 +217,7 @@ def test_names_of_run_folders_cannot_be_foretold(tmp_path: Path, monkeypatch: py
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     names = set()
     for _ in range(3):  # The same place each time, as far as another user can know.
-        where = Place(private_folder(tmp_path / "state"), here())
+        where = StateFolder(private_folder(tmp_path / "state"), here())
         folder = where.run_folder()
         names.add(folder.name)
         remove(folder)
@@ -225,8 +225,8 @@ def test_names_of_run_folders_cannot_be_foretold(tmp_path: Path, monkeypatch: py
     assert len(names) == 3
 
 
-def test_the_run_folder_of_an_earlier_boot_goes(where: Place) -> None:
-    old = Place(where.folder, msgspec.structs.replace(here(), boot_id="earlier"))
+def test_the_run_folder_of_an_earlier_boot_goes(where: StateFolder) -> None:
+    old = StateFolder(where.folder, msgspec.structs.replace(here(), boot_id="earlier"))
     left = old.run_folder()
     (left / "socket").touch()
     new = where.run_folder()

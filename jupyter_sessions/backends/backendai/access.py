@@ -31,7 +31,7 @@ _FIRST_PAUSE_SECONDS = 30.0
 """They count those of the manager, too, so it doubles with each: no more than 7 come less than 20 minutes apart."""
 
 
-class Access(Protocol):
+class Authentication(Protocol):
     """How requests show who asks; `prefix` comes before every path."""
 
     prefix: str

@@ -17,7 +17,7 @@ from msgspec import structs
 from jupyter_sessions.backends.backendai import convert, credentials, offers
 from jupyter_sessions.backends.backendai.cells import Cells
 from jupyter_sessions.backends.backendai.http import ManagerClient
-from jupyter_sessions.backends.backendai.making import Maker
+from jupyter_sessions.backends.backendai.making import SessionCreator
 from jupyter_sessions.backends.backendai.reached import Reached, is_uuid, told
 from jupyter_sessions.backends.backendai.tunnels import Tunnels
 from jupyter_sessions.backends.backendai.versions import statuses_of
@@ -212,7 +212,7 @@ class BackendAI(Reached):
         if self._login:
             mounts = [*dict.fromkeys([*spec.mounts, *self._login.vfolder_mounts])]
             spec = structs.replace(spec, domain=spec.domain or self._login.domain or None, mounts=mounts)
-        return await Maker(self, spec).make()
+        return await SessionCreator(self, spec).make()
 
     async def send_create(self, spec: SessionSpec, launch: object = None) -> SessionInfo:
         """Ask for a session, once; with what only this machine's manager takes."""

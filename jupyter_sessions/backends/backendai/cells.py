@@ -41,7 +41,7 @@ _FAILURES: dict[str, tuple[type[errors.SessionError], str]] = {
 Frame = dict[str, Any]
 
 
-class Line(Protocol):
+class CodeRunner(Protocol):
     """A way to run one piece of code after the other in a session."""
 
     @property
@@ -62,8 +62,8 @@ class Cells:
     """The runs of one backend, and a line to each session in which something has run."""
 
     def __init__(self) -> None:
-        self._idle: dict[str, Line] = {}
-        self._busy: dict[tuple[str, str], Line] = {}
+        self._idle: dict[str, CodeRunner] = {}
+        self._busy: dict[tuple[str, str], CodeRunner] = {}
 
     async def execute(
         self, client: ManagerClient, id: str, code: str, *, stdin: bool
@@ -95,17 +95,17 @@ class Cells:
             _, line = self._idle.popitem()
             await line.close()
 
-    async def _line(self, client: ManagerClient, id: str) -> Line:
+    async def _line(self, client: ManagerClient, id: str) -> CodeRunner:
         line = self._idle.pop(id, None)
         if line is not None and line.reusable:
             return line
         if line is not None:
             await line.close()
         if socket := await client.websocket(f"/session/{quote(id)}/execute"):
-            return Stream(socket, client.who)
-        return Poll(client, id)
+            return StreamRunner(socket, client.who)
+        return PollRunner(client, id)
 
-    async def _put_back(self, id: str, line: Line) -> None:
+    async def _put_back(self, id: str, line: CodeRunner) -> None:
         """Keep a line for the next run, unless there is one already; and no more those that have ended."""
         self._idle = {key: kept for key, kept in self._idle.items() if kept.reusable}
         if line.reusable and id not in self._idle:
@@ -114,7 +114,7 @@ class Cells:
             await line.close()
 
 
-class Stream:
+class StreamRunner:
     """A line over a WebSocket, read all the time so that its end is seen at once."""
 
     def __init__(self, socket: WebSocket, who: str) -> None:
@@ -188,7 +188,7 @@ class Stream:
             return
 
 
-class Poll:
+class PollRunner:
     """A line of plain requests."""
 
     reusable = False

@@ -17,9 +17,9 @@ from typing import Any
 import msgspec
 
 from jupyter_sessions.backends import files
-from jupyter_sessions.backends.backendai.access import API, SESSION, Access, Signed, SignedIn
+from jupyter_sessions.backends.backendai.access import API, SESSION, Authentication, Signed, SignedIn
 from jupyter_sessions.backends.backendai.http import CONNECT_SECONDS
-from jupyter_sessions.backends.signin import Given
+from jupyter_sessions.backends.signin import CredentialsLookup
 from jupyter_sessions.errors import InvalidRequest, Unauthorized
 from jupyter_sessions.wire.signing import Keypair
 
@@ -40,7 +40,7 @@ _VARIABLES = {
 _SETTING = re.compile(r"\s*(?:export\s+)?(BACKEND_[A-Z_]+)=(.*)", re.ASCII)
 
 
-class Login(msgspec.Struct, frozen=True, kw_only=True):
+class BackendAILogin(msgspec.Struct, frozen=True, kw_only=True):
     """Where and as whom: a keypair, or user name and password for an `endpoint_type` of "session".
 
     `domain` and `group` are those of sessions that name none; "" leaves the choice to the manager. The folders
@@ -61,7 +61,7 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     read_timeout: float = 0
 
     def __repr__(self) -> str:
-        return f"Login({self.endpoint!r}, {self.access_key or self.username!r})"
+        return f"BackendAILogin({self.endpoint!r}, {self.access_key or self.username!r})"
 
     @property
     def endpoints(self) -> list[str]:
@@ -73,7 +73,7 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
         """The keypair; empty for those who sign in."""
         return Keypair(self.access_key, self.secret_key)
 
-    def access(self, who: str) -> Access:
+    def access(self, who: str) -> Authentication:
         """How requests show it."""
         if self.endpoint_type == SESSION:
             return SignedIn(self.username, self.password, who)
@@ -96,7 +96,9 @@ def where(gathered: Mapping[str, str]) -> str:
     return ",".join(addresses(gathered.get("endpoint")))
 
 
-def find(options: Mapping[str, Any], name: str, signed: Given = lambda where: None) -> Login:
+def find(
+    options: Mapping[str, Any], name: str, signed: CredentialsLookup = lambda where: None
+) -> BackendAILogin:
     """What somebody signed in with, else what is configured.
 
     That is the options, and what they leave out the file `credentials`, or the environment for the same manager.
@@ -106,7 +108,7 @@ def find(options: Mapping[str, Any], name: str, signed: Given = lambda where: No
     if credentials := signed(where(given)):
         given |= credentials.values
     _check(given, name)
-    return Login(**(given | typed(given, name)))
+    return BackendAILogin(**(given | typed(given, name)))
 
 
 def gathered(options: Mapping[str, Any]) -> dict[str, str]:

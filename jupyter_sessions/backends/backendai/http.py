@@ -15,7 +15,7 @@ import httpx
 
 from jupyter_sessions import errors
 from jupyter_sessions.backends.backendai import versions
-from jupyter_sessions.backends.backendai.access import Access
+from jupyter_sessions.backends.backendai.access import Authentication
 from jupyter_sessions.backends.backendai.problems import (
     CHECK_ADDRESS,
     Translated,
@@ -60,7 +60,7 @@ class ManagerClient:
     def __init__(
         self,
         endpoints: Sequence[str],
-        access: Access,
+        access: Authentication,
         *,
         who: str,
         socket: str | None = None,

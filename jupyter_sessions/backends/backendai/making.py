@@ -33,7 +33,7 @@ _NAMED = """query($status: String, $filter: String, $access_key: String) {
 _MANY = 10
 
 
-class Maker:
+class SessionCreator:
     """Makes one session."""
 
     def __init__(self, backend: BackendAI, spec: SessionSpec) -> None:

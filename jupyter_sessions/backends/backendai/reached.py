@@ -10,7 +10,7 @@ from uuid import UUID
 
 from jupyter_sessions.backends.backendai import credentials
 from jupyter_sessions.backends.backendai.access import API, SESSION
-from jupyter_sessions.backends.backendai.credentials import Login
+from jupyter_sessions.backends.backendai.credentials import BackendAILogin
 from jupyter_sessions.backends.backendai.http import CONNECT_SECONDS, SECONDS, ManagerClient
 from jupyter_sessions.backends.backendai.problems import CHECK_ADDRESS
 from jupyter_sessions.backends.backendai.versions import Dialect
@@ -42,7 +42,7 @@ class Reached(Backend):
         self._client: ManagerClient | None = None
         self._connecting = asyncio.Lock()
         self._retired = Retired()
-        self._login: Login | None = None
+        self._login: BackendAILogin | None = None
         self._projects: dict[str, str] = {}
         self._access_key = ""
 
@@ -67,10 +67,10 @@ class Reached(Backend):
                 self._access_key = str(found["keypair"]["access_key"])
         return self._access_key
 
-    def _find_login(self) -> Login:
+    def _find_login(self) -> BackendAILogin:
         return credentials.find(self.options, self.name, self.given)
 
-    def _connection(self, login: Login) -> ManagerClient:
+    def _connection(self, login: BackendAILogin) -> ManagerClient:
         access = login.access(self.title)
         return ManagerClient(
             login.endpoints,
@@ -112,7 +112,7 @@ class Reached(Backend):
         kinds = [str(asked)] if asked else [API, SESSION]
         how = credentials.typed(credentials.gathered(self.options), self.name)
         for kind in kinds:
-            client = self._connection(Login(endpoint=self.where(), endpoint_type=kind, **how))
+            client = self._connection(BackendAILogin(endpoint=self.where(), endpoint_type=kind, **how))
             try:
                 dialect = await client.dialect()
             except (BadAnswer, NotFound, NotSupported, Unauthorized):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 256 * 1024
 _LONGEST = 90
-Key = tuple[str, str]
+TunnelKey = tuple[str, str]
 
 
 class Tunnels:
@@ -29,9 +29,9 @@ class Tunnels:
 
     def __init__(self) -> None:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._servers: dict[Key, tuple[str, asyncio.Server]] = {}
+        self._servers: dict[TunnelKey, tuple[str, asyncio.Server]] = {}
         self._connections: set[asyncio.Task[None]] = set()
-        self._opening: dict[Key, asyncio.Lock] = {}
+        self._opening: dict[TunnelKey, asyncio.Lock] = {}
         self._numbers = itertools.count()
 
     async def open(self, client: ManagerClient, id: str, name: str) -> str:

@@ -9,13 +9,12 @@ from typing import Any
 
 from msgspec import structs
 
-from jupyter_sessions.backends.base import Backend, Storage
-from jupyter_sessions.backends.base import Query as Wanted
+from jupyter_sessions.backends.base import Backend, Query, Storage
 from jupyter_sessions.backends.recovery import LOST, recovered
 from jupyter_sessions.backends.retired import Retired
 from jupyter_sessions.backends.signin import CERTIFICATE, TOKEN, SignIn, SignInMethod
 from jupyter_sessions.backends.skaha import convert, credentials
-from jupyter_sessions.backends.skaha.credentials import Login, find, where
+from jupyter_sessions.backends.skaha.credentials import SkahaLogin, find, where
 from jupyter_sessions.backends.skaha.http import ID, SECONDS, SkahaClient, versions_of
 from jupyter_sessions.backends.understanding import made_of, rows_of
 from jupyter_sessions.errors import (
@@ -84,16 +83,16 @@ class Skaha(Backend):
     async def client(self) -> SkahaClient:
         """The connection, made anew when the credentials have changed. Errors: InvalidRequest, Unauthorized."""
         async with self._connecting:
-            login: Login = await asyncio.to_thread(self._login)
+            login: SkahaLogin = await asyncio.to_thread(self._login)
             if self._client is None or self._client.login != login:
                 await self.reconnect()
                 self._client = self._connect(login)
             return self._client
 
-    def _connect(self, login: Login) -> SkahaClient:
+    def _connect(self, login: SkahaLogin) -> SkahaClient:
         return SkahaClient(login, who=self.title, seconds=self._seconds(SECONDS))
 
-    def _login(self) -> Login:
+    def _login(self) -> SkahaLogin:
         login = find(self.options, signed=self.given)
         if login.expires is not None and login.expires <= datetime.now(UTC):
             what = "token" if login.token else "certificate"
@@ -129,7 +128,7 @@ class Skaha(Backend):
     async def probe(self) -> str:
         """What the server says of itself in its document of capabilities. Source: skaha 1.7.0, servers up to 1.4.0."""
         root = self.where()
-        client = self._connect(Login(root=root, version=""))
+        client = self._connect(SkahaLogin(root=root, version=""))
         try:
             versions = versions_of(await client.text("GET", "/capabilities"))
         except (SessionNotFound, Unauthorized):
@@ -155,7 +154,7 @@ class Skaha(Backend):
 
     # The four.
 
-    async def list(self, query: Wanted) -> builtins.list[SessionInfo]:
+    async def list(self, query: Query) -> builtins.list[SessionInfo]:
         """The person's own sessions; Skaha has no pages, and forgets those that ended after a time."""
         items = await (await self.client()).json("/session")
         rows = await rows_of(items, self._row, self.title)
@@ -219,7 +218,7 @@ class Skaha(Backend):
         return structs.replace(row, reused=True)
 
     async def _named(self, name: str) -> SessionInfo | None:
-        rows = await self.list(Wanted())
+        rows = await self.list(Query())
         # The server keeps names in lower case.
         return next((row for row in rows if row.name == name.lower() and row.status != "TERMINATING"), None)
 

@@ -75,10 +75,10 @@ _NOT_TAKEN = {
 }
 _DEFAULTS = SessionSpec()
 
-Query = list[tuple[str, str]]
+CreateParams = list[tuple[str, str]]
 
 
-def create_query(spec: SessionSpec) -> Query:
+def create_query(spec: SessionSpec) -> CreateParams:
     """The parameters of a create request.
 
     Errors: NotSupported for what cannot be asked of Skaha, InvalidRequest for what cannot be said.
@@ -120,8 +120,8 @@ def kind_of(type: str) -> str:
     return kind
 
 
-def _amounts(spec: SessionSpec) -> Query:
-    found: Query = []
+def _amounts(spec: SessionSpec) -> CreateParams:
+    found: CreateParams = []
     for slot, amount in parse_slots(spec.resources).items():
         if slot not in _SLOTS:
             hint = f"There are: {', '.join(_SLOTS)}."
@@ -130,18 +130,18 @@ def _amounts(spec: SessionSpec) -> Query:
     return found
 
 
-def _program(spec: SessionSpec) -> Query:
+def _program(spec: SessionSpec) -> CreateParams:
     program, arguments = command.words_of(spec.startup_command or "")
     query = [("cmd", program)] if program else []
     query += [("args", arguments)] if arguments else []
     return query + _environ(spec)
 
 
-def _environ(spec: SessionSpec) -> Query:
+def _environ(spec: SessionSpec) -> CreateParams:
     return [("env", f"{name}={value}") for name, value in spec.environ.items()]
 
 
-def _no_program(spec: SessionSpec) -> Query:
+def _no_program(spec: SessionSpec) -> CreateParams:
     """Nothing but the numbers of replicas, which the vendor's clients send for all kinds."""
     others = spec.environ.keys() - {REPLICA_ID, REPLICA_COUNT}
     for field, given in (("startup_command", spec.startup_command), ("environ", others)):

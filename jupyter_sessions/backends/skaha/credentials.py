@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from jupyter_sessions.backends import files
-from jupyter_sessions.backends.signin import Given, moment
+from jupyter_sessions.backends.signin import CredentialsLookup, moment
 from jupyter_sessions.errors import InvalidRequest, Unauthorized
 
 CANFAR = "https://ws-uv.canfar.net/skaha"
@@ -30,7 +30,7 @@ _PARTS_OF_JWT = 3
 _VERSIONED = re.compile(r"(?P<root>.*?)(?:/(?P<version>v\d+(?:\.\d+)*))?/*")
 
 
-class Login(msgspec.Struct, frozen=True, kw_only=True):
+class SkahaLogin(msgspec.Struct, frozen=True, kw_only=True):
     """Where and as whom: `root` without a version, and a bearer token or a certificate file with its key.
 
     `expires` is when the token or certificate does, if that is known; `renew` the command of the vendor's
@@ -46,7 +46,7 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     stamp: files.Stamp | None = None
 
     def __repr__(self) -> str:
-        return f"Login({self.root}/{self.version})"
+        return f"SkahaLogin({self.root}/{self.version})"
 
     @property
     def url(self) -> str:
@@ -71,8 +71,8 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
 def find(
     options: Mapping[str, Any],
     environ: Mapping[str, str] = os.environ,
-    signed: Given = lambda where: None,
-) -> Login:
+    signed: CredentialsLookup = lambda where: None,
+) -> SkahaLogin:
     """What somebody signed in with, else what the options say, else what is where Skaha's own clients look for it.
 
     Files are read anew when they have changed, as people renew what is in them. Errors: InvalidRequest,
@@ -185,7 +185,7 @@ def _root(url: str) -> tuple[str, str | None]:
     return match["root"].rstrip("/"), match["version"]
 
 
-def _login(given: dict[str, str]) -> Login:
+def _login(given: dict[str, str]) -> SkahaLogin:
     root, version = _root(given.get("url", CANFAR))
     if not root.startswith(("http://", "https://")):
         raise InvalidRequest(
@@ -198,7 +198,7 @@ def _login(given: dict[str, str]) -> Login:
     token = given.get("token", "")
     if not _IN_HEADER.fullmatch(token):
         raise Unauthorized(f"What is given as the token for {root} can be none.", hint="Copy it again.")
-    return Login(
+    return SkahaLogin(
         root=root,
         version=version or given.get("version", "v1"),
         token=token,

@@ -16,7 +16,7 @@ import msgspec
 
 from jupyter_sessions import errors
 from jupyter_sessions._version import __version__
-from jupyter_sessions.backends.skaha.credentials import Login
+from jupyter_sessions.backends.skaha.credentials import SkahaLogin
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.wire import untrusted
 from jupyter_sessions.wire.bounded import AnswerRefused
@@ -55,13 +55,13 @@ _CUT = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, Connection
 _ALERT = re.compile(r"ALERT_.*(?:CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED|DECRYPT_ERROR|HANDSHAKE_FAILURE)")
 """What servers say of a client's certificate that they do not take. Source: RFC 8446, section 6.2, in OpenSSL's words."""
 
-Params = Sequence[tuple[str, str]]
+QueryParams = Sequence[tuple[str, str]]
 
 
 class SkahaClient:
     """Speaks to one server as one person. `who` is how errors call it; an answer may take `seconds`."""
 
-    def __init__(self, login: Login, *, who: str, seconds: float = SECONDS) -> None:
+    def __init__(self, login: SkahaLogin, *, who: str, seconds: float = SECONDS) -> None:
         self.login = login
         self._seconds = seconds
         self._who = who
@@ -81,7 +81,7 @@ class SkahaClient:
         """Close all connections."""
         await self._http.aclose()
 
-    async def text(self, method: str, path: str, params: Params = ()) -> str:
+    async def text(self, method: str, path: str, params: QueryParams = ()) -> str:
         """What the server answers, as text.
 
         Errors: BackendUnavailable, BackendTimeout, BadAnswer, Unauthorized, or what the server says, word for word.
@@ -124,7 +124,7 @@ class SkahaClient:
         cut = not self._heard and any(isinstance(cause, _CUT) for cause in causes)
         return "cuts the connection and may not take" if cut else ""
 
-    async def made(self, params: Params) -> str:
+    async def made(self, params: QueryParams) -> str:
         """The id of the session that the server makes for a request. Errors: as `text`, and BadAnswer for what is none."""
         said = (await self.text("POST", "/session", params)).strip()
         if not ID.fullmatch(said):
@@ -133,7 +133,7 @@ class SkahaClient:
             )
         return said
 
-    async def json(self, path: str, params: Params = ()) -> Any:
+    async def json(self, path: str, params: QueryParams = ()) -> Any:
         """The JSON that the server answers. Errors: as `text`, and BadAnswer for what is none."""
         said = await self.text("GET", path, params)
         try:

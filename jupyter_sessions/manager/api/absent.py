@@ -6,9 +6,9 @@ Source of the paths: managers 23.09 to 26.8, as far as the clients' commands ask
 from __future__ import annotations
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from jupyter_sessions.errors import NotSupported
-from jupyter_sessions.manager.api.problems import Handler
 
 _TEMPLATES = "There are no session templates here: keep the request itself, or a preset of jupyter_sessions."
 _FOLDERS = "Folders are configured here: `folders` in jupyter_sessions_config.py."

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from jupyter_sessions.errors import Forbidden
-from jupyter_sessions.manager.api.context import Item, in_pages
+from jupyter_sessions.manager.api.context import GraphQLItem, in_pages
 from jupyter_sessions.manager.keys import ADMIN, DEFAULT, SUPERADMIN, Key, id_of
-from jupyter_sessions.manager.sessions import Sessions
+from jupyter_sessions.manager.sessions import SessionManager
 
 
-def _visible_keys(sessions: Sessions, who: Key, domain: str | None = None) -> list[Key]:
+def _visible_keys(sessions: SessionManager, who: Key, domain: str | None = None) -> list[Key]:
     """The keys that a key may know of."""
     if who.role != SUPERADMIN and domain not in (None, who.domain):
         raise Forbidden("Forbidden operation.", hint="Use an administrator's key.")
@@ -28,7 +28,7 @@ def _administers(who: Key, key: Key) -> bool:
     return who.role == ADMIN and key.domain == who.domain and key.role != SUPERADMIN
 
 
-def _key(sessions: Sessions, key: Key) -> Item:
+def _key(sessions: SessionManager, key: Key) -> GraphQLItem:
     running = sum(record.access_key == key.access_key and record.holds_slots for record in sessions.live)
     return {
         "id": key.access_key,
@@ -49,47 +49,47 @@ def _key(sessions: Sessions, key: Key) -> Item:
 
 
 def _keypair(
-    sessions: Sessions, who: Key, *, access_key: str | None = None, domain_name: str | None = None
-) -> Item | None:
+    sessions: SessionManager, who: Key, *, access_key: str | None = None, domain_name: str | None = None
+) -> GraphQLItem | None:
     wanted = access_key or who.access_key
     keys = _visible_keys(sessions, who, domain_name)
     return next((_key(sessions, key) for key in keys if key.access_key == wanted), None)
 
 
 def _keypairs(
-    sessions: Sessions,
+    sessions: SessionManager,
     who: Key,
     *,
     domain_name: str | None = None,
     email: str | None = None,
     is_active: bool | None = None,
-) -> list[Item]:
+) -> list[GraphQLItem]:
     keys = _visible_keys(sessions, who, domain_name)
     return [_key(sessions, key) for key in keys if email in (None, key.email) and is_active is not False]
 
 
 def _user(
-    sessions: Sessions, who: Key, *, email: str | None = None, domain_name: str | None = None
-) -> Item | None:
+    sessions: SessionManager, who: Key, *, email: str | None = None, domain_name: str | None = None
+) -> GraphQLItem | None:
     keys = _visible_keys(sessions, who, domain_name)
     return next((_user_of(key) for key in keys if key.email == (email or who.email)), None)
 
 
 def _users(
-    sessions: Sessions,
+    sessions: SessionManager,
     who: Key,
     *,
     domain_name: str | None = None,
     group_id: str | None = None,
     status: str | None = None,
     is_active: bool | None = None,
-) -> list[Item]:
+) -> list[GraphQLItem]:
     keys = _visible_keys(sessions, who, domain_name)
     wanted = is_active is not False and status in (None, "", "active")
     return [_user_of(key) for key in keys if wanted and group_id in (None, id_of(key.domain, key.group))]
 
 
-def _user_of(key: Key) -> Item:
+def _user_of(key: Key) -> GraphQLItem:
     return {
         "id": key.user_id,
         "uuid": key.user_id,
@@ -108,7 +108,7 @@ def _user_of(key: Key) -> Item:
     }
 
 
-def _domains(sessions: Sessions, who: Key, **_: Any) -> list[Item]:
+def _domains(sessions: SessionManager, who: Key, **_: Any) -> list[GraphQLItem]:
     return [
         {
             "name": name,
@@ -123,12 +123,14 @@ def _domains(sessions: Sessions, who: Key, **_: Any) -> list[Item]:
     ]
 
 
-def _domain(sessions: Sessions, who: Key, *, name: str | None = None) -> Item | None:
+def _domain(sessions: SessionManager, who: Key, *, name: str | None = None) -> GraphQLItem | None:
     wanted = name or who.domain
     return next((domain for domain in _domains(sessions, who) if domain["name"] == wanted), None)
 
 
-def _groups(sessions: Sessions, who: Key, *, domain_name: str | None = None, **_: Any) -> list[Item]:
+def _groups(
+    sessions: SessionManager, who: Key, *, domain_name: str | None = None, **_: Any
+) -> list[GraphQLItem]:
     keys = sessions.store.keys
     return [
         {
@@ -148,11 +150,11 @@ def _groups(sessions: Sessions, who: Key, *, domain_name: str | None = None, **_
     ]
 
 
-def _group(sessions: Sessions, who: Key, *, id: str, **args: Any) -> Item | None:
+def _group(sessions: SessionManager, who: Key, *, id: str, **args: Any) -> GraphQLItem | None:
     return next((group for group in _groups(sessions, who, **args) if group["id"] == id), None)
 
 
-def _groups_by_name(sessions: Sessions, who: Key, *, name: str, **args: Any) -> list[Item]:
+def _groups_by_name(sessions: SessionManager, who: Key, *, name: str, **args: Any) -> list[GraphQLItem]:
     return [group for group in _groups(sessions, who, **args) if group["name"] == name]
 
 

@@ -16,8 +16,8 @@ from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api import sockets
 from jupyter_sessions.manager.api.runs import count, running, streamed
 from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, find, read_object, service_ports
-from jupyter_sessions.manager.guardian import Guardian
-from jupyter_sessions.manager.services import Services
+from jupyter_sessions.manager.guardian import SessionSupervisor
+from jupyter_sessions.manager.services import ServiceLauncher
 from jupyter_sessions.model import Endpoint
 from jupyter_sessions.wire.descriptors import HANDOVER, receive_connection
 from jupyter_sessions.wire.identity import Identity
@@ -29,7 +29,7 @@ _LONGEST_PATH = 2000
 _CHUNK = 256 * 1024
 
 
-class Claim(msgspec.Struct):
+class LeaseRequest(msgspec.Struct):
     """Whose a session is from now on, and how many seconds that waits for it to start, 0 for ever."""
 
     owner: Identity | None = None
@@ -61,15 +61,15 @@ async def start_service(request: web.Request) -> web.Response:
         return answer({"token": key, "wsproxy_addr": f"ipc://{stem}"})
     _check_base_url(arguments)
     forced = arguments.get("forced") is True
-    endpoint = await sessions.guardian(record).start_service(name, forced=forced)
+    endpoint = await sessions.supervisor(record).start_service(name, forced=forced)
     scheme = HANDOVER if endpoint.hands_over else "unix"
     where = {"base_url": endpoint.base_url} if endpoint.base_url else {}
     return answer({"token": "", "wsproxy_addr": f"{scheme}://{endpoint.socket}"} | where)
 
 
-def _claim(arguments: dict[str, Any]) -> Claim:
+def _claim(arguments: dict[str, Any]) -> LeaseRequest:
     try:
-        return msgspec.convert(arguments, Claim)
+        return msgspec.convert(arguments, LeaseRequest)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"arguments: {error}.", field="arguments") from None
 
@@ -77,16 +77,16 @@ def _claim(arguments: dict[str, Any]) -> Claim:
 async def shutdown_service(request: web.Request) -> web.Response:
     """POST /session/{ref}/shutdown-service: end a service; it starts again when it is asked for."""
     body = await body_of(request)
-    guardian = running(request)
-    await guardian.services.stop(str(body.get("service_name") or ""))
-    count(request, guardian.record)
+    supervisor = running(request)
+    await supervisor.services.stop(str(body.get("service_name") or ""))
+    count(request, supervisor.record)
     return web.Response(status=204)
 
 
 async def service_log(request: web.Request) -> web.Response:
     """GET /session/{ref}/service-log?app=…: the end of what a service printed (ours)."""
-    guardian = request.app[SESSIONS].guardian(find(request))
-    return answer({"result": {"logs": guardian.service_log(request.query.get("app", ""))}})
+    supervisor = request.app[SESSIONS].supervisor(find(request))
+    return answer({"result": {"logs": supervisor.service_log(request.query.get("app", ""))}})
 
 
 async def tunnel(request: web.Request) -> web.StreamResponse:
@@ -94,9 +94,9 @@ async def tunnel(request: web.Request) -> web.StreamResponse:
 
     Closes with 1013 if the service does not listen, and with 1001 when it hangs up.
     """
-    guardian = streamed(request)
-    services, record = guardian.services, guardian.record
-    endpoint = await _start(request, guardian)
+    supervisor = streamed(request)
+    services, record = supervisor.services, supervisor.record
+    endpoint = await _start(request, supervisor)
     sessions = request.app[SESSIONS]
     sessions.touch(record)
     async with sockets.upgraded(request) as socket:
@@ -119,7 +119,7 @@ async def tunnel(request: web.Request) -> web.StreamResponse:
     return socket
 
 
-async def _start(request: web.Request, guardian: Guardian) -> Endpoint:
+async def _start(request: web.Request, supervisor: SessionSupervisor) -> Endpoint:
     arguments = read_object(request.query.get("arguments", ""), "arguments")
     environ = read_object(request.query.get("envs", ""), "envs")
     for field, given in (("arguments", arguments.keys() - {"base_url", "forced"}), ("envs", environ.keys())):
@@ -129,7 +129,7 @@ async def _start(request: web.Request, guardian: Guardian) -> Endpoint:
             )
     _check_base_url(arguments)
     forced = arguments.get("forced") is True
-    return await guardian.start_service(request.query.get("app", ""), forced=forced)
+    return await supervisor.start_service(request.query.get("app", ""), forced=forced)
 
 
 def _check_base_url(arguments: dict[str, Any]) -> None:
@@ -142,7 +142,7 @@ def _check_base_url(arguments: dict[str, Any]) -> None:
 
 
 async def _connect(
-    endpoint: Endpoint, services: Services
+    endpoint: Endpoint, services: ServiceLauncher
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
     """Connect as soon as the service listens; None if it ends instead, or takes too long."""
     with suppress(TimeoutError):
@@ -164,7 +164,7 @@ async def _open(endpoint: Endpoint) -> tuple[asyncio.StreamReader, asyncio.Strea
     return await asyncio.open_unix_connection(endpoint.socket, limit=_CHUNK)
 
 
-async def _pass_down(reader: asyncio.StreamReader, socket: sockets.Socket) -> None:
+async def _pass_down(reader: asyncio.StreamReader, socket: sockets.ServerWebSocket) -> None:
     try:
         while data := await reader.read(_CHUNK):
             await socket.send_bytes(data)

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from jupyter_sessions.errors import Forbidden, InvalidRequest, Unauthorized
 from jupyter_sessions.manager.api import bearer
-from jupyter_sessions.manager.api.problems import BadAuthParams, Handler
+from jupyter_sessions.manager.api.problems import BadAuthParams
 from jupyter_sessions.manager.keys import SUPERADMIN, Key
 from jupyter_sessions.manager.store import Store
 from jupyter_sessions.wire.signing import (

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_sessions.manager.kernel import Run
-from jupyter_sessions.manager.messages import Message
 from jupyter_sessions.manager.steps import STEP
+from jupyter_sessions.wire.sockets import Message
 
 _INTERRUPTED = 130
 

@@ -10,16 +10,16 @@ import msgspec
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.keys import Key
 from jupyter_sessions.manager.record import Record
-from jupyter_sessions.manager.sessions import Sessions
+from jupyter_sessions.manager.sessions import SessionManager
 
 PAGE = 1000
 _MOST = 5 * PAGE
 
 
-class Context(msgspec.Struct):
+class QueryContext(msgspec.Struct):
     """What resolvers need to know of a request. With `seed`, answers are spelled as in seed 002."""
 
-    sessions: Sessions
+    sessions: SessionManager
     who: Key
     seed: bool = False
     spent: int = 0
@@ -36,15 +36,15 @@ class Context(msgspec.Struct):
         return pending.index(record.id) if record.id in pending else None
 
 
-Item = dict[str, Any]
+GraphQLItem = dict[str, Any]
 """What GraphQL reads fields from, unless it is a record."""
 
 
-def in_pages(query: Callable[..., list[Item]]) -> Callable[..., Item]:
+def in_pages(query: Callable[..., list[GraphQLItem]]) -> Callable[..., GraphQLItem]:
     """A query for a page of what another one finds, as that one orders it."""
 
     def page(
-        sessions: Sessions,
+        sessions: SessionManager,
         who: Key,
         *,
         limit: int,
@@ -52,7 +52,7 @@ def in_pages(query: Callable[..., list[Item]]) -> Callable[..., Item]:
         filter: str | None = None,
         order: str | None = None,
         **args: Any,
-    ) -> Item:
+    ) -> GraphQLItem:
         """Errors: InvalidRequest for a filter, which only sessions have, or a page that cannot be."""
         found = query(sessions, who, **args)
         if filter:

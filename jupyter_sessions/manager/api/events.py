@@ -12,7 +12,7 @@ from aiohttp import web
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api.auth import STORE, WHO, acting
 from jupyter_sessions.manager.api.session import SESSIONS
-from jupyter_sessions.manager.events import Queue, SessionEvent
+from jupyter_sessions.manager.events import EventQueue, SessionEvent
 from jupyter_sessions.manager.keys import Key
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.wire import sse
@@ -40,7 +40,7 @@ async def session_events(request: web.Request) -> web.StreamResponse:
     return response
 
 
-class _Wanted(msgspec.Struct, frozen=True):
+class _EventFilter(msgspec.Struct, frozen=True):
     """Which events a listener gets: what it may see, of one session, a group or a scope if it says so.
 
     `valid` tells whether the key that asked still is one.
@@ -58,14 +58,14 @@ class _Wanted(msgspec.Struct, frozen=True):
         return one and event.name.partition("_")[0] in self.scopes and self.who.sees(event)
 
 
-def _wanted(request: web.Request, who: Key, record: Record | None) -> _Wanted:
+def _wanted(request: web.Request, who: Key, record: Record | None) -> _EventFilter:
     group = request.query.get("group") or request.query.get("groupName") or "*"
     scopes = frozenset(request.query.get("scope", "*").split(","))
     if not scopes <= _SCOPES | {"*"}:
         hint = "Use session, kernel, both with a comma, or *."
         raise InvalidRequest(f"scope: '{min(scopes - _SCOPES)}' is none.", hint=hint, field="scope")
     keys, key = request.app[STORE].keys, request[WHO].access_key
-    return _Wanted(
+    return _EventFilter(
         who,
         record.id if record else None,
         None if group == "*" else group,
@@ -74,7 +74,7 @@ def _wanted(request: web.Request, who: Key, record: Record | None) -> _Wanted:
     )
 
 
-async def _send(response: web.StreamResponse, queue: Queue, wanted: _Wanted) -> None:
+async def _send(response: web.StreamResponse, queue: EventQueue, wanted: _EventFilter) -> None:
     """Write events until the queue, or the one session wanted, has ended."""
     while wanted.valid():
         try:

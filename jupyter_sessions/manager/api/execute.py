@@ -16,16 +16,16 @@ from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api.console import ends_step, report
 from jupyter_sessions.manager.api.runs import begin, count, running
 from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, find
-from jupyter_sessions.manager.guardian import Guardian
+from jupyter_sessions.manager.guardian import SessionSupervisor
 from jupyter_sessions.manager.kernel import KernelLink, Run
-from jupyter_sessions.manager.messages import Message
+from jupyter_sessions.wire.sockets import Message
 
 HOLD_SECONDS = 2.0
 GATHER_SECONDS = 0.005
 COMPLETE_SECONDS = 10.0
 
 
-class ExecuteRequest(msgspec.Struct, kw_only=True):
+class RunCodeRequest(msgspec.Struct, kw_only=True):
     """The body of an execute request."""
 
     mode: str = "query"
@@ -43,15 +43,15 @@ class CompleteRequest(msgspec.Struct, kw_only=True):
 
 async def execute(request: web.Request) -> web.Response:
     """POST /session/{ref}: start code, or ask how it goes on."""
-    asked = msgspec.convert(await body_of(request), ExecuteRequest)
-    guardian = running(request)
-    link, options = guardian.running_link(), asked.options or {}
+    asked = msgspec.convert(await body_of(request), RunCodeRequest)
+    supervisor = running(request)
+    link, options = supervisor.running_link(), asked.options or {}
     if asked.mode == "complete":
-        count(request, guardian.record)
+        count(request, supervisor.record)
         found = await _complete(link, asked.code, options)
         return answer({"result": {"runId": asked.runId, **found}})
-    run = _run(guardian, asked, options)
-    count(request, guardian.record)
+    run = _run(supervisor, asked, options)
+    count(request, supervisor.record)
     messages = await _gather(run)
     result = report(run, messages, whole=bool(options.get("messages")))
     if result["status"] == "finished":
@@ -59,12 +59,12 @@ async def execute(request: web.Request) -> web.Response:
     return answer({"result": {"runId": run.id, **result}})
 
 
-def _run(guardian: Guardian, asked: ExecuteRequest, options: dict[str, Any]) -> Run:
+def _run(supervisor: SessionSupervisor, asked: RunCodeRequest, options: dict[str, Any]) -> Run:
     if asked.mode not in ("continue", "input"):
-        return begin(guardian, asked.mode, asked.code, options)
+        return begin(supervisor, asked.mode, asked.code, options)
     if not asked.runId:
         raise InvalidRequest("runId: it is needed to go on with a run.", field="runId")
-    link = guardian.running_link()
+    link = supervisor.running_link()
     run = link.run(asked.runId)
     if asked.mode == "input":
         link.input(run, asked.code)
@@ -88,9 +88,9 @@ async def _gather(run: Run) -> list[Message]:
 async def complete(request: web.Request) -> web.Response:
     """POST /session/{ref}/complete: how code could go on."""
     asked = msgspec.convert(await body_of(request), CompleteRequest)
-    guardian = running(request)
-    count(request, guardian.record)
-    return answer({"result": await _complete(guardian.running_link(), asked.code, asked.options or {})})
+    supervisor = running(request)
+    count(request, supervisor.record)
+    return answer({"result": await _complete(supervisor.running_link(), asked.code, asked.options or {})})
 
 
 async def _complete(link: KernelLink, code: str, options: dict[str, Any]) -> dict[str, Any]:

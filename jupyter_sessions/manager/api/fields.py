@@ -11,17 +11,17 @@ from typing import Any
 import msgspec
 
 from jupyter_sessions.amounts import parse_size
-from jupyter_sessions.manager.api.context import Context
+from jupyter_sessions.manager.api.context import QueryContext
 from jupyter_sessions.manager.api.session import container_id, service_ports
 from jupyter_sessions.manager.api.status import main_status, status_data
-from jupyter_sessions.manager.cluster import Sub
+from jupyter_sessions.manager.cluster import MemberRecord
 from jupyter_sessions.manager.columns import scheduled
 from jupyter_sessions.manager.keys import SUPERADMIN, id_of
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.survival import survives
 from jupyter_sessions.manager.timekeeper import ended_by
 
-Field = Callable[[Record, Context], Any]
+Resolver = Callable[[Record, QueryContext], Any]
 _ROLES = {"main": "master", "sub": "slave"}
 
 
@@ -42,7 +42,7 @@ def spelled(field: str, value: Any) -> Any:
     return _ROLES.get(value, value) if field == "role" else value
 
 
-def _local(record: Record, context: Context) -> str:
+def _local(record: Record, context: QueryContext) -> str:
     ending = context.sessions.time.ending(record)
     return text(
         {
@@ -63,35 +63,35 @@ def _local(record: Record, context: Context) -> str:
     )
 
 
-def _live_stat(record: Record, context: Context) -> str | None:
+def _live_stat(record: Record, context: QueryContext) -> str | None:
     return text(stat) if (stat := context.sessions.live_stat(record)) else None
 
 
-def _member_live_stat(record: Record, context: Context, rank: int = 0) -> str | None:
+def _member_live_stat(record: Record, context: QueryContext, rank: int = 0) -> str | None:
     return text(stat) if (stat := context.sessions.live_stat(record, rank)) else None
 
 
-def _idle_checks(record: Record, context: Context) -> str:
+def _idle_checks(record: Record, context: QueryContext) -> str:
     return text(context.sessions.time.checks(record))
 
 
-def _same(name: str) -> Field:
+def _same(name: str) -> Resolver:
     return lambda record, context: getattr(record, name)
 
 
-def _const(value: object) -> Field:
+def _const(value: object) -> Resolver:
     return lambda record, context: value
 
 
-def _json(name: str, default: str | None = None) -> Field:
-    def field(record: Record, context: Context) -> str | None:
+def _json(name: str, default: str | None = None) -> Resolver:
+    def field(record: Record, context: QueryContext) -> str | None:
         value = getattr(record, name)
         return text(value) if value else default
 
     return field
 
 
-def _time(name: str) -> Field:
+def _time(name: str) -> Resolver:
     return lambda record, context: _iso(getattr(record, name))
 
 
@@ -99,34 +99,34 @@ def _iso(moment: datetime | str | None) -> str | None:
     return moment.isoformat() if isinstance(moment, datetime) else moment
 
 
-def _requested(record: Record, context: Context) -> str:
+def _requested(record: Record, context: QueryContext) -> str:
     return slots_text(record.slots)
 
 
-def _held(record: Record, context: Context) -> str:
+def _held(record: Record, context: QueryContext) -> str:
     return slots_text(record.slots) if record.holds_slots else "{}"
 
 
-def _agents(record: Record, context: Context) -> list[str]:
+def _agents(record: Record, context: QueryContext) -> list[str]:
     return [platform.node()] if scheduled(record) else []
 
 
-def _for_superadmins(value: Callable[[], str]) -> Field:
+def _for_superadmins(value: Callable[[], str]) -> Resolver:
     return lambda record, context: value() if context.who.role == SUPERADMIN else None
 
 
-def _dependencies(record: Record, context: Context) -> list[Record]:
+def _dependencies(record: Record, context: QueryContext) -> list[Record]:
     found = [context.sessions.known(one) for one in record.dependencies]
     context.spend(len(found))
     return [other for other in found if other and context.who.sees(other)]
 
 
-def containers(record: Record, context: Context) -> list[Record | dict[str, Any]]:
+def containers(record: Record, context: QueryContext) -> list[Record | dict[str, Any]]:
     """The members of a session; the main one is as the session is."""
     return [record, *(_sub(record, sub, context) for sub in record.subs)]
 
 
-def _sub(record: Record, sub: Sub, context: Context) -> dict[str, Any]:
+def _sub(record: Record, sub: MemberRecord, context: QueryContext) -> dict[str, Any]:
     """Another member: what differs from the main one."""
     main = {name: field(record, context) for name, field in FIELDS["ComputeContainer"].items()}
     name = f"{sub.role}{sub.idx}"
@@ -150,25 +150,25 @@ def _sub(record: Record, sub: Sub, context: Context) -> dict[str, Any]:
     return main | differs | ({"occupied_slots": "{}"} if sub.ended else {})
 
 
-def _member_slots(record: Record, context: Context) -> str:
+def _member_slots(record: Record, context: QueryContext) -> str:
     return slots_text(record.member_slots) if record.holds_slots else "{}"
 
 
-def _mounts(record: Record, context: Context) -> list[str]:
+def _mounts(record: Record, context: QueryContext) -> list[str]:
     return [mount.name for mount in record.mounts]
 
 
-def _type(record: Record, context: Context) -> str:
+def _type(record: Record, context: QueryContext) -> str:
     return record.type.upper()
 
 
-def _resource_opts(record: Record, context: Context) -> str:
+def _resource_opts(record: Record, context: QueryContext) -> str:
     """`shmem` is in bytes: the vendor's command line reads it as a number (23.9.10 to 26.9.6)."""
     shmem = record.resource_opts.get("shmem")
     return text(record.resource_opts | ({} if shmem is None else {"shmem": str(parse_size(shmem))}))
 
 
-_SHARED: dict[str, Field] = {
+_SHARED: dict[str, Resolver] = {
     "id": _same("id"),
     "session_id": _same("id"),
     "image": _same("image"),
@@ -187,7 +187,7 @@ _SHARED: dict[str, Field] = {
     "live_stat": _live_stat,
     "last_stat": _json("last_stat"),
 }
-FIELDS: dict[str, dict[str, Field]] = {
+FIELDS: dict[str, dict[str, Resolver]] = {
     "ComputeSession": _SHARED
     | {
         "main_kernel_id": _same("id"),

@@ -38,14 +38,14 @@ async def upload(request: web.Request) -> web.Response:
 
     None of them is there before all of them have come.
     """
-    guardian = running(request)
-    folder = WorkFolder(guardian.record.launch.cwd)
+    supervisor = running(request)
+    folder = WorkFolder(supervisor.record.launch.cwd)
     if not request.content_type.startswith("multipart/"):
         raise InvalidRequest("The request must be a multipart form.", hint="Send the files as fields 'src'.")
     with _said(), folder.stage() as stage:
         staged = {target: file async for file, target in _received(request, folder, stage)}
-        guardian.programs.uploaded = folder.take_in(staged)
-    count(request, guardian.record)
+        supervisor.programs.uploaded = folder.take_in(staged)
+    count(request, supervisor.record)
     return web.Response(status=204)
 
 
@@ -103,8 +103,8 @@ async def _store(part: BodyPartReader, path: Path) -> Path:
 
 async def download(request: web.Request) -> web.StreamResponse:
     """GET or POST /session/{ref}/download: each file or folder as an archive in one multipart answer."""
-    guardian = running(request)
-    folder = WorkFolder(guardian.record.launch.cwd)
+    supervisor = running(request)
+    folder = WorkFolder(supervisor.record.launch.cwd)
     names = request.query.getall("files", []) or (await body_of(request)).get("files")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise InvalidRequest(
@@ -113,31 +113,31 @@ async def download(request: web.Request) -> web.StreamResponse:
     if len(names) > FILES_MOST:
         raise InvalidRequest(f"files: more than {FILES_MOST}.", hint="Name a folder.", field="files")
     paths = [folder.existing(name, "files") for name in names]
-    count(request, guardian.record)
+    count(request, supervisor.record)
     return await send_archives(request, paths)
 
 
 async def download_single(request: web.Request) -> web.StreamResponse:
     """GET or POST /session/{ref}/download_single: the bytes of one file."""
-    guardian = running(request)
+    supervisor = running(request)
     body = {} if request.query.get("file") else await body_of(request)
     name = str(request.query.get("file") or body.get("file") or "")
-    path = WorkFolder(guardian.record.launch.cwd).existing(name, "file")
+    path = WorkFolder(supervisor.record.launch.cwd).existing(name, "file")
     if not path.is_file():
         raise InvalidRequest(f"file: '{name}' is no file.", hint="Folders are for download.", field="file")
     if not os.access(path, os.R_OK):
         raise InvalidRequest(f"file: '{name}' cannot be read.", field="file")
-    count(request, guardian.record)
+    count(request, supervisor.record)
     return web.FileResponse(path, headers={"Content-Type": "application/octet-stream"})
 
 
 async def files(request: web.Request) -> web.Response:
     """GET /session/{ref}/files: what a folder holds; `files` is text that holds JSON."""
-    guardian = running(request)
-    folder = WorkFolder(guardian.record.launch.cwd)
+    supervisor = running(request)
+    folder = WorkFolder(supervisor.record.launch.cwd)
     body = {} if request.query.get("path") else await body_of(request)
     path = folder.path(str(request.query.get("path") or body.get("path") or "."), "path")
-    count(request, guardian.record)
+    count(request, supervisor.record)
     shown = str(path).encode(errors="replace").decode()
     try:
         entries, errors = folder.entries(path), ""

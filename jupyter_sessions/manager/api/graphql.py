@@ -32,7 +32,7 @@ from graphql.validation import VariablesInAllowedPositionRule
 
 from jupyter_sessions.errors import InvalidRequest, SessionError
 from jupyter_sessions.manager.api.auth import WHO
-from jupyter_sessions.manager.api.context import Context
+from jupyter_sessions.manager.api.context import QueryContext
 from jupyter_sessions.manager.api.fields import FIELDS, spelled
 from jupyter_sessions.manager.api.problems import graphql_problem
 from jupyter_sessions.manager.api.queries import QUERIES
@@ -83,7 +83,7 @@ async def _ask(request: web.Request, *, seed: bool) -> ExecutionResult:
         result = execute_sync(
             schema(),
             document,
-            context_value=Context(request.app[SESSIONS], request[WHO], seed),
+            context_value=QueryContext(request.app[SESSIONS], request[WHO], seed),
             variable_values=variables,
             operation_name=None if name is None else str(name),
             field_resolver=_resolve,
@@ -162,7 +162,7 @@ def _uuid(value: Any) -> str:
 
 
 def _resolve(source: Any, info: GraphQLResolveInfo[Any], **args: Any) -> Any:
-    context: Context = info.context
+    context: QueryContext = info.context
     if isinstance(source, Record):
         value = FIELDS[info.parent_type.name][info.field_name](source, context)
         return spelled(info.field_name, value) if context.seed else value

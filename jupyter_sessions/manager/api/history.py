@@ -8,7 +8,7 @@ from aiohttp import web
 
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api.auth import acting
-from jupyter_sessions.manager.api.context import Context
+from jupyter_sessions.manager.api.context import QueryContext
 from jupyter_sessions.manager.api.session import SESSIONS, answer, find, find_any
 from jupyter_sessions.manager.record import Record
 
@@ -30,10 +30,10 @@ async def status_history(request: web.Request) -> web.Response:
 
 async def dependency_graph(request: web.Request) -> web.Response:
     """GET /session/{ref}/dependency-graph: the session, what it depends on, what that depends on."""
-    return answer(_graph(find_any(request), Context(request.app[SESSIONS], acting(request)), set()))
+    return answer(_graph(find_any(request), QueryContext(request.app[SESSIONS], acting(request)), set()))
 
 
-def _graph(record: Record, context: Context, above: set[str]) -> dict[str, Any]:
+def _graph(record: Record, context: QueryContext, above: set[str]) -> dict[str, Any]:
     """A session as the command line wants it: its status begins with "KernelStatus.", the time has a blank.
 
     Errors: InvalidRequest for one that is too large.

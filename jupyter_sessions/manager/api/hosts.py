@@ -7,14 +7,13 @@ another user caught at the port of an earlier manager is signed for that port. A
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from jupyter_sessions.errors import Forbidden
 from jupyter_sessions.wire.own_ports import is_loopback
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Hosts:

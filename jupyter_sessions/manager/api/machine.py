@@ -15,15 +15,17 @@ import psutil
 
 from jupyter_sessions._version import __version__
 from jupyter_sessions.errors import Forbidden
-from jupyter_sessions.manager.api.context import Item, in_pages
+from jupyter_sessions.manager.api.context import GraphQLItem, in_pages
 from jupyter_sessions.manager.keys import DEFAULT, SUPERADMIN, Key, id_of
-from jupyter_sessions.manager.sessions import Sessions
+from jupyter_sessions.manager.sessions import SessionManager
 from jupyter_sessions.model import Image
 from jupyter_sessions.wire.environment import Specs
 from jupyter_sessions.wire.minimum import LABEL
 
 
-def _scaling_groups(sessions: Sessions, who: Key, *, name: str | None = None, **_: Any) -> list[Item]:
+def _scaling_groups(
+    sessions: SessionManager, who: Key, *, name: str | None = None, **_: Any
+) -> list[GraphQLItem]:
     there = {
         "name": DEFAULT,
         "description": "This machine",
@@ -38,15 +40,15 @@ def _scaling_groups(sessions: Sessions, who: Key, *, name: str | None = None, **
     return [there] if name in (None, DEFAULT) else []
 
 
-def _scaling_group(sessions: Sessions, who: Key, *, name: str | None = None) -> Item | None:
+def _scaling_group(sessions: SessionManager, who: Key, *, name: str | None = None) -> GraphQLItem | None:
     return next(iter(_scaling_groups(sessions, who, name=name)), None)
 
 
-def _images(sessions: Sessions, who: Key, **_: Any) -> list[Item]:
+def _images(sessions: SessionManager, who: Key, **_: Any) -> list[GraphQLItem]:
     return [_image_item(image) for image in Specs.here().images()]
 
 
-def _image_item(image: Image) -> Item:
+def _image_item(image: Image) -> GraphQLItem:
     least = image.resources
     return {
         "name": image.name,
@@ -71,13 +73,15 @@ def _image_item(image: Image) -> Item:
     }
 
 
-def _image(sessions: Sessions, who: Key, *, reference: str, architecture: str | None = None) -> Item | None:
+def _image(
+    sessions: SessionManager, who: Key, *, reference: str, architecture: str | None = None
+) -> GraphQLItem | None:
     names = {name: image for image in Specs.here().images() for name in (image.name, *image.aliases)}
     found = names.get(reference) or names.get(reference.removeprefix("local/").removesuffix(":"))
     return _image_item(found) if found else None
 
 
-def _agent(sessions: Sessions, who: Key) -> Item:
+def _agent(sessions: SessionManager, who: Key) -> GraphQLItem:
     def texts(slots: dict[str, Any]) -> str:
         return msgspec.json.encode({name: str(amount) for name, amount in slots.items()}).decode()
 
@@ -105,30 +109,30 @@ def _agent(sessions: Sessions, who: Key) -> Item:
     }
 
 
-def _agents(sessions: Sessions, who: Key, **args: Any) -> list[Item]:
+def _agents(sessions: SessionManager, who: Key, **args: Any) -> list[GraphQLItem]:
     if who.role != SUPERADMIN:
         raise Forbidden("Forbidden operation.", hint="Use an administrator's key.")
     return _agent_summaries(sessions, who, **args)
 
 
 def _agent_summaries(
-    sessions: Sessions, who: Key, *, scaling_group: str | None = None, status: str | None = None
-) -> list[Item]:
+    sessions: SessionManager, who: Key, *, scaling_group: str | None = None, status: str | None = None
+) -> list[GraphQLItem]:
     here = scaling_group in (None, "", DEFAULT) and "ALIVE" in (status or "ALIVE").upper().split(",")
     return [_agent(sessions, who)] if here else []
 
 
-def _agent_summary(sessions: Sessions, who: Key, *, agent_id: str) -> Item | None:
+def _agent_summary(sessions: SessionManager, who: Key, *, agent_id: str) -> GraphQLItem | None:
     return _agent(sessions, who) if agent_id == platform.node() else None
 
 
-def _one_agent(sessions: Sessions, who: Key, *, agent_id: str) -> Item | None:
+def _one_agent(sessions: SessionManager, who: Key, *, agent_id: str) -> GraphQLItem | None:
     if who.role != SUPERADMIN:
         raise Forbidden("Forbidden operation.", hint="Use an administrator's key.")
     return _agent_summary(sessions, who, agent_id=agent_id)
 
 
-def folders(sessions: Sessions) -> list[Item]:
+def folders(sessions: SessionManager) -> list[GraphQLItem]:
     """The folders that sessions may mount, as virtual folders."""
     return [
         {
@@ -148,11 +152,11 @@ def folders(sessions: Sessions) -> list[Item]:
     ]
 
 
-def _folders(sessions: Sessions, who: Key, **_: Any) -> list[Item]:
+def _folders(sessions: SessionManager, who: Key, **_: Any) -> list[GraphQLItem]:
     return folders(sessions)
 
 
-def _resource_presets(sessions: Sessions, who: Key) -> list[Item]:
+def _resource_presets(sessions: SessionManager, who: Key) -> list[GraphQLItem]:
     return []
 
 

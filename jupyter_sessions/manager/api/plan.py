@@ -12,7 +12,7 @@ from jupyter_sessions.errors import InvalidRequest, SessionNotFound
 from jupyter_sessions.manager.api.request import CreateRequest
 from jupyter_sessions.manager.callbacks import check_url
 from jupyter_sessions.manager.keys import Key
-from jupyter_sessions.manager.sessions import Sessions
+from jupyter_sessions.manager.sessions import SessionManager
 from jupyter_sessions.manager.waiting import start_time
 from jupyter_sessions.wire import untrusted
 from jupyter_sessions.wire.spec_limits import check_lists
@@ -21,7 +21,7 @@ IDLE_SECONDS = 1800.0
 """The idle timeout of an interactive session that says nothing of it. Source: seed 003."""
 
 
-def plan(asked: CreateRequest, sessions: Sessions, who: Key) -> dict[str, Any]:
+def plan(asked: CreateRequest, sessions: SessionManager, who: Key) -> dict[str, Any]:
     """The fields of a record that follow. Errors: InvalidRequest naming the field."""
     default_idle = IDLE_SECONDS if asked.type == "interactive" else 0.0
     limit = asked.time_limit if asked.time_limit is not None else asked.batch_timeout
@@ -38,7 +38,7 @@ def _seconds(given: str | float | None, field: str, default: float) -> float:
     return default if given is None or given == "" else parse_duration(given, field=field)
 
 
-def _dependencies(given: list[str] | str, sessions: Sessions, who: Key) -> list[str]:
+def _dependencies(given: list[str] | str, sessions: SessionManager, who: Key) -> list[str]:
     """Ids of the sessions named: a list of ids or names, or a text that holds one or several."""
     found = dict.fromkeys(
         _find(ref, sessions, who) for ref in (_split(given) if isinstance(given, str) else given)
@@ -61,7 +61,7 @@ def _split(text: str) -> list[str]:
     return names
 
 
-def _find(ref: str, sessions: Sessions, who: Key) -> str:
+def _find(ref: str, sessions: SessionManager, who: Key) -> str:
     try:
         return sessions.find_any(ref, who).id
     except SessionNotFound:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
 
 from jupyter_sessions import errors
 from jupyter_sessions.errors import SessionError
@@ -42,7 +42,6 @@ _KINDS: dict[type[SessionError], tuple[int, str, str]] = {
     errors.LaunchFailed: (500, "kernel-creation-failed", "Kernel creation has failed."),
 }
 _OTHER = (500, "internal-server-error", "Internal server error.")
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class BadAuthParams(SessionError):

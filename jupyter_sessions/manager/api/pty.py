@@ -22,7 +22,7 @@ from jupyter_sessions.manager.api.session import SESSIONS
 from jupyter_sessions.manager.runtime.launch import LaunchError
 from jupyter_sessions.manager.terminal import Terminal
 
-Size = Annotated[int, Meta(ge=1, le=10_000)]
+TerminalSize = Annotated[int, Meta(ge=1, le=10_000)]
 
 
 class Stdin(msgspec.Struct, tag="stdin"):
@@ -34,8 +34,8 @@ class Stdin(msgspec.Struct, tag="stdin"):
 class Resize(msgspec.Struct, tag="resize"):
     """How large it is shown."""
 
-    rows: Size
-    cols: Size
+    rows: TerminalSize
+    cols: TerminalSize
 
 
 class Ping(msgspec.Struct, tag="ping"):
@@ -51,23 +51,23 @@ _READ = msgspec.json.Decoder(Stdin | Resize | Ping | Restart)
 
 async def terminal(request: web.Request) -> web.StreamResponse:
     """Connect to the terminal; it goes on when nobody is connected."""
-    guardian = streamed(request)
-    shown = guardian.programs.terminal
+    supervisor = streamed(request)
+    shown = supervisor.programs.terminal
     await shown.open()
-    count(request, guardian.record)
+    count(request, supervisor.record)
     sessions = request.app[SESSIONS]
     async with sockets.upgraded(request) as socket:
         out = asyncio.create_task(_show(shown, socket))
         try:
             async for text in sockets.texts(socket):
                 if await _take(shown, text):
-                    sessions.touch(guardian.record)
+                    sessions.touch(supervisor.record)
         finally:
             out.cancel()
     return socket
 
 
-async def _show(terminal: Terminal, socket: sockets.Socket) -> None:
+async def _show(terminal: Terminal, socket: sockets.ServerWebSocket) -> None:
     try:
         async for data in terminal.view():
             await sockets.send(socket, {"type": "out", "data": base64.b64encode(data).decode()})

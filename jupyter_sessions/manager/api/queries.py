@@ -7,7 +7,7 @@ from typing import Any
 
 from jupyter_sessions.errors import Forbidden, InvalidRequest
 from jupyter_sessions.manager.api import accounts, machine
-from jupyter_sessions.manager.api.context import PAGE, Context
+from jupyter_sessions.manager.api.context import PAGE, QueryContext
 from jupyter_sessions.manager.api.fields import containers
 from jupyter_sessions.manager.keys import SUPERADMIN, USER, Key
 from jupyter_sessions.manager.minilang import Clause, equals, one_of, parse_filter, parse_order
@@ -19,7 +19,7 @@ _LATEST = "changed DESC, id"
 
 
 def _session_list(
-    context: Context,
+    context: QueryContext,
     *,
     limit: int = PAGE,
     offset: int = 0,
@@ -68,17 +68,17 @@ def _scope(
     return where
 
 
-def _sessions(context: Context, **args: Any) -> list[Record]:
+def _sessions(context: QueryContext, **args: Any) -> list[Record]:
     given = {name: value for name, value in args.items() if value is not None}
     return list(_session_list(context, **given)["items"])
 
 
-def _session(context: Context, *, id: str, **_: Any) -> Record | None:
+def _session(context: QueryContext, *, id: str, **_: Any) -> Record | None:
     record = context.sessions.measured(id)
     return record if record and context.who.sees(record) else None
 
 
-def _container(context: Context, *, id: str) -> Record | dict[str, Any] | None:
+def _container(context: QueryContext, *, id: str) -> Record | dict[str, Any] | None:
     """A member of a session; the main one has the session's id."""
     if record := _session(context, id=id):
         return record
@@ -91,7 +91,7 @@ def _container(context: Context, *, id: str) -> Record | dict[str, Any] | None:
 
 
 def _container_list(
-    context: Context, *, limit: int, offset: int, session_id: str, role: str | None = None, **_: Any
+    context: QueryContext, *, limit: int, offset: int, session_id: str, role: str | None = None, **_: Any
 ) -> dict[str, Any]:
     if limit < 0 or offset < 0:
         raise InvalidRequest("limit and offset must not be negative.")
@@ -100,7 +100,7 @@ def _container_list(
 
 
 def _containers(
-    context: Context, *, session_id: str, role: str | None = None
+    context: QueryContext, *, session_id: str, role: str | None = None
 ) -> list[Record | dict[str, Any]]:
     record = _session(context, id=session_id)
     members = containers(record, context) if record else []
@@ -111,7 +111,7 @@ def _roles(member: Record | dict[str, Any]) -> tuple[str, str]:
     return ("main", "master") if isinstance(member, Record) else (str(member["role"]), "slave")
 
 
-def _named(context: Context, *, sess_id: str, access_key: str | None = None, **_: Any) -> Record | None:
+def _named(context: QueryContext, *, sess_id: str, access_key: str | None = None, **_: Any) -> Record | None:
     where = _scope(context.who, access_key=access_key) & equals("name", sess_id)
     staying = one_of("status", [name for name in STATUSES if is_live(name) and name != "TERMINATING"])
     if found := context.sessions.page(where & staying, order=_LATEST, limit=1)[0]:

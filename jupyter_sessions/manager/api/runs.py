@@ -11,20 +11,20 @@ from aiohttp import web
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api import sockets
 from jupyter_sessions.manager.api.session import SESSIONS, find
-from jupyter_sessions.manager.guardian import Guardian
+from jupyter_sessions.manager.guardian import SessionSupervisor
 from jupyter_sessions.manager.kernel import Run
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.steps import Plan, Steps
 
 
-def running(request: web.Request) -> Guardian:
+def running(request: web.Request) -> SessionSupervisor:
     """Who looks after the running session that the path names. Errors: SessionNotFound, Ambiguous, NotRunning."""
-    guardian = request.app[SESSIONS].guardian(find(request))
-    guardian.running_link()
-    return guardian
+    supervisor = request.app[SESSIONS].supervisor(find(request))
+    supervisor.running_link()
+    return supervisor
 
 
-def streamed(request: web.Request) -> Guardian:
+def streamed(request: web.Request) -> SessionSupervisor:
     """The same for what goes on over a WebSocket: without one nothing is begun. Errors: InvalidRequest, too."""
     find(request)
     sockets.check(request)
@@ -37,9 +37,9 @@ def count(request: web.Request, record: Record) -> None:
     request.app[SESSIONS].touch(record)
 
 
-def begin(guardian: Guardian, mode: str, code: str, options: dict[str, Any]) -> Run:
+def begin(supervisor: SessionSupervisor, mode: str, code: str, options: dict[str, Any]) -> Run:
     """Start a query or a batch run. Errors: InvalidRequest, NotRunning."""
-    link = guardian.running_link()
+    link = supervisor.running_link()
     if mode == "query":
         return link.execute(code, stdin=bool(options.get("stdin", True)))
     if mode != "batch":
@@ -56,5 +56,5 @@ def begin(guardian: Guardian, mode: str, code: str, options: dict[str, Any]) -> 
         raise InvalidRequest("options: a command holds a NUL character.", field="options")
     run = Run(secrets.token_hex(16))
     link.keep(run)
-    guardian.programs.do(Steps(run, plan, guardian.programs).perform())
+    supervisor.programs.do(Steps(run, plan, supervisor.programs).perform())
     return run

@@ -21,18 +21,18 @@ from jupyter_sessions.manager.api.plan import plan
 from jupyter_sessions.manager.api.request import NAMES, CreateRequest, read_create, read_environ
 from jupyter_sessions.manager.api.slots import slots_of
 from jupyter_sessions.manager.api.status import status_data
-from jupyter_sessions.manager.cluster import Sub
+from jupyter_sessions.manager.cluster import MemberRecord
 from jupyter_sessions.manager.keys import Key, id_of
-from jupyter_sessions.manager.logs import Logs
+from jupyter_sessions.manager.logs import LogFiles
 from jupyter_sessions.manager.record import Record, folder_of
 from jupyter_sessions.manager.scheduler import Capacity
-from jupyter_sessions.manager.sessions import NAME_RULE, Sessions
+from jupyter_sessions.manager.sessions import NAME_RULE, SessionManager
 from jupyter_sessions.manager.waiting import dependents
 from jupyter_sessions.wire import untrusted
 from jupyter_sessions.wire.environment import Launch, Specs
 from jupyter_sessions.wire.spec_limits import check_size
 
-SESSIONS = web.AppKey("sessions", Sessions)
+SESSIONS = web.AppKey("sessions", SessionManager)
 WAITING = frozenset({"PENDING", "SCHEDULED", "PREPARING"})
 TO_BE_HAD = frozenset({"PENDING", "PREPARING", "RUNNING", "RUNNING_DEGRADED", "RESTARTING"})
 _ARCHITECTURES = {"arm64": "aarch64", "amd64": "x86_64"}
@@ -87,7 +87,7 @@ async def make(request: web.Request, body: dict[str, Any], **facts: Any) -> Made
     return Made(record, await _wait(sessions, record, asked.max_wait_seconds), True)
 
 
-def _orphan(sessions: Sessions, asked: CreateRequest, who: Key) -> Record | None:
+def _orphan(sessions: SessionManager, asked: CreateRequest, who: Key) -> Record | None:
     """The session of the notebook that asks, if whoever had it has gone, as a server that was killed."""
     if not asked.notebook_path or asked.owner is None:
         return None
@@ -102,7 +102,7 @@ def _orphan(sessions: Sessions, asked: CreateRequest, who: Key) -> Record | None
     return None
 
 
-def _existing(sessions: Sessions, asked: CreateRequest, who: Key) -> Record | None:
+def _existing(sessions: SessionManager, asked: CreateRequest, who: Key) -> Record | None:
     NAME_RULE.check(asked.name)
     record = sessions.named(asked.name, who.access_key)
     if record is None:
@@ -113,7 +113,7 @@ def _existing(sessions: Sessions, asked: CreateRequest, who: Key) -> Record | No
     raise AlreadyExists.session(asked.name, record.id, record.status, image=image)
 
 
-def _capacity_for(sessions: Sessions, asked: CreateRequest) -> Capacity:
+def _capacity_for(sessions: SessionManager, asked: CreateRequest) -> Capacity:
     """Return the part of the machine that who asks may have."""
     return sessions.capacity.within(parse_slots(asked.bounds), asked.visible_devices)
 
@@ -131,7 +131,7 @@ def _resolve(asked: CreateRequest) -> tuple[str, Launch]:
         raise
 
 
-def _new(sessions: Sessions, asked: CreateRequest, who: Key, **facts: Any) -> Record:
+def _new(sessions: SessionManager, asked: CreateRequest, who: Key, **facts: Any) -> Record:
     domain, group = sessions.store.keys.place(who, asked.domain, asked.group)
     _check_architecture(asked.architecture)
     image, launch = _resolve(asked)
@@ -158,7 +158,7 @@ def _new(sessions: Sessions, asked: CreateRequest, who: Key, **facts: Any) -> Re
         notebook_path=asked.notebook_path,
         type=asked.type,
         cluster_mode=asked.cluster_mode,
-        subs=[Sub(idx=number) for number in range(1, asked.cluster_size)],
+        subs=[MemberRecord(idx=number) for number in range(1, asked.cluster_size)],
         startup_command=asked.startup_command,
         bootstrap_script=asked.bootstrap_script,
         mounts=folders.choose(sessions.folders, asked.mounts, asked.mount_map),
@@ -184,7 +184,7 @@ def _check_architecture(asked: str | None) -> None:
         )
 
 
-async def _wait(sessions: Sessions, record: Record, seconds: float) -> str:
+async def _wait(sessions: SessionManager, record: Record, seconds: float) -> str:
     try:
         async with asyncio.timeout(seconds or None):
             await sessions.wait(record, lambda record: record.status not in WAITING)
@@ -278,7 +278,7 @@ async def set_environ(request: web.Request) -> web.Response:
 async def logs(request: web.Request) -> web.Response:
     """GET /session/{ref}/logs: of live and ended sessions."""
     record = find_any(request)
-    return answer({"result": {"logs": Logs(Path(record.folder)).text()}})
+    return answer({"result": {"logs": LogFiles(Path(record.folder)).text()}})
 
 
 def find(request: web.Request) -> Record:

@@ -21,24 +21,24 @@ HEARTBEAT_SECONDS = 30.0
 _PARTING_SECONDS = 2.0
 _REASON_BYTES = 120
 
-Socket = web.WebSocketResponse[bool]
-SOCKETS = web.AppKey("sockets", WeakSet[Socket])
+ServerWebSocket = web.WebSocketResponse[bool]
+SOCKETS = web.AppKey("sockets", WeakSet[ServerWebSocket])
 
 
 def check(request: web.Request) -> None:
     """For what begins before there is a WebSocket. Errors: InvalidRequest if the request wants none."""
-    if not Socket().can_prepare(request):
+    if not ServerWebSocket().can_prepare(request):
         raise InvalidRequest("This address speaks WebSocket.", hint="Connect with a WebSocket client.")
 
 
 @asynccontextmanager
-async def upgraded(request: web.Request) -> AsyncIterator[Socket]:
+async def upgraded(request: web.Request) -> AsyncIterator[ServerWebSocket]:
     """The request's WebSocket, closed at the end: nothing that is wrong from now on can be an answer.
 
     Errors: InvalidRequest if the request wants none.
     """
     check(request)
-    socket = Socket(
+    socket = ServerWebSocket(
         heartbeat=HEARTBEAT_SECONDS, max_msg_size=LARGEST, compress=False, timeout=_PARTING_SECONDS
     )
     await socket.prepare(request)
@@ -56,7 +56,7 @@ async def upgraded(request: web.Request) -> AsyncIterator[Socket]:
         await close(socket, WSCloseCode.OK)
 
 
-async def close(socket: Socket, code: int, reason: str = "") -> None:
+async def close(socket: ServerWebSocket, code: int, reason: str = "") -> None:
     """Close a WebSocket unless it is closed; of a long reason, the beginning is told."""
     with suppress(ConnectionError):
         await socket.close(
@@ -70,7 +70,7 @@ async def close_all(app: web.Application) -> None:
         await close(socket, WSCloseCode.GOING_AWAY, "The manager ends.")
 
 
-async def texts(socket: Socket) -> AsyncIterator[str]:
+async def texts(socket: ServerWebSocket) -> AsyncIterator[str]:
     """The text messages that come. Errors: InvalidRequest for others."""
     async for message in socket:
         if message.type is not WSMsgType.TEXT:
@@ -78,6 +78,6 @@ async def texts(socket: Socket) -> AsyncIterator[str]:
         yield message.data
 
 
-async def send(socket: Socket, body: object) -> None:
+async def send(socket: ServerWebSocket, body: object) -> None:
     """Send JSON; returns when there is room for more."""
     await socket.send_str(msgspec.json.encode(body).decode())

@@ -25,9 +25,9 @@ from jupyter_sessions.manager.api import sockets
 from jupyter_sessions.manager.api.console import ends_step, report
 from jupyter_sessions.manager.api.runs import begin, count, streamed
 from jupyter_sessions.manager.api.session import SESSIONS, read_object
-from jupyter_sessions.manager.guardian import Guardian
+from jupyter_sessions.manager.guardian import SessionSupervisor
 from jupyter_sessions.manager.kernel import KernelLink, Run
-from jupyter_sessions.manager.messages import Message
+from jupyter_sessions.wire.sockets import Message
 
 _AT_ONCE = 1000
 _AHEAD = 100
@@ -43,21 +43,23 @@ class Ask(msgspec.Struct, kw_only=True):
 
 async def execute(request: web.Request) -> web.StreamResponse:
     """Follow runs until they end, the session ends or nobody listens."""
-    guardian = streamed(request)
-    count(request, guardian.record)
-    touch = partial(request.app[SESSIONS].touch, guardian.record)
+    supervisor = streamed(request)
+    count(request, supervisor.record)
+    touch = partial(request.app[SESSIONS].touch, supervisor.record)
     async with sockets.upgraded(request) as socket:
-        await Conversation(socket, guardian, touch).hold()
+        await Conversation(socket, supervisor, touch).hold()
     return socket
 
 
 class Conversation:
     """One client on its WebSocket, with at most one run at a time."""
 
-    def __init__(self, socket: sockets.Socket, guardian: Guardian, touch: Callable[[], None]) -> None:
+    def __init__(
+        self, socket: sockets.ServerWebSocket, supervisor: SessionSupervisor, touch: Callable[[], None]
+    ) -> None:
         self._socket = socket
-        self._guardian = guardian
-        self._link: KernelLink = guardian.running_link()
+        self._supervisor = supervisor
+        self._link: KernelLink = supervisor.running_link()
         self._touch = touch
         self._run: Run | None = None
         self._whole = False
@@ -84,13 +86,13 @@ class Conversation:
         try:
             asked = msgspec.convert(read_object(text, "message"), Ask)
             self._whole = bool((asked.options or {}).get("messages"))
-            self._run = begin(self._guardian, asked.mode, asked.code, asked.options or {})
+            self._run = begin(self._supervisor, asked.mode, asked.code, asked.options or {})
         except msgspec.ValidationError as error:
             await self._refuse(InvalidRequest(f"The message cannot be read: {error}."))
         except SessionError as error:
             await self._refuse(error)
         else:
-            self._guardian.record.num_queries += self._following is not None  # Opening counted the first.
+            self._supervisor.record.num_queries += self._following is not None  # Opening counted the first.
             self._touch()
             self._following = asyncio.create_task(self._follow(self._run))
 
@@ -146,7 +148,7 @@ class Conversation:
             self._link.forget(run)
         else:
             with suppress(SessionError):
-                self._guardian.interrupt()
+                self._supervisor.interrupt()
             self._end(run)
 
 

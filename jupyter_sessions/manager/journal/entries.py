@@ -34,8 +34,8 @@ class Ended(msgspec.Struct, tag="ended", tag_field="kind"):
     status: str
 
 
-Line = Began | Said | LeftOut | Note | Ended
-_decoder = msgspec.json.Decoder(Line)
+JournalLine = Began | Said | LeftOut | Note | Ended
+_decoder = msgspec.json.Decoder(JournalLine)
 
 
 def read(folder: Path, which: Selection, *, live: bool) -> Outputs:
@@ -79,7 +79,7 @@ def entry(path: Path, *, heads: bool = False) -> Execution | None:
     )
 
 
-def lines(path: Path, *, heads: bool = False) -> Iterator[Line]:
+def lines(path: Path, *, heads: bool = False) -> Iterator[JournalLine]:
     """The lines of a file, with `heads` only beginning and end. One that was cut off is left out."""
     with path.open("rb") as file:
         for line in file:

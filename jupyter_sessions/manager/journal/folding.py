@@ -44,19 +44,19 @@ class Note(msgspec.Struct, tag="note", tag_field="kind"):
     text: str
 
 
-Item = Said | LeftOut | Note
+OutputItem = Said | LeftOut | Note
 
 
 class Fold:
     """The outputs of one execution, put together message by message."""
 
     def __init__(self) -> None:
-        self._items: list[Item] = []
+        self._items: list[OutputItem] = []
         self._pieces: list[str] = []
         self._stream = ""
         self._clear_next = False
 
-    def add(self, item: Item) -> None:
+    def add(self, item: OutputItem) -> None:
         """Take in what came next."""
         if not isinstance(item, Said):
             self._break()
@@ -82,7 +82,7 @@ class Fold:
                 found.append(output)
         return found
 
-    def kept(self) -> Iterator[Item]:
+    def kept(self) -> Iterator[OutputItem]:
         """The same in as few items as possible; of a lot, the beginning and the end."""
         self._break()
         items = [_compact(item) for item in self._items]
@@ -155,7 +155,7 @@ def _typed(line: str) -> tuple[str, int]:
     return shown, at
 
 
-def _output(item: Item) -> dict[str, Any]:
+def _output(item: OutputItem) -> dict[str, Any]:
     if isinstance(item, LeftOut):
         item = Note(f"{human_size(item.size)} of output were left out here.")
     if isinstance(item, Note):
@@ -179,7 +179,7 @@ def _output(item: Item) -> dict[str, Any]:
 # Bounds.
 
 
-def _size(item: Item) -> int:
+def _size(item: OutputItem) -> int:
     """About how many bytes it takes on disk."""
     match item:
         case Said():
@@ -198,13 +198,13 @@ def encode(value: object) -> bytes:
         return json.dumps(msgspec.to_builtins(value), ensure_ascii=False).encode(errors="replace")
 
 
-def _compact(item: Item) -> Item:
+def _compact(item: OutputItem) -> OutputItem:
     if isinstance(item, Said) and item.type == "stream":
         return Said("stream", item.content | {"text": _settled(item.content["text"])})
     return item
 
 
-def _ends(items: list[Item]) -> Iterator[Item]:
+def _ends(items: list[OutputItem]) -> Iterator[OutputItem]:
     """The first and the last of the items, and one in between that tells what is missing."""
     first, rest = _taken(items, HEAD_BYTES, from_end=False)
     last, middle = _taken(rest[::-1], TAIL_BYTES, from_end=True)
@@ -214,7 +214,9 @@ def _ends(items: list[Item]) -> Iterator[Item]:
     yield from last[::-1]
 
 
-def _taken(items: list[Item], most: int, *, from_end: bool) -> tuple[list[Item], list[Item]]:
+def _taken(
+    items: list[OutputItem], most: int, *, from_end: bool
+) -> tuple[list[OutputItem], list[OutputItem]]:
     """The first items, of `most` bytes together, and the others. A text is divided between two lines."""
     left = most
     for index, item in enumerate(items):
@@ -226,7 +228,7 @@ def _taken(items: list[Item], most: int, *, from_end: bool) -> tuple[list[Item],
     return items, []
 
 
-def _divided(item: Item, most: int, *, from_end: bool) -> tuple[list[Item], list[Item]]:
+def _divided(item: OutputItem, most: int, *, from_end: bool) -> tuple[list[OutputItem], list[OutputItem]]:
     """A part of a text that is taken, and the other; anything else is not taken."""
     if not isinstance(item, Said) or item.type != "stream" or not most:
         return [], [item]

@@ -16,7 +16,7 @@ from jupyter_sessions.errors import SessionError
 from jupyter_sessions.manager.journal.entries import (
     Began,
     Ended,
-    Line,
+    JournalLine,
     add_gap,
     entry,
     file_of,
@@ -36,7 +36,7 @@ _MOST_KNOWN = 64
 _MOST_RUNNING = 8
 
 
-class _Run(msgspec.Struct):
+class _OpenExecution(msgspec.Struct):
     """An execution by its number. Its end may be `missed`: it ran while nobody listened."""
 
     number: int
@@ -55,7 +55,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._mark = folder / "seen"
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, _OpenExecution] = {}
         self._displays: dict[str, list[int]] = {}
         self._sizes = {number: _size(file_of(folder, number)) for number in numbers(folder)}
         self._total = sum(self._sizes.values())
@@ -118,18 +118,18 @@ class Journal:
     def _begin(self, request: str, content: dict[str, Any]) -> None:
         number = next(reversed(self._sizes), 0) + 1
         self._sizes[number] = 0
-        _put(self._runs, request, _Run(number), _MOST_KNOWN)
+        _put(self._runs, request, _OpenExecution(number), _MOST_KNOWN)
         now, count = datetime.now(UTC), content.get("execution_count")
         self._write(number, Began(number, request, str(content.get("code", "")), now, count))
 
-    def _say(self, run: _Run, kind: str, content: dict[str, Any]) -> None:
+    def _say(self, run: _OpenExecution, kind: str, content: dict[str, Any]) -> None:
         run.failed = run.failed or kind == "error"
         if shown := display_id(content):
             others = [number for number in self._displays.get(shown, []) if number != run.number]
             _put(self._displays, shown, [*others, run.number], _MOST_DISPLAYS)
         self._write(run.number, Said(kind, content))
 
-    def _end(self, run: _Run, status: str) -> None:
+    def _end(self, run: _OpenExecution, status: str) -> None:
         if not run.ended:
             run.ended, run.missed = True, False
             self._write(run.number, Ended(datetime.now(UTC), status))
@@ -141,12 +141,12 @@ class Journal:
             self._write(number, None)
         found = entry(path, heads=True)
         if found is not None and found.ended is None:
-            self._runs[found.id] = _Run(number, missed=True)
+            self._runs[found.id] = _OpenExecution(number, missed=True)
             between = " and ".join(f"{moment.astimezone():%H:%M:%S}" for moment in (gap.since, gap.until))
             why = "no session manager was running"
             self._write(number, Note(f"Output between {between} was not seen: {why}."))
 
-    def _write(self, number: int, line: Line | None) -> None:
+    def _write(self, number: int, line: JournalLine | None) -> None:
         """Add a line to an execution that is still kept; without one, end the line before."""
         if number not in self._sizes:
             return
@@ -192,7 +192,7 @@ class Journal:
             remove(file_of(self._folder, oldest))
 
     def _shorten(self, number: int) -> None:
-        path, fold, marks = file_of(self._folder, number), Fold(), list[Line]()
+        path, fold, marks = file_of(self._folder, number), Fold(), list[JournalLine]()
         self._shut()
         size = RUN_BYTES // 2  # If it cannot be done, it is tried again after as much.
         with suppress(OSError):

@@ -12,11 +12,11 @@ import msgspec
 import psutil
 
 from jupyter_sessions.manager.runtime.limits import cgroup
-from jupyter_sessions.manager.runtime.limits.cgroup import UNIFIED, Place
+from jupyter_sessions.manager.runtime.limits.cgroup import UNIFIED, ControlGroup
 from jupyter_sessions.wire.asker import cpu_limit, mem_limit
 
 
-class Capacity(msgspec.Struct, frozen=True):
+class MachineResources(msgspec.Struct, frozen=True):
     """What all sessions together may have: `cpu` in cores, `mem` in bytes."""
 
     cpu: Decimal
@@ -27,7 +27,7 @@ def detect(
     environ: Mapping[str, str],
     *,
     root: Path = Path("/"),
-) -> Capacity:
+) -> MachineResources:
     """The least of machine, control groups with their ancestors, allowed CPUs, environment, maxima.
 
     The environment is that of JupyterHub: CPU_LIMIT in cores, MEM_LIMIT in bytes (K, M, G, T too).
@@ -36,7 +36,7 @@ def detect(
     cpus = [_cpus(root), *_cpu_quotas(places), cpu_limit(environ)]
     mems = [_memory(root), *_memory_limits(places), mem_limit(environ)]
     cpu = min(cpu for cpu in cpus if cpu is not None)
-    return Capacity(_rounded(cpu), min(mem for mem in mems if mem is not None))
+    return MachineResources(_rounded(cpu), min(mem for mem in mems if mem is not None))
 
 
 def free_memory(root: Path = Path("/")) -> int:
@@ -76,11 +76,11 @@ def _memory(root: Path) -> int:
     return int(match[1]) * 1024 if match else int(psutil.virtual_memory().total)
 
 
-def _ancestors(places: Mapping[str, Place], controller: str) -> Iterable[Path]:
+def _ancestors(places: Mapping[str, ControlGroup], controller: str) -> Iterable[Path]:
     return places[controller].ancestors() if controller in places else ()
 
 
-def _cpu_quotas(places: Mapping[str, Place]) -> Iterator[Decimal]:
+def _cpu_quotas(places: Mapping[str, ControlGroup]) -> Iterator[Decimal]:
     for folder in _ancestors(places, "cpu"):
         quota = cgroup.read_int(folder / "cpu.cfs_quota_us")
         period = cgroup.read_int(folder / "cpu.cfs_period_us")
@@ -92,7 +92,7 @@ def _cpu_quotas(places: Mapping[str, Place]) -> Iterator[Decimal]:
             yield Decimal(words[0]) / Decimal(words[1])
 
 
-def _memory_limits(places: Mapping[str, Place]) -> Iterator[int]:
+def _memory_limits(places: Mapping[str, ControlGroup]) -> Iterator[int]:
     """v1 also tells what ancestors say that a container cannot see."""
     for folder in _ancestors(places, "memory"):
         limit = cgroup.read_int(folder / "memory.limit_in_bytes")

@@ -29,7 +29,7 @@ from jupyter_sessions.manager.runtime.ending import (
     wait,
 )
 from jupyter_sessions.manager.runtime.helpers import HELPERS
-from jupyter_sessions.manager.runtime.pool import Pool
+from jupyter_sessions.manager.runtime.pool import PrestartPool
 from jupyter_sessions.manager.runtime.process import Process, here, identify, readable
 from jupyter_sessions.wire.files import load, read, remove, write_private
 
@@ -101,7 +101,7 @@ async def launch(
     keep_fds: Sequence[int] = (),
     rlimits: Mapping[int, tuple[int, int]] | None = None,
     umask: int | None = None,
-    pool: Pool | None = None,
+    pool: PrestartPool | None = None,
 ) -> Process:
     """Start a process inside a cage and return once it runs its program.
 
@@ -136,7 +136,7 @@ async def launch(
     return process
 
 
-async def _warm(spec: dict[str, Any], pool: Pool | None) -> Process | None:
+async def _warm(spec: dict[str, Any], pool: PrestartPool | None) -> Process | None:
     """A spare made into what is wanted; None if there is none, or it was gone by then."""
     spare = pool.take(spec) if pool else None
     if spare is None:

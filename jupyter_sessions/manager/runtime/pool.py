@@ -24,7 +24,7 @@ _LEAST_MEMORY = 2 << 30
 log = logging.getLogger("jupyter_sessions")
 
 
-class Pool:
+class PrestartPool:
     """At most `most` spares, of the kinds of kernels that were started last.
 
     `keep` are descriptors that all sessions hold. Whether there is room for another session does not

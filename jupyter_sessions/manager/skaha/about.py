@@ -9,10 +9,10 @@ from jupyter_sessions.manager.api.auth import WHO
 from jupyter_sessions.manager.api.session import SESSIONS
 from jupyter_sessions.manager.skaha import answers, machine, params
 from jupyter_sessions.manager.skaha.create import ELSEWHERE, KINDS
-from jupyter_sessions.manager.skaha.images import REGISTRY, Offers
+from jupyter_sessions.manager.skaha.images import REGISTRY, ImageCatalog
 
 
-class Context(web.View):
+class ContextView(web.View):
     """Amounts."""
 
     async def get(self) -> web.Response:
@@ -20,7 +20,7 @@ class Context(web.View):
         return answers.json(machine.context(self.request.app[SESSIONS], self.request[WHO]))
 
 
-class Images(web.View):
+class ImagesView(web.View):
     """Environments."""
 
     async def get(self) -> web.Response:
@@ -28,11 +28,11 @@ class Images(web.View):
         kind = params.of_query(self.request).get("type").lower()
         if kind and kind not in KINDS and kind not in ELSEWHERE:
             raise InvalidRequest(f"unknown type: {kind}.", field="type")
-        found = [offer for offer in Offers.here().all if not kind or kind in offer.types]
+        found = [offer for offer in ImageCatalog.here().all if not kind or kind in offer.types]
         return answers.json([offer.row() for offer in found])
 
 
-class Repositories(web.View):
+class RepositoriesView(web.View):
     """Where images come from."""
 
     async def get(self) -> web.Response:

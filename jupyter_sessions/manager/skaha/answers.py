@@ -10,10 +10,10 @@ import re
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from jupyter_sessions import errors
 from jupyter_sessions.errors import InvalidRequest, SessionError
-from jupyter_sessions.manager.api.problems import Handler
 from jupyter_sessions.manager.runtime.launch import LaunchError
 
 log = logging.getLogger("jupyter_sessions")

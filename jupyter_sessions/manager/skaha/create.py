@@ -17,7 +17,7 @@ from jupyter_sessions.manager.scheduler import Capacity
 from jupyter_sessions.manager.skaha import params
 from jupyter_sessions.manager.skaha.answers import invalid
 from jupyter_sessions.manager.skaha.finding import live
-from jupyter_sessions.manager.skaha.images import Offer, Offers
+from jupyter_sessions.manager.skaha.images import CatalogImage, ImageCatalog
 from jupyter_sessions.manager.skaha.lifetime import lifetime
 from jupyter_sessions.manager.skaha.params import Params
 from jupyter_sessions.manager.skaha_id import skaha_id
@@ -64,11 +64,11 @@ def _unused(request: web.Request) -> str:
     return session_id
 
 
-def _image(asked: Params) -> Offer:
+def _image(asked: Params) -> CatalogImage:
     wanted = asked.get("image")
     if not wanted:
         raise InvalidRequest("Missing parameter 'image'.", field="image")
-    return Offers.here().find(wanted)
+    return ImageCatalog.here().find(wanted)
 
 
 def _kind(asked: Params, types: list[str]) -> str:

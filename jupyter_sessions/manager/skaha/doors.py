@@ -16,7 +16,7 @@ from aiohttp import ClientError, web
 from jupyter_sessions.errors import BackendUnavailable, NotSupported, SessionError
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.runtime.launch import LaunchError
-from jupyter_sessions.manager.sessions import Sessions
+from jupyter_sessions.manager.sessions import SessionManager
 from jupyter_sessions.manager.skaha.images import SERVICE
 from jupyter_sessions.manager.skaha_id import skaha_id
 from jupyter_sessions.model import Endpoint
@@ -36,10 +36,10 @@ class Open(msgspec.Struct, frozen=True):
     restarts: int
 
 
-class Doors:
+class NotebookServers:
     """Opens them, and remembers which are open."""
 
-    def __init__(self, sessions: Sessions, audience: str) -> None:
+    def __init__(self, sessions: SessionManager, audience: str) -> None:
         self._audience = audience
         self._sessions = sessions
         self._open: dict[str, Open] = {}
@@ -107,8 +107,8 @@ class Doors:
     async def _see_to(self, record: Record) -> Endpoint:
         await self._sessions.wait(record, lambda record: record.usable or not record.live)
         restarts = record.restarts
-        guardian = self._sessions.guardian(record)
-        endpoint = await guardian.start_service(SERVICE, forced=True)  # It is what the session is for.
+        supervisor = self._sessions.supervisor(record)
+        endpoint = await supervisor.start_service(SERVICE, forced=True)  # It is what the session is for.
         await self._answers(endpoint, endpoint.base_url or "/")
         self._open = {key: one for key, one in self._open.items() if self._sessions.is_live(key)}
         self._open[record.id] = Open(endpoint, restarts)
@@ -134,9 +134,9 @@ class Doors:
             log.error("the notebook server of session %s", record.id, exc_info=error)
 
 
-DOORS = web.AppKey("doors", Doors)
+NOTEBOOK_SERVERS = web.AppKey("notebook_servers", NotebookServers)
 
 
 async def close(app: web.Application) -> None:
     """The manager ends."""
-    app[DOORS].close()
+    app[NOTEBOOK_SERVERS].close()

@@ -7,12 +7,12 @@ from aiohttp import web
 from jupyter_sessions.manager.api.session import SESSIONS
 from jupyter_sessions.manager.keys import Key
 from jupyter_sessions.manager.record import Record
-from jupyter_sessions.manager.sessions import Sessions
+from jupyter_sessions.manager.sessions import SessionManager
 from jupyter_sessions.manager.skaha import lifetime
 from jupyter_sessions.manager.skaha_id import skaha_id
 
 
-def listed(sessions: Sessions, who: Key) -> list[Record]:
+def listed(sessions: SessionManager, who: Key) -> list[Record]:
     """What a key may see: sessions that live, and those that ended not long ago."""
     ended = (sessions.known(one) for one in sessions.ended_since(lifetime.earliest(), who))
     found = [*filter(who.sees, sessions.live), *filter(None, ended)]

@@ -23,7 +23,7 @@ _PROJECT = f"{REGISTRY}/jupyter/"
 _OTHER_PROJECT = "images.canfar.net/jupyter/"
 
 
-class Offer(msgspec.Struct, frozen=True):
+class CatalogImage(msgspec.Struct, frozen=True):
     """An environment: its id here, the name it is asked for by elsewhere, and what it can be used for."""
 
     id: str
@@ -37,18 +37,18 @@ class Offer(msgspec.Struct, frozen=True):
         return {"id": self.id, "types": self.types, "digest": self.digest}
 
 
-class Offers:
+class ImageCatalog:
     """All environments that the manager sees."""
 
     def __init__(self, specs: Specs) -> None:
         self.all = [_offer(image, specs) for image in specs.images()]
 
     @classmethod
-    def here(cls) -> Offers:
+    def here(cls) -> ImageCatalog:
         """Those of now."""
         return cls(Specs.lately())
 
-    def find(self, wanted: str) -> Offer:
+    def find(self, wanted: str) -> CatalogImage:
         """The environment of that id. Errors: InvalidRequest with the list."""
         plain = wanted.removeprefix(_OTHER_PROJECT) if wanted.startswith(_OTHER_PROJECT) else wanted
         full = plain if "/" in plain else _PROJECT + plain
@@ -65,14 +65,14 @@ class Offers:
         return next((offer.id for offer in self.all if offer.name == record.image), record.image)
 
 
-def _offer(image: Image, specs: Specs) -> Offer:
+def _offer(image: Image, specs: Specs) -> CatalogImage:
     names = [image.name, *image.aliases]
     best = next((name for name in image.aliases if ":" in name), image.name)
     _, launch = specs.resolve(image.name, cwd="/", environ={})
     types = ["notebook", "headless"] if SERVICE in launch.services else ["headless"]
     digest = hashlib.sha256(msgspec.json.encode([image.name, launch.argv, launch.env])).hexdigest()
     aliases = {_PROJECT + name for name in names} | {_tagged(name) for name in names}
-    return Offer(_tagged(best), image.name, frozenset(aliases), types, f"sha256:{digest}")
+    return CatalogImage(_tagged(best), image.name, frozenset(aliases), types, f"sha256:{digest}")
 
 
 def _tagged(name: str) -> str:

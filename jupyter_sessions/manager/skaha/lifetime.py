@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from jupyter_sessions.manager.record import Record
-from jupyter_sessions.manager.sessions import Sessions
+from jupyter_sessions.manager.sessions import SessionManager
 
 INTERACTIVE, BATCH = timedelta(days=4), timedelta(days=14)
 _REMEMBERED, _REMEMBERED_BATCH = timedelta(hours=24), timedelta(hours=1)
@@ -25,7 +25,7 @@ def admitted(record: Record) -> datetime | None:
     return None if record.status == "PENDING" else record.history.get("PREPARING")
 
 
-def expiry(sessions: Sessions, record: Record) -> datetime | None:
+def expiry(sessions: SessionManager, record: Record) -> datetime | None:
     """When it ends, or would have ended, if it is not renewed; None while it waits, or if nothing ends it."""
     if ending := sessions.time.ending(record):
         return ending.at

@@ -9,13 +9,13 @@ from typing import Any
 from jupyter_sessions.amounts import GPU_SLOT
 from jupyter_sessions.manager.keys import Key
 from jupyter_sessions.manager.scheduler import DEFAULT_SLOTS, Slots, used
-from jupyter_sessions.manager.sessions import Sessions
+from jupyter_sessions.manager.sessions import SessionManager
 from jupyter_sessions.manager.skaha.rows import TYPES, gpus
 
 _GIB = 1024**3
 
 
-def stats(sessions: Sessions) -> dict[str, Any]:
+def stats(sessions: SessionManager) -> dict[str, Any]:
     """All sessions together. "Available" is the total, "requested" what is taken."""
     total, taken = _most(sessions), used(record for record in sessions.live if record.holds_slots)
     counts = Counter(TYPES.get(record.type, record.type) for record in sessions.live if record.holds_slots)
@@ -46,7 +46,7 @@ def stats(sessions: Sessions) -> dict[str, Any]:
     }
 
 
-def context(sessions: Sessions, who: Key) -> dict[str, Any]:
+def context(sessions: SessionManager, who: Key) -> dict[str, Any]:
     """What may be asked for; memory in GiB."""
     total = _most(sessions)
     usual = {"cpu": DEFAULT_SLOTS["cpu"], "mem": DEFAULT_SLOTS["mem"] / _GIB}
@@ -69,7 +69,7 @@ def _choice(usual: Decimal, most: int) -> dict[str, Any]:
     }
 
 
-def _most(sessions: Sessions) -> Slots:
+def _most(sessions: SessionManager) -> Slots:
     """What there is in all, GPUs as whole ones."""
     slots = sessions.capacity.slots
     return {"cpu": Decimal(0), "mem": Decimal(0)} | slots | {GPU_SLOT: gpus(sessions.capacity, slots)}

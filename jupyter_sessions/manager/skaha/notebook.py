@@ -20,21 +20,20 @@ from jupyter_sessions.errors import BackendUnavailable, Forbidden, InvalidReques
 from jupyter_sessions.manager.api.bearer import same
 from jupyter_sessions.manager.api.session import SESSIONS
 from jupyter_sessions.manager.record import Record
-from jupyter_sessions.manager.skaha.doors import DOORS
+from jupyter_sessions.manager.skaha.doors import NOTEBOOK_SERVERS
 from jupyter_sessions.manager.skaha.finding import live
 from jupyter_sessions.model import Endpoint
 from jupyter_sessions.wire.proxy import headers, target
-from jupyter_sessions.wire.proxy.credentials import Credentials, cookie_pairs
+from jupyter_sessions.wire.proxy.credentials import ServerCredentials, cookie_pairs
 from jupyter_sessions.wire.proxy.origin import SAFE_METHODS, Caller, why_not_act, why_not_read
 from jupyter_sessions.wire.proxy.rebase import Rebase
-from jupyter_sessions.wire.proxy.upstream import client, sendable, url
+from jupyter_sessions.wire.proxy.upstream import UpstreamWebSocket, client, sendable, url
 
 T = TypeVar("T")
 LARGEST = 512 * 1024**2
 """Bytes of one message, which has to be held as a whole."""
 
 _LOOK_SECONDS = 1.0
-_Upstream = aiohttp.ClientWebSocketResponse[bool]
 _Downstream = web.WebSocketResponse[bool]
 
 
@@ -44,7 +43,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
     visit.admit()
     if visit.by_token and visit.navigates:
         return visit.without_token()
-    endpoint = await request.app[DOORS].endpoint(visit.record)
+    endpoint = await request.app[NOTEBOOK_SERVERS].endpoint(visit.record)
     if visit.navigates or request.method not in SAFE_METHODS:
         visit.touch()
     if request.headers.get("Upgrade", "").lower() == "websocket":
@@ -58,11 +57,11 @@ class Visit:
     def __init__(self, request: web.Request) -> None:
         """Errors: Forbidden without the right token or cookie, which is also said of what is not there."""
         self.request = request
-        self.doors = request.app[DOORS]
+        self.servers = request.app[NOTEBOOK_SERVERS]
         found = live(request, request.match_info["id"])
         self.name = f"skaha-{request.match_info['id']}"
         self.fields = list(request.headers.items())
-        secret = self.doors.secret(found) if found else ""
+        secret = self.servers.secret(found) if found else ""
         self.by_token = same(request.query.get("token", ""), secret or "-")
         given = [value for name, value in cookie_pairs(self.fields) if name == self.name]
         if found is None or not (self.by_token or any(same(value, secret) for value in given)):
@@ -71,8 +70,8 @@ class Visit:
             )
         self.record: Record = found
         self.secret = secret
-        self.credentials = Credentials(self.name, frozenset({secret}))
-        self.prefix = self.doors.prefix(found)
+        self.credentials = ServerCredentials(self.name, frozenset({secret}))
+        self.prefix = self.servers.prefix(found)
 
     @property
     def navigates(self) -> bool:
@@ -190,8 +189,8 @@ class Visit:
             try:
                 return await attempt()
             except aiohttp.ClientConnectorError:
-                self.doors.lost(self.record)
-                await self.doors.endpoint(self.record)  # It listens where the one before did.
+                self.servers.lost(self.record)
+                await self.servers.endpoint(self.record)  # It listens where the one before did.
                 return await attempt()
         except (aiohttp.ClientError, OSError) as error:
             raise BackendUnavailable("The session's notebook server broke off.", hint="Try again.") from error
@@ -202,7 +201,7 @@ class Visit:
         """Pass messages both ways until one side ends."""
         names = [name.strip() for name in self.request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
 
-        async def ask() -> _Upstream:
+        async def ask() -> UpstreamWebSocket:
             return await session.ws_connect(
                 self._where(endpoint),
                 headers=self._up(),
@@ -221,7 +220,7 @@ class Visit:
 
 
 async def _pump(
-    source: _Upstream | _Downstream, sink: _Upstream | _Downstream, touch: Callable[[], None]
+    source: UpstreamWebSocket | _Downstream, sink: UpstreamWebSocket | _Downstream, touch: Callable[[], None]
 ) -> None:
     """Pass on what one side says, and that it has ended."""
     with suppress(ConnectionError, aiohttp.ClientError):

@@ -8,9 +8,9 @@ from __future__ import annotations
 from itertools import count
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from jupyter_sessions.errors import NotFound
-from jupyter_sessions.manager.api.problems import Handler
 from jupyter_sessions.manager.skaha import about, notebook, session, vosi
 
 _ID = "{id}"
@@ -35,13 +35,13 @@ OPEN: frozenset[Handler] = frozenset({vosi.availability, vosi.capabilities, note
 """Handlers that answer without a bearer token; a notebook has a token of its own."""
 
 _FOR_KEYS = {
-    _versioned("session"): session.Sessions,
-    _versioned("session", _ID): session.Session,
-    _versioned("session", _ID, "{apps}"): session.Apps,
-    _versioned("session", _ID, "{apps}", "{app}"): session.Apps,
-    _versioned("context"): about.Context,
-    _versioned("image"): about.Images,
-    _versioned("repository"): about.Repositories,
+    _versioned("session"): session.SessionsView,
+    _versioned("session", _ID): session.SessionView,
+    _versioned("session", _ID, "{apps}"): session.AppsView,
+    _versioned("session", _ID, "{apps}", "{app}"): session.AppsView,
+    _versioned("context"): about.ContextView,
+    _versioned("image"): about.ImagesView,
+    _versioned("repository"): about.RepositoriesView,
 }
 
 ROUTES = [

@@ -18,8 +18,8 @@ from jupyter_sessions.manager.api.session import SESSIONS
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.scheduler import Capacity, Slots
 from jupyter_sessions.manager.skaha import lifetime
-from jupyter_sessions.manager.skaha.doors import DOORS
-from jupyter_sessions.manager.skaha.images import Offers
+from jupyter_sessions.manager.skaha.doors import NOTEBOOK_SERVERS
+from jupyter_sessions.manager.skaha.images import ImageCatalog
 from jupyter_sessions.manager.skaha_id import skaha_id
 from jupyter_sessions.manager.timekeeper import ended_by
 
@@ -36,9 +36,9 @@ class Rows:
 
     def __init__(self, request: web.Request) -> None:
         self._sessions = request.app[SESSIONS]
-        self._doors = request.app[DOORS]
+        self._notebooks = request.app[NOTEBOOK_SERVERS]
         self._origin = origin(request)
-        self._offers = Offers.here()
+        self._offers = ImageCatalog.here()
 
     def full(self, record: Record) -> Row:
         """All that its owner may know."""
@@ -77,10 +77,10 @@ class Rows:
             return "Completed" if done and not ended_by(record) else "Failed"
         if record.status in ("ERROR", "TERMINATING"):
             return "Failed" if record.status == "ERROR" else "Terminating"
-        return "Running" if record.usable and self._doors.is_open(record) else "Pending"
+        return "Running" if record.usable and self._notebooks.is_open(record) else "Pending"
 
     def _url(self, record: Record) -> str:
-        return self._origin + self._doors.target(record) if self._doors.has(record) else ""
+        return self._origin + self._notebooks.target(record) if self._notebooks.has(record) else ""
 
     def _usage(self, record: Record) -> Row:
         """What it uses now, if it has processes."""

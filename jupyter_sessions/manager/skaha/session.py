@@ -9,11 +9,11 @@ from aiohttp import web
 from jupyter_sessions.errors import InvalidRequest, NotFound, NotRunning
 from jupyter_sessions.manager.api.auth import WHO
 from jupyter_sessions.manager.api.session import SESSIONS
-from jupyter_sessions.manager.logs import Logs
+from jupyter_sessions.manager.logs import LogFiles
 from jupyter_sessions.manager.record import Record
 from jupyter_sessions.manager.skaha import answers, happenings, machine, params
 from jupyter_sessions.manager.skaha.create import create
-from jupyter_sessions.manager.skaha.doors import DOORS
+from jupyter_sessions.manager.skaha.doors import NOTEBOOK_SERVERS
 from jupyter_sessions.manager.skaha.finding import by_id, listed
 from jupyter_sessions.manager.skaha.images import SERVICE
 from jupyter_sessions.manager.skaha.rows import Rows, matches
@@ -22,15 +22,15 @@ from jupyter_sessions.manager.skaha_id import skaha_id
 _NOT_FOUND = "session ID not found"
 
 
-class Sessions(web.View):
+class SessionsView(web.View):
     """All sessions of a key."""
 
     async def post(self) -> web.Response:
         """Make one; answers its id."""
         record = await create(self.request)
-        doors = self.request.app[DOORS]
-        if doors.has(record):
-            doors.see_to(record)
+        servers = self.request.app[NOTEBOOK_SERVERS]
+        if servers.has(record):
+            servers.see_to(record)
         return answers.text(f"{skaha_id(record.id)}\n")
 
     async def get(self) -> web.Response:
@@ -54,7 +54,7 @@ class Sessions(web.View):
         raise InvalidRequest("Cannot kill all sessions.")
 
 
-class Session(web.View):
+class SessionView(web.View):
     """One session."""
 
     async def get(self) -> web.Response:
@@ -66,7 +66,7 @@ class Session(web.View):
         if record is None:
             raise NotFound(f"{_NOT_FOUND}.")
         if view == "events":
-            opening = record.usable and not self.request.app[DOORS].is_open(record)
+            opening = record.usable and not self.request.app[NOTEBOOK_SERVERS].is_open(record)
             return answers.text(happenings.table(happenings.of(record, opening=opening)))
         return answers.json(Rows(self.request).full(record))
 
@@ -102,13 +102,13 @@ class Session(web.View):
     def _logs(self, record: Record) -> str:
         """What it printed, and while it lives its notebook server, too."""
         try:
-            server = self.request.app[SESSIONS].guardian(record).service_log(SERVICE)
+            server = self.request.app[SESSIONS].supervisor(record).service_log(SERVICE)
         except NotRunning:
             server = ""
-        return Logs(Path(record.folder)).text() + server
+        return LogFiles(Path(record.folder)).text() + server
 
 
-class Apps(web.View):
+class AppsView(web.View):
     """Programs of desktop sessions, which are not here."""
 
     async def get(self) -> web.Response:

@@ -11,7 +11,7 @@ from jupyter_sessions.server import handlers
 from jupyter_sessions.server.base import BaseHandler
 from jupyter_sessions.server.bodies import Problem
 from jupyter_sessions.server.openapi import schemas
-from jupyter_sessions.server.openapi.operation import Answer, Operation, Stream, Text, operation_of
+from jupyter_sessions.server.openapi.operation import Operation, PlainText, ResponseType, Stream, operation_of
 
 METHODS = ("get", "post", "put", "patch", "delete")
 _NAMED = re.compile(r"\(\?P<(\w+)>[^)]*\)")
@@ -35,9 +35,9 @@ def models() -> dict[str, schemas.Schema]:
     return schemas.schemas(roots)
 
 
-def _models_of(answer: Answer) -> list[type[msgspec.Struct]]:
+def _models_of(answer: ResponseType) -> list[type[msgspec.Struct]]:
     if isinstance(answer, Stream):
         return [*answer.events.values()]
-    if isinstance(answer, Text) or answer is None:
+    if isinstance(answer, PlainText) or answer is None:
         return []
     return [*answer] if isinstance(answer, tuple) else [answer]

@@ -19,20 +19,20 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class Text:
+class PlainText:
     """An answer that is no JSON."""
 
     media_type: str
 
 
-Answer = type[msgspec.Struct] | tuple[type[msgspec.Struct], ...] | Stream | Text | None
+ResponseType = type[msgspec.Struct] | tuple[type[msgspec.Struct], ...] | Stream | PlainText | None
 """The model of a JSON body, several of which the answer is one, something that is no JSON, or no body at all."""
 
 
 Parameter = tuple[Any, str]
 """The type and the meaning of a query parameter."""
 
-Caller = Literal["anyone", "kernel", "person"]
+CallerKind = Literal["anyone", "kernel", "person"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,18 +43,18 @@ class Operation:
     call it.
     """
 
-    answers: Mapping[int, Answer]
+    answers: Mapping[int, ResponseType]
     body: type[msgspec.Struct] | None
     query: Mapping[str, Parameter]
-    caller: Caller
+    caller: CallerKind
 
 
 def operation(
-    answers: Mapping[int, Answer],
+    answers: Mapping[int, ResponseType],
     *,
     body: type[msgspec.Struct] | None = None,
     query: Mapping[str, Parameter] | None = None,
-    caller: Caller = "anyone",
+    caller: CallerKind = "anyone",
 ) -> Callable[[Function], Function]:
     """Describe a method of a handler; see `Operation`. Decorators that wrap the method go above this one."""
     described = Operation(answers=answers, body=body, query=query or {}, caller=caller)

@@ -1,12 +1,12 @@
 """The service-port proxy: a session's service under a path of the Jupyter server.
 
-`handlers` gives the routes; the application puts an object that satisfies `Services` into the
+`handlers` gives the routes; the application puts an object that satisfies `ServiceProvider` into the
 server's settings under `SERVICES_KEY`.
 """
 
 from __future__ import annotations
 
-from .contract import ROOT, SERVICES_KEY, Services
+from .contract import ROOT, SERVICES_KEY, ServiceProvider
 from .routes import handlers
 
-__all__ = ["ROOT", "SERVICES_KEY", "Services", "handlers"]
+__all__ = ["ROOT", "SERVICES_KEY", "ServiceProvider", "handlers"]

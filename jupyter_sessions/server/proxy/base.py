@@ -18,7 +18,7 @@ from jupyter_sessions.wire.proxy.origin import Caller, why_not_act, why_not_read
 from jupyter_sessions.wire.proxy.rebase import Rebase
 
 from . import pages, shared_origin
-from .contract import INPUTS_KEY, ROOT, SERVICES_KEY, Services
+from .contract import INPUTS_KEY, ROOT, SERVICES_KEY, ServiceProvider
 from .input import Inputs
 from .refusal import NoRoomRefusal, NotListening, Refusal
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jupyter_sessions.model import Endpoint
 
 
-class ServiceHandler(JupyterHandler):
+class ServiceProxyHandler(JupyterHandler):
     """A request to a service of a session."""
 
     auth_resource = "jupyter_sessions"
@@ -36,12 +36,12 @@ class ServiceHandler(JupyterHandler):
     """Seconds for which a request waits for a service that does not listen yet."""
 
     @property
-    def services(self) -> Services:
+    def services(self) -> ServiceProvider:
         """What starts services. Errors: SessionError if the configuration cannot be used."""
         made = self.settings[SERVICES_KEY]
         if isinstance(made, SessionError):
             raise made
-        return cast("Services", made)
+        return cast("ServiceProvider", made)
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -92,7 +92,7 @@ class ServiceHandler(JupyterHandler):
         return list(self.request.headers.get_all())
 
     @cached_property
-    def credentials(self) -> credentials.Credentials:
+    def credentials(self) -> credentials.ServerCredentials:
         """The server's credentials in this request."""
         login_cookie = self.identity_provider.get_cookie_name(self)
         token = getattr(self.identity_provider, "token", None)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _WAITING = 4
 
 
-class Body(Payload):
+class StreamedBody(Payload):
     """A bounded queue of chunks; it can be sent once."""
 
     def __init__(self) -> None:

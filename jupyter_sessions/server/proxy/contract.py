@@ -14,10 +14,10 @@ INPUTS_KEY = "jupyter_sessions_service_inputs"
 """Where in the server's settings the `Inputs` lie."""
 
 SERVICES_KEY = "jupyter_sessions_service"
-"""Where in the server's settings the `Services` object lies, or the `SessionError` why there is none."""
+"""Where in the server's settings the `ServiceProvider` object lies, or the `SessionError` why there is none."""
 
 
-class Services(Protocol):
+class ServiceProvider(Protocol):
     """Starts the services of sessions and says where they listen."""
 
     async def open_service(self, backend: str, id: str, name: str, base_url: str) -> Endpoint:

@@ -18,8 +18,8 @@ from jupyter_sessions.wire.proxy.rebase import Rebase
 from jupyter_sessions.wire.proxy.upstream import client, patiently, url
 
 from . import key_page
-from .base import ServiceHandler
-from .body import Body
+from .base import ServiceProxyHandler
+from .body import StreamedBody
 from .contract import ROOT
 from .refusal import broken_off
 
@@ -36,14 +36,14 @@ _UNLIMITED = 1 << 60
 
 
 @web.stream_request_body
-class HttpHandler(ServiceHandler):
+class HttpHandler(ServiceProxyHandler):
     """Passes a request on as it arrives and the answer back as it arrives.
 
     Tornado calls the verbs only after the whole body, so the request to the service starts in
     `prepare`, in a task; otherwise a body larger than the queue would wait for ever.
     """
 
-    _body: Body | None = None
+    _body: StreamedBody | None = None
     _exchange: asyncio.Task[None] | None = None
     _failure: Exception | None = None
     _answering = False
@@ -62,7 +62,7 @@ class HttpHandler(ServiceHandler):
         endpoint = await self.locate()
         self._note_input()
         self._connection.set_max_body_size(_UNLIMITED)
-        self._body = Body() if self._has_body() else None
+        self._body = StreamedBody() if self._has_body() else None
         self._exchange = asyncio.create_task(self._run(endpoint))
 
     def _unify_length(self) -> None:

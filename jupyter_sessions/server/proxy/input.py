@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .contract import Services
+    from .contract import ServiceProvider
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class Inputs:
         self._told: dict[tuple[str, str], float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def note(self, services: Services, backend: str, id: str) -> None:
+    def note(self, services: ServiceProvider, backend: str, id: str) -> None:
         """There is input for a session; returns at once."""
         now = time.monotonic()
         if now - self._told.get((backend, id), -EVERY_SECONDS) < EVERY_SECONDS:
@@ -38,7 +38,7 @@ class Inputs:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _tell(self, services: Services, backend: str, id: str) -> None:
+    async def _tell(self, services: ServiceProvider, backend: str, id: str) -> None:
         try:
             await services.touch(backend, id)
         except Exception:

@@ -9,9 +9,9 @@ import aiohttp
 from jupyter_server.auth.decorator import authorized, ws_authenticated
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from jupyter_sessions.wire.proxy.upstream import client, patiently, sendable, url
+from jupyter_sessions.wire.proxy.upstream import UpstreamWebSocket, client, patiently, sendable, url
 
-from .base import ServiceHandler
+from .base import ServiceProxyHandler
 from .refusal import Refusal, broken_off
 
 if TYPE_CHECKING:
@@ -20,13 +20,11 @@ if TYPE_CHECKING:
 LARGEST = 512 * 1024 * 1024
 """Bytes of one message, which has to be held as a whole."""
 
-_Upstream = aiohttp.ClientWebSocketResponse[bool]
 
-
-class SocketHandler(WebSocketHandler, ServiceHandler):
+class SocketHandler(WebSocketHandler, ServiceProxyHandler):
     """A client's WebSocket, tied to one that is opened to the service before the client's is."""
 
-    _upstream: _Upstream
+    _upstream: UpstreamWebSocket
     _pump: asyncio.Task[None] | None = None
 
     @property
@@ -59,7 +57,7 @@ class SocketHandler(WebSocketHandler, ServiceHandler):
             finally:
                 await self._close_upstream()
 
-    async def _connect(self, session: aiohttp.ClientSession, endpoint: Endpoint) -> _Upstream:
+    async def _connect(self, session: aiohttp.ClientSession, endpoint: Endpoint) -> UpstreamWebSocket:
         options: dict[str, Any] = {
             "protocols": self._offered(),
             "headers": self.upward_headers(),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .credentials import Credentials
+    from .credentials import ServerCredentials
 
 # Browsers take a "__Host-" cookie only with Path=/, which a service must not have. Its cookies of
 # that kind travel under this name; a real "__Host-" cookie in a request is somebody else's.
@@ -15,7 +15,7 @@ _HOST = "__host-"
 _HOST_ALIAS = "__Secure-service-host."
 
 
-def upward(pairs: Iterable[tuple[str, str]], credentials: Credentials) -> str:
+def upward(pairs: Iterable[tuple[str, str]], credentials: ServerCredentials) -> str:
     """The Cookie header for the service; empty if nothing is left."""
     kept = []
     for name, value in pairs:
@@ -30,7 +30,7 @@ def _restored(name: str) -> str:
     return "__Host-" + name[len(_HOST_ALIAS) :] if name.startswith(_HOST_ALIAS) else name
 
 
-def downward(line: str, prefix: str, credentials: Credentials) -> str | None:
+def downward(line: str, prefix: str, credentials: ServerCredentials) -> str | None:
     """A service's Set-Cookie line for the browser, confined to `prefix`; None if it must not pass.
 
     A cookie without a name is refused: `=_xsrf=x` would come back as `_xsrf=x`.

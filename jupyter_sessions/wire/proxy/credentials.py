@@ -23,7 +23,7 @@ _SHORTEST = 6
 
 
 @dataclass(frozen=True)
-class Credentials:
+class ServerCredentials:
     """The server's credentials as they stand in one request.
 
     `login_cookie` is the name of the login cookie, `values` what must not occur anywhere.
@@ -62,16 +62,16 @@ def arguments(query: str) -> Iterator[tuple[str, str]]:
         yield unquote_plus(raw.partition("=")[0]), raw
 
 
-def find(fields: Fields, query: str, login_cookie: str, token: str | None) -> Credentials:
+def find(fields: Fields, query: str, login_cookie: str, token: str | None) -> ServerCredentials:
     """The credentials of a server with this token in a request with these header fields and query."""
-    names = Credentials(login_cookie)
+    names = ServerCredentials(login_cookie)
     candidates = [token or "", *values_of(fields, "x-xsrftoken")]
     candidates += [word for value in values_of(fields, "authorization") for word in value.split()[1:]]
     candidates += [value for name, value in cookie_pairs(fields) if names.owns_cookie(name)]
     candidates += [
         unquote_plus(raw.partition("=")[2]) for name, raw in arguments(query) if name in SECRET_ARGUMENTS
     ]
-    return Credentials(login_cookie, _usable(candidates))
+    return ServerCredentials(login_cookie, _usable(candidates))
 
 
 def _usable(candidates: Iterable[str]) -> frozenset[str]:

@@ -9,7 +9,7 @@ import msgspec
 from multidict import CIMultiDict
 
 from . import cookies
-from .credentials import Credentials, cookie_pairs, values_of
+from .credentials import ServerCredentials, cookie_pairs, values_of
 from .target import clean_query
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Sender(msgspec.Struct, frozen=True):
     scheme: str
 
 
-def upward(fields: Fields, sender: Sender, credentials: Credentials) -> CIMultiDict[str]:
+def upward(fields: Fields, sender: Sender, credentials: ServerCredentials) -> CIMultiDict[str]:
     """The header of a request to a service: no credentials, the sender's Host, our X-Forwarded."""
     headers = CIMultiDict(_passing_up(fields, credentials))
     cookie = cookies.upward(cookie_pairs(fields), credentials)
@@ -68,7 +68,7 @@ def upward(fields: Fields, sender: Sender, credentials: Credentials) -> CIMultiD
     return headers
 
 
-def _passing_up(fields: Fields, credentials: Credentials) -> Iterator[tuple[str, str]]:
+def _passing_up(fields: Fields, credentials: ServerCredentials) -> Iterator[tuple[str, str]]:
     dropped = _HOP_BY_HOP | _NOT_UP | _named(values_of(fields, "connection"))
     for name, value in fields:
         key = name.lower()
@@ -80,7 +80,7 @@ def _passing_up(fields: Fields, credentials: Credentials) -> Iterator[tuple[str,
             yield name, _recoded(value)
 
 
-def clean_referer(value: str, credentials: Credentials) -> str:
+def clean_referer(value: str, credentials: ServerCredentials) -> str:
     """A Referer without credentials in its query; empty if it is no URL."""
     try:
         parts = urlsplit(value)
@@ -92,7 +92,7 @@ def clean_referer(value: str, credentials: Credentials) -> str:
 
 
 def downward(
-    raw: Iterable[tuple[bytes, bytes]], prefix: str, credentials: Credentials
+    raw: Iterable[tuple[bytes, bytes]], prefix: str, credentials: ServerCredentials
 ) -> Iterator[tuple[str, str]]:
     """The fields of a service's answer that may reach the browser, cookies confined to `prefix`."""
     fields = [(name.decode("latin1"), value.decode("latin1")) for name, value in raw]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from .credentials import SECRET_ARGUMENTS, Credentials, arguments
+from .credentials import SECRET_ARGUMENTS, ServerCredentials, arguments
 
 # Decoding more often than any chain of servers would.
 _DECODINGS = 4
@@ -33,7 +33,7 @@ def _decoded(path: str) -> str:
     return path
 
 
-def clean_query(query: str, credentials: Credentials) -> str:
+def clean_query(query: str, credentials: ServerCredentials) -> str:
     """The query without arguments that carry the server's credentials; the rest byte for byte."""
     return "&".join(
         raw
@@ -42,7 +42,7 @@ def clean_query(query: str, credentials: Credentials) -> str:
     )
 
 
-def target(path: str, query: str, credentials: Credentials) -> str:
+def target(path: str, query: str, credentials: ServerCredentials) -> str:
     """The raw path and cleaned query in the form in which they are sent on."""
     query = clean_query(query, credentials)
     whole = f"{path}?{query}" if query else path

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jupyter_sessions.model import Endpoint
 
 T = TypeVar("T")
+UpstreamWebSocket = aiohttp.ClientWebSocketResponse[bool]
 
 # How often a service that does not listen yet is tried, in seconds.
 _PAUSE = 0.1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_sessions.manager.runtime.capacity import Capacity, detect
+from jupyter_sessions.manager.runtime.capacity import MachineResources, detect
 from jupyter_sessions.manager.runtime.threads import thread_env
 
 GIB = 1 << 30
@@ -34,7 +34,7 @@ def _put(root: Path, path: str, text: object) -> None:
 
 
 def test_the_machine(root: Path) -> None:
-    assert detect({}, root=root) == Capacity(Decimal(8), 32 * GIB)
+    assert detect({}, root=root) == MachineResources(Decimal(8), 32 * GIB)
 
 
 def test_allowed_cpus(root: Path) -> None:
@@ -50,7 +50,7 @@ def test_v2_ancestors(root: Path) -> None:
     _put(root, "sys/fs/cgroup/pod/container/cpu.max", "max 100000")
     _put(root, "sys/fs/cgroup/pod/container/memory.max", "max")
     _put(root, "sys/fs/cgroup/pod/container/app/memory.max", 16 * GIB)
-    assert detect({}, root=root) == Capacity(Decimal("1.5"), 8 * GIB)
+    assert detect({}, root=root) == MachineResources(Decimal("1.5"), 8 * GIB)
 
 
 def test_v1_ancestors(root: Path) -> None:
@@ -63,7 +63,7 @@ def test_v1_ancestors(root: Path) -> None:
     _put(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", _UNLIMITED)
     _put(root, "sys/fs/cgroup/memory/a/memory.limit_in_bytes", 4 * GIB)
     _put(root, "sys/fs/cgroup/memory/a/b/memory.limit_in_bytes", _UNLIMITED)
-    assert detect({}, root=root) == Capacity(Decimal("2.5"), 4 * GIB)
+    assert detect({}, root=root) == MachineResources(Decimal("2.5"), 4 * GIB)
 
 
 def test_v1_limits_above_what_a_container_sees(root: Path) -> None:
@@ -84,15 +84,15 @@ def test_mount_points_with_blanks(root: Path) -> None:
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
-        ({"CPU_LIMIT": "0.5", "MEM_LIMIT": str(GIB)}, Capacity(Decimal("0.5"), GIB)),
-        ({"CPU_LIMIT": "4.0", "MEM_LIMIT": "1.5g"}, Capacity(Decimal(4), 3 * GIB // 2)),
-        ({"CPU_LIMIT": "0", "MEM_LIMIT": "0"}, Capacity(Decimal(8), 32 * GIB)),
-        ({"CPU_LIMIT": "None", "MEM_LIMIT": "lots"}, Capacity(Decimal(8), 32 * GIB)),
-        ({"CPU_LIMIT": "nan", "MEM_LIMIT": ""}, Capacity(Decimal(8), 32 * GIB)),
-        ({"CPU_LIMIT": "99", "MEM_LIMIT": "1T"}, Capacity(Decimal(8), 32 * GIB)),
+        ({"CPU_LIMIT": "0.5", "MEM_LIMIT": str(GIB)}, MachineResources(Decimal("0.5"), GIB)),
+        ({"CPU_LIMIT": "4.0", "MEM_LIMIT": "1.5g"}, MachineResources(Decimal(4), 3 * GIB // 2)),
+        ({"CPU_LIMIT": "0", "MEM_LIMIT": "0"}, MachineResources(Decimal(8), 32 * GIB)),
+        ({"CPU_LIMIT": "None", "MEM_LIMIT": "lots"}, MachineResources(Decimal(8), 32 * GIB)),
+        ({"CPU_LIMIT": "nan", "MEM_LIMIT": ""}, MachineResources(Decimal(8), 32 * GIB)),
+        ({"CPU_LIMIT": "99", "MEM_LIMIT": "1T"}, MachineResources(Decimal(8), 32 * GIB)),
     ],
 )
-def test_the_environment(environ: dict[str, str], expected: Capacity, root: Path) -> None:
+def test_the_environment(environ: dict[str, str], expected: MachineResources, root: Path) -> None:
     assert detect(environ, root=root) == expected
 
 

@@ -33,7 +33,7 @@ from jupyter_sessions.manager.runtime.launch import (
     wait,
 )
 from jupyter_sessions.manager.runtime.limits import choose
-from jupyter_sessions.manager.runtime.pool import Pool
+from jupyter_sessions.manager.runtime.pool import PrestartPool
 from jupyter_sessions.manager.runtime.spare import Kind
 from jupyter_sessions.wire.front import CHANNELS
 
@@ -87,7 +87,7 @@ class Runner:
         self.cwd = folder / "work"
         self.cwd.mkdir()
         self.env = {**os.environ, "FRUIT": "fig\udcff", "IPYTHONDIR": str(folder / "ipython")}
-        self.pool = Pool(1)
+        self.pool = PrestartPool(1)
         self.started: list[Process] = []
 
     def spec(self, name: str) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class Runner:
         file.write_text(json.dumps({**info, "signature_scheme": "hmac-sha256"}))
         return {"argv": [sys.executable, "-m", "ipykernel_launcher", "-f", str(file)], "env": self.env}
 
-    async def start(self, name: str, pool: Pool | None = None, **options: Any) -> Process:
+    async def start(self, name: str, pool: PrestartPool | None = None, **options: Any) -> Process:
         """A kernel's process."""
         spec = self.spec(name)
         options = {"cwd": str(self.cwd), "umask": 0o027} | options
@@ -327,7 +327,7 @@ async def test_kept_ready_is_only_what_can_be(runner: Runner) -> None:
         {"env": {"PYTHONINSPECT": "1"}},
     ):
         assert Kind.of({**spec, **other}) is None, other
-    none = Pool(0)
+    none = PrestartPool(0)
     await runner.start("cold", none)
     await asyncio.sleep(0.1)
     assert not keepers()

@@ -18,7 +18,7 @@ from jupyter_sessions.manager.runtime.limits.base import (
 from jupyter_sessions.manager.runtime.limits.cgroup_v1 import V1
 from jupyter_sessions.manager.runtime.limits.cgroup_v2 import V2
 from jupyter_sessions.manager.runtime.limits.part import CONTROLS, Driver
-from jupyter_sessions.manager.runtime.limits.records import Records
+from jupyter_sessions.manager.runtime.limits.records import LimitsRecords
 from jupyter_sessions.manager.runtime.limits.tree import Tree
 
 __all__ = ["Cage", "CageGone", "Limits", "LimitsError", "ServiceCage", "Usage", "choose"]
@@ -41,7 +41,7 @@ def choose(
     and the watchdog. With cgroup v2 this process may be moved into a group beside its cages.
     """
     key = re.sub(r"[^\w-]", "_", key)
-    store = Records(records)
+    store = LimitsRecords(records)
     wanted = list(CONTROLS)
     chosen: list[Driver] = []
     for name, kind in ((cgroup_v2.NAME, V2), (cgroup_v1.NAME, V1)):

@@ -22,7 +22,7 @@ from jupyter_sessions.manager.runtime.limits.part import (
     Usage,
 )
 from jupyter_sessions.manager.runtime.limits.pids import most_pids
-from jupyter_sessions.manager.runtime.limits.records import Record, Records
+from jupyter_sessions.manager.runtime.limits.records import LimitsRecord, LimitsRecords
 from jupyter_sessions.manager.runtime.limits.tree import Bound, TreePart
 from jupyter_sessions.manager.runtime.limits.watchdog import Watchdog
 from jupyter_sessions.manager.runtime.process import Process
@@ -164,7 +164,7 @@ class Limits:
     threads that each session may have, 0 for a number that follows its CPUs.
     """
 
-    def __init__(self, drivers: Sequence[Driver], records: Records, pids: int = 0) -> None:
+    def __init__(self, drivers: Sequence[Driver], records: LimitsRecords, pids: int = 0) -> None:
         self._pids = pids
         self.means = {control: how for driver in drivers for control, how in driver.means.items()}
         self._drivers = drivers
@@ -177,7 +177,7 @@ class Limits:
             raise LimitsError(f"{id!r} cannot be the name of a control group.")
         most = most_pids(cpu, self._pids)
         parts = [structs.replace(driver.plan(id, cpu), pids=most) for driver in self._drivers]
-        record = Record.new(id, parts)
+        record = LimitsRecord.new(id, parts)
         self._records.save(record)
         try:
             for driver, part in zip(self._drivers, parts, strict=True):
@@ -211,11 +211,11 @@ class Limits:
                     self._records.delete(record.id)
         return swept
 
-    def _remnants(self) -> Iterator[Record]:
+    def _remnants(self) -> Iterator[LimitsRecord]:
         yield from self._records.all()
         for driver in self._drivers:
             for name, part in driver.leftovers():
-                yield Record.new(name, [part])
+                yield LimitsRecord.new(name, [part])
 
     def _end(self, cage: Cage) -> None:
         end = time.monotonic() + _SWEEP_S
@@ -224,7 +224,7 @@ class Limits:
         if not cage.remove():
             _log.warning("The limits of session %s cannot be removed.", cage.id)
 
-    def _cage(self, record: Record, mem: int) -> Cage:
+    def _cage(self, record: LimitsRecord, mem: int) -> Cage:
         parts = [self._part(part, mem, record.id) for part in record.parts]
         affinity = next((part.affinity for part in record.parts if part.affinity), None)
         return Cage(record.id, parts, affinity, lambda: self._records.delete(record.id), mem)

@@ -21,7 +21,7 @@ SERVICE = "service."
 _REMOVE_S = 0.2
 
 
-class Mount(NamedTuple):
+class CgroupMount(NamedTuple):
     """One hierarchy as mounted here: `root` is the part of it that can be seen at `point`."""
 
     controllers: frozenset[str]
@@ -29,7 +29,7 @@ class Mount(NamedTuple):
     point: Path
 
 
-class Place(NamedTuple):
+class ControlGroup(NamedTuple):
     """A control group's folder, and the topmost folder of its hierarchy that can be seen."""
 
     folder: Path
@@ -39,12 +39,12 @@ class Place(NamedTuple):
         """The folder and all above it, to the top."""
         yield self.folder
         if self.folder != self.top:
-            yield from Place(self.folder.parent, self.top).ancestors()
+            yield from ControlGroup(self.folder.parent, self.top).ancestors()
 
 
-def own(root: Path = Path("/")) -> dict[str, Place]:
+def own(root: Path = Path("/")) -> dict[str, ControlGroup]:
     """The control groups this process is in: by v1 controller, and as `unified` the one of v2."""
-    found: dict[str, Place] = {}
+    found: dict[str, ControlGroup] = {}
     mounts = _mounts(root)
     for line in read(root / "proc/self/cgroup").splitlines():
         number, names, path = line.split(":", 2)
@@ -55,7 +55,7 @@ def own(root: Path = Path("/")) -> dict[str, Place]:
     return found
 
 
-def _mounts(root: Path) -> list[Mount]:
+def _mounts(root: Path) -> list[CgroupMount]:
     """Field layout: proc(5), mountinfo."""
     found = []
     for line in read(root / "proc/self/mountinfo").splitlines():
@@ -64,7 +64,7 @@ def _mounts(root: Path) -> list[Mount]:
         if kind in ("cgroup", "cgroup2"):
             names = frozenset([UNIFIED] if kind == "cgroup2" else options.split(","))
             inside, point = front.split(" ")[3:5]
-            found.append(Mount(names, _plain(inside), root / _plain(point).lstrip("/")))
+            found.append(CgroupMount(names, _plain(inside), root / _plain(point).lstrip("/")))
     return found
 
 
@@ -72,14 +72,14 @@ def _plain(path: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), path)
 
 
-def _place(mount: Mount, path: str) -> Place:
+def _place(mount: CgroupMount, path: str) -> ControlGroup:
     """Where a path of /proc/self/cgroup is. In a container the mount may show just our own part."""
     top = mount.point
     if ".." in path.split("/"):
-        return Place(top, top)
+        return ControlGroup(top, top)
     inside = os.path.relpath(path, mount.root)
     folder = top if inside.startswith("..") else top / inside
-    return Place(folder if folder.is_dir() else top, top)
+    return ControlGroup(folder if folder.is_dir() else top, top)
 
 
 def outside(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from jupyter_sessions.manager.runtime.limits import cgroup
-from jupyter_sessions.manager.runtime.limits.cgroup import CgroupPart, Place
+from jupyter_sessions.manager.runtime.limits.cgroup import CgroupPart, ControlGroup
 from jupyter_sessions.manager.runtime.limits.part import Driver, LimitsError, PartRecord
 
 NAME = "cgroup v1"
@@ -154,7 +154,7 @@ def _limit_memory(folder: Path, mem: int) -> None:
         cgroup.write(folder / "memory.swappiness", 0)
 
 
-def _working(name: str, place: Place, key: str) -> Path | None:
+def _working(name: str, place: ControlGroup, key: str) -> Path | None:
     """The first folder in which a group can be made, limited and joined."""
     given = place.top / f"jupyter_sessions-{os.getuid()}"
     for parent in (cgroup.outside(place.folder), given):

@@ -12,7 +12,7 @@ from jupyter_sessions.manager.runtime.process import here
 from jupyter_sessions.wire.files import load, remove, write_private
 
 
-class Record(msgspec.Struct, frozen=True):
+class LimitsRecord(msgspec.Struct, frozen=True):
     """A cage on disk, written before it is made and deleted after it is gone."""
 
     id: str
@@ -21,7 +21,7 @@ class Record(msgspec.Struct, frozen=True):
     parts: list[PartRecord]
 
     @classmethod
-    def new(cls, id: str, parts: list[PartRecord]) -> Record:
+    def new(cls, id: str, parts: list[PartRecord]) -> LimitsRecord:
         """One of this boot and container."""
         host = here()
         return cls(id, host.boot_id, host.pid_ns, parts)
@@ -32,14 +32,14 @@ class Record(msgspec.Struct, frozen=True):
         return (self.boot_id, self.pid_ns) == (host.boot_id, host.pid_ns)
 
 
-class Records:
+class LimitsRecords:
     """One small file for each cage, in a folder of the user's alone."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def save(self, record: Record) -> None:
+    def save(self, record: LimitsRecord) -> None:
         """Write it in one step."""
         path = self._path(record.id)
         try:
@@ -47,11 +47,11 @@ class Records:
         except OSError as error:
             raise LimitsError(f"{path} cannot be written: {error.strerror}.") from error
 
-    def load(self, id: str) -> Record | None:
+    def load(self, id: str) -> LimitsRecord | None:
         """That of a session; None when there is none, or it is no record."""
         return _load(self._path(id))
 
-    def all(self) -> Iterator[Record]:
+    def all(self) -> Iterator[LimitsRecord]:
         """Those of all sessions, ended ones that were not removed included."""
         found = (_load(path) for path in sorted(self._folder.glob("*.json")))
         return (record for record in found if record)
@@ -74,9 +74,9 @@ class Records:
         return self._folder / f"{id}.json"
 
 
-def _load(path: Path) -> Record | None:
+def _load(path: Path) -> LimitsRecord | None:
     try:
-        found = load(path, Record)
+        found = load(path, LimitsRecord)
     except OSError:
         return None
     return found if found.id == path.stem else None
