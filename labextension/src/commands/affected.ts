@@ -3,7 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { notebooksIn } from '../notebooks';
 import { othersAt } from '../others';
 import type { ISession } from '../types';
-import type { ICommandEnv } from './index';
+import type { ICommandEnv } from './env';
 
 /** How many notebooks or people are named; the others are counted. */
 const NAMED = 5;

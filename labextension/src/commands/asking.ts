@@ -4,7 +4,7 @@ import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { type ApiError, asApiError } from '../request';
 import { wordsFor } from '../words';
-import type { ICommandEnv } from './index';
+import type { ICommandEnv } from './env';
 
 /** Something a person is asked before it is done. */
 export interface IQuestion {

@@ -8,7 +8,7 @@ import { CommandIDs } from '../tokens';
 import type { IBackend } from '../types';
 import { askForBackend, askToSignIn } from '../widgets/dialog';
 import { attempt, confirm, type IQuestion } from './asking';
-import type { ICommandEnv } from './index';
+import type { ICommandEnv } from './env';
 
 type Command = CommandRegistry.ICommandOptions;
 type Args = ReadonlyPartialJSONObject;

@@ -1,19 +1,16 @@
-import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Clipboard, InputDialog, Notification } from '@jupyterlab/apputils';
-import type { IDocumentManager } from '@jupyterlab/docmanager';
-import type { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
-import type { TranslationBundle } from '@jupyterlab/translation';
 import { copyIcon, launchIcon, refreshIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 
-import { type SessionsApi, serviceURL } from '../api';
+import { serviceURL } from '../api';
 import { magicFor } from '../format';
 import { NO_ROOM } from '../request';
 import { isLive, isRunning } from '../status';
-import { CommandIDs, type IKernelsModel, type ISessionsModel } from '../tokens';
+import { CommandIDs } from '../tokens';
 import type { IService, ISession } from '../types';
 import { confirm, refusalOf, tell } from './asking';
 import { backendCommands } from './backends';
+import type { ICommandEnv } from './env';
 import { kernelCommands } from './kernels';
 import { lifecycleCommands } from './lifecycle';
 import { notebookCommands } from './notebooks';
@@ -21,18 +18,6 @@ import { isAboutOne, referenceTo, SESSION_ARGS, Targets } from './targets';
 
 /** Where this server passes services on, below its base URL. */
 const OWN_SERVICES = 'jupyter-sessions/services/';
-
-/** What the commands work with. */
-export interface ICommandEnv {
-  readonly app: JupyterFrontEnd;
-  readonly api: SessionsApi;
-  readonly model: ISessionsModel;
-  readonly kernels: IKernelsModel;
-  readonly trans: TranslationBundle;
-  readonly targets: Targets;
-  readonly browser: IDefaultFileBrowser | null;
-  readonly documents: IDocumentManager | null;
-}
 
 type Commands = Record<string, CommandRegistry.ICommandOptions>;
 

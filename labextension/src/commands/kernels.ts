@@ -9,7 +9,7 @@ import { isLive } from '../status';
 import { CommandIDs, type IKernel } from '../tokens';
 import { askForKernel } from '../widgets/dialog';
 import { attempt, confirm, folderOf, type IQuestion } from './asking';
-import type { ICommandEnv } from './index';
+import type { ICommandEnv } from './env';
 import { hasNotebooks, startNotebook } from './notebooks';
 import { isAboutOne, SESSION_ARGS } from './targets';
 

@@ -18,7 +18,7 @@ import {
   tell
 } from './asking';
 import { affected } from './affected';
-import type { ICommandEnv } from './index';
+import type { ICommandEnv } from './env';
 import { saveKernel } from './kernels';
 import { isAboutOne, SESSION_ARGS } from './targets';
 

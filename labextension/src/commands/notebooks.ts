@@ -11,7 +11,7 @@ import { canAttach } from '../status';
 import { CommandIDs } from '../tokens';
 import type { ISession } from '../types';
 import { attempt, folderOf } from './asking';
-import type { ICommandEnv } from './index';
+import type { ICommandEnv } from './env';
 import { isAboutOne, SESSION_ARGS } from './targets';
 
 type Context = NonNullable<ReturnType<IDocumentManager['contextForWidget']>>;

@@ -3,6 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
+import type { FormModel } from '../form/model';
 import type { IForm } from '../form/refusal';
 import type { ApiError } from '../request';
 import { wordsFor } from '../words';
@@ -13,6 +14,9 @@ export interface IFieldsProps<F extends IForm<unknown>> {
   form: F;
   trans: TranslationBundle;
 }
+
+/** What the form of a session and its fields are drawn with. */
+export type IFormProps = IFieldsProps<FormModel>;
 
 /** What the server said that is about no field. */
 function Refusal(props: {

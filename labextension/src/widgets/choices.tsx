@@ -3,8 +3,8 @@ import * as React from 'react';
 import { typesOf } from '../form/choices';
 import { formatResources } from '../format';
 import type { ISize } from '../types';
+import type { IFormProps } from './body';
 import { Field, Select } from './fields';
-import type { IFormProps } from './form';
 
 interface IChoiceProps extends IFormProps {
   field: string;

@@ -3,8 +3,8 @@ import * as React from 'react';
 
 import { fateOf, foldersOf } from '../form/choices';
 import type { IFolder } from '../types';
+import type { IFormProps } from './body';
 import { FieldGroup } from './fields';
-import type { IFormProps } from './form';
 
 interface IFolderProps {
   folder: IFolder;

@@ -1,14 +1,11 @@
 import * as React from 'react';
 
 import { titleOf } from '../form/check';
-import type { FormModel } from '../form/model';
-import type { IFieldsProps } from './body';
+import type { IFormProps } from './body';
 import { PlaceFields, SizeField, TypeField } from './choices';
 import { Field, Select, TextInput } from './fields';
 import { FolderFields, StorageNote } from './folders';
 import { ResourceFields } from './resources';
-
-export type IFormProps = IFieldsProps<FormModel>;
 
 function BackendField({ form, trans }: IFormProps): JSX.Element | null {
   const { backends, backend, errors, isBusy } = form;

@@ -3,8 +3,8 @@ import * as React from 'react';
 import { titleOf } from '../form/check';
 import { type MemoryUnit, memoryBytes } from '../form/values';
 import { slotLabel } from '../format';
+import type { IFormProps } from './body';
 import { Field, NumberInput, Select } from './fields';
-import type { IFormProps } from './form';
 
 const UNITS = ['MiB', 'GiB'].map(unit => ({ value: unit, label: unit }));
 
