@@ -310,7 +310,7 @@ class Local(BackendAI):
                 yield []
             first = False
             await asyncio.sleep(_LOOK_SECONDS)
-        async for rows in Watcher(self, tells=True).stream():
+        async for rows in Watcher(self).stream():
             yield rows
 
 

@@ -13,7 +13,7 @@ from jupyter_sessions.backends.signin import Credentials
 from jupyter_sessions.errors import Forbidden
 from jupyter_sessions.server.base import BaseHandler
 from jupyter_sessions.server.bodies import BackendAdded, Backends, SignInRequest
-from jupyter_sessions.server.openapi.operation import operation
+from jupyter_sessions.server.operation import operation
 from jupyter_sessions.service import NewBackend
 
 

@@ -14,7 +14,7 @@ from jupyter_sessions.errors import SessionError
 from jupyter_sessions.server import reading
 from jupyter_sessions.server.access import ScopedToken
 from jupyter_sessions.server.bodies import Problem
-from jupyter_sessions.server.openapi.operation import operation_of
+from jupyter_sessions.server.operation import operation_of
 from jupyter_sessions.server.proxy import SERVICES_KEY
 from jupyter_sessions.service import SessionService
 

@@ -32,7 +32,7 @@ from jupyter_sessions.server.bodies import (
     SessionPatch,
 )
 from jupyter_sessions.server.kernelspecs import KernelspecHandler, KernelspecsHandler
-from jupyter_sessions.server.openapi.operation import operation
+from jupyter_sessions.server.operation import operation
 from jupyter_sessions.server.proxy.shared_origin import key_of
 from jupyter_sessions.server.reading import chosen, flag, whole_number
 from jupyter_sessions.server.streams import EventsHandler, ExecuteHandler

@@ -11,7 +11,7 @@ from jupyter_sessions.kernels import specs
 from jupyter_sessions.kernels.making import KernelRequest, make
 from jupyter_sessions.kernels.specs import Kernel
 from jupyter_sessions.server.base import BaseHandler
-from jupyter_sessions.server.openapi.operation import operation
+from jupyter_sessions.server.operation import operation
 
 
 class KernelspecsHandler(BaseHandler):

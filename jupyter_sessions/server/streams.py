@@ -14,7 +14,7 @@ from jupyter_sessions.backends.base import Output
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.server.base import BaseHandler
 from jupyter_sessions.server.bodies import ExecuteRequest, Problem
-from jupyter_sessions.server.openapi.operation import Stream, operation
+from jupyter_sessions.server.operation import Stream, operation
 from jupyter_sessions.service import Batch, Position
 from jupyter_sessions.wire import sse
 

@@ -212,7 +212,7 @@ class BackendAI(Reached):
         if self._login:
             mounts = [*dict.fromkeys([*spec.mounts, *self._login.vfolder_mounts])]
             spec = structs.replace(spec, domain=spec.domain or self._login.domain or None, mounts=mounts)
-        return await SessionCreator(self, spec).make()
+        return await SessionCreator(self, spec, self.send_create).create()
 
     async def send_create(self, spec: SessionSpec, launch: object = None) -> SessionInfo:
         """Ask for a session, once; with what only this machine's manager takes."""
@@ -370,7 +370,7 @@ class BackendAI(Reached):
 
         A stream that ends is opened anew, signed anew, and what changed meanwhile is told.
         """
-        watcher = Watcher(self)
+        watcher = Watcher(self, self.states)
         while True:
             async for rows in watcher.stream():
                 yield rows

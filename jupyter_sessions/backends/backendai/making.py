@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from jupyter_sessions.backends.backendai import convert
+from jupyter_sessions.backends.backendai.reached import Reached
 from jupyter_sessions.backends.backendai.versions import statuses_of
 from jupyter_sessions.backends.base import Query
 from jupyter_sessions.backends.recovery import may_be_done, recovered
@@ -24,9 +25,6 @@ from jupyter_sessions.errors import (
 )
 from jupyter_sessions.model import SessionInfo, SessionSpec
 
-if TYPE_CHECKING:
-    from jupyter_sessions.backends.backendai.backend import BackendAI
-
 _NAMED = """query($status: String, $filter: String, $access_key: String) {
   compute_session_list(limit: 10, offset: 0, status: $status, filter: $filter, access_key: $access_key) {
     items { id name image status } total_count } }"""
@@ -34,14 +32,17 @@ _MANY = 10
 
 
 class SessionCreator:
-    """Makes one session."""
+    """Creates one session of a manager; `send` sends the request, once."""
 
-    def __init__(self, backend: BackendAI, spec: SessionSpec) -> None:
+    def __init__(
+        self, backend: Reached, spec: SessionSpec, send: Callable[[SessionSpec], Awaitable[SessionInfo]]
+    ) -> None:
         self._backend = backend
         self._spec = spec
+        self._send = send
 
-    async def make(self) -> SessionInfo:
-        """The session, new or reused; if the answer is lost it is looked for by its name.
+    async def create(self) -> SessionInfo:
+        """Return the session, new or reused; if the answer is lost, look for it by its name.
 
         Which ones have that name before is asked first: clocks may be wrong, and another may be as old.
 
@@ -49,7 +50,7 @@ class SessionCreator:
         """
         before = {row.id for row in await self._namesakes_told()}
         try:
-            row = await self._backend.send_create(self._spec)
+            row = await self._send(self._spec)
         except (InvalidRequest, NotFound) as error:
             raise await self._explained(error) from error
         except SessionError as error:

@@ -9,21 +9,19 @@ tell whether a session is other than before.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from jupyter_sessions.backends.backendai.reached import Reached
 from jupyter_sessions.backends.base import Query
 from jupyter_sessions.backends.pace import Pace, unsettled
 from jupyter_sessions.errors import BackendTimeout, BackendUnavailable, SessionNotFound
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.wire import untrusted
 from jupyter_sessions.wire.sse import Patient, ServerEvent
-
-if TYPE_CHECKING:
-    from jupyter_sessions.backends.backendai.backend import BackendAI
 
 AT_ONCE = 4
 """How many sessions are asked for at the same time."""
@@ -34,11 +32,17 @@ _LONGEST_ID = 100
 
 
 class Watcher:
-    """Follows one backend, and knows what of it was told last; it need not ask a manager that `tells` all."""
+    """Follows the sessions of one manager, and remembers the rows that it yielded last.
 
-    def __init__(self, backend: BackendAI, *, tells: bool = False) -> None:
+    `states` lists the few fields that tell whether sessions have changed; None for a manager whose events leave
+    nothing out.
+    """
+
+    def __init__(
+        self, backend: Reached, states: Callable[[], Awaitable[list[SessionInfo]]] | None = None
+    ) -> None:
         self._backend = backend
-        self._tells = tells
+        self._states = states
         self._pace = Pace(backend.poll_seconds, backend.looking)
         self._seen: dict[str, SessionInfo] | None = None
 
@@ -82,14 +86,16 @@ class Watcher:
 
     def _rest(self, *, changed: bool) -> asyncio.Future[None]:
         """The time until the next look."""
-        if self._tells:
+        if self._states is None:
             return asyncio.get_running_loop().create_future()
         soon = bool(unsettled((self._seen or {}).values()))
         return asyncio.ensure_future(self._pace.rest(soon=soon, changed=changed))
 
     async def _differing(self) -> list[str]:
         """The ids of sessions that came, went, or look other than they were seen last."""
-        now = {row.id: _state(row) for row in await self._backend.states()}
+        if self._states is None:
+            return []
+        now = {row.id: _state(row) for row in await self._states()}
         seen = {uid: _state(row) for uid, row in (self._seen or {}).items()}
         return [uid for uid in now.keys() | seen.keys() if now.get(uid) != seen.get(uid)]
 

@@ -11,7 +11,7 @@ from jupyter_sessions.server import handlers
 from jupyter_sessions.server.base import BaseHandler
 from jupyter_sessions.server.bodies import Problem
 from jupyter_sessions.server.openapi import schemas
-from jupyter_sessions.server.openapi.operation import Operation, PlainText, ResponseType, Stream, operation_of
+from jupyter_sessions.server.operation import Operation, PlainText, ResponseType, Stream, operation_of
 
 METHODS = ("get", "post", "put", "patch", "delete")
 _NAMED = re.compile(r"\(\?P<(\w+)>[^)]*\)")
