@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
@@ -65,6 +67,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         name = getattr(item, "originalname", item.name)
         if item.path.is_relative_to(root) and f"{item.path.relative_to(root)}::{name}" in listed:
             item.add_marker(pytest.mark.security)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Say what a test awaited when its time was over: the traceback ends in the event loop."""
+    outcome: Any = yield
+    if call.excinfo and "Timeout" in str(call.excinfo.value):
+        tasks = [one for one in gc.get_objects() if isinstance(one, asyncio.Task) and not one.done()]
+        outcome.get_result().sections.append(("What was awaited", "\n\n".join(map(_awaited, tasks))))
+
+
+def _awaited(task: asyncio.Task[Any]) -> str:
+    """The lines at which a task and what it awaits stand."""
+    lines, inner = [task.get_name()], cast("Any", task.get_coro())
+    while inner is not None:
+        frame = getattr(inner, "cr_frame", None) or getattr(inner, "ag_frame", None)
+        lines += [f"  {frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}"] if frame else []
+        generator = next((one for one in gc.get_referents(inner) if hasattr(one, "ag_frame")), None)
+        steps = frame is None and generator  # `anext` of a generator is an object of its own.
+        inner = steps or getattr(inner, "cr_await", None) or getattr(inner, "ag_await", None)
+    return "\n".join(lines)
 
 
 def need(program: str, why: str) -> str:
