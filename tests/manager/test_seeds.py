@@ -11,7 +11,6 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from jupyter_sessions.manager.api.differences import DIFFERENCES
 from jupyter_sessions.manager.api.versions import ADVERTISED
 from jupyter_sessions.service import SessionService
 from tests.manager.test_rest import problem
@@ -298,9 +297,3 @@ REFUSED = [
     ("GET", "/resource/usage/month"),
     ("POST", "/v8/services"),
 ]
-
-
-async def test_the_table_of_differences() -> None:
-    """Each difference has a source, and no two are about the same."""
-    assert len({difference.about for difference in DIFFERENCES}) == len(DIFFERENCES)
-    assert all(all(getattr(one, field) for field in one.__struct_fields__) for one in DIFFERENCES)

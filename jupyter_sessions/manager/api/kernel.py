@@ -9,9 +9,9 @@ import secrets
 
 from aiohttp import web
 
-from jupyter_sessions.manager.api.differences import REUSED
 from jupyter_sessions.manager.api.request import NAMES
 from jupyter_sessions.manager.api.session import answer, make, spec_of
+from jupyter_sessions.manager.api.versions import REUSED
 
 
 async def create(request: web.Request) -> web.Response:

@@ -17,8 +17,7 @@ from aiohttp.typedefs import Handler
 
 from jupyter_sessions import errors
 from jupyter_sessions.errors import SessionError
-from jupyter_sessions.manager.api.differences import TOO_MUCH
-from jupyter_sessions.manager.api.versions import is_kernel
+from jupyter_sessions.manager.api.versions import TOO_MUCH, is_kernel
 from jupyter_sessions.manager.runtime.launch import LaunchError
 
 log = logging.getLogger("jupyter_sessions")

@@ -16,11 +16,11 @@ from jupyter_sessions.amounts import parse_slots
 from jupyter_sessions.errors import AlreadyExists, InvalidRequest, UnknownImage
 from jupyter_sessions.manager import folders, preopen
 from jupyter_sessions.manager.api.auth import acting
-from jupyter_sessions.manager.api.differences import DESTROYED, ENDED, REUSED
 from jupyter_sessions.manager.api.plan import plan
 from jupyter_sessions.manager.api.request import NAMES, CreateRequest, read_create, read_environ
 from jupyter_sessions.manager.api.slots import slots_of
 from jupyter_sessions.manager.api.status import status_data
+from jupyter_sessions.manager.api.versions import DESTROYED, ENDED, REUSED
 from jupyter_sessions.manager.cluster import MemberRecord
 from jupyter_sessions.manager.keys import Key, id_of
 from jupyter_sessions.manager.logs import LogFiles

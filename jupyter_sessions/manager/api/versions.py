@@ -1,6 +1,7 @@
-"""The API version of a request, which decides codes and bodies; names are the same in all (`differences`).
+"""The API version of a request, which decides codes and bodies; names are the same in all.
 
-Source: seeds 000 and 001 for what was up to v5; managers 23.09 to 26.8 for what is from v6 on.
+Source: seeds 000 and 001 for what was up to v5; managers 23.09 to 26.8 for what is from v6 on. Where documents and
+servers differ, and what is done here, is in docs/differences.md.
 """
 
 from __future__ import annotations
@@ -49,3 +50,9 @@ class Code(msgspec.Struct, frozen=True):
     def of(self, request: web.Request) -> int:
         """The one for a request."""
         return self.legacy if is_legacy(request) else self.today
+
+
+REUSED = Code(200, 201)
+DESTROYED = Code(204, 200)
+TOO_MUCH = Code(406, 412)
+ENDED = Code(200, 404)
