@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -32,7 +33,7 @@ from jupyter_sessions.server.bodies import (
     SessionPatch,
 )
 from jupyter_sessions.server.kernelspecs import KernelspecHandler, KernelspecsHandler
-from jupyter_sessions.server.operation import operation
+from jupyter_sessions.server.operation import PlainText, operation
 from jupyter_sessions.server.proxy.shared_origin import key_of
 from jupyter_sessions.server.reading import chosen, flag, whole_number
 from jupyter_sessions.server.streams import EventsHandler, ExecuteHandler
@@ -41,6 +42,11 @@ from jupyter_sessions.service.order import NEWEST, check_fields
 from jupyter_sessions.wire.access import PROTOCOL
 from jupyter_sessions.wire.journal import Outputs, read_selection
 from jupyter_sessions.wire.spec_limits import check_size
+
+OPENAPI = Path(__file__).parent / "openapi.yaml"
+"""The file that describes this API; `openapi` generates it."""
+YAML = "application/yaml"
+"""RFC 9512."""
 
 _ACTIONS = 'Give {"action": "restart"}, {"action": "renew"} or {"name": …}.'
 
@@ -77,6 +83,17 @@ class AboutHandler(BaseHandler):
     async def get(self) -> None:
         """Return the versions of the package and of the REST protocol."""
         self.answer(About(__version__, PROTOCOL))
+
+
+class OpenApiHandler(BaseHandler):
+    """The description of this API."""
+
+    @web.authenticated
+    @authorized
+    @operation({200: PlainText(YAML)})
+    async def get(self) -> None:
+        """Return the OpenAPI file of this API."""
+        self.finish(OPENAPI.read_bytes(), set_content_type=YAML)
 
 
 class SessionsHandler(BaseHandler):
@@ -319,6 +336,7 @@ ROUTES: list[tuple[str, type[BaseHandler]]] = [
     (r"/backends/(?P<backend>[^/]+)", BackendHandler),
     (r"/backends/(?P<backend>[^/]+)/sign-in", SignInHandler),
     (r"/defaults", DefaultsHandler),
+    (r"/openapi\.yaml", OpenApiHandler),
     (r"/events", EventsHandler),
     (r"/kernelspecs", KernelspecsHandler),
     (r"/kernelspecs/(?P<name>[^/]+)", KernelspecHandler),

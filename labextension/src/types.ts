@@ -564,11 +564,11 @@ export interface ISessionRemoved {
  * Times are ISO 8601 or relative ("5m"), waits in seconds, `idle_timeout` and
  * `time_limit` in seconds or as "4h", with 0 for none. A `type` of "" is the
  * backend's to choose, `replicas` is for what makes several sessions
- * (`create_replicas`). Field meanings: seed 000, "Creating Session", and seed
- * 004, `create`. A session with an `owner` ends some time after that process
- * has, unless another one asks for the same session for the same
- * `notebook_path`, an absolute path, before. `kernel_arguments` follow those of
- * the kernelspec.
+ * (`create_replicas`). Fields mean what they do in "Creating Session" of
+ * Backend.AI's API and in `create` of Skaha's client. A session with an `owner`
+ * ends some time after that process has, unless another one asks for the same
+ * session for the same `notebook_path`, an absolute path, before.
+ * `kernel_arguments` follow those of the kernelspec.
  */
 export interface ISessionSpec {
   backend?: string | null;

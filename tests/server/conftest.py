@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from described import Described
 from pytest_jupyter.jupyter_server import *  # noqa: F403
 
 from jupyter_sessions.wire import sse
@@ -28,18 +29,22 @@ SMALL = {"cpu": 1, "mem": "256m"}
 
 
 class Rest:
-    """The extension's REST API, as a program sees it."""
+    """The extension's REST API, as a program sees it. Whatever it answers has to be as the OpenAPI file says."""
 
     def __init__(self, client: httpx.AsyncClient, base_url: str) -> None:
         self.client = client
         self.base_url = base_url
+        self.described = Described()
 
     async def ask(self, method: str, path: str, body: Any = None, **options: Any) -> httpx.Response:
         """One request below our base path; a leading slash in `path` is below the server's."""
         where = self.base_url + (path[1:] if path.startswith("/") else f"jupyter-sessions/{path}")
         if body is not None:
             options["json"] = body
-        return await self.client.request(method, where, **options)
+        response = await self.client.request(method, where, **options)
+        if "jupyter-sessions" in where:
+            self.described.check(response)
+        return response
 
     async def json(
         self, method: str, path: str, body: Any = None, *, status: int = 200, **options: Any
@@ -96,7 +101,12 @@ class Rest:
         async with self.client.stream(method, where, json=body, timeout=20) as response:
             assert response.status_code == 200, await response.aread()
             assert response.headers["Content-Type"] == "text/event-stream"
-            yield sse.parse(response.aiter_lines())
+            yield self._checked(response)
+
+    async def _checked(self, response: httpx.Response) -> AsyncIterator[sse.ServerEvent]:
+        async for event in sse.parse(response.aiter_lines()):
+            self.described.check_event(response, event.name, event.data)
+            yield event
 
     async def run(self, row: dict[str, Any], code: str, **options: Any) -> list[dict[str, Any]]:
         """All outputs of code, the reply last."""

@@ -6,6 +6,7 @@ leaves out defaults, and is then never null in place of that. Models of requests
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import Any, get_args
 
@@ -15,6 +16,7 @@ from msgspec import structs
 Schema = dict[str, Any]
 Models = dict[str, type[msgspec.Struct]]
 
+_NULL = {"type": "null"}
 REFERENCE = "#/components/schemas/{name}"
 
 
@@ -51,6 +53,9 @@ def _refined(model: type[msgspec.Struct], schema: Schema) -> Schema:
     """Say of an answer which fields are always there, and leave out what is no news."""
     config = model.__struct_config__
     del schema["title"]
+    schema["description"] = inspect.cleandoc(model.__doc__ or "")
+    for field in schema["properties"].values():
+        _sort_kinds(field)
     if config.forbid_unknown_fields:
         return schema
     for field in schema["properties"].values():
@@ -64,6 +69,15 @@ def _refined(model: type[msgspec.Struct], schema: Schema) -> Schema:
     return schema
 
 
+def _sort_kinds(schema: Schema) -> None:
+    """Name null last: in which order msgspec names kinds depends on its version."""
+    if "anyOf" in schema:
+        schema["anyOf"].sort(key=_NULL.__eq__)
+    for part in (schema.get("items"), schema.get("additionalProperties")):
+        if isinstance(part, dict):
+            _sort_kinds(part)
+
+
 def _never_null(field: Schema) -> None:
-    kinds = [kind for kind in field.pop("anyOf", []) if kind != {"type": "null"}]
+    kinds = [kind for kind in field.pop("anyOf", []) if kind != _NULL]
     field.update(kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {})
