@@ -59,13 +59,14 @@ async def between(backendai: Server) -> AsyncIterator[Between]:
 
 @pytest_asyncio.fixture
 async def lab(backendai: Server, between: Between) -> AsyncIterator[BackendAI]:
-    """A backend on the other side of it; its sessions are ended."""
-    options = backendai.options() | {"endpoint": between.url, "timeout": str(SECONDS)}
-    made = BackendAI("lab", **{name: value for name, value in options.items() if name != "type"})
+    """A backend on the other side of it; its sessions are ended, by one that has more patience."""
+    options = {name: value for name, value in backendai.options().items() if name != "type"}
+    made = BackendAI("lab", **options | {"endpoint": between.url, "timeout": str(SECONDS)})
+    patient = BackendAI("lab", **options)
     yield made
-    between.heal()
-    await end_sessions(made)
     await made.close()
+    await end_sessions(patient)
+    await patient.close()
 
 
 @pytest_asyncio.fixture

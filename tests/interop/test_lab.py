@@ -83,7 +83,7 @@ def test_both_backends_in_panel_and_notebook(lab: Lab, tab: Page) -> None:
     listed = run_cell(tab, "%session ps").locator("table")
     waits = "%session create python --backend lab --cpu 900 --mem 512m --name waits --enqueue-only"
     run_cell(tab, waits)  # Why it waits is told by no event.
-    expect(row(tab, "waits")).to_contain_text("waiting for a machine with room", timeout=60_000)
+    expect(row(tab, "waits")).to_contain_text("Waiting for a machine with room", timeout=60_000)
     for name, backend in (("from-the-form", "lab"), ("from-magic", "lab"), ("on-this-machine", "local")):
         expect(row(tab, name)).to_have_attribute("data-backend", backend)
         expect(listed.get_by_role("row").filter(has_text=name)).to_contain_text(f"{backend}RUNNING")
