@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-import jupyter_sessions.lean  # noqa: F401 - before all that imports httpx
+import jupyter_sessions.fast_imports  # noqa: F401 - before all that imports httpx
 from jupyter_sessions.backends.base import Backend
 from jupyter_sessions.backends.signin import CredentialField
 from jupyter_sessions.client import Api, connect

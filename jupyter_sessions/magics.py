@@ -27,7 +27,7 @@ from IPython.display import clear_output, publish_display_data
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.backends.signin import CredentialField
 from jupyter_sessions.client import Api, Bridge, connect
-from jupyter_sessions.client.bridge import Items, Say
+from jupyter_sessions.client.loop_thread import Items, Say
 from jupyter_sessions.commands import Nothing, Result, Table, Text, parse, perform
 from jupyter_sessions.commands.backends import questions
 from jupyter_sessions.commands.completion import complete, session_names

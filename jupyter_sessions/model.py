@@ -256,7 +256,7 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
         """True until the session has ended."""
         return is_live(self.status)
 
-    def face(self) -> tuple[object, ...]:
+    def list_fingerprint(self) -> tuple[object, ...]:
         """What a list shows of it; measurements that change all the time are left out."""
         services = [(service.name, service.url, service.ended) for service in self.services]
         state = (self.status, self.status_info, self.status_changed, self.ends_at, self.ends_why)

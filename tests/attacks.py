@@ -12,11 +12,11 @@ ATTACKS: dict[str, tuple[str, ...]] = {
         "manager/runtime/test_peers.py::test_another_user_is_found_out",
         "manager/runtime/test_peers.py::test_another_user_who_waits_for_a_byte_gets_none",
         "manager/runtime/test_peers.py::test_nothing_is_believed_before_it_is_accepted",
-        "manager/test_mounts.py::test_ports",
+        "manager/core/test_mounts.py::test_ports",
     ),
     "another user listens on the TCP ports of a kernel": (
-        "manager/test_forward.py::test_a_stranger_who_has_a_port_first_is_told_nothing",
-        "manager/test_forward.py::test_a_stranger_who_takes_a_port_over_is_told_nothing",
+        "manager/endpoints/test_tcp_forwarder.py::test_a_stranger_who_has_a_port_first_is_told_nothing",
+        "manager/endpoints/test_tcp_forwarder.py::test_a_stranger_who_takes_a_port_over_is_told_nothing",
     ),
     "another user listens where a manager was, or a page reaches one by another name": (
         "manager/test_addresses.py::test_what_is_caught_at_an_earlier_address_opens_nothing",
@@ -54,7 +54,7 @@ ATTACKS: dict[str, tuple[str, ...]] = {
         "manager/test_hostile_input.py::test_a_length_that_is_no_number",
         "manager/test_deep_files.py::test_requests_that_are_not_answered",
         "server/test_refusals.py::test_what_is_nested_too_deep_is_refused",
-        "manager/test_services.py::test_only_declared_services_are_reached",
+        "manager/run/test_services.py::test_only_declared_services_are_reached",
     ),
     "a page of another user of a hub": (
         "interop/test_jupyterhub.py::test_a_neighbours_page_cannot_drive_a_session",

@@ -33,9 +33,10 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import structs
 
-from jupyter_sessions.backends.pace import Looking, Pace, unsettled
-from jupyter_sessions.backends.ring import Kept, Ring
+from jupyter_sessions.backends.credential_store import CredentialStore, Kept
+from jupyter_sessions.backends.polling import Looking, Pace, unsettled
 from jupyter_sessions.backends.signin import Credentials, SignIn, SignInMethod, checked, fits, without_secrets
+from jupyter_sessions.channels.journal_messages import Outputs, Selection
 from jupyter_sessions.errors import InvalidRequest, NotSupported, SessionError, SessionNotFound
 from jupyter_sessions.model import (
     TYPES,
@@ -50,7 +51,6 @@ from jupyter_sessions.model import (
     SessionInfo,
     SessionSpec,
 )
-from jupyter_sessions.wire.journal import Outputs, Selection
 
 ANY_NAME = NameRule(r"(?s).{1,255}", "Use 1 to 255 characters.")
 
@@ -102,7 +102,7 @@ class Backend(ABC):
         self.title = str(options.pop("title", "") or name)
         self.options = options
         self.looking = Looking()
-        self.ring = Ring(name)
+        self.ring = CredentialStore(name)
 
     # The four.
 
@@ -258,7 +258,11 @@ class Backend(ABC):
         """What became other than it was `seen`, by id, and what there is now."""
         rows = {row.id: row for row in await self.list(Query())}
         gone = [await self.after_end(seen[key]) for key in seen.keys() - rows.keys()]
-        changed = [row for key, row in rows.items() if key not in seen or seen[key].face() != row.face()]
+        changed = [
+            row
+            for key, row in rows.items()
+            if key not in seen or seen[key].list_fingerprint() != row.list_fingerprint()
+        ]
         return changed + gone, rows
 
     async def changed(self, row: SessionInfo, seconds: float) -> None:
@@ -312,7 +316,7 @@ class Backend(ABC):
         """
         given, where = checked(self.methods(), given), self.where()
         trial = builtins.type(self)(self.name, title=self.title, **self.options)
-        trial.ring = Ring(self.name, Kept(where, given))
+        trial.ring = CredentialStore(self.name, Kept(where, given))
         try:
             await trial.list(Query(limit=1))
         except SessionError as error:

@@ -17,15 +17,17 @@ import msgspec
 from jupyter_sessions.amounts import GPU_SLOT, SHARES_SLOT, format_slots, parse_slots
 from jupyter_sessions.backends.backendai.access import Signed
 from jupyter_sessions.backends.backendai.backend import BackendAI, vendor_environment
+from jupyter_sessions.backends.backendai.catalog import folders_of
+from jupyter_sessions.backends.backendai.event_stream import Watcher
 from jupyter_sessions.backends.backendai.http import ManagerClient
-from jupyter_sessions.backends.backendai.offers import folders_of
 from jupyter_sessions.backends.backendai.versions import Dialect
-from jupyter_sessions.backends.backendai.watching import Watcher
 from jupyter_sessions.backends.base import Query, Storage
 from jupyter_sessions.backends.local_manager import ManagerState, outdated, state_folder
 from jupyter_sessions.backends.local_manager import find as find
 from jupyter_sessions.backends.local_manager import start as start
 from jupyter_sessions.backends.signin import SignIn, SignInMethod
+from jupyter_sessions.channels.journal_messages import Outputs, Selection
+from jupyter_sessions.channels.relay_addresses import front_of
 from jupyter_sessions.errors import (
     BackendUnavailable,
     InvalidRequest,
@@ -43,13 +45,11 @@ from jupyter_sessions.model import (
     SessionInfo,
     SessionSpec,
 )
-from jupyter_sessions.wire.asker import bounds, visible_devices
 from jupyter_sessions.wire.descriptors import HANDOVER
 from jupyter_sessions.wire.environment import Specs
-from jupyter_sessions.wire.front import front_of
-from jupyter_sessions.wire.journal import Outputs, Selection
 from jupyter_sessions.wire.minimum import at_least
 from jupyter_sessions.wire.places import PROTOCOL, Contact
+from jupyter_sessions.wire.process_context import bounds, visible_devices
 
 _LOOK_SECONDS = 1.0
 _HOLD_SECONDS = 10.0

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from jupyter_sessions.backends.base import Output
+from jupyter_sessions.channels.journal_messages import Outputs, Selection
 from jupyter_sessions.model import Event, KernelConnection, ProcessId, SessionInfo, SessionSpec
 from jupyter_sessions.service import BackendInfo, Defaults, Listing
-from jupyter_sessions.wire.journal import Outputs, Selection
 
 
 class Api(Protocol):

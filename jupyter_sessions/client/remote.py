@@ -14,6 +14,7 @@ import msgspec
 from jupyter_sessions import errors
 from jupyter_sessions._version import __version__
 from jupyter_sessions.backends.base import Output
+from jupyter_sessions.channels.journal_messages import Outputs, Selection
 from jupyter_sessions.client.streams import Streams, lost, refused, tls_of
 from jupyter_sessions.model import Event, KernelConnection, ProcessId, SessionInfo, SessionSpec
 from jupyter_sessions.service import BackendInfo, Defaults, Listing, find
@@ -21,8 +22,7 @@ from jupyter_sessions.wire import sse, untrusted
 from jupyter_sessions.wire.access import PROTOCOL, SCHEME, ServerInfo
 from jupyter_sessions.wire.bounded import AnswerRefused
 from jupyter_sessions.wire.encoding import encoded
-from jupyter_sessions.wire.journal import Outputs, Selection
-from jupyter_sessions.wire.quiet import QuietClient
+from jupyter_sessions.wire.log_redaction import QuietClient
 from jupyter_sessions.wire.unix_http import unix_transport
 
 TIMEOUT = httpx.Timeout(200.0, connect=5.0)  # The server itself answers in time, whatever a backend does.
@@ -147,7 +147,7 @@ class RemoteService:
                 while not until(row):
                     await _mention(coming, id)
                     known, row = row, await self.get(backend, id)
-                    if every or row.face() != known.face():
+                    if every or row.list_fingerprint() != known.list_fingerprint():
                         yield row
             finally:
                 await coming.close()

@@ -22,7 +22,7 @@ from jupyter_sessions.backends.signin import Credentials
 from jupyter_sessions.client.streams import refused
 from jupyter_sessions.wire import untrusted
 from jupyter_sessions.wire.encoding import encoded
-from jupyter_sessions.wire.quiet import QuietClient
+from jupyter_sessions.wire.log_redaction import QuietClient
 from jupyter_sessions.wire.unix_http import unix_transport
 
 _SECONDS = 30.0

@@ -16,7 +16,7 @@ from typing import Any
 from jupyter_sessions.backends.base import Backend, Query
 from jupyter_sessions.backends.signin import CredentialField, Credentials, SignInMethod
 from jupyter_sessions.client import Api, servers
-from jupyter_sessions.client.bridge import Say
+from jupyter_sessions.client.loop_thread import Say
 from jupyter_sessions.commands.result import Json, Nothing, Result, Table, plain
 from jupyter_sessions.commands.verbs import pairs
 from jupyter_sessions.errors import InvalidRequest, NotSupported, SessionError

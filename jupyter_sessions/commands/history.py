@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from jupyter_sessions.client import Api
-from jupyter_sessions.client.bridge import Say
+from jupyter_sessions.client.loop_thread import Say
 from jupyter_sessions.commands.fields import words
 from jupyter_sessions.commands.result import Nothing, Result, plain
 from jupyter_sessions.commands.verbs import settled

@@ -5,12 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 
 from jupyter_sessions.client import Api
-from jupyter_sessions.client.bridge import Say
+from jupyter_sessions.client.loop_thread import Say
 from jupyter_sessions.commands.result import Json, Nothing, Result, Table, plain
 from jupyter_sessions.commands.verbs import resources_of
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.kernels import specs
-from jupyter_sessions.kernels.making import KernelRequest, make
+from jupyter_sessions.kernels.definition import KernelRequest, make
 
 
 async def add(api: Api, asked: Namespace, say: Say) -> Result:

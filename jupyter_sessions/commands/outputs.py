@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from jupyter_sessions.backends.base import Output
+from jupyter_sessions.channels.journal_messages import Execution, Selection
 from jupyter_sessions.client import Api
-from jupyter_sessions.client.bridge import Say
+from jupyter_sessions.client.loop_thread import Say
 from jupyter_sessions.commands.result import Json, Result, plain
 from jupyter_sessions.errors import InvalidRequest, NotFound
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.wire.journal import Execution, Selection
 
 _NUMBER = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 

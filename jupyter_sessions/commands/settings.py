@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from jupyter_sessions.client import Api
-from jupyter_sessions.client.bridge import Say
+from jupyter_sessions.client.loop_thread import Say
 from jupyter_sessions.commands.result import Json, Result, Table
 from jupyter_sessions.config import JupyterSessions, sources
 from jupyter_sessions.service import configuration, manager_text

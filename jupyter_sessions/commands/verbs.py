@@ -19,7 +19,7 @@ from jupyter_sessions.amounts import (
 )
 from jupyter_sessions.backends.base import Storage
 from jupyter_sessions.client import Api
-from jupyter_sessions.client.bridge import Say
+from jupyter_sessions.client.loop_thread import Say
 from jupyter_sessions.commands.fields import describe, field_of, show, words
 from jupyter_sessions.commands.program import program_of
 from jupyter_sessions.commands.result import Json, Nothing, Result, Table, Text, plain

@@ -22,7 +22,7 @@ import zmq
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.kernels.provisioner import LAUNCH_SECONDS, session_name
 from jupyter_sessions.kernels.session import KernelSession, Wanted, say
-from jupyter_sessions.kernels.splice import Splice
+from jupyter_sessions.kernels.zmq_bridge import ZmqBridge
 from jupyter_sessions.model import KernelConnection, SessionSpec
 from jupyter_sessions.wire.identity import identify, own_identity
 
@@ -58,7 +58,7 @@ class _KernelBridge:
         self._session = KernelSession(_wanted(asked), say)
         self._done = asyncio.Event()
         self._restart = False
-        self._splice: Splice | None = None
+        self._zmq_bridge: ZmqBridge | None = None
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -83,8 +83,8 @@ class _KernelBridge:
             self._restart = restart
             loop.call_soon_threadsafe(self._done.set)
 
-        self._splice = Splice(self._front, back, replied)
-        self._splice.open()
+        self._zmq_bridge = ZmqBridge(self._front, back, replied)
+        self._zmq_bridge.open()
 
     async def _end(self) -> None:
         """Return when told to end, or when whoever started this or the session's kernel has ended."""
@@ -100,8 +100,8 @@ class _KernelBridge:
     async def _close(self, beginning: asyncio.Task[None]) -> None:
         beginning.cancel()
         await asyncio.gather(beginning, return_exceptions=True)
-        if self._splice is not None:
-            self._splice.close()
+        if self._zmq_bridge is not None:
+            self._zmq_bridge.close()
         if not self._restart:
             await self._session.let_go()
         elif (
@@ -110,7 +110,7 @@ class _KernelBridge:
             await self._session.restart()
 
     def _interrupt(self) -> None:
-        if self._splice is None:
+        if self._zmq_bridge is None:
             self._done.set()
         else:
             self._interrupting = asyncio.create_task(self._session.interrupt())

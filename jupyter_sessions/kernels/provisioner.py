@@ -13,7 +13,7 @@ request for a shutdown, by which a session ends with its kernel, is made a visit
 this process is in the same session.
 
 In a server nobody waits here until the session runs, or the server would not list the kernel and a page
-loaded again would start another: somebody answers in the kernel's place (`wire.standin`).
+loaded again would start another: somebody answers in the kernel's place (`channels.placeholder_kernel`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from msgspec import structs
 from tornado.web import HTTPError
 from traitlets import Dict, Float, Unicode
 
-from jupyter_sessions.kernels import known
+from jupyter_sessions.kernels import kernel_registry
 from jupyter_sessions.kernels.session import KernelSession, Wanted, say
 from jupyter_sessions.model import KernelConnection, SessionSpec
 from jupyter_sessions.service import in_use
@@ -111,7 +111,7 @@ class SessionProvisioner(KernelProvisionerBase):
             held = KernelSession(self._wanted(kwargs), self._say)
             connection = await held.begin()
             self._held = held
-            known.note(str(self.kernel_id), held)
+            kernel_registry.note(str(self.kernel_id), held)
         else:
             connection = await self._held.restart(await self._renamed(kwargs))
         self._stopped = self._asked = False

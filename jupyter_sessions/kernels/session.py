@@ -10,11 +10,11 @@ from contextlib import suppress
 import msgspec
 
 from jupyter_sessions.client import Api
-from jupyter_sessions.client.bridge import Say
+from jupyter_sessions.client.loop_thread import Say
 from jupyter_sessions.errors import LaunchFailed, NotRunning, SessionError, SessionNotFound
-from jupyter_sessions.kernels import holders, once
-from jupyter_sessions.kernels.calls import call, start
-from jupyter_sessions.kernels.doors import SocketLinks
+from jupyter_sessions.kernels import lease_holders, single_flight
+from jupyter_sessions.kernels.loop_bridge import call, start
+from jupyter_sessions.kernels.socket_links import SocketLinks
 from jupyter_sessions.model import USABLE, KernelConnection, SessionInfo, SessionSpec, because, waiting
 from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.identity import own_identity
@@ -46,7 +46,7 @@ class KernelSession:
     def __init__(self, wanted: Wanted, say: Say) -> None:
         self._wanted = wanted
         self._say = say
-        self._key = once.key_of(wanted.spec)
+        self._key = single_flight.key_of(wanted.spec)
         self._links = SocketLinks()
         self._watch: Future[None] | None = None
         self._restarts = 0
@@ -102,14 +102,14 @@ class KernelSession:
         self._links.close()
         row = self._holds
         if row is not None and self._release():
-            once.forget(self._key)
+            single_flight.forget(self._key)
             if asked:
                 await call(lambda api: _ends(api, row))
             await call(lambda api: _end(api, row))
 
     def part(self) -> bool:
         """Whether others stay in it; then a shutdown request of who connects from now on is but a visitor's."""
-        stay = self._holds is not None and holders.shared(self._holds)
+        stay = self._holds is not None and lease_holders.shared(self._holds)
         if stay:
             self._links.be_visitors()
         return stay
@@ -120,7 +120,7 @@ class KernelSession:
         wanted = self._wanted
         if wanted.attach:
             return await self._reach(api, await api.find(wanted.attach))
-        async with once.made(api, wanted.spec, self._key) as row:
+        async with single_flight.made(api, wanted.spec, self._key) as row:
             self._hold(row)
             try:
                 return await self._enter(api, row)
@@ -137,13 +137,13 @@ class KernelSession:
 
     def _hold(self, row: SessionInfo) -> None:
         self._release()
-        holders.hold(row)
+        lease_holders.hold(row)
         self._holds = row
 
     def _release(self) -> bool:
         """Whether no other kernel is in the session that was made for this one."""
         row, self._holds = self._holds, None
-        return row is not None and holders.release(row)
+        return row is not None and lease_holders.release(row)
 
     async def _restart(self, api: Api, environ: dict[str, str]) -> KernelConnection:
         row = await api.get(self._known().backend, self._known().id)

@@ -21,22 +21,22 @@ from jupyter_sessions import config
 from jupyter_sessions._version import __version__
 from jupyter_sessions.amounts import GPU_SLOT, SHARES_SLOT, parse_slots
 from jupyter_sessions.errors import BackendUnavailable, SessionError
-from jupyter_sessions.manager import folders
 from jupyter_sessions.manager.api.hosts import Hosts
 from jupyter_sessions.manager.api.manager import SETTINGS
 from jupyter_sessions.manager.app import make_app, serve, until_idle
-from jupyter_sessions.manager.claim import claim
-from jupyter_sessions.manager.events import Bus
+from jupyter_sessions.manager.core import mounts
+from jupyter_sessions.manager.core.events import Bus
+from jupyter_sessions.manager.core.rebuild import open_store
+from jupyter_sessions.manager.core.store import Store
 from jupyter_sessions.manager.live_settings import LiveSettings
-from jupyter_sessions.manager.logs import MANAGER_BYTES, AtMost, trim
+from jupyter_sessions.manager.manager_lock import claim
 from jupyter_sessions.manager.presence import Presence
-from jupyter_sessions.manager.rebuild import open_store
+from jupyter_sessions.manager.run.logs import MANAGER_BYTES, AtMost, trim
 from jupyter_sessions.manager.runtime import capacity, gpus, limits
 from jupyter_sessions.manager.runtime.helpers import HELPERS
 from jupyter_sessions.manager.runtime.limits import cgroup
-from jupyter_sessions.manager.scheduler import Capacity
+from jupyter_sessions.manager.schedule.placement import Capacity
 from jupyter_sessions.manager.sessions import SessionManager
-from jupyter_sessions.manager.store import Store
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.identity import here, own_identity
 from jupyter_sessions.wire.own_ports import listen_on_new_port, ports_of
@@ -158,7 +158,7 @@ def _sessions(
         keep_fds=(keep_fd,),
         on_live=lambda live: _mark(where.live_file, live),
         owner_grace=settings.owner_grace,
-        folders=folders.configured(settings.folders),
+        folders=mounts.configured(settings.folders),
         warm_pool=settings.warm_pool,
     )
 
@@ -166,7 +166,7 @@ def _sessions(
 def _apply(settings: config.JupyterSessions, sessions: SessionManager) -> None:
     """Go on with a changed configuration."""
     sessions.reconfigure(
-        _capacity(settings), folders.configured(settings.folders), settings.owner_grace, settings.warm_pool
+        _capacity(settings), mounts.configured(settings.folders), settings.owner_grace, settings.warm_pool
     )
 
 

@@ -16,11 +16,11 @@ from jupyter_sessions.manager import connections
 from jupyter_sessions.manager.api import auth, bearer, hosts, problems, session, sockets
 from jupyter_sessions.manager.api.routes import LISTENERS, OPEN, all_routes
 from jupyter_sessions.manager.connections import PortSite, UnixSite
+from jupyter_sessions.manager.core.store import Store
 from jupyter_sessions.manager.live_settings import LiveSettings
 from jupyter_sessions.manager.sessions import SessionManager
-from jupyter_sessions.manager.skaha import answers, doors
+from jupyter_sessions.manager.skaha import answers, connect_urls
 from jupyter_sessions.manager.skaha import routes as skaha
-from jupyter_sessions.manager.store import Store
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -92,12 +92,12 @@ def make_app(
     app[bearer.AUDIENCE] = audience
     app[hosts.HOSTS] = allowed or hosts.Hosts()
     app[session.SESSIONS] = sessions
-    app[doors.NOTEBOOK_SERVERS] = doors.NotebookServers(sessions, audience)
+    app[connect_urls.NOTEBOOK_SERVERS] = connect_urls.NotebookServers(sessions, audience)
     app[ACTIVITY] = ManagerActivity()
     app[sockets.SOCKETS] = WeakSet()
     app.on_shutdown.append(sockets.close_all)
     app.add_routes([*all_routes(), *skaha.ROUTES])
-    app.on_cleanup.append(doors.close)
+    app.on_cleanup.append(connect_urls.close)
     return app
 
 

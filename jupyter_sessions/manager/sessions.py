@@ -10,26 +10,26 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_sessions.errors import InvalidRequest, NotRunning
-from jupyter_sessions.manager.callbacks import Callbacks
-from jupyter_sessions.manager.cluster import MemberRecord
-from jupyter_sessions.manager.events import Bus
-from jupyter_sessions.manager.folders import ConfiguredFolder
-from jupyter_sessions.manager.front import Front
-from jupyter_sessions.manager.guardian import SessionSupervisor, Workshop
-from jupyter_sessions.manager.kernel import connect_to
-from jupyter_sessions.manager.kernel_info import KernelInfos
-from jupyter_sessions.manager.leases import Leases
-from jupyter_sessions.manager.leftovers import find_process, why_lost
-from jupyter_sessions.manager.queue import SessionScheduler
-from jupyter_sessions.manager.record import Record, socket_folder
-from jupyter_sessions.manager.roster import Roster
+from jupyter_sessions.manager.core.callbacks import Callbacks
+from jupyter_sessions.manager.core.cluster import MemberRecord
+from jupyter_sessions.manager.core.events import Bus
+from jupyter_sessions.manager.core.expiry import Activity, Clock, Expiry
+from jupyter_sessions.manager.core.leases import Leases
+from jupyter_sessions.manager.core.mounts import ConfiguredFolder
+from jupyter_sessions.manager.core.record import Record, socket_folder
+from jupyter_sessions.manager.core.recovery import find_process, why_lost
+from jupyter_sessions.manager.core.store import Store
+from jupyter_sessions.manager.core.tasks import Tasks
+from jupyter_sessions.manager.endpoints.kernel_endpoint import Front
+from jupyter_sessions.manager.endpoints.kernel_info import KernelInfos
+from jupyter_sessions.manager.endpoints.kernel_link import connect_to
+from jupyter_sessions.manager.run.supervisor import SessionSupervisor, SupervisorContext
 from jupyter_sessions.manager.runtime.launch import Process, exit_status, kill
 from jupyter_sessions.manager.runtime.limits import Limits
-from jupyter_sessions.manager.runtime.pool import PrestartPool
-from jupyter_sessions.manager.scheduler import Capacity
-from jupyter_sessions.manager.store import Store
-from jupyter_sessions.manager.tasks import Tasks
-from jupyter_sessions.manager.timekeeper import Activity, Clock, Timekeeper
+from jupyter_sessions.manager.runtime.prestart.pool import PrestartPool
+from jupyter_sessions.manager.schedule.placement import Capacity
+from jupyter_sessions.manager.schedule.scheduler import SessionScheduler
+from jupyter_sessions.manager.session_index import SessionIndex
 from jupyter_sessions.model import NameRule, standing
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.identity import Host, Identity
@@ -43,7 +43,7 @@ NAME_RULE = NameRule(
 )
 
 
-class SessionManager(Roster):
+class SessionManager(SessionIndex):
     """Keeps the store, the queue and the supervisors of running sessions in step."""
 
     def __init__(
@@ -74,14 +74,14 @@ class SessionManager(Roster):
         self._changed = asyncio.Condition()
         self._callbacks = Callbacks()
         self._leases = Leases(lambda record, why: self.terminate(record, why=why), owner_grace)
-        self.time = Timekeeper(
+        self.time = Expiry(
             activity=self._activity,
             expire=lambda record, why: self._tasks.start(self._expire(record, why)),
             tell=lambda record: self._tell(record, "session_warning"),
             clock=clock,
         )
         self._queue = SessionScheduler(self, self.time.clock.today, store.keys.get)
-        self._shop = Workshop(
+        self._shop = SupervisorContext(
             limits=limits,
             run_folder=run_folder,
             state_folder=state_folder,
@@ -236,7 +236,7 @@ class SessionManager(Roster):
         supervisor = self._supervisors.get(record.id)
         if supervisor is None or not record.usable:
             return
-        await supervisor.calm()
+        await supervisor.interrupt_gently()
         if record.usable:
             await self.terminate(record, why=why)
 

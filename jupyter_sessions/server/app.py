@@ -14,8 +14,8 @@ from jupyter_server.serverapp import ServerApp
 from jupyter_sessions._version import __version__
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest
-from jupyter_sessions.kernels import tidying
-from jupyter_sessions.kernels.offering import SessionKernelSpecs
+from jupyter_sessions.kernels import cleanup
+from jupyter_sessions.kernels.auto_kernelspecs import SessionKernelSpecs
 from jupyter_sessions.server import handlers, heartbeat, proxy
 from jupyter_sessions.server.access import ScopedToken, withdraw
 from jupyter_sessions.server.base import TOKEN
@@ -81,7 +81,7 @@ class SessionsExtension(ExtensionApp):
             self.service.feed.start(self.service.backends.values())
             use(self.service)
             self._tasks += [
-                asyncio.create_task(tidying.sweep(self.service)),
+                asyncio.create_task(cleanup.sweep(self.service)),
                 asyncio.create_task(self._offers.keep()),
                 asyncio.create_task(self.service.additions.keep_looking()),
             ]

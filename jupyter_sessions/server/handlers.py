@@ -13,8 +13,9 @@ from msgspec import structs
 from tornado import web
 
 from jupyter_sessions._version import __version__
+from jupyter_sessions.channels.journal_messages import Outputs, read_selection
 from jupyter_sessions.errors import Forbidden, InvalidRequest
-from jupyter_sessions.kernels.known import session_of
+from jupyter_sessions.kernels.kernel_registry import session_of
 from jupyter_sessions.model import RESERVED_FIELDS, KernelConnection, SessionInfo, SessionSpec
 from jupyter_sessions.server import proxy
 from jupyter_sessions.server.backends import BackendHandler, BackendsHandler, SignInHandler
@@ -40,7 +41,6 @@ from jupyter_sessions.server.streams import EventsHandler, ExecuteHandler
 from jupyter_sessions.service import Change, Defaults
 from jupyter_sessions.service.order import NEWEST, check_fields
 from jupyter_sessions.wire.access import PROTOCOL
-from jupyter_sessions.wire.journal import Outputs, read_selection
 from jupyter_sessions.wire.spec_limits import check_size
 
 OPENAPI = Path(__file__).parent / "openapi.yaml"

@@ -8,7 +8,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from jupyter_sessions.kernels import specs
-from jupyter_sessions.kernels.making import KernelRequest, make
+from jupyter_sessions.kernels.definition import KernelRequest, make
 from jupyter_sessions.kernels.specs import Kernel
 from jupyter_sessions.server.base import BaseHandler
 from jupyter_sessions.server.operation import operation

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from jupyter_sessions.service.asking import state_of
 from jupyter_sessions.service.changes import Batch, Change, Position, SessionPut, SessionRemoved
+from jupyter_sessions.service.creation import create_replicas
+from jupyter_sessions.service.deadlines import state_of
 from jupyter_sessions.service.feed import Feed
-from jupyter_sessions.service.finding import Expiry, Listing, find
 from jupyter_sessions.service.info import BackendInfo, BackendType, Defaults, NewBackend
-from jupyter_sessions.service.making import create_replicas
+from jupyter_sessions.service.lookup import Expiry, Listing, find
 from jupyter_sessions.service.manager_state import manager_text
 from jupyter_sessions.service.registry import configuration
 from jupyter_sessions.service.service import SessionService

@@ -16,7 +16,6 @@ from contextlib import suppress
 from jupyter_sessions.backends.base import Backend
 from jupyter_sessions.errors import SessionError, Unauthorized
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service.asking import GET_SECONDS, ask, translated
 from jupyter_sessions.service.changes import (
     BackendChanged,
     Batch,
@@ -27,6 +26,7 @@ from jupyter_sessions.service.changes import (
     SessionRemoved,
     public,
 )
+from jupyter_sessions.service.deadlines import GET_SECONDS, ask, translated
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -170,7 +170,7 @@ class Feed:
             return
         if _older(row, known) if known else not self._may_return(row, ended):
             self._doubt(key)
-        elif known is None or row.face() != known.face():
+        elif known is None or row.list_fingerprint() != known.list_fingerprint():
             self._take(key, row)
 
     def _take(self, key: SessionKey, row: SessionInfo) -> None:
@@ -209,7 +209,7 @@ class Feed:
         after = self._known(key)
         if after is not before:
             self.put(row)
-        elif before is None or row.face() != before.face():
+        elif before is None or row.list_fingerprint() != before.list_fingerprint():
             self._take(key, row)
 
     def _known(self, key: SessionKey) -> SessionInfo | None:

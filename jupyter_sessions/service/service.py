@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from msgspec import structs
 
 from jupyter_sessions.backends.base import Backend, Output, Query
-from jupyter_sessions.backends.pace import unsettled
+from jupyter_sessions.backends.polling import unsettled
 from jupyter_sessions.backends.signin import Credentials
+from jupyter_sessions.channels.journal_messages import Outputs, Selection
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import (
     BackendUnavailable,
@@ -32,8 +33,9 @@ from jupyter_sessions.model import (
     in_group,
     reason,
 )
-from jupyter_sessions.service.additions import Additions
-from jupyter_sessions.service.asking import (
+from jupyter_sessions.service.cells import Unfinished, with_end
+from jupyter_sessions.service.creation import create, new_name
+from jupyter_sessions.service.deadlines import (
     ACT_SECONDS,
     GET_SECONDS,
     LOOK_SECONDS,
@@ -43,16 +45,14 @@ from jupyter_sessions.service.asking import (
     state_of,
     translated,
 )
-from jupyter_sessions.service.cells import Unfinished, with_end
 from jupyter_sessions.service.feed import Feed
-from jupyter_sessions.service.finding import Expiry, Listing, expiries, find
 from jupyter_sessions.service.info import BackendInfo, Defaults, Health, NewBackend
-from jupyter_sessions.service.making import create, new_name
+from jupyter_sessions.service.lookup import Expiry, Listing, expiries, find
 from jupyter_sessions.service.order import NEWEST, ordering
 from jupyter_sessions.service.presets import filled
 from jupyter_sessions.service.registry import BackendFactory, pick
+from jupyter_sessions.service.user_backends import Additions
 from jupyter_sessions.service.waiting import wait
-from jupyter_sessions.wire.journal import Outputs, Selection
 from jupyter_sessions.wire.spec_limits import check_spec
 
 T = TypeVar("T")

@@ -38,7 +38,7 @@ async def wait(
     try:
         while True:
             row = await where.get(backend, id)
-            if every or seen is None or row.face() != seen.face():
+            if every or seen is None or row.list_fingerprint() != seen.list_fingerprint():
                 yield row
             if until(row):
                 return

@@ -18,9 +18,9 @@ import pytest
 import pytest_asyncio
 
 from jupyter_sessions.backends.base import OPTIONAL, Backend, Query
+from jupyter_sessions.channels.journal_messages import Selection
 from jupyter_sessions.errors import AlreadyExists, InvalidRequest, NotSupported, SessionError, SessionNotFound
 from jupyter_sessions.model import USABLE, SessionInfo, SessionSpec
-from jupyter_sessions.wire.journal import Selection
 from tests.ending import end_sessions
 
 SECONDS = 30.0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from jupyter_sessions.backends import recovery
+from jupyter_sessions.backends import lost_creates
 from jupyter_sessions.backends.backendai import BackendAI
 from jupyter_sessions.errors import AlreadyExists, BackendUnavailable, InvalidRequest, SessionError
 from jupyter_sessions.model import SessionSpec
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not there is looked for a moment only."""
-    monkeypatch.setattr(recovery, "_PAUSES", (0.0, 0.01))
+    monkeypatch.setattr(lost_creates, "_PAUSES", (0.0, 0.01))
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from jupyter_sessions.backends.backendai import BackendAI, convert, credentials
-from jupyter_sessions.backends.backendai.offers import capacity_of, images_of
+from jupyter_sessions.backends.backendai.catalog import capacity_of, images_of
 from jupyter_sessions.backends.backendai.problems import decoded, error_of
 from jupyter_sessions.backends.backendai.reading import mapping_of, slots_of, text_of, time_of
 from jupyter_sessions.backends.backendai.versions import Dialect

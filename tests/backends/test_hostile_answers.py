@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jupyter_sessions.backends.backendai import catalog
 from jupyter_sessions.backends.backendai import convert as of_backendai
-from jupyter_sessions.backends.backendai import offers
+from jupyter_sessions.backends.parsing import made_of, rows_of
 from jupyter_sessions.backends.skaha import convert as of_skaha
-from jupyter_sessions.backends.understanding import made_of, rows_of
 from jupyter_sessions.errors import BadAnswer
 from jupyter_sessions.model import Amount, Choices, Event, Image, SessionInfo
 from tests.backends.recorded import NOW
@@ -69,9 +69,9 @@ STATS = {
 }
 KINDS: list[tuple[Any, Callable[[Any], Any], Any]] = [
     (ROW, lambda item: of_backendai.session_of(item, "lab"), SessionInfo),
-    ([IMAGE], offers.images_of, list[Image]),
-    (PRESETS, offers.capacity_of, dict[str, Amount]),
-    (CHOICES, offers.choices_of, Choices),
+    ([IMAGE], catalog.images_of, list[Image]),
+    (PRESETS, catalog.capacity_of, dict[str, Amount]),
+    (CHOICES, catalog.choices_of, Choices),
     (NOW, lambda item: of_skaha.session_of(item, "lab"), SessionInfo),
     ([{"id": "h/p/n:1", "types": ["notebook"]}], of_skaha.images_of, list[Image]),
     (STATS, of_skaha.capacity_of, dict[str, Amount]),

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from jupyter_sessions.backends.backendai import BackendAI
 from jupyter_sessions.backends.backendai.http import ManagerClient
 from jupyter_sessions.backends.base import Query
-from jupyter_sessions.backends.ring import Ring
+from jupyter_sessions.backends.credential_store import CredentialStore
 from jupyter_sessions.backends.signin import KEYPAIR, TOKEN, Credentials, SignIn, checked, without_secrets
 from jupyter_sessions.backends.skaha import Skaha
 from jupyter_sessions.backends.skaha.credentials import find, token_end
@@ -73,18 +73,18 @@ def write_certificate(path: Path, expires: datetime, password: str = "") -> None
 
 
 def test_what_is_kept_in_memory_is_in_no_file(data: Path) -> None:
-    ring = Ring("a/b")
+    ring = CredentialStore("a/b")
     ring.keep(GIVEN, HERE, remember=False)
     assert ring.get(HERE) == GIVEN and ring.get("https://elsewhere") is None
     assert not ring.remembered() and not data.exists()
-    assert Ring("a/b").get(HERE) is None
+    assert CredentialStore("a/b").get(HERE) is None
     ring.forget()
     assert ring.get(HERE) is None
     assert "the-token" not in repr(GIVEN)
 
 
 def test_a_file_is_the_users_alone_and_seen_by_other_processes(data: Path) -> None:
-    ring, other = Ring("a/b"), Ring("a/b")
+    ring, other = CredentialStore("a/b"), CredentialStore("a/b")
     ring.keep(GIVEN, HERE, remember=True)
     assert [path.name for path in (data / "jupyter_sessions" / "signed_in").iterdir()] == ["a%2Fb.json"]
     assert stat.S_IMODE(ring.path.stat().st_mode) == 0o600
@@ -103,7 +103,7 @@ def test_a_file_is_the_users_alone_and_seen_by_other_processes(data: Path) -> No
 
 @pytest.mark.parametrize("flaw", ["no JSON", "no text", "readable by all", "a link"])
 def test_a_file_that_cannot_be_trusted_is_named_and_quoted_nowhere(data: Path, flaw: str) -> None:
-    ring = Ring("lab")
+    ring = CredentialStore("lab")
     ring.keep(GIVEN, HERE, remember=True)
     if flaw == "no JSON":
         ring.path.write_text('{"where": "the-token')
@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_trusted_is_named_and_quoted_nowhere(data: Path, f
 
 
 def test_a_file_that_cannot_be_removed_is_named(data: Path) -> None:
-    ring = Ring("lab")
+    ring = CredentialStore("lab")
     ring.path.mkdir(parents=True)
     with pytest.raises(InvalidRequest, match="cannot be removed") as caught:
         ring.forget()
@@ -243,7 +243,7 @@ async def test_what_was_tried_at_one_address_is_never_kept_for_another(
 
 
 def test_credentials_are_those_for_the_address_that_is_asked(data: Path) -> None:
-    ring = Ring("lab")
+    ring = CredentialStore("lab")
     ring.keep(GIVEN, f"{HERE}/skaha", remember=False)
     assert find({"url": f"{HERE}/skaha/v1"}, {}, ring.get).token == "the-token"
     with pytest.raises(Unauthorized, match="Nobody is signed in"):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from jupyter_sessions.backends import recovery
+from jupyter_sessions.backends import lost_creates
 from jupyter_sessions.backends.skaha import Skaha
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import BadAnswer, InvalidRequest, NotRunning, SessionError, SessionNotFound
@@ -41,7 +41,7 @@ async def test_a_session_whose_making_ended_in_an_error_of_the_server_is_looked_
 async def test_one_that_was_not_made_is_told_of_in_the_servers_words(
     lab: Skaha, server: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery, "_PAUSES", (0.0, 0.01))
+    monkeypatch.setattr(lost_creates, "_PAUSES", (0.0, 0.01))
     server.makes = False
     server.answers["POST session"] = 500, "unexpected failure\n"
     with pytest.raises(BadAnswer, match="unexpected failure It may still be made: look at the list"):

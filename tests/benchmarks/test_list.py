@@ -11,8 +11,8 @@ from statistics import median
 import pytest
 
 from jupyter_sessions.backends import local
-from jupyter_sessions.manager.record import Record
-from jupyter_sessions.manager.store import Store
+from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.core.store import Store
 from jupyter_sessions.service import SessionService
 from tests.manager.records import make_record
 

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from jupyter_sessions.backends import local
-from jupyter_sessions.manager.store import Store
+from jupyter_sessions.manager.core.store import Store
 from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.places import place
 from jupyter_sessions.wire.signing import headers_for

@@ -15,8 +15,8 @@ import pytest
 
 from jupyter_sessions.backends import local
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.manager.record import Record
-from jupyter_sessions.manager.store import Store
+from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.core.store import Store
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.files import remove

@@ -16,10 +16,10 @@ import pytest
 
 from jupyter_sessions.backends import local
 from jupyter_sessions.errors import SessionError
-from jupyter_sessions.manager import logs
+from jupyter_sessions.manager.core.store import Store
+from jupyter_sessions.manager.run import logs
 from jupyter_sessions.manager.runtime import limits
 from jupyter_sessions.manager.runtime.limits import cgroup
-from jupyter_sessions.manager.store import Store
 from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.places import STATE_VARIABLE, place
@@ -33,19 +33,21 @@ def test_groups_of_nobody_are_swept(tmp_path: Path) -> None:
     if not mine.means["mem"].startswith("cgroup"):
         pytest.skip("needs control groups")
     other = limits.choose(key="test-other", records=tmp_path / "other")
-    cages = {name: mine.create(name, Decimal(1), 64 << 20) for name in ("kept", "gone", "unknown")}
+    limits_groups = {name: mine.create(name, Decimal(1), 64 << 20) for name in ("kept", "gone", "unknown")}
     theirs = other.create("gone", Decimal(1), 64 << 20)
     with subprocess.Popen(["sleep", "60"]) as sleeper:
-        for path in cages["gone"].attach:
+        for path in limits_groups["gone"].attach:
             cgroup.write(Path(path), sleeper.pid)
         (tmp_path / "mine" / "unknown.json").unlink()
         again = limits.choose(key="test-mine", records=tmp_path / "mine")
         assert sorted(again.sweep({"kept"})) == ["gone", "unknown"]
         assert sleeper.wait(10) == -9
-    assert not any(os.path.exists(path) for name in ("gone", "unknown") for path in cages[name].attach)
-    assert cages["kept"].exists()
+    assert not any(
+        os.path.exists(path) for name in ("gone", "unknown") for path in limits_groups[name].attach
+    )
+    assert limits_groups["kept"].exists()
     assert theirs.exists()
-    assert cages["kept"].remove()
+    assert limits_groups["kept"].remove()
     assert theirs.remove()
 
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from jupyter_sessions.channels.journal_messages import Selection
 from jupyter_sessions.service import SessionService
-from jupyter_sessions.wire.journal import Selection
 from tests.kernels.clients import connect, shell
 from tests.manager.test_outputs import begun, last, leave, outputs
 from tests.manager.world import kill_manager, run, until

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_sessions.manager.record import socket_folder
+from jupyter_sessions.manager.core.record import socket_folder
 from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.places import place

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from jupyter_sessions.backends import pace
+from jupyter_sessions.backends import polling
 from jupyter_sessions.backends.backendai import BackendAI
 from jupyter_sessions.backends.base import Backend, Query
 from jupyter_sessions.errors import (
@@ -71,7 +71,7 @@ class TestContract(RealContract):
 async def test_a_sessions_life(server: Server, lab: BackendAI, monkeypatch: pytest.MonkeyPatch) -> None:
     """Told of by events alone, unless the manager sends none."""
     if server.release.sessions:
-        monkeypatch.setattr(pace, "QUICK_SECONDS", 3600.0)
+        monkeypatch.setattr(polling, "QUICK_SECONDS", 3600.0)
         monkeypatch.setattr(BackendAI, "poll_seconds", 3600.0)
     seen: list[tuple[str, str]] = []
 

@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import BrowserType, Page, expect
 
 import jupyter_sessions
+from jupyter_sessions.channels.journal_messages import Selection
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.service import SessionService
-from jupyter_sessions.wire.journal import Selection
 from tests.browser.conftest import TOKEN, Lab, open_browser, running_lab
 from tests.browser.steps import ask_for, idle, open_panel, row, run_cell
 from tests.interop.venvs import collaboration

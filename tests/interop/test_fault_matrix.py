@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from jupyter_sessions.backends import local, recovery
+from jupyter_sessions.backends import local, lost_creates
 from jupyter_sessions.backends.backendai import BackendAI, cells
 from jupyter_sessions.backends.base import Query
 from jupyter_sessions.errors import SessionError
@@ -120,7 +120,7 @@ CREATES: dict[str, Callable[[bool], Fault]] = {
 async def test_what_is_made_is_found_and_what_is_not_is_not(
     lab: BackendAI, between: Between, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery, "_PAUSES", (0.0, 0.5))
+    monkeypatch.setattr(lost_creates, "_PAUSES", (0.0, 0.5))
     await lab.list(Query())
     wanted = spec(resources=dict(NEVER))
     between.break_with(CREATES[name](True), on="POST", path="/session")

@@ -14,7 +14,7 @@ from aiohttp import WSCloseCode, WSMsgType, WSServerHandshakeError, web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_sessions.manager.columns import COLUMNS
+from jupyter_sessions.manager.core.columns import COLUMNS
 from tests.manager.hostile import ANY, CALM, ROUTES, SKAHA, TEXT, Attack, Target, attacked, attacks, words
 from tests.manager.world import Rest
 

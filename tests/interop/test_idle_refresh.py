@@ -13,7 +13,7 @@ import pytest_asyncio
 from jupyter_sessions.backends import local
 from jupyter_sessions.backends.backendai import BackendAI
 from jupyter_sessions.backends.base import Backend
-from jupyter_sessions.backends.pace import QUICK_SECONDS
+from jupyter_sessions.backends.polling import QUICK_SECONDS
 from jupyter_sessions.backends.skaha import Skaha
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.model import SessionSpec

@@ -18,7 +18,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from tests.manager.test_skaha import Face
+from tests.manager.skaha.test_skaha import Face
 from tests.manager.world import V8, Rest, until
 
 TINY = str(Path(__file__).parent.parent / "resources" / "tiny_service.py")

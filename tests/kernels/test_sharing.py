@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_sessions.kernels import once
+from jupyter_sessions.kernels import single_flight
 from jupyter_sessions.kernels.session import KernelSession, Wanted, say
 from jupyter_sessions.model import SessionSpec
 from jupyter_sessions.service import SessionService
@@ -37,7 +37,7 @@ def kernel(folder: Path, name: str) -> KernelSession:
 async def test_one_that_starts_slowly(
     service: SessionService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(once, "_JUST_NOW_SECONDS", 0)
+    monkeypatch.setattr(single_flight, "_JUST_NOW_SECONDS", 0)
     first, second = kernel(tmp_path, "one-a"), kernel(tmp_path, "one-b")
     starting = [asyncio.create_task(first.begin())]
 
@@ -46,7 +46,7 @@ async def test_one_that_starts_slowly(
 
     await until(prepares)
     starting.append(asyncio.create_task(second.begin()))
-    await until(lambda: [making.starting for making in once._makings.values()] == [2])
+    await until(lambda: [making.starting for making in single_flight._makings.values()] == [2])
     (tmp_path / "go").touch()
     await asyncio.gather(*starting)
     assert first.row is not None and second.row is not None

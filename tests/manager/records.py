@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.core.record import Record
 from jupyter_sessions.wire.environment import Launch
 
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from jupyter_sessions.manager import connections
 from jupyter_sessions.manager.connections import CONNECTIONS, Connections, PortSite
-from jupyter_sessions.manager.logs import AtMost
+from jupyter_sessions.manager.run.logs import AtMost
 
 HALF = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Half"
 

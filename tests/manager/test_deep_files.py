@@ -7,13 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from jupyter_sessions.manager.journal import entries
-from jupyter_sessions.manager.messages import deserialize
-from jupyter_sessions.manager.owed import Owed
+from jupyter_sessions.channels.backlog import Backlog
+from jupyter_sessions.channels.journal_messages import Selection
+from jupyter_sessions.channels.messages import deserialize
+from jupyter_sessions.channels.unanswered import Unanswered
+from jupyter_sessions.manager.endpoints.pending_replies import PendingReplies
+from jupyter_sessions.manager.run.journal import entries
 from jupyter_sessions.manager.runtime.limits.records import LimitsRecords
-from jupyter_sessions.wire.backlog import Backlog
-from jupyter_sessions.wire.journal import Selection
-from jupyter_sessions.wire.unanswered import Unanswered
 
 DEEP = "[" * 5000 + "]" * 5000
 DELIMITER = b"<IDS|MSG>"
@@ -22,7 +22,7 @@ DELIMITER = b"<IDS|MSG>"
 def test_requests_that_are_not_answered(tmp_path: Path) -> None:
     path = tmp_path / "unanswered.json"
     path.write_text(f'[{{"relay": "", "sender": [], "header": {{"msg_id": "1", "deep": {DEEP}}}}}]\n')
-    assert Owed(path, "demo").read() == []
+    assert PendingReplies(path, "demo").read() == []
 
 
 @pytest.mark.parametrize("depth", [70, 300, 900, 930, 960, 5000])
@@ -36,10 +36,10 @@ def test_what_is_taken_down_can_be_read_again(tmp_path: Path, depth: int) -> Non
         [b"sender", DELIMITER, b"", b'{"msg_type": "execute_request", "msg_id": "2"}', b"{}", b"{}", b"{}"]
     )
     path = tmp_path / "unanswered.json"
-    owed = Owed(path, "demo")
+    owed = PendingReplies(path, "demo")
     owed.keep(unanswered.all({}))
     owed.close()
-    assert [one.id for one in Owed(path, "demo").read()] == ["2"]
+    assert [one.id for one in PendingReplies(path, "demo").read()] == ["2"]
 
 
 @pytest.mark.parametrize("depth", [300, 900, 930, 960, 5000])

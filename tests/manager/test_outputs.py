@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_sessions.manager import kernel, logs
+from jupyter_sessions.channels.journal_messages import Execution, Outputs, Selection
+from jupyter_sessions.manager.endpoints import kernel_link
+from jupyter_sessions.manager.run import logs
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service import SessionService
-from jupyter_sessions.wire.journal import Execution, Outputs, Selection
 from tests.kernels.clients import connect, shell
 from tests.manager.world import Rest, ended, run, says, until
 from tests.processes import Shell
@@ -82,14 +83,14 @@ async def test_logs_begin_a_new_file_without_losing_the_last(tmp_path: Path) -> 
 
 
 async def test_a_run_that_nobody_reads_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    link = kernel.KernelLink(
-        kernel.KernelSockets(tmp_path, tmp_path / "none.json", "key"), lambda message: None
+    link = kernel_link.KernelLink(
+        kernel_link.KernelSockets(tmp_path, tmp_path / "none.json", "key"), lambda message: None
     )
-    read, unread = kernel.Run("read"), kernel.Run("unread")
+    read, unread = kernel_link.Run("read"), kernel_link.Run("unread")
     link._runs = {"read": read, "unread": unread}
-    monkeypatch.setattr(kernel, "UNREAD_SECONDS", 0.05)
+    monkeypatch.setattr(kernel_link, "UNREAD_SECONDS", 0.05)
     reader = asyncio.create_task(read.messages.get())
     await asyncio.sleep(0.1)
-    link.forget_unread()
+    link.drop_unread_output()
     assert [*link._runs] == ["read"]
     reader.cancel()

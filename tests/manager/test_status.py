@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jupyter_sessions.manager.api.status import status_data
-from jupyter_sessions.manager.cluster import MemberRecord
+from jupyter_sessions.manager.core.cluster import MemberRecord
 from tests.manager.records import make_record
 
 

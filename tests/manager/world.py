@@ -18,7 +18,7 @@ import psutil
 from yarl import URL
 
 from jupyter_sessions.backends import local
-from jupyter_sessions.manager.record import socket_folder
+from jupyter_sessions.manager.core.record import socket_folder
 from jupyter_sessions.manager.runtime.limits import cgroup
 from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import SessionService

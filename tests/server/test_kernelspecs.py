@@ -11,7 +11,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from jupyter_sessions.kernels import offering, specs, tidying
+from jupyter_sessions.kernels import auto_kernelspecs, cleanup, specs
 from jupyter_sessions.kernels.specs import Kernel
 from jupyter_sessions.service.changes import Change, KernelsChanged
 from jupyter_sessions.wire.identity import own_identity
@@ -108,7 +108,7 @@ async def test_sessions_that_run_are_offered(rest: Rest, extension: SessionsExte
 
 
 async def test_only_the_newest_are_offered(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offering, "MOST", 1)
+    monkeypatch.setattr(auto_kernelspecs, "MOST", 1)
     old = await rest.running("first")
     await until_listed(rest, f"session-local-{old['id']}")
     new = await rest.running("second")
@@ -161,7 +161,7 @@ async def test_those_of_sessions_that_ended_unseen_are_swept_away(
     kept["other-host"] = gone
     specs.add(Kernel(name="mine", display_name="Mine", session="long-gone"))
     assert extension.service is not None
-    await tidying.sweep(extension.service)
+    await cleanup.sweep(extension.service)
     assert {kernel.name for kernel in specs.listed()} == {*kept, "mine"}
 
 

@@ -24,7 +24,7 @@ from jupyter_sessions.backends.signin import Credentials
 from jupyter_sessions.commands import parse, perform
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import Unauthorized
-from jupyter_sessions.service import NewBackend, SessionService, added
+from jupyter_sessions.service import NewBackend, SessionService, user_backends_file
 from jupyter_sessions.wire.access import SCHEME, ServerInfo
 from jupyter_sessions.wire.places import Contact
 from tests.manager.world import contact
@@ -89,7 +89,7 @@ async def test_a_backend_is_added_signed_in_to_out_of_and_removed(
     assert [kind["type"] for kind in (await rest.json("GET", "backends"))["types"]] == ["backendai", "skaha"]
     made = await add(rest, "lab", "backendai", manager.url, title="The lab")
     assert made["name"] == "lab" and made["found"].startswith("A manager of jupyter_sessions, API v")
-    file = Path(jupyter_config_dir()) / added.FILE
+    file = Path(jupyter_config_dir()) / user_backends_file.FILE
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert json.loads(file.read_text())["lab"] == {
         "type": "backendai",
@@ -220,7 +220,7 @@ async def test_what_cannot_be_added_or_signed_in_to(
         found = await refused(**wanted)
         assert (found[0], found[1]) == (status, field) and words in found[2], found
         assert WRONG not in found[2]
-    assert not (Path(jupyter_config_dir()) / added.FILE).exists()
+    assert not (Path(jupyter_config_dir()) / user_backends_file.FILE).exists()
     status, said = await rest.refused("DELETE", "backends/theirs")
     assert status == 403 and "part of the configuration" in said["message"]
     for given, field in (

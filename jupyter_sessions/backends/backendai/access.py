@@ -19,7 +19,7 @@ from jupyter_sessions.backends.backendai.problems import (
     refuses_credentials,
     unreadable,
 )
-from jupyter_sessions.backends.understanding import understood
+from jupyter_sessions.backends.parsing import understood
 from jupyter_sessions.errors import BackendUnavailable, BadAnswer, RateLimited, SessionError, Unauthorized
 from jupyter_sessions.wire.signing import VERSION_HEADERS, Keypair, headers_for
 

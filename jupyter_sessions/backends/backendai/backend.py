@@ -14,16 +14,16 @@ from urllib.parse import quote
 
 from msgspec import structs
 
-from jupyter_sessions.backends.backendai import convert, credentials, offers
+from jupyter_sessions.backends.backendai import catalog, convert, credentials
 from jupyter_sessions.backends.backendai.cells import Cells
+from jupyter_sessions.backends.backendai.connection import Reached, is_uuid, told
+from jupyter_sessions.backends.backendai.creation import SessionCreator
+from jupyter_sessions.backends.backendai.event_stream import Watcher
 from jupyter_sessions.backends.backendai.http import ManagerClient
-from jupyter_sessions.backends.backendai.making import SessionCreator
-from jupyter_sessions.backends.backendai.reached import Reached, is_uuid, told
 from jupyter_sessions.backends.backendai.tunnels import Tunnels
 from jupyter_sessions.backends.backendai.versions import statuses_of
-from jupyter_sessions.backends.backendai.watching import Watcher
 from jupyter_sessions.backends.base import Output, Query, Storage
-from jupyter_sessions.backends.understanding import made_of, rows_of, understood
+from jupyter_sessions.backends.parsing import made_of, rows_of, understood
 from jupyter_sessions.errors import (
     BadAnswer,
     Forbidden,
@@ -197,7 +197,7 @@ class BackendAI(Reached):
             return row
         if row.group_id not in self._projects:
             with suppress(SessionError), understood(self.title):
-                data = await (await self.client()).query(offers.PROJECT, {"id": row.group_id})
+                data = await (await self.client()).query(catalog.PROJECT, {"id": row.group_id})
                 self._projects[row.group_id] = str(data["group"]["name"])
         return structs.replace(row, group_name=self._projects.get(row.group_id, row.group_name))
 
@@ -294,12 +294,12 @@ class BackendAI(Reached):
         """The images of the manager, with the least that each needs."""
         client = await self.client()
         self._restarts = (await client.dialect()).restarts
-        items = (await client.query(offers.IMAGES, {})).get("images") or []
-        return await made_of(items, offers.images_of, builtins.list[Image], self.title)
+        items = (await client.query(catalog.IMAGES, {})).get("images") or []
+        return await made_of(items, catalog.images_of, builtins.list[Image], self.title)
 
     async def capacity(self) -> dict[str, Amount]:
         """Totals, and what is free, for the key and its project."""
-        return await made_of(await self._presets(), offers.capacity_of, dict[str, Amount], self.title)
+        return await made_of(await self._presets(), catalog.capacity_of, dict[str, Amount], self.title)
 
     async def choices(self) -> Choices:
         """Sizes, resource groups, projects and folders; without those that the manager does not tell."""
@@ -311,7 +311,7 @@ class BackendAI(Reached):
             told(client.request("GET", "/folders"), []),
         )
         found = (sizes, groups, sorted(self._projects.values()), folders)
-        return await made_of(found, offers.choices_of, Choices, self.title)
+        return await made_of(found, catalog.choices_of, Choices, self.title)
 
     async def _presets(self) -> Any:
         client = await self.client()
@@ -325,7 +325,7 @@ class BackendAI(Reached):
     async def _project(self, client: ManagerClient) -> str:
         """The project of sessions that name none: as configured, else the one called "default", else the first."""
         if not self._projects:
-            found = await told(client.query(offers.PROJECTS, {}), {})
+            found = await told(client.query(catalog.PROJECTS, {}), {})
             with understood(self.title):
                 groups = found.get("groups") or []
                 self._projects = {str(item["id"]): str(item["name"]) for item in groups}
@@ -380,14 +380,14 @@ class BackendAI(Reached):
         """Close what leads to sessions and is idle, and let what is under way end."""
         client, self._client = self._client, None
         if client is not None:
-            self._retired.add(client)
+            self._draining.add(client)
         await self._tunnels.close()
         await self._cells.close()
 
     async def close(self) -> None:
         """Close connections."""
         await self.reconnect()
-        await self._retired.close()
+        await self._draining.close()
 
 
 def vendor_environment(endpoint: str, keypair: Keypair) -> dict[str, str]:

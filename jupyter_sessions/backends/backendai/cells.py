@@ -20,7 +20,7 @@ from jupyter_sessions import errors
 from jupyter_sessions.amounts import human_size
 from jupyter_sessions.backends.backendai.http import MESSAGE_BYTES, ManagerClient
 from jupyter_sessions.backends.base import Output
-from jupyter_sessions.backends.understanding import too_much, understood
+from jupyter_sessions.backends.parsing import too_much, understood
 from jupyter_sessions.wire import untrusted
 
 if TYPE_CHECKING:

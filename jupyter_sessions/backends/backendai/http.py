@@ -24,10 +24,10 @@ from jupyter_sessions.backends.backendai.problems import (
     unreadable,
 )
 from jupyter_sessions.backends.backendai.versions import Dialect
-from jupyter_sessions.backends.understanding import understood
+from jupyter_sessions.backends.parsing import understood
 from jupyter_sessions.wire import bounded, sse
 from jupyter_sessions.wire.encoding import encoded
-from jupyter_sessions.wire.quiet import QuietClient
+from jupyter_sessions.wire.log_redaction import QuietClient
 from jupyter_sessions.wire.signing import DEFAULT_CONTENT_TYPE
 from jupyter_sessions.wire.unix_http import unix_connector, unix_transport
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from jupyter_sessions.backends.understanding import understood
+from jupyter_sessions.backends.parsing import understood
 from jupyter_sessions.errors import NotFound, NotSupported
 
 if TYPE_CHECKING:

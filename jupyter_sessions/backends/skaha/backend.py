@@ -10,13 +10,13 @@ from typing import Any
 from msgspec import structs
 
 from jupyter_sessions.backends.base import Backend, Query, Storage
-from jupyter_sessions.backends.recovery import LOST, recovered
-from jupyter_sessions.backends.retired import Retired
+from jupyter_sessions.backends.draining import Draining
+from jupyter_sessions.backends.lost_creates import LOST, recovered
+from jupyter_sessions.backends.parsing import made_of, rows_of
 from jupyter_sessions.backends.signin import CERTIFICATE, TOKEN, SignIn, SignInMethod
 from jupyter_sessions.backends.skaha import convert, credentials
 from jupyter_sessions.backends.skaha.credentials import SkahaLogin, find, where
 from jupyter_sessions.backends.skaha.http import ID, SECONDS, SkahaClient, versions_of
-from jupyter_sessions.backends.understanding import made_of, rows_of
 from jupyter_sessions.errors import (
     AlreadyExists,
     BadAnswer,
@@ -62,7 +62,7 @@ class Skaha(Backend):
         super().__init__(name, **options)
         self._client: SkahaClient | None = None
         self._connecting = asyncio.Lock()
-        self._retired = Retired()
+        self._draining = Draining()
 
     @classmethod
     def found(cls) -> dict[str, Any] | None:
@@ -145,12 +145,12 @@ class Skaha(Backend):
         """Let what is under way end."""
         client, self._client = self._client, None
         if client is not None:
-            self._retired.add(client)
+            self._draining.add(client)
 
     async def close(self) -> None:
         """Let go of connections."""
         await self.reconnect()
-        await self._retired.close()
+        await self._draining.close()
 
     # The four.
 

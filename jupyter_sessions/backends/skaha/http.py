@@ -20,7 +20,7 @@ from jupyter_sessions.backends.skaha.credentials import SkahaLogin
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.wire import untrusted
 from jupyter_sessions.wire.bounded import AnswerRefused
-from jupyter_sessions.wire.quiet import QuietClient
+from jupyter_sessions.wire.log_redaction import QuietClient
 
 ID = re.compile(r"[a-z][a-z0-9]{7}", re.ASCII)
 SECONDS = 30.0

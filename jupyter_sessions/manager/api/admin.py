@@ -12,7 +12,7 @@ from jupyter_sessions.errors import InvalidRequest, NotRunning
 from jupyter_sessions.manager.api.auth import STORE, superadmin
 from jupyter_sessions.manager.api.bearer import AUDIENCE
 from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of
-from jupyter_sessions.manager.keys import DEFAULT, ROLES, USER, Key
+from jupyter_sessions.manager.core.keys import DEFAULT, ROLES, USER, Key
 
 
 class KeyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

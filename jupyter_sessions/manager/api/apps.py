@@ -16,8 +16,8 @@ from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api import sockets
 from jupyter_sessions.manager.api.runs import count, running, streamed
 from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, find, read_object, service_ports
-from jupyter_sessions.manager.guardian import SessionSupervisor
-from jupyter_sessions.manager.services import ServiceLauncher
+from jupyter_sessions.manager.run.services import ServiceLauncher
+from jupyter_sessions.manager.run.supervisor import SessionSupervisor
 from jupyter_sessions.model import Endpoint
 from jupyter_sessions.wire.descriptors import HANDOVER, receive_connection
 from jupyter_sessions.wire.identity import Identity

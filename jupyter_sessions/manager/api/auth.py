@@ -12,8 +12,8 @@ from aiohttp.typedefs import Handler
 from jupyter_sessions.errors import Forbidden, InvalidRequest, Unauthorized
 from jupyter_sessions.manager.api import bearer
 from jupyter_sessions.manager.api.problems import BadAuthParams
-from jupyter_sessions.manager.keys import SUPERADMIN, Key
-from jupyter_sessions.manager.store import Store
+from jupyter_sessions.manager.core.keys import SUPERADMIN, Key
+from jupyter_sessions.manager.core.store import Store
 from jupyter_sessions.wire.signing import (
     DATE_HEADERS,
     DEFAULT_CONTENT_TYPE,

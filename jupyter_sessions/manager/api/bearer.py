@@ -7,8 +7,8 @@ import hmac
 from aiohttp import web
 
 from jupyter_sessions.errors import Unauthorized
-from jupyter_sessions.manager.keys import Key
-from jupyter_sessions.manager.store import Store
+from jupyter_sessions.manager.core.keys import Key
+from jupyter_sessions.manager.core.store import Store
 
 AUDIENCE = web.AppKey("audience", str)
 """What tokens must be for; see `Contact.audience`."""

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from jupyter_sessions.errors import InvalidRequest
-from jupyter_sessions.manager.keys import Key
-from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.core.keys import Key
+from jupyter_sessions.manager.core.record import Record
 from jupyter_sessions.manager.sessions import SessionManager
 
 PAGE = 1000

@@ -12,9 +12,9 @@ from aiohttp import web
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api.auth import STORE, WHO, acting
 from jupyter_sessions.manager.api.session import SESSIONS
-from jupyter_sessions.manager.events import EventQueue, SessionEvent
-from jupyter_sessions.manager.keys import Key
-from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.core.events import EventQueue, SessionEvent
+from jupyter_sessions.manager.core.keys import Key
+from jupyter_sessions.manager.core.record import Record
 from jupyter_sessions.wire import sse
 
 KEEP_ALIVE_SECONDS = 8.0

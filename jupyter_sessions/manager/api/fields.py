@@ -14,12 +14,12 @@ from jupyter_sessions.amounts import parse_size
 from jupyter_sessions.manager.api.context import QueryContext
 from jupyter_sessions.manager.api.session import container_id, service_ports
 from jupyter_sessions.manager.api.status import main_status, status_data
-from jupyter_sessions.manager.cluster import MemberRecord
-from jupyter_sessions.manager.columns import scheduled
-from jupyter_sessions.manager.keys import SUPERADMIN, id_of
-from jupyter_sessions.manager.record import Record
-from jupyter_sessions.manager.survival import survives
-from jupyter_sessions.manager.timekeeper import ended_by
+from jupyter_sessions.manager.api.survival import survives
+from jupyter_sessions.manager.core.cluster import MemberRecord
+from jupyter_sessions.manager.core.columns import scheduled
+from jupyter_sessions.manager.core.expiry import ended_by
+from jupyter_sessions.manager.core.keys import SUPERADMIN, id_of
+from jupyter_sessions.manager.core.record import Record
 
 Resolver = Callable[[Record, QueryContext], Any]
 _ROLES = {"main": "master", "sub": "slave"}

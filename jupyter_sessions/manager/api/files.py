@@ -23,8 +23,8 @@ from jupyter_sessions.errors import InvalidRequest, NotEnough
 from jupyter_sessions.manager.api.archive import send_archives
 from jupyter_sessions.manager.api.runs import count, running
 from jupyter_sessions.manager.api.session import answer, body_of
-from jupyter_sessions.manager.folder import WorkFolder, create
-from jupyter_sessions.manager.folders import HOME
+from jupyter_sessions.manager.core.mounts import HOME
+from jupyter_sessions.manager.run.working_folder import WorkFolder, create
 
 FILES_MOST = 1000
 FOLDERS_MOST = 100

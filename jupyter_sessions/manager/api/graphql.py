@@ -38,7 +38,7 @@ from jupyter_sessions.manager.api.problems import graphql_problem
 from jupyter_sessions.manager.api.queries import QUERIES
 from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of
 from jupyter_sessions.manager.api.versions import is_legacy
-from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.core.record import Record
 
 log = logging.getLogger("jupyter_sessions")
 

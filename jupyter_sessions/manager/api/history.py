@@ -10,7 +10,7 @@ from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api.auth import acting
 from jupyter_sessions.manager.api.context import QueryContext
 from jupyter_sessions.manager.api.session import SESSIONS, answer, find, find_any
-from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.core.record import Record
 
 MATCHES = 10
 _DEEPEST = 100

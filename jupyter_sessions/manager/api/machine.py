@@ -16,7 +16,7 @@ import psutil
 from jupyter_sessions._version import __version__
 from jupyter_sessions.errors import Forbidden
 from jupyter_sessions.manager.api.context import GraphQLItem, in_pages
-from jupyter_sessions.manager.keys import DEFAULT, SUPERADMIN, Key, id_of
+from jupyter_sessions.manager.core.keys import DEFAULT, SUPERADMIN, Key, id_of
 from jupyter_sessions.manager.sessions import SessionManager
 from jupyter_sessions.model import Image
 from jupyter_sessions.wire.environment import Specs

@@ -8,7 +8,7 @@ from jupyter_sessions._version import __version__
 from jupyter_sessions.errors import Forbidden
 from jupyter_sessions.manager.api.auth import acting
 from jupyter_sessions.manager.api.session import SESSIONS, answer
-from jupyter_sessions.manager.keys import SUPERADMIN
+from jupyter_sessions.manager.core.keys import SUPERADMIN
 from jupyter_sessions.manager.live_settings import LiveSettings
 
 SETTINGS = web.AppKey("settings", LiveSettings)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from aiohttp import web
 
+from jupyter_sessions.channels.journal_messages import read_selection
 from jupyter_sessions.manager.api.session import answer, find_any
-from jupyter_sessions.manager.journal import FOLDER, read
-from jupyter_sessions.wire.journal import read_selection
+from jupyter_sessions.manager.run.journal import FOLDER, read
 
 
 async def outputs(request: web.Request) -> web.Response:

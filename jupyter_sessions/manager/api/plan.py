@@ -10,10 +10,10 @@ import msgspec
 from jupyter_sessions.durations import parse_duration
 from jupyter_sessions.errors import InvalidRequest, SessionNotFound
 from jupyter_sessions.manager.api.request import CreateRequest
-from jupyter_sessions.manager.callbacks import check_url
-from jupyter_sessions.manager.keys import Key
+from jupyter_sessions.manager.core.callbacks import check_url
+from jupyter_sessions.manager.core.dependencies import start_time
+from jupyter_sessions.manager.core.keys import Key
 from jupyter_sessions.manager.sessions import SessionManager
-from jupyter_sessions.manager.waiting import start_time
 from jupyter_sessions.wire import untrusted
 from jupyter_sessions.wire.spec_limits import check_lists
 

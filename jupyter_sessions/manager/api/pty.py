@@ -19,8 +19,8 @@ from jupyter_sessions.errors import InvalidRequest, LaunchFailed
 from jupyter_sessions.manager.api import sockets
 from jupyter_sessions.manager.api.runs import count, streamed
 from jupyter_sessions.manager.api.session import SESSIONS
+from jupyter_sessions.manager.run.terminal import Terminal
 from jupyter_sessions.manager.runtime.launch import LaunchError
-from jupyter_sessions.manager.terminal import Terminal
 
 TerminalSize = Annotated[int, Meta(ge=1, le=10_000)]
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from jupyter_sessions.errors import Forbidden, InvalidRequest
-from jupyter_sessions.manager.api import accounts, machine
+from jupyter_sessions.manager.api import keys, machine
 from jupyter_sessions.manager.api.context import PAGE, QueryContext
 from jupyter_sessions.manager.api.fields import containers
-from jupyter_sessions.manager.keys import SUPERADMIN, USER, Key
-from jupyter_sessions.manager.minilang import Clause, equals, one_of, parse_filter, parse_order
-from jupyter_sessions.manager.record import Record
-from jupyter_sessions.manager.roster import visible_to
+from jupyter_sessions.manager.core.keys import SUPERADMIN, USER, Key
+from jupyter_sessions.manager.core.minilang import Clause, equals, one_of, parse_filter, parse_order
+from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.session_index import visible_to
 from jupyter_sessions.model import STATUSES, is_live
 
 _LATEST = "changed DESC, id"
@@ -134,5 +134,5 @@ _OWN: dict[str, Callable[..., Any]] = {
     "legacy_compute_session": _named,
     "legacy_compute_session_list": _session_list,
 }
-_OTHERS = accounts.QUERIES | machine.QUERIES
+_OTHERS = keys.QUERIES | machine.QUERIES
 QUERIES = _OWN | {name: _of(other) for name, other in _OTHERS.items()}

@@ -14,7 +14,7 @@ import msgspec
 
 from jupyter_sessions.amounts import parse_slots
 from jupyter_sessions.errors import InvalidRequest, NotSupported
-from jupyter_sessions.manager.cluster import MODES
+from jupyter_sessions.manager.core.cluster import MODES
 from jupyter_sessions.wire.environment import Launch
 from jupyter_sessions.wire.identity import Identity
 from jupyter_sessions.wire.spec_limits import check_lists

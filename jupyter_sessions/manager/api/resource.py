@@ -12,8 +12,8 @@ from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api import machine, versions
 from jupyter_sessions.manager.api.auth import WHO, acting
 from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, params_of
-from jupyter_sessions.manager.keys import ADMIN, DEFAULT, SUPERADMIN, USER
-from jupyter_sessions.manager.scheduler import Slots, free_gpus, used
+from jupyter_sessions.manager.core.keys import ADMIN, DEFAULT, SUPERADMIN, USER
+from jupyter_sessions.manager.schedule.placement import Slots, free_gpus, used
 from jupyter_sessions.wire.places import PROTOCOL
 
 

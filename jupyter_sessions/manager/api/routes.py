@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from aiohttp import web
 
 from jupyter_sessions.manager.api import (
-    absent,
     admin,
     apps,
     events,
@@ -27,6 +26,7 @@ from jupyter_sessions.manager.api import (
     resource,
     session,
     stream,
+    unsupported,
 )
 
 VERSION_PREFIX = "/{version:v[0-9]+}"
@@ -94,7 +94,7 @@ ROUTES = [
     web.post("/resource/check-presets", resource.check_presets),
     web.get("/folders", resource.folders),
     web.get("/jupyter-sessions/manager", manager.manager),
-    *(web.route("*", path, absent.because(reason)) for path, reason in absent.REASONS.items()),
+    *(web.route("*", path, unsupported.because(reason)) for path, reason in unsupported.REASONS.items()),
 ]
 
 

@@ -11,10 +11,10 @@ from aiohttp import web
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api import sockets
 from jupyter_sessions.manager.api.session import SESSIONS, find
-from jupyter_sessions.manager.guardian import SessionSupervisor
-from jupyter_sessions.manager.kernel import Run
-from jupyter_sessions.manager.record import Record
-from jupyter_sessions.manager.steps import Plan, Steps
+from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.endpoints.kernel_link import Run
+from jupyter_sessions.manager.run.batch_run import BatchRun, Plan
+from jupyter_sessions.manager.run.supervisor import SessionSupervisor
 
 
 def running(request: web.Request) -> SessionSupervisor:
@@ -56,5 +56,5 @@ def begin(supervisor: SessionSupervisor, mode: str, code: str, options: dict[str
         raise InvalidRequest("options: a command holds a NUL character.", field="options")
     run = Run(secrets.token_hex(16))
     link.keep(run)
-    supervisor.programs.do(Steps(run, plan, supervisor.programs).perform())
+    supervisor.programs.do(BatchRun(run, plan, supervisor.programs).perform())
     return run

@@ -14,20 +14,21 @@ from aiohttp import web
 
 from jupyter_sessions.amounts import parse_slots
 from jupyter_sessions.errors import AlreadyExists, InvalidRequest, UnknownImage
-from jupyter_sessions.manager import folders, preopen
 from jupyter_sessions.manager.api.auth import acting
 from jupyter_sessions.manager.api.plan import plan
 from jupyter_sessions.manager.api.request import NAMES, CreateRequest, read_create, read_environ
 from jupyter_sessions.manager.api.slots import slots_of
 from jupyter_sessions.manager.api.status import status_data
 from jupyter_sessions.manager.api.versions import DESTROYED, ENDED, REUSED
-from jupyter_sessions.manager.cluster import MemberRecord
-from jupyter_sessions.manager.keys import Key, id_of
-from jupyter_sessions.manager.logs import LogFiles
-from jupyter_sessions.manager.record import Record, folder_of
-from jupyter_sessions.manager.scheduler import Capacity
+from jupyter_sessions.manager.core import mounts
+from jupyter_sessions.manager.core.cluster import MemberRecord
+from jupyter_sessions.manager.core.dependencies import dependents
+from jupyter_sessions.manager.core.keys import Key, id_of
+from jupyter_sessions.manager.core.record import Record, folder_of
+from jupyter_sessions.manager.run import preopen
+from jupyter_sessions.manager.run.logs import LogFiles
+from jupyter_sessions.manager.schedule.placement import Capacity
 from jupyter_sessions.manager.sessions import NAME_RULE, SessionManager
-from jupyter_sessions.manager.waiting import dependents
 from jupyter_sessions.wire import untrusted
 from jupyter_sessions.wire.environment import Launch, Specs
 from jupyter_sessions.wire.spec_limits import check_size
@@ -161,7 +162,7 @@ def _new(sessions: SessionManager, asked: CreateRequest, who: Key, **facts: Any)
         subs=[MemberRecord(idx=number) for number in range(1, asked.cluster_size)],
         startup_command=asked.startup_command,
         bootstrap_script=asked.bootstrap_script,
-        mounts=folders.choose(sessions.folders, asked.mounts, asked.mount_map),
+        mounts=mounts.choose(sessions.folders, asked.mounts, asked.mount_map),
         preopen_ports=asked.preopen_ports,
         **plan(asked, sessions, who),
         **facts,
@@ -169,7 +170,7 @@ def _new(sessions: SessionManager, asked: CreateRequest, who: Key, **facts: Any)
     record.folder = folder_of(sessions.state_folder, record.id)
     if asked.launch is None:
         record.launch = msgspec.structs.replace(launch, cwd=os.path.join(record.folder, "work"))
-    folders.check(record.mounts, record.launch.cwd)
+    mounts.check(record.mounts, record.launch.cwd)
     return record
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jupyter_sessions.amounts import parse_size, parse_slots
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api.request import CreateRequest
-from jupyter_sessions.manager.scheduler import DEFAULT_SLOTS, Capacity, Slots
+from jupyter_sessions.manager.schedule.placement import DEFAULT_SLOTS, Capacity, Slots
 from jupyter_sessions.wire.environment import Launch
 from jupyter_sessions.wire.minimum import START, at_least, check
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_sessions.manager.cluster import hostname
-from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.core.cluster import hostname
+from jupyter_sessions.manager.core.record import Record
 
 
 def main_status(record: Record) -> str:

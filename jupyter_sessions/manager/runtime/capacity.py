@@ -13,7 +13,7 @@ import psutil
 
 from jupyter_sessions.manager.runtime.limits import cgroup
 from jupyter_sessions.manager.runtime.limits.cgroup import UNIFIED, ControlGroup
-from jupyter_sessions.wire.asker import cpu_limit, mem_limit
+from jupyter_sessions.wire.process_context import cpu_limit, mem_limit
 
 
 class MachineResources(msgspec.Struct, frozen=True):

@@ -29,7 +29,7 @@ from jupyter_sessions.manager.runtime.ending import (
     wait,
 )
 from jupyter_sessions.manager.runtime.helpers import HELPERS
-from jupyter_sessions.manager.runtime.pool import PrestartPool
+from jupyter_sessions.manager.runtime.prestart.pool import PrestartPool
 from jupyter_sessions.manager.runtime.process import Process, here, identify, readable
 from jupyter_sessions.wire.files import load, read, remove, write_private
 
@@ -68,7 +68,7 @@ class _GoneError(LaunchError):
 
 
 class Fence(Protocol):
-    """What starting a process needs to know of a cage."""
+    """What starting a process needs to know of a limits group."""
 
     @property
     def attach(self) -> list[str]:
@@ -97,13 +97,13 @@ async def launch(
     cwd: str | os.PathLike[str],
     log: str | os.PathLike[str],
     folder: str | os.PathLike[str],
-    cage: Fence | None = None,
+    limits_group: Fence | None = None,
     keep_fds: Sequence[int] = (),
     rlimits: Mapping[int, tuple[int, int]] | None = None,
     umask: int | None = None,
     pool: PrestartPool | None = None,
 ) -> Process:
-    """Start a process inside a cage and return once it runs its program.
+    """Start a process inside a limits group and return once it runs its program.
 
     `env` is its whole environment, `log` the file its output is appended to, `folder` (made if
     missing, one per process, used again for a restart) where its shim reports to. `keep_fds` stay
@@ -118,11 +118,11 @@ async def launch(
         "log": str(log),
         "folder": str(folder),
         "record": _record(str(folder)),
-        "procs": cage.attach if cage else [],
-        "cpus": (cage.affinity or []) if cage else [],
+        "procs": limits_group.attach if limits_group else [],
+        "cpus": (limits_group.affinity or []) if limits_group else [],
         "rlimits": dict(rlimits or {}),
-        "memory": cage.memory if cage else 0,
-        "oom_score_adj": cage.oom_score_adj if cage else 0,
+        "memory": limits_group.memory if limits_group else 0,
+        "oom_score_adj": limits_group.oom_score_adj if limits_group else 0,
         "umask": umask,
         "keep": list(keep_fds),
     }
@@ -131,8 +131,8 @@ async def launch(
         process = await _warm(spec, pool) or await _cold(spec)
     except OSError as error:
         raise LaunchError(_sentence("start", error.errno, error.filename or str(log))) from error
-    if cage:
-        cage.adopt(process)
+    if limits_group:
+        limits_group.adopt(process)
     return process
 
 

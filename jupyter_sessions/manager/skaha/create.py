@@ -12,15 +12,15 @@ from aiohttp import web
 
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api.session import SESSIONS, make
-from jupyter_sessions.manager.record import Record
-from jupyter_sessions.manager.scheduler import Capacity
+from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.core.skaha_id import skaha_id
+from jupyter_sessions.manager.schedule.placement import Capacity
 from jupyter_sessions.manager.skaha import params
 from jupyter_sessions.manager.skaha.answers import invalid
-from jupyter_sessions.manager.skaha.finding import live
 from jupyter_sessions.manager.skaha.images import CatalogImage, ImageCatalog
 from jupyter_sessions.manager.skaha.lifetime import lifetime
+from jupyter_sessions.manager.skaha.lookup import live
 from jupyter_sessions.manager.skaha.params import Params
-from jupyter_sessions.manager.skaha_id import skaha_id
 
 KINDS = {"headless": "batch", "notebook": "interactive"}
 ELSEWHERE = frozenset({"desktop", "carta", "contributed", "firefly", "desktop-app"})

@@ -11,7 +11,7 @@ import hashlib
 import msgspec
 
 from jupyter_sessions.errors import InvalidRequest
-from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.core.record import Record
 from jupyter_sessions.model import Image
 from jupyter_sessions.wire.environment import Specs
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from jupyter_sessions.manager.record import Record
+from jupyter_sessions.manager.core.record import Record
 from jupyter_sessions.manager.sessions import SessionManager
 
 INTERACTIVE, BATCH = timedelta(days=4), timedelta(days=14)

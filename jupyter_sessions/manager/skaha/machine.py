@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from jupyter_sessions.amounts import GPU_SLOT
-from jupyter_sessions.manager.keys import Key
-from jupyter_sessions.manager.scheduler import DEFAULT_SLOTS, Slots, used
+from jupyter_sessions.manager.core.keys import Key
+from jupyter_sessions.manager.schedule.placement import DEFAULT_SLOTS, Slots, used
 from jupyter_sessions.manager.sessions import SessionManager
 from jupyter_sessions.manager.skaha.rows import TYPES, gpus
 

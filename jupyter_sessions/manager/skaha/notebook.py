@@ -19,9 +19,9 @@ from yarl import URL
 from jupyter_sessions.errors import BackendUnavailable, Forbidden, InvalidRequest, NotFound
 from jupyter_sessions.manager.api.bearer import same
 from jupyter_sessions.manager.api.session import SESSIONS
-from jupyter_sessions.manager.record import Record
-from jupyter_sessions.manager.skaha.doors import NOTEBOOK_SERVERS
-from jupyter_sessions.manager.skaha.finding import live
+from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.skaha.connect_urls import NOTEBOOK_SERVERS
+from jupyter_sessions.manager.skaha.lookup import live
 from jupyter_sessions.model import Endpoint
 from jupyter_sessions.wire.proxy import headers, target
 from jupyter_sessions.wire.proxy.credentials import ServerCredentials, cookie_pairs

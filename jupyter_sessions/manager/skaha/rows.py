@@ -15,13 +15,13 @@ from aiohttp import web
 from jupyter_sessions.amounts import GPU_SLOT, SHARES_SLOT, format_number
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api.session import SESSIONS
-from jupyter_sessions.manager.record import Record
-from jupyter_sessions.manager.scheduler import Capacity, Slots
+from jupyter_sessions.manager.core.expiry import ended_by
+from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.core.skaha_id import skaha_id
+from jupyter_sessions.manager.schedule.placement import Capacity, Slots
 from jupyter_sessions.manager.skaha import lifetime
-from jupyter_sessions.manager.skaha.doors import NOTEBOOK_SERVERS
+from jupyter_sessions.manager.skaha.connect_urls import NOTEBOOK_SERVERS
 from jupyter_sessions.manager.skaha.images import ImageCatalog
-from jupyter_sessions.manager.skaha_id import skaha_id
-from jupyter_sessions.manager.timekeeper import ended_by
 
 TYPES = {"batch": "headless", "interactive": "notebook"}
 _SAME = {"succeeded": "completed", "error": "failed"}

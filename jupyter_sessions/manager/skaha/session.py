@@ -9,15 +9,15 @@ from aiohttp import web
 from jupyter_sessions.errors import InvalidRequest, NotFound, NotRunning
 from jupyter_sessions.manager.api.auth import WHO
 from jupyter_sessions.manager.api.session import SESSIONS
-from jupyter_sessions.manager.logs import LogFiles
-from jupyter_sessions.manager.record import Record
-from jupyter_sessions.manager.skaha import answers, happenings, machine, params
+from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.core.skaha_id import skaha_id
+from jupyter_sessions.manager.run.logs import LogFiles
+from jupyter_sessions.manager.skaha import answers, events, machine, params
+from jupyter_sessions.manager.skaha.connect_urls import NOTEBOOK_SERVERS
 from jupyter_sessions.manager.skaha.create import create
-from jupyter_sessions.manager.skaha.doors import NOTEBOOK_SERVERS
-from jupyter_sessions.manager.skaha.finding import by_id, listed
 from jupyter_sessions.manager.skaha.images import SERVICE
+from jupyter_sessions.manager.skaha.lookup import by_id, listed
 from jupyter_sessions.manager.skaha.rows import Rows, matches
-from jupyter_sessions.manager.skaha_id import skaha_id
 
 _NOT_FOUND = "session ID not found"
 
@@ -67,7 +67,7 @@ class SessionView(web.View):
             raise NotFound(f"{_NOT_FOUND}.")
         if view == "events":
             opening = record.usable and not self.request.app[NOTEBOOK_SERVERS].is_open(record)
-            return answers.text(happenings.table(happenings.of(record, opening=opening)))
+            return answers.text(events.table(events.of(record, opening=opening)))
         return answers.json(Rows(self.request).full(record))
 
     async def post(self) -> web.Response:

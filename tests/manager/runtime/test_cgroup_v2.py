@@ -111,9 +111,9 @@ def _choose(fake: FakeV2) -> Limits:
     return choose(fake.root, key="me", records=fake.root / "records")
 
 
-def _folder(cage: Any) -> Path:
+def _folder(limits_group: Any) -> Path:
     """The group of a session, which holds its limits; its processes are in one below."""
-    (path,) = cage.attach
+    (path,) = limits_group.attach
     assert path.endswith("/main/cgroup.procs")
     return Path(path).parent.parent
 
@@ -133,46 +133,46 @@ def test_the_manager_makes_room_for_cages(machine: FakeV2) -> None:
 
 
 def test_limits_of_a_cage(machine: FakeV2) -> None:
-    cage = _choose(machine).create("one", Decimal("1.5"), 64 << 20)
-    folder = _folder(cage)
+    limits_group = _choose(machine).create("one", Decimal("1.5"), 64 << 20)
+    folder = _folder(limits_group)
     assert folder == machine.own / "sessions/jupyter_sessions.me.one"
-    assert cage.affinity is None
+    assert limits_group.affinity is None
     said = {name: (folder / name).read_text() for names in _FILES.values() for name in names}
     assert said["cpu.max"] == "150000 100000"
     assert said["memory.max"] == str(64 << 20)
     assert said["memory.swap.max"] == "0"
     assert said["memory.oom.group"] == ""  # One service can end without the session.
     assert (folder / "main/memory.oom.group").read_text() == "1"
-    assert cage.remove()
+    assert limits_group.remove()
     assert not folder.exists()
 
 
 def test_usage_and_over_memory(machine: FakeV2) -> None:
-    cage = _choose(machine).create("one", Decimal(1), 64 << 20)
-    folder = _folder(cage)
+    limits_group = _choose(machine).create("one", Decimal(1), 64 << 20)
+    folder = _folder(limits_group)
     (folder / "cpu.stat").write_text("usage_usec 1234567\nuser_usec 1000000\n")
     (folder / "memory.current").write_text("5000\n")
     (folder / "memory.stat").write_text("anon 3000\ninactive_file 1500\n")
     (folder / "memory.peak").write_text("9000\n")
     (folder / "main/memory.events").write_text("low 0\noom 1\noom_kill 0\noom_group_kill 0\n")
-    usage = cage.usage()
+    usage = limits_group.usage()
     assert (usage.cpu_ms, usage.mem, usage.mem_peak) == (1234, 3500, 9000)
-    assert not cage.over_memory()
+    assert not limits_group.over_memory()
     (folder / "main/memory.events").write_text("low 0\noom 1\noom_kill 2\noom_group_kill 1\n")
-    assert cage.over_memory()
+    assert limits_group.over_memory()
 
 
 def test_a_service_is_told_apart(machine: FakeV2) -> None:
-    cage = _choose(machine).create("one", Decimal(1), 64 << 20)
-    service = cage.service("lab")
-    folder = _folder(cage) / "service.lab"
+    limits_group = _choose(machine).create("one", Decimal(1), 64 << 20)
+    service = limits_group.service("lab")
+    folder = _folder(limits_group) / "service.lab"
     assert service.attach == [str(folder / "cgroup.procs")]
     assert (folder / "memory.oom.group").read_text() == "1"
     (folder / "memory.events").write_text("oom_kill 1\n")
     # As in the kernel, what is counted below counts above, too.
-    (_folder(cage) / "memory.events").write_text("oom_kill 1\n")
+    (_folder(limits_group) / "memory.events").write_text("oom_kill 1\n")
     assert service.over_memory()
-    assert not cage.over_memory()
+    assert not limits_group.over_memory()
     service.remove()
     assert not folder.exists()
 
@@ -181,47 +181,47 @@ def test_cages_of_an_earlier_version_go_on(machine: FakeV2) -> None:
     limits = _choose(machine)
     folder = _folder(limits.create("one", Decimal(1), 64 << 20))
     machine.delete(folder / "main")
-    cage = limits.open("one", Decimal(1), 64 << 20)
-    assert cage.attach == cage.service("lab").attach == [str(folder / "cgroup.procs")]
+    limits_group = limits.open("one", Decimal(1), 64 << 20)
+    assert limits_group.attach == limits_group.service("lab").attach == [str(folder / "cgroup.procs")]
     (folder / "memory.events").write_text("oom_kill 1\n")
-    assert cage.over_memory()
+    assert limits_group.over_memory()
 
 
 def test_kill_is_one_write(machine: FakeV2) -> None:
-    cage = _choose(machine).create("one", Decimal(1), 64 << 20)
+    limits_group = _choose(machine).create("one", Decimal(1), 64 << 20)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        machine.write(Path(cage.attach[0]), child.pid)
-        assert asyncio.run(cage.kill())
+        machine.write(Path(limits_group.attach[0]), child.pid)
+        assert asyncio.run(limits_group.kill())
         assert child.wait(10) == -signal.SIGKILL
-    assert (_folder(cage) / "cgroup.kill").read_text() == "1"
+    assert (_folder(limits_group) / "cgroup.kill").read_text() == "1"
 
 
 def test_a_later_manager_finds_its_cages(machine: FakeV2) -> None:
-    cage = _choose(machine).create("one", Decimal(1), 64 << 20)
+    limits_group = _choose(machine).create("one", Decimal(1), 64 << 20)
     (machine.root / "proc/self/cgroup").write_text("0::/delegated/manager\n")
     later = _choose(machine)
     assert later.means["mem"] == "cgroup v2 limit"
-    assert later.open("one", Decimal(1), 64 << 20).attach == cage.attach
-    assert _folder(later.create("two", Decimal(1), 64 << 20)).parent == _folder(cage).parent
+    assert later.open("one", Decimal(1), 64 << 20).attach == limits_group.attach
+    assert _folder(later.create("two", Decimal(1), 64 << 20)).parent == _folder(limits_group).parent
     assert not (machine.own / "manager/manager").exists()
 
 
 def test_a_manager_in_another_group_finds_its_cages(machine: FakeV2) -> None:
-    cage = _choose(machine).create("one", Decimal(1), 64 << 20)
+    limits_group = _choose(machine).create("one", Decimal(1), 64 << 20)
     elsewhere = machine.top / "elsewhere"
     elsewhere.mkdir()
     (machine.root / "proc/self/cgroup").write_text("0::/elsewhere\n")
     later = _choose(machine)
     assert later.means["mem"] == "watchdog"
     again = later.open("one", Decimal(1), 64 << 20)
-    assert again.attach == cage.attach
+    assert again.attach == limits_group.attach
     assert later.sweep(()) == ["one"]
-    assert not _folder(cage).exists()
+    assert not _folder(limits_group).exists()
 
 
 def test_a_manager_started_in_a_session_uses_the_groups_beside(machine: FakeV2) -> None:
-    cage = _choose(machine).create("one", Decimal(1), 64 << 20)
-    inside = os.path.relpath(_folder(cage), machine.top)
+    limits_group = _choose(machine).create("one", Decimal(1), 64 << 20)
+    inside = os.path.relpath(_folder(limits_group), machine.top)
     (machine.root / "proc/self/cgroup").write_text(f"0::/{inside}\n")
     inner = choose(machine.root, key="inner", records=machine.root / "inner")
     assert _folder(inner.create("x", Decimal(1), 64 << 20)).parent == machine.own / "sessions"
@@ -240,9 +240,9 @@ def test_each_controller_for_itself(machine: FakeV2) -> None:
     machine.offer("memory pids")
     limits = _choose(machine)
     assert limits.means == {"cpu": "CPU affinity", "mem": "cgroup v2 limit", "pids": "cgroup v2 limit"}
-    cage = limits.create("one", Decimal(1), 64 << 20)
-    assert cage.affinity is not None
-    assert (_folder(cage) / "memory.max").read_text() == str(64 << 20)
+    limits_group = limits.create("one", Decimal(1), 64 << 20)
+    assert limits_group.affinity is not None
+    assert (_folder(limits_group) / "memory.max").read_text() == str(64 << 20)
 
 
 def test_a_container_that_sees_its_own_part_only(tmp_path: Path, patched: Any) -> None:
@@ -269,9 +269,9 @@ def test_a_failed_create_leaves_nothing(machine: FakeV2, monkeypatch: pytest.Mon
 def test_processes_are_limited_also_after_a_kill(machine: FakeV2, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without `cgroup.kill` none may be made while they are ended; a restarted session is limited again."""
     limits = choose(machine.root, key="me", records=machine.root / "records", pids=77)
-    cage = limits.create("one", Decimal(1), 64 << 20)
-    assert cage.most_pids == 77
-    file = _folder(cage) / "pids.max"
+    limits_group = limits.create("one", Decimal(1), 64 << 20)
+    assert limits_group.most_pids == 77
+    file = _folder(limits_group) / "pids.max"
     assert file.read_text() == "77"
     seen = list[object]()
 

@@ -130,7 +130,7 @@ def test_failure_is_a_sentence(
 
 def test_a_fence_that_cannot_be_entered(start: Any) -> None:
     with pytest.raises(LaunchError, match=r"under its limits through /proc/self/no/cgroup\.procs"):
-        asyncio.run(start("", cage=Barred()))
+        asyncio.run(start("", limits_group=Barred()))
 
 
 @pytest.mark.parametrize("bad", ["log", "folder"])

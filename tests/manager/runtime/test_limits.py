@@ -18,9 +18,9 @@ import pytest
 from jupyter_sessions.manager.runtime.launch import descendants, stop, wait
 from jupyter_sessions.manager.runtime.limits import (
     CGROUPS,
-    CageGone,
     Limits,
     LimitsError,
+    LimitsGroupGone,
     cgroup,
     choose,
 )
@@ -123,20 +123,20 @@ def test_processes_and_threads_are_limited(
     async def scene() -> None:
         few = any_limits(cgroups=means == "control groups", pids=40)
         sibling = few.create("sibling", Decimal(1), 512 * MIB)
-        quiet = await start(_SLEEP, cage=sibling, name="quiet")
-        cage = few.create("many", Decimal(1), 512 * MIB)
-        assert cage.most_pids == 40
-        many = await start(_MANY, what, cage=cage, name="many")
+        quiet = await start(_SLEEP, limits_group=sibling, name="quiet")
+        limits_group = few.create("many", Decimal(1), 512 * MIB)
+        assert limits_group.most_pids == 40
+        many = await start(_MANY, what, limits_group=limits_group, name="many")
         if means == "control groups":
             await asyncio.to_thread(until, lambda: "refused" in (tmp_path / "many.log").read_text())
             made = int((tmp_path / "many.log").read_text().split()[1])
             assert 30 < made < 40
             assert many.child.alive()
-            assert not cage.over_pids()
+            assert not limits_group.over_pids()
         else:
             assert await asyncio.wait_for(wait(many), 60) == -9
-            assert cage.over_pids()
-            assert not cage.over_memory()
+            assert limits_group.over_pids()
+            assert not limits_group.over_memory()
             assert few.open("many", Decimal(1), 512 * MIB).over_pids(), "an earlier manager may have seen it"
         assert quiet.child.alive()
         assert not sibling.over_pids()
@@ -147,16 +147,16 @@ def test_processes_and_threads_are_limited(
 def test_over_memory_ends_one_session_and_no_other(limits: Limits, start: Any) -> None:
     async def scene() -> None:
         sibling = limits.create("sibling", Decimal(1), 512 * MIB)
-        quiet = await start(_SLEEP, cage=sibling, name="quiet")
-        cage = limits.create("greedy", Decimal(1), 512 * MIB)
-        greedy = await start(_FILL, "2048", cage=cage, name="greedy")
+        quiet = await start(_SLEEP, limits_group=sibling, name="quiet")
+        limits_group = limits.create("greedy", Decimal(1), 512 * MIB)
+        greedy = await start(_FILL, "2048", limits_group=limits_group, name="greedy")
         assert await asyncio.wait_for(wait(greedy), 60) == -9
-        assert cage.over_memory()
-        assert cage.usage().mem_peak >= 500 * MIB
+        assert limits_group.over_memory()
+        assert limits_group.usage().mem_peak >= 500 * MIB
         assert not sibling.over_memory()
         assert quiet.child.alive()
-        assert await cage.kill()
-        assert cage.remove()
+        assert await limits_group.kill()
+        assert limits_group.remove()
 
     asyncio.run(scene())
 
@@ -165,13 +165,13 @@ def test_all_of_a_session_counts(limits: Limits, start: Any, tmp_path: Path) -> 
     """Two processes of which each is within the limit."""
 
     async def scene() -> None:
-        cage = limits.create("pair", Decimal(1), 256 * MIB)
-        pair = [await start(_FILL, "200", cage=cage, name=name) for name in ("one", "two")]
+        limits_group = limits.create("pair", Decimal(1), 256 * MIB)
+        pair = [await start(_FILL, "200", limits_group=limits_group, name=name) for name in ("one", "two")]
         ends = [asyncio.create_task(wait(process)) for process in pair]
         done, _ = await asyncio.wait(ends, timeout=60, return_when=asyncio.FIRST_COMPLETED)
         assert {task.result() for task in done} == {-9}
-        assert cage.over_memory()
-        await cage.kill()
+        assert limits_group.over_memory()
+        await limits_group.kill()
         await asyncio.gather(*ends)
 
     asyncio.run(scene())
@@ -181,29 +181,29 @@ def test_a_service_ends_before_its_session(limits: Limits, start: Any, until: An
     """Also when it is the session that asks for more, and the larger of both."""
 
     async def scene() -> None:
-        cage = limits.create("with-services", Decimal(1), 256 * MIB)
-        kernel = await start(_FILL, "100", cage=cage, name="kernel")
-        small, large = cage.service("small"), cage.service("large")
-        stays = await start(_SLEEP, cage=small, name="small")
-        greedy = await start(_FILL, "400", cage=large, name="large")
+        limits_group = limits.create("with-services", Decimal(1), 256 * MIB)
+        kernel = await start(_FILL, "100", limits_group=limits_group, name="kernel")
+        small, large = limits_group.service("small"), limits_group.service("large")
+        stays = await start(_SLEEP, limits_group=small, name="small")
+        greedy = await start(_FILL, "400", limits_group=large, name="large")
         assert await asyncio.wait_for(wait(greedy), 60) == -9
         until(large.over_memory)
         assert not small.over_memory()
-        assert not cage.over_memory()
+        assert not limits_group.over_memory()
         assert kernel.child.alive()
         assert stays.child.alive()
-        beside = cage.service("beside")
-        first = await start(_FILL, "50", cage=beside, name="beside")
-        more = await start(_FILL, "120", cage=cage, name="more")
+        beside = limits_group.service("beside")
+        first = await start(_FILL, "50", limits_group=beside, name="beside")
+        more = await start(_FILL, "120", limits_group=limits_group, name="more")
         assert await asyncio.wait_for(wait(first), 60) == -9
         until(beside.over_memory)
-        assert not cage.over_memory()
+        assert not limits_group.over_memory()
         assert kernel.child.alive()
         assert more.child.alive()
         large.remove()
         assert not large.over_memory()
-        await cage.kill()
-        assert cage.remove()
+        await limits_group.kill()
+        assert limits_group.remove()
 
     asyncio.run(scene())
 
@@ -212,22 +212,24 @@ def test_cpu_is_shared_by_all_of_a_session(limits: Limits, start: Any, until: An
     """It gets no more than its CPU, which is never idle, and has its part of it beside others on a busy machine."""
 
     async def scene() -> None:
-        cage = limits.create("busy", Decimal(1), 512 * MIB)
-        process = await start(_BUSY, cage=cage)
+        limits_group = limits.create("busy", Decimal(1), 512 * MIB)
+        process = await start(_BUSY, limits_group=limits_group)
         until(lambda: len(descendants(process)) == 4)
-        (cpu,) = cage.affinity or []
-        before = cage.usage().cpu_ms
-        cores, idle = await _rates(lambda: cage.usage().cpu_ms / 1000, lambda: _idle(cpu))
+        (cpu,) = limits_group.affinity or []
+        before = limits_group.usage().cpu_ms
+        cores, idle = await _rates(lambda: limits_group.usage().cpu_ms / 1000, lambda: _idle(cpu))
         assert cores < 1.25
         assert idle < 0.3
         unlimited = await start("while True: pass", name="unlimited")
         os.sched_setaffinity(unlimited.child.pid, {cpu})
         other = psutil.Process(unlimited.child.pid)
-        cores, others = await _rates(lambda: cage.usage().cpu_ms / 1000, lambda: sum(other.cpu_times()[:2]))
+        cores, others = await _rates(
+            lambda: limits_group.usage().cpu_ms / 1000, lambda: sum(other.cpu_times()[:2])
+        )
         assert cores < 1.25
         assert cores > others / 2
-        assert await cage.kill()
-        assert cage.usage().cpu_ms >= before
+        assert await limits_group.kill()
+        assert limits_group.usage().cpu_ms >= before
 
     asyncio.run(scene())
 
@@ -263,30 +265,30 @@ def test_managers_begin_with_different_cpus(any_limits: Choose, means: str) -> N
 
 def test_kill_outruns_forks_and_the_cage_can_be_used_again(limits: Limits, start: Any) -> None:
     async def scene() -> None:
-        cage = limits.create("forks", Decimal(1), 512 * MIB)
-        process = await start(_FORKING, cage=cage)
+        limits_group = limits.create("forks", Decimal(1), 512 * MIB)
+        process = await start(_FORKING, limits_group=limits_group)
         await asyncio.sleep(0.3)
-        assert not cage.kill_once()
-        assert await cage.kill()
+        assert not limits_group.kill_once()
+        assert await limits_group.kill()
         assert await wait(process) == -9
         again = await start(
             "import os; raise SystemExit(os.waitpid(os.fork() or os._exit(3), 0)[1] >> 8)",
-            cage=cage,
+            limits_group=limits_group,
         )
         assert await wait(again) == 3
-        assert cage.remove()
+        assert limits_group.remove()
 
     asyncio.run(scene())
 
 
 def test_remove_waits_for_the_living(limits: Limits, start: Any) -> None:
     async def scene() -> None:
-        cage = limits.create("living", Decimal(1), 512 * MIB)
-        process = await start(_SLEEP, cage=cage)
-        assert not cage.remove()
+        limits_group = limits.create("living", Decimal(1), 512 * MIB)
+        process = await start(_SLEEP, limits_group=limits_group)
+        assert not limits_group.remove()
         assert process.child.alive()
         await stop(process, 5)
-        assert cage.remove()
+        assert limits_group.remove()
 
     asyncio.run(scene())
 
@@ -295,17 +297,17 @@ def test_a_later_manager_takes_over(
     limits: Limits, any_limits: Choose, means: str, start: Any, tmp_path: Path, until: Any
 ) -> None:
     async def scene() -> None:
-        cage = limits.create("kept", Decimal(1), 300 * MIB)
-        process = await start(_FILL, "200", cage=cage)
+        limits_group = limits.create("kept", Decimal(1), 300 * MIB)
+        process = await start(_FILL, "200", limits_group=limits_group)
         until(lambda: "filled" in (tmp_path / "p.log").read_text())
-        # That this manager prefers other means matters to new cages only.
+        # That this manager prefers other means matters to new limits groups only.
         later = any_limits(cgroups=means != "control groups")
         again = later.open("kept", Decimal(1), 300 * MIB)
         again.adopt(process)
-        assert (again.attach, again.affinity) == (cage.attach, cage.affinity)
+        assert (again.attach, again.affinity) == (limits_group.attach, limits_group.affinity)
         assert again.usage().mem > 150 * MIB
         assert not again.over_memory()
-        other = await start(_FILL, "200", cage=again, name="other")
+        other = await start(_FILL, "200", limits_group=again, name="other")
         ends = [asyncio.create_task(wait(one)) for one in (process, other)]
         await asyncio.wait(ends, timeout=60, return_when=asyncio.FIRST_COMPLETED)
         assert again.over_memory()
@@ -317,21 +319,21 @@ def test_a_later_manager_takes_over(
 
 
 def test_a_cage_that_is_gone(limits: Limits) -> None:
-    with pytest.raises(CageGone, match="never"):
+    with pytest.raises(LimitsGroupGone, match="never"):
         limits.open("never", Decimal(1), MIB)
-    cage = limits.create("removed", Decimal(1), 64 * MIB)
-    assert cage.remove()
-    with pytest.raises(CageGone):
+    limits_group = limits.create("removed", Decimal(1), 64 * MIB)
+    assert limits_group.remove()
+    with pytest.raises(LimitsGroupGone):
         limits.open("removed", Decimal(1), 64 * MIB)
 
 
 def test_a_cage_removed_behind_our_back(limits: Limits, means: str) -> None:
-    cage = limits.create("lost", Decimal(1), 64 * MIB)
+    limits_group = limits.create("lost", Decimal(1), 64 * MIB)
     if means == "watchdog":
         return
-    for path in cage.attach:
+    for path in limits_group.attach:
         cgroup.delete(Path(path).parent)
-    with pytest.raises(CageGone, match="were removed"):
+    with pytest.raises(LimitsGroupGone, match="were removed"):
         limits.open("lost", Decimal(1), 64 * MIB)
 
 
@@ -340,14 +342,14 @@ def test_sweep_leaves_the_living_and_other_managers_alone(
 ) -> None:
     async def scene() -> None:
         other = any_limits(key="-other", cgroups=means == "control groups")
-        cages = {
+        limits_groups = {
             "live": limits.create("live", Decimal(1), 64 * MIB),
             "dead": limits.create("dead", Decimal(1), 64 * MIB),
             "other": other.create("dead", Decimal(1), 64 * MIB),
         }
         processes = {
-            name: await start(_SLEEP, cage=cage, name=name)
-            for name, cage in cages.items()
+            name: await start(_SLEEP, limits_group=limits_group, name=name)
+            for name, limits_group in limits_groups.items()
             if name != "dead" or means == "control groups"
         }
         assert limits.sweep({"live"}) == ["dead"]
@@ -355,17 +357,17 @@ def test_sweep_leaves_the_living_and_other_managers_alone(
         assert processes["other"].child.alive()
         if means == "control groups":
             assert await wait(processes["dead"]) == -9
-            assert not cages["dead"].exists()
+            assert not limits_groups["dead"].exists()
         assert limits.sweep({"live"}) == []
 
     asyncio.run(scene())
 
 
 def test_sweep_finds_groups_without_a_record(limits: Limits, means: str, tmp_path: Path, start: Any) -> None:
-    cage = limits.create("forgotten", Decimal(1), 64 * MIB)
+    limits_group = limits.create("forgotten", Decimal(1), 64 * MIB)
     (tmp_path / "records" / "forgotten.json").unlink()
     assert limits.sweep(()) == (["forgotten"] if means == "control groups" else [])
-    assert not any(Path(path).exists() for path in cage.attach)
+    assert not any(Path(path).exists() for path in limits_group.attach)
 
 
 @pytest.mark.parametrize("id", ["", "../x", "a/b", ".hidden", "x" * 200])
@@ -377,10 +379,12 @@ def test_ids_cannot_lead_elsewhere(id: str, limits: Limits) -> None:
 def test_cpus_are_taken_in_turn(any_limits: Choose) -> None:
     allowed = sorted(os.sched_getaffinity(0))
     limits = any_limits(cgroups=False)
-    cages = [limits.create(f"s{number}", Decimal("0.5"), MIB) for number in range(len(allowed))]
-    assert sorted(cage.affinity or [] for cage in cages) == [[number] for number in allowed]
-    assert cages[0].remove()
-    assert limits.create("next", Decimal(1), MIB).affinity == cages[0].affinity
+    limits_groups = [limits.create(f"s{number}", Decimal("0.5"), MIB) for number in range(len(allowed))]
+    assert sorted(limits_group.affinity or [] for limits_group in limits_groups) == [
+        [number] for number in allowed
+    ]
+    assert limits_groups[0].remove()
+    assert limits.create("next", Decimal(1), MIB).affinity == limits_groups[0].affinity
     assert limits.create("all", Decimal(len(allowed) + 1), MIB).affinity == allowed
 
 
@@ -395,11 +399,11 @@ from jupyter_sessions.manager.runtime.limits import choose
 async def main(folder, key, fill):
     limits = choose(key=key, records=folder / "records")
     print(limits.means)
-    cage = limits.create("mine", Decimal(1), 64 << 20)
+    limits group = limits.create("mine", Decimal(1), 64 << 20)
     places = {"log": str(folder / "log"), "folder": str(folder / "p")}
     argv = [sys.executable, "-c", fill, "256"]
-    process = await launch(argv, env=dict(os.environ), cwd="/", cage=cage, **places)
-    print(await wait(process), cage.over_memory(), await cage.kill(), cage.remove())
+    process = await launch(argv, env=dict(os.environ), cwd="/", limits group=limits group, **places)
+    print(await wait(process), limits group.over_memory(), await limits group.kill(), limits group.remove())
 
 asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
 """
@@ -474,11 +478,11 @@ def test_a_manager_started_in_a_session_leaves_it(
     )
 
     async def scene() -> None:
-        cage = limits.create("outer", Decimal(1), 256 * MIB)
+        limits_group = limits.create("outer", Decimal(1), 256 * MIB)
         env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
-        process = await start(code, str(tmp_path / "inner"), cage=cage, env=env)
+        process = await start(code, str(tmp_path / "inner"), limits_group=limits_group, env=env)
         assert await wait(process) == 0
-        assert cage.remove()
+        assert limits_group.remove()
 
     asyncio.run(scene())
     said = (tmp_path / "p.log").read_text()
@@ -493,14 +497,14 @@ def test_processes_with_common_pages_count_them_once(
     code = f"import os\n{_FILL.replace('print', 'os.fork(); os.fork(); print')}"
 
     async def scene() -> None:
-        cage = any_limits(cgroups=False).create("pool", Decimal(1), 400 * MIB)
-        process = await start(code, "200", cage=cage)
+        limits_group = any_limits(cgroups=False).create("pool", Decimal(1), 400 * MIB)
+        process = await start(code, "200", limits_group=limits_group)
         until(lambda: (tmp_path / "p.log").read_text().count("filled") == 4)
         pids = [identity for pid in descendants(process) if (identity := identify(pid))]
         assert len(pids) == 4
         await asyncio.sleep(1.2)
-        assert not cage.over_memory()
+        assert not limits_group.over_memory()
         assert all(identity.alive() for identity in pids)
-        assert 190 * MIB < cage.usage().mem < 400 * MIB
+        assert 190 * MIB < limits_group.usage().mem < 400 * MIB
 
     asyncio.run(scene())

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from jupyter_sessions.manager.runtime.limits import cgroup_v1, cgroup_v2
 from jupyter_sessions.manager.runtime.limits.base import (
-    Cage,
-    CageGone,
     Limits,
     LimitsError,
-    ServiceCage,
+    LimitsGroup,
+    LimitsGroupGone,
+    ServiceLimitsGroup,
     Usage,
 )
 from jupyter_sessions.manager.runtime.limits.cgroup_v1 import V1
@@ -21,7 +21,7 @@ from jupyter_sessions.manager.runtime.limits.part import CONTROLS, Driver
 from jupyter_sessions.manager.runtime.limits.records import LimitsRecords
 from jupyter_sessions.manager.runtime.limits.tree import Tree
 
-__all__ = ["Cage", "CageGone", "Limits", "LimitsError", "ServiceCage", "Usage", "choose"]
+__all__ = ["Limits", "LimitsError", "LimitsGroup", "LimitsGroupGone", "ServiceLimitsGroup", "Usage", "choose"]
 
 CGROUPS = (cgroup_v2.NAME, cgroup_v1.NAME)
 
@@ -37,8 +37,8 @@ def choose(
     """Limits by the strongest means that were just seen to work, for CPU, memory and processes each.
 
     `pids` is the most processes and threads of a session, 0 for as many as `most_pids` says. `key` names this manager and must differ between managers of a machine; `records` is a folder
-    of its own where cages are written down. Where none of `drivers` works there are CPU affinity
-    and the watchdog. With cgroup v2 this process may be moved into a group beside its cages.
+    of its own where limits groups are written down. Where none of `drivers` works there are CPU affinity
+    and the watchdog. With cgroup v2 this process may be moved into a group beside its limits groups.
     """
     key = re.sub(r"[^\w-]", "_", key)
     store = LimitsRecords(records)

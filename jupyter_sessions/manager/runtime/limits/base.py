@@ -1,4 +1,4 @@
-"""What fences sessions in, as the manager holds it: limits that make cages."""
+"""What fences sessions in, as the manager holds it: limits that make limits groups."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from msgspec import structs
 from jupyter_sessions.manager.runtime import trackers
 from jupyter_sessions.manager.runtime.limits import cgroup_v1, cgroup_v2, tree
 from jupyter_sessions.manager.runtime.limits.part import (
-    CageGone,
     Driver,
     LimitsError,
+    LimitsGroupGone,
     Part,
     PartRecord,
     Usage,
@@ -30,12 +30,12 @@ from jupyter_sessions.manager.runtime.process import Process
 _KILL_S = 10.0
 _SWEEP_S = 1.0
 _OOM_FIRST = 1000
-__all__ = ["Cage", "CageGone", "Limits", "LimitsError", "ServiceCage", "Usage"]
+__all__ = ["Limits", "LimitsError", "LimitsGroup", "LimitsGroupGone", "ServiceLimitsGroup", "Usage"]
 
 _log = logging.getLogger(__name__)
 
 
-class Cage:
+class LimitsGroup:
     """The fence around one session: CPU and `memory` in bytes for all its processes together."""
 
     oom_score_adj = 0
@@ -63,9 +63,9 @@ class Cage:
         for part in self._parts:
             part.adopt(process)
 
-    def service(self, name: str) -> ServiceCage:
-        """The part of the cage for one service, which ends before the session where memory runs out."""
-        return ServiceCage(self, name, self._parts)
+    def service(self, name: str) -> ServiceLimitsGroup:
+        """The part of the limits group for one service, which ends before the session where memory runs out."""
+        return ServiceLimitsGroup(self, name, self._parts)
 
     def usage(self) -> Usage:
         """What is used now, from the part that knows best."""
@@ -122,8 +122,8 @@ class Cage:
         return True
 
 
-class ServiceCage:
-    """The processes of one service inside a session's cage.
+class ServiceLimitsGroup:
+    """The processes of one service inside a session's limits group.
 
     They share the session's limits. When its memory runs out they are killed first: by the kernel, which
     is told so by `oom_score_adj` (proc(5)), or by the watchdog.
@@ -131,9 +131,9 @@ class ServiceCage:
 
     oom_score_adj = _OOM_FIRST
 
-    def __init__(self, cage: Cage, name: str, parts: Sequence[Part]) -> None:
-        self.affinity = cage.affinity
-        self.memory = cage.memory
+    def __init__(self, limits_group: LimitsGroup, name: str, parts: Sequence[Part]) -> None:
+        self.affinity = limits_group.affinity
+        self.memory = limits_group.memory
         self._name = name
         self._parts = parts
 
@@ -158,7 +158,7 @@ class ServiceCage:
 
 
 class Limits:
-    """All cages of a manager, made by the strongest drivers this machine has.
+    """All limits groups of a manager, made by the strongest drivers this machine has.
 
     `means` says by what "cpu", "mem" and "pids" are limited, in words for people; `pids` is the most processes and
     threads that each session may have, 0 for a number that follows its CPUs.
@@ -171,8 +171,8 @@ class Limits:
         self._records = records
         self._watchdog = Watchdog()
 
-    def create(self, id: str, cpu: Decimal, mem: int) -> Cage:
-        """A cage for a new session: `cpu` in cores, `mem` in bytes. Errors: LimitsError."""
+    def create(self, id: str, cpu: Decimal, mem: int) -> LimitsGroup:
+        """A limits group for a new session: `cpu` in cores, `mem` in bytes. Errors: LimitsError."""
         if not re.fullmatch(r"\w[\w.-]{0,127}", id):
             raise LimitsError(f"{id!r} cannot be the name of a control group.")
         most = most_pids(cpu, self._pids)
@@ -183,30 +183,32 @@ class Limits:
             for driver, part in zip(self._drivers, parts, strict=True):
                 driver.build(part, cpu, mem)
         except LimitsError:
-            self._cage(record, mem).remove()
+            self._limits_group(record, mem).remove()
             raise
-        return self._cage(record, mem)
+        return self._limits_group(record, mem)
 
-    def open(self, id: str, cpu: Decimal, mem: int) -> Cage:
-        """The cage an earlier manager made, by the means of then. Errors: CageGone."""
+    def open(self, id: str, cpu: Decimal, mem: int) -> LimitsGroup:
+        """The limits group an earlier manager made, by the means of then. Errors: CageGone."""
         del cpu
         record = self._records.load(id)
         if record is None or not record.current():
-            raise CageGone(f"There are no limits of a session {id} on this machine.")
-        cage = self._cage(record, mem)
-        if not cage.exists():
-            raise CageGone(f"The limits of session {id} were removed: {', '.join(cage.attach)}.")
-        return cage
+            raise LimitsGroupGone(f"There are no limits of a session {id} on this machine.")
+        limits_group = self._limits_group(record, mem)
+        if not limits_group.exists():
+            raise LimitsGroupGone(
+                f"The limits of session {id} were removed: {', '.join(limits_group.attach)}."
+            )
+        return limits_group
 
     def sweep(self, live_ids: Collection[str]) -> list[str]:
-        """End and remove all cages of this manager but those of these sessions. Gives their ids."""
+        """End and remove all limits groups of this manager but those of these sessions. Gives their ids."""
         swept = []
         for record in self._remnants():
             if record.id not in live_ids and record.id not in swept:
                 swept.append(record.id)
                 try:
-                    self._end(self._cage(record, 0))
-                except CageGone as error:
+                    self._end(self._limits_group(record, 0))
+                except LimitsGroupGone as error:
                     _log.warning("%s", error)
                     self._records.delete(record.id)
         return swept
@@ -217,17 +219,19 @@ class Limits:
             for name, part in driver.leftovers():
                 yield LimitsRecord.new(name, [part])
 
-    def _end(self, cage: Cage) -> None:
+    def _end(self, limits_group: LimitsGroup) -> None:
         end = time.monotonic() + _SWEEP_S
-        while not cage.kill_once(spare=time.monotonic() < end - _SWEEP_S / 2) and time.monotonic() < end:
+        while (
+            not limits_group.kill_once(spare=time.monotonic() < end - _SWEEP_S / 2) and time.monotonic() < end
+        ):
             time.sleep(0.005)
-        if not cage.remove():
-            _log.warning("The limits of session %s cannot be removed.", cage.id)
+        if not limits_group.remove():
+            _log.warning("The limits of session %s cannot be removed.", limits_group.id)
 
-    def _cage(self, record: LimitsRecord, mem: int) -> Cage:
+    def _limits_group(self, record: LimitsRecord, mem: int) -> LimitsGroup:
         parts = [self._part(part, mem, record.id) for part in record.parts]
         affinity = next((part.affinity for part in record.parts if part.affinity), None)
-        return Cage(record.id, parts, affinity, lambda: self._records.delete(record.id), mem)
+        return LimitsGroup(record.id, parts, affinity, lambda: self._records.delete(record.id), mem)
 
     def _part(self, record: PartRecord, mem: int, id: str) -> Part:
         match record.driver:
@@ -241,4 +245,4 @@ class Limits:
                     Bound(record.pids if "pids" in record.controls else 0, self._records.marker(id, "pids")),
                     self._watchdog,
                 )
-        raise CageGone(f"The limits of a session are by {record.driver}, which is not known here.")
+        raise LimitsGroupGone(f"The limits of a session are by {record.driver}, which is not known here.")

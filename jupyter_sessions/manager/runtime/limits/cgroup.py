@@ -83,7 +83,7 @@ def _place(mount: CgroupMount, path: str) -> ControlGroup:
 
 
 def outside(folder: Path) -> Path:
-    """The group that holds a manager's cages, seen from one of its cages or from beside them."""
+    """The group that holds a manager's limits groups, seen from one of its limits groups or from beside them."""
     for above in (folder, *folder.parents):
         if above.name.startswith(PREFIX):
             folder = above.parent
@@ -190,7 +190,7 @@ def admits(procs: Path) -> bool:
 
 
 class CgroupPart(Part):
-    """The part of a cage made of control groups, of either version."""
+    """The part of a limits group made of control groups, of either version."""
 
     def __init__(self, record: PartRecord) -> None:
         self.record = record

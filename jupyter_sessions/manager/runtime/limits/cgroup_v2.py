@@ -1,7 +1,7 @@
 """Limits by control groups v2, in a group delegated to us (systemd's Delegate=yes, a container).
 
 A v2 group with processes cannot have limited children, so the manager moves into a leaf:
-`<ours>/manager`, with the cages in `<ours>/sessions`.
+`<ours>/manager`, with the limits groups in `<ours>/sessions`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What limits are made of: the contract for a new driver.
 
-A cage (base.py) is put together of parts, since a machine may offer memory limits through control
+A limits group (base.py) is put together of parts, since a machine may offer memory limits through control
 groups but none for the CPU. Each part is made by a `Driver` from a
 `PartRecord` that is on disk before anything is made, so that every later manager finds it again.
 """
@@ -22,12 +22,12 @@ class LimitsError(Exception):
     """Limits could not be set; the message is a sentence that names the file and the reason."""
 
 
-class CageGone(LimitsError):
-    """There is no such cage any more, or never was."""
+class LimitsGroupGone(LimitsError):
+    """There is no such limits group any more, or never was."""
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """CPU time in ms since the cage was made, memory in bytes now and at most.
+    """CPU time in ms since the limits group was made, memory in bytes now and at most.
 
     Memory leaves out file contents that the kernel can drop at once; the peak may include them.
     """
@@ -38,7 +38,7 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class PartRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a part of a cage is: folders by controller, CPUs. `controls` are those it limits.
+    """Where a part of a limits group is: folders by controller, CPUs. `controls` are those it limits.
 
     `pids` is the most processes and threads at once, 0 in records of earlier versions.
     """
@@ -51,14 +51,14 @@ class PartRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Part(ABC):
-    """One driver's part of a cage. What a part does not know it leaves to the next."""
+    """One driver's part of a limits group. What a part does not know it leaves to the next."""
 
     attach: Sequence[str] = ()
     most_pids = 0
     """How many processes and threads it allows; 0 if it does not limit them."""
 
     def cpu_ms(self) -> int | None:
-        """CPU time used since the cage was made."""
+        """CPU time used since the limits group was made."""
         return None
 
     def memory(self) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""What of cages is on disk, so that every later manager finds them."""
+"""What of limits groups is on disk, so that every later manager finds them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jupyter_sessions.wire.files import load, remove, write_private
 
 
 class LimitsRecord(msgspec.Struct, frozen=True):
-    """A cage on disk, written before it is made and deleted after it is gone."""
+    """A limits group on disk, written before it is made and deleted after it is gone."""
 
     id: str
     boot_id: str
@@ -33,7 +33,7 @@ class LimitsRecord(msgspec.Struct, frozen=True):
 
 
 class LimitsRecords:
-    """One small file for each cage, in a folder of the user's alone."""
+    """One small file for each limits group, in a folder of the user's alone."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -66,7 +66,7 @@ class LimitsRecords:
         return self._folder / (f"{id}.over" if control == "mem" else f"{id}.over-{control}")
 
     def cpus(self) -> list[int]:
-        """The CPUs that cages hold, one entry for each cage and CPU."""
+        """The CPUs that limits groups hold, one entry for each limits group and CPU."""
         parts = [part for record in self.all() for part in record.parts]
         return [number for part in parts for number in part.affinity or []]
 

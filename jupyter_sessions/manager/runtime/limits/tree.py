@@ -1,4 +1,4 @@
-"""The part of every cage that knows its process trees: CPU affinity, memory watchdog, accounting.
+"""The part of every limits group that knows its process trees: CPU affinity, memory watchdog, accounting.
 
 It limits what control groups cannot, counts what they do not, and kills what left them.
 """
@@ -206,7 +206,7 @@ def _cpu_ms(process: Process) -> int:
 class Tree(Driver):
     """The driver for what is wanted of `CONTROLS` and nothing else gives.
 
-    `taken` tells the CPUs that other cages hold, one entry for each cage and CPU.
+    `taken` tells the CPUs that other limits groups hold, one entry for each limits group and CPU.
     """
 
     def __init__(self, wanted: Iterable[str], taken: Callable[[], Iterable[int]]) -> None:
@@ -215,7 +215,7 @@ class Tree(Driver):
         self.means = {control: words[control] for control in wanted}
 
     def plan(self, id: str, cpu: Decimal) -> PartRecord:
-        """Choose the CPUs that the fewest cages hold, of those the ones to which the fewest others are bound; enough for `cpu`.
+        """Choose the CPUs that the fewest limits groups hold, of those the ones to which the fewest others are bound; enough for `cpu`.
 
         Whole CPUs are chosen where a quota limits them, too: libraries count the CPUs they may run on.
         """

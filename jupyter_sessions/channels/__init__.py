@@ -1,0 +1,1 @@
+"""Kernels as both sides of a wire need them: messages, the relay, and what answers in a kernel's place."""

@@ -1,0 +1,1 @@
+"""Sessions as the manager remembers them: records, the store, keys, dependencies, expiry and leases."""

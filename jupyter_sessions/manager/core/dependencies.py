@@ -1,0 +1,123 @@
+"""What a pending session waits for besides room: its start time, and other sessions.
+
+Managers 23.09 to 26.8 let a session start once all it depends on have the result SUCCESS, which
+only batch sessions ever have. Here an interactive session counts, too: it has succeeded when its
+kernel exited with 0, or when somebody ended it on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from jupyter_sessions.durations import human_time, parse_duration
+from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.manager.core.record import Record
+
+_FARTHEST = timedelta(days=3650)
+
+
+class WaitReason(msgspec.Struct, frozen=True):
+    """Why a session is not looked at by the scheduler; with `failed` it never will be.
+
+    `until` is when it is worth asking again though nothing has happened.
+    """
+
+    reason: str
+    failed: bool = False
+    until: datetime | None = None
+
+
+def wait_reason(record: Record, look: Callable[[str], Record | None], now: datetime) -> WaitReason | None:
+    """What a pending session waits for; None if for room alone. `look` gives sessions by id, ended ones too.
+
+    Those that have succeeded are noted in the record: they may be forgotten before it starts.
+    """
+    waits = []
+    for needed in record.dependencies:
+        if needed in record.met:
+            continue
+        other = look(needed)
+        succeeded = False if other is None else success(other)
+        if succeeded is False:
+            return WaitReason(f"dependency-failed: {_failure(needed, other)}", failed=True)
+        if succeeded:
+            record.met.append(needed)
+        elif other is not None:
+            waits.append(f"'{other.name}' ({other.status})")
+    if waits:
+        return WaitReason(f"Waiting for {_and(waits)} to succeed.")
+    if record.starts_at is not None and record.starts_at > now:
+        moment = record.starts_at.astimezone().isoformat(" ", "seconds")
+        return WaitReason(f"Waiting until {moment}.", until=record.starts_at)
+    return None
+
+
+def success(record: Record) -> bool | None:
+    """Whether a session has succeeded; None while that is open."""
+    if record.status in ("ERROR", "CANCELLED"):
+        return False
+    if record.type == "batch" and record.result != "UNDEFINED":
+        return record.result == "SUCCESS"
+    if record.live:
+        return None
+    if record.type == "batch":
+        return False
+    return record.exit_code == 0 or record.status_info == "user-requested"
+
+
+def _failure(id: str, other: Record | None) -> str:
+    if other is None:
+        return f"the session {id} is not known any more"
+    info = f" ({other.status_info})" if other.status_info else ""
+    result = f" with {other.result}" if other.result != "UNDEFINED" else ""
+    return f"'{other.name}' is {other.status}{result}{info}"
+
+
+def _and(parts: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+
+
+def start_time(text: str | None, now: datetime) -> datetime | None:
+    """The moment in an ISO date, or in a time from now such as "5m". Without a zone it is this machine's.
+
+    Source: managers 23.09 to 26.8 take both. Errors: InvalidRequest.
+    """
+    if not text or not text.strip():
+        return None
+    try:
+        moment = datetime.fromisoformat(text.strip()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        moment = _relative(text, now)
+    if moment - now > _FARTHEST:
+        raise InvalidRequest(
+            f"starts_at: '{text}' is more than {human_time(_FARTHEST.total_seconds())} away.",
+            hint="Choose an earlier time.",
+            field="starts_at",
+        )
+    return moment
+
+
+def _relative(text: str, now: datetime) -> datetime:
+    try:
+        return now + timedelta(seconds=parse_duration(text, field="starts_at"))
+    except InvalidRequest:
+        raise InvalidRequest(
+            f"starts_at: '{text}' is no time.",
+            hint="Give a date such as 2030-01-31T09:00:00+01:00, or a time from now such as 5m.",
+            field="starts_at",
+        ) from None
+
+
+def dependents(record: Record, live: Iterable[Record]) -> list[Record]:
+    """All live sessions that wait for this one, directly or not; newest first, so none before what waits for it."""
+    others = list(live)
+    found: list[Record] = []
+    level = [record]
+    while level:
+        ids = {one.id for one in level}
+        level = [one for one in others if ids.intersection(one.dependencies) and one not in found]
+        found.extend(level)
+    return sorted(found, key=lambda one: one.created, reverse=True)

@@ -1,0 +1,96 @@
+"""What happens to sessions, told to everybody who listens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from jupyter_sessions.manager.core.cluster import MemberRecord
+from jupyter_sessions.manager.core.record import Record
+
+_QUEUE = 10_000
+
+
+class SessionEvent(msgspec.Struct, frozen=True):
+    """One lifecycle event. Names and fields: Backend.AI managers 23.09 to 26.8, `/events/session`."""
+
+    name: str
+    session_id: str
+    session_name: str
+    access_key: str
+    reason: str
+    exit_code: int | None
+    domain: str
+    group: str
+    kernel_id: str
+    role: str = "main"
+    idx: int = 1
+
+    def data(self) -> dict[str, Any]:
+        """The event's data as the wire has it."""
+        body: dict[str, Any] = {
+            "reason": self.reason,
+            "sessionName": self.session_name,
+            "ownerAccessKey": self.access_key,
+            "sessionId": self.session_id,
+            "exitCode": self.exit_code,
+        }
+        if self.name.startswith("kernel_"):
+            body |= {"kernelId": self.kernel_id, "clusterRole": self.role, "clusterIdx": self.idx}
+        return body
+
+
+EventQueue = asyncio.Queue[SessionEvent | None]
+
+
+class Bus:
+    """Hands every event to every listener."""
+
+    def __init__(self) -> None:
+        self._queues: set[EventQueue] = set()
+
+    def publish(self, name: str, record: Record, sub: MemberRecord | None = None) -> None:
+        """Tell everybody, of the main member or of `sub`.
+
+        A listener that is far behind is cut off: its queue ends with None.
+        """
+        member = sub or record
+        event = SessionEvent(
+            name,
+            record.id,
+            record.name,
+            record.access_key,
+            member.status_info,
+            member.exit_code,
+            record.domain,
+            record.group,
+            member.id,
+            member.role,
+            member.rank or 1,
+        )
+        for queue in list(self._queues):
+            if queue.qsize() >= _QUEUE:
+                self._queues.discard(queue)
+                queue.put_nowait(None)
+            else:
+                queue.put_nowait(event)
+
+    @contextmanager
+    def listen(self) -> Iterator[EventQueue]:
+        """A queue of what happens from now on; None is its end."""
+        queue: EventQueue = asyncio.Queue()
+        self._queues.add(queue)
+        try:
+            yield queue
+        finally:
+            self._queues.discard(queue)
+
+    def close(self) -> None:
+        """End all queues."""
+        for queue in self._queues:
+            queue.put_nowait(None)
+        self._queues.clear()

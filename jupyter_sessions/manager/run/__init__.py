@@ -1,0 +1,1 @@
+"""One running session: its supervisor, members, programs, services, terminal, logs and usage."""

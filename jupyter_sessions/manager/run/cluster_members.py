@@ -1,0 +1,113 @@
+"""The further members of a cluster session, looked after together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import suppress
+from typing import Any
+
+from jupyter_sessions.manager.core.cluster import MemberRecord
+from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.run.context import SupervisorContext
+from jupyter_sessions.manager.run.member import Member
+from jupyter_sessions.manager.runtime.ending import describe_exit
+from jupyter_sessions.manager.runtime.launch import LaunchError, exit_status, recover, wait
+
+Lost = Callable[[str], Awaitable[None]]
+
+
+async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do all at once; the first that fails ends the others. Errors: its."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class ClusterMembers:
+    """Starts them, takes them over, watches and ends them. `lost` is told why one of them ended by itself."""
+
+    def __init__(self, record: Record, shop: SupervisorContext, lost: Lost) -> None:
+        self.all = [Member(record, shop, row) for row in record.subs]
+        self._record = record
+        self._shop = shop
+        self._lost = lost
+
+    async def launch(self) -> None:
+        """Start them all, prepared before. Errors: LaunchError."""
+        await together(self._launch(member) for member in self.all)
+
+    async def _launch(self, member: Member) -> None:
+        await member.launch()
+        self._move(member, "PREPARING", "", "kernel_creating")
+
+    async def take_over(self) -> str:
+        """Hold again what an earlier manager started, and start the rest; why one cannot be held.
+
+        Errors: LaunchError, LimitsError.
+        """
+        whys = [await self._take_over(member) for member in self.all]
+        return next(filter(None, whys), "")
+
+    async def _take_over(self, member: Member) -> str:
+        process = member.row.process
+        with suppress(LaunchError):
+            process = recover(member.folder / "main") or process
+        if process is not None:
+            return member.take_over(process)
+        await member.prepare()
+        await self._launch(member)
+        return ""
+
+    async def open(self) -> None:
+        """Return once all that live answer."""
+        await asyncio.gather(
+            *(self._open(member) for member in self.all if member.row.status != "TERMINATED")
+        )
+
+    async def _open(self, member: Member) -> None:
+        if link := member.connect():
+            await link.open()
+        if member.row.status != "RUNNING":
+            self._move(member, "RUNNING", "", "kernel_started")
+
+    async def watch(self) -> None:
+        """Notice their ends, until cancelled."""
+        await asyncio.gather(*(self._watch(member) for member in self.all))
+
+    async def _watch(self, member: Member) -> None:
+        process = member.row.process
+        if process is None or member.row.status == "TERMINATED":
+            return
+        await wait(process)
+        over = "out of memory" if member.over_memory() else "too many processes" if member.over_pids() else ""
+        await member.kill()  # What it left behind.
+        member.row.exit_code = exit_status(process)
+        why = over or describe_exit(member.row.exit_code)
+        await self._lost(f"{member.name} ended: {why}")
+        self.close(member, why)
+
+    def close(self, member: Member, why: str) -> None:
+        """Note that a member is gone."""
+        row = member.row
+        if row.status == "TERMINATED":
+            return
+        member.disconnect(why)
+        member.measure()
+        row.last_stat = member.stats()
+        self._move(member, "TERMINATED", why, "kernel_terminated")
+
+    def close_all(self, why: str) -> None:
+        """Note that they are all gone."""
+        for member in self.all:
+            self.close(member, why)
+
+    def _move(self, member: Member, status: str, info: str, event: str) -> None:
+        assert isinstance(member.row, MemberRecord)  # noqa: S101
+        member.row.move(status, info)
+        self._shop.keep(self._record)
+        self._shop.tell(self._record, event, member.row)

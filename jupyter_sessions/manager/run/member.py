@@ -1,0 +1,330 @@
+"""One member of a session: its main process and all that belongs to it, in one limits group."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from jupyter_sessions.channels.sockets import Message
+from jupyter_sessions.errors import LaunchFailed, SessionError
+from jupyter_sessions.manager.core.cluster import MemberRecord, hostname
+from jupyter_sessions.manager.core.record import Record, socket_folder
+from jupyter_sessions.manager.endpoints.kernel_link import KernelLink, connect_to
+from jupyter_sessions.manager.endpoints.tcp_forwarder import Forward
+from jupyter_sessions.manager.endpoints.transport import TCP, free_ports
+from jupyter_sessions.manager.run.context import SupervisorContext
+from jupyter_sessions.manager.run.environment import environment, with_programs
+from jupyter_sessions.manager.run.journal import FOLDER, Journal
+from jupyter_sessions.manager.run.logs import LogFiles, last_lines
+from jupyter_sessions.manager.run.usage import Meter
+from jupyter_sessions.manager.runtime import ending
+from jupyter_sessions.manager.runtime.launch import (
+    LaunchError,
+    Process,
+    check,
+    check_module,
+    launch,
+    recover,
+    stop,
+    wait,
+)
+from jupyter_sessions.manager.runtime.limits import LimitsGroup, LimitsGroupGone
+from jupyter_sessions.manager.runtime.shared_memory import SharedMemory
+from jupyter_sessions.wire.files import write_private
+
+log = logging.getLogger("jupyter_sessions")
+SHELL = "/bin/sh"
+STARTUP = "startup-command"
+SERVICE = "service-"
+"""What the keys of service ports begin with."""
+_BOOTSTRAP = "bootstrap"
+_UMASK = 0o022
+
+Hear = Callable[[Message], None]
+
+
+class BootstrapFailed(LaunchError):
+    """A member's bootstrap script ended with `status`."""
+
+    def __init__(self, message: str, status: int | None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Member:
+    """Starts one member's processes, finds them again, measures and ends them; tells nobody.
+
+    `row` is what is kept of it: of the main one the session's record. `hear` is called with what its
+    kernel says on iopub.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        shop: SupervisorContext,
+        row: MemberRecord | None = None,
+        hear: Hear = lambda message: None,
+    ) -> None:
+        self.record = record
+        self._also_hear = hear
+        self.row: Record | MemberRecord = row or record
+        self.name = hostname(self.row.rank)
+        self.folder = Path(record.folder) / (self.name if row else "")
+        self.connection = connect_to(
+            self.row, shop.run_folder / socket_folder(self.row.id), self.folder / "kernel.json"
+        )
+        self.logs = LogFiles(self.folder)
+        self.journal = Journal(self.folder / FOLDER)
+        self.link: KernelLink | None = None
+        self._forward: Forward | None = None
+        self._shared_memory = SharedMemory()
+        self.limits_group: LimitsGroup | None = None
+        self._shop = shop
+        self._cpu_ms_elsewhere = 0
+        self._meter = Meter(
+            record.member_slots,
+            lambda: [self.limits_group] if self.limits_group else [],
+            self.cpu_ms,
+            lambda: record.gpus_of(self.row.rank),
+        )
+
+    @property
+    def has_kernel(self) -> bool:
+        """Whether its main process is a kernel; that of a batch session is a command."""
+        return not self.record.batch or self.row is not self.record
+
+    # Its beginning.
+
+    def take_over(self, process: Process) -> str:
+        """Hold again what an earlier manager started; why that cannot be, if its limits are gone."""
+        row, why = self.row, ""
+        row.process = process
+        try:
+            self.limits_group = self._shop.limits.open(row.id, *self._amounts())
+        except LimitsGroupGone as error:
+            self.limits_group = self._shop.limits.create(row.id, *self._amounts())
+            why = f"the manager lost hold of it: {error}"
+        self.limits_group.adopt(process)
+        self._shared_memory.begin(self.record.created.timestamp())
+        self._shared_memory.look([process.child.pid])
+        for key, one in row.service_processes.items():
+            service = key.removeprefix(SERVICE)
+            (self.limits_group.adopt if service == key else self.limits_group.service(service).adopt)(one)
+        if not self.limits_group.attach:  # Without control groups, what ended before is forgotten.
+            known = row.cpu_ms_before - self.limits_group.usage().cpu_ms
+            self._cpu_ms_elsewhere = max(row.cpu_ms_at_launch, known)
+        self.journal.resume()
+        try:
+            if self.has_kernel:
+                self.connection.prepare()
+        except (OSError, SessionError) as error:
+            why = why or f"its kernel cannot be reached: {error}"
+        return why
+
+    async def prepare(self) -> None:
+        """Make what its processes need before they start. Errors: LimitsError."""
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        if self.limits_group is None:
+            await self._end_remnants()
+            self.limits_group = self._shop.limits.create(self.row.id, *self._amounts())
+        if self.has_kernel:
+            over_tcp = self.record.launch.transport == TCP
+            self.row.kernel_ports = free_ports() if over_tcp else []
+            self.connection.make()
+
+    async def _end_remnants(self) -> None:
+        """End what a manager started that died before it could note it."""
+        for name in (_BOOTSTRAP, "main"):
+            with suppress(LaunchError):
+                process = recover(self.folder / name)
+                while process and not ending.kill(process):  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+
+    async def bootstrap(self) -> None:
+        """Run the script that prepares it, to its end. Errors: LaunchError, BootstrapFailed."""
+        script = (self.record.bootstrap_script or "").replace("\r\n", "\n")
+        if not script:
+            return
+        file = self.folder / "bootstrap.sh"
+        write_private(file, script.encode())
+        file.chmod(0o700)
+        own = script.startswith("#!")
+        process = await self._shell([str(file)] if own else [SHELL, str(file)], _BOOTSTRAP)
+        status = await wait(process)
+        if status != 0:
+            said = " | ".join(last_lines(self.logs.kernel, 3)) or "it printed nothing"
+            how = ending.describe_exit(status)
+            where = "" if self.record.size == 1 else f" in {self.name}"
+            raise BootstrapFailed(f"the bootstrap script failed{where} ({how}): {said}", status)
+
+    async def launch(self) -> Process:
+        """Start its main process, all being prepared. Errors: LaunchError."""
+        self.row.cpu_ms_at_launch = self.cpu_ms()
+        self.row.service_processes = {}  # None is left of them.
+        self._shared_memory.begin()
+        if self.has_kernel:
+            file = str(self.connection.shown)
+            argv = [part.replace("{connection_file}", file) for part in self.record.launch.argv]
+            process = await self._start(argv, "main", self.environment())
+        else:
+            process = await self._shell([SHELL, "-c", self.record.startup_command or ""], "main")
+        self.row.process = process
+        self._shared_memory.look([process.child.pid])
+        return process
+
+    async def check(self) -> None:
+        """Look whether its main process could be started again. Errors: LaunchFailed with what is missing."""
+        env = self.environment()
+        argv = [*self.record.launch.argv] if self.has_kernel else [SHELL]
+        try:
+            await asyncio.to_thread(check, argv, env, self.record.launch.cwd)
+            if not self._shop.pool.holds(argv[0]):
+                await check_module(argv, env)
+        except LaunchError as error:
+            raise LaunchFailed(
+                f"The session '{self.record.name}' keeps running, for it could not be started again: {error}",
+                hint="Put that back, or save what you need and create another session.",
+            ) from error
+
+    async def run_startup(self) -> None:
+        """Start the startup command beside the kernel. Errors: LaunchError."""
+        command = self.record.startup_command
+        if not command or not self.has_kernel or self.limits_group is None:
+            return
+        process = recover(self.folder / STARTUP)  # An earlier manager may have come as far.
+        if process and process.child.alive():
+            self.limits_group.adopt(process)
+        else:
+            process = await self._shell([SHELL, "-c", command], STARTUP)
+        self.row.service_processes[STARTUP] = process
+
+    async def _shell(self, argv: list[str], name: str) -> Process:
+        return await self._start(argv, name, with_programs(self.record, self.environment()))
+
+    async def _start(self, argv: list[str], name: str, env: dict[str, str]) -> Process:
+        given = self.record.launch.umask
+        return await launch(
+            argv,
+            env=env,
+            cwd=self.record.launch.cwd,
+            log=str(self.logs.kernel),
+            folder=str(self.folder / name),
+            limits_group=self.limits_group,
+            keep_fds=self._shop.keep_fds,
+            umask=_UMASK if given is None else given,
+            pool=self._shop.pool if self.row is self.record else None,
+        )
+
+    def connect(self) -> KernelLink | None:
+        """A new line to its kernel, not yet open; None if it has none."""
+        reachable = self.has_kernel and self.connection.secret
+        self.link = KernelLink(self.connection, self._hear) if reachable else None
+        if reachable and self.connection.ports:
+            self._forward = Forward(self.connection.stem, self.connection.ports, self.pids)
+        return self.link
+
+    def disconnect(self, why: str) -> None:
+        """Let go of its kernel; code that runs in it ends, saying why."""
+        if self.link is not None:
+            self.link.close(why)
+        if self._forward is not None:
+            self._forward.close()
+            self._forward = None
+
+    def _hear(self, message: Message) -> None:
+        self.logs.take(message)
+        self.journal.take(message)
+        self._also_hear(message)
+
+    def tidy(self) -> None:
+        """Keep what it has on disk and in memory within bounds; to be called about once a second."""
+        self.logs.trim()
+        if self.link is not None:
+            self.journal.seen()
+            self.link.drop_unread_output()
+        if self.limits_group is not None:
+            self._shared_memory.tidy(self.limits_group.pids())
+
+    def environment(self) -> dict[str, str]:
+        """The environment of its processes."""
+        return environment(self.record, self.row.rank)
+
+    # Its use of the machine.
+
+    def pids(self) -> list[int]:
+        """All its processes."""
+        mine = (self.row.process, *self.row.service_processes.values())
+        return [pid for process in mine if process for pid in ending.descendants(process)]
+
+    def cpu_ms(self) -> int:
+        """CPU time of all its processes, over restarts."""
+        if self.limits_group is None:
+            return self.row.cpu_ms_before
+        return max(self.row.cpu_ms_before, self._cpu_ms_elsewhere + self.limits_group.usage().cpu_ms)
+
+    def measure(self) -> None:
+        """Note the CPU time of all its processes as of now."""
+        self.row.cpu_ms_before = self.cpu_ms()
+
+    def note(self) -> None:
+        """Keep what is known of it, for a later manager."""
+        self.measure()
+        self._shop.keep(self.record)
+
+    def stats(self) -> dict[str, Any]:
+        """What it uses; see `usage`."""
+        return self._meter.stats()
+
+    def over_memory(self) -> bool:
+        """True once anything of it was killed for its memory."""
+        return self.limits_group is not None and self.limits_group.over_memory()
+
+    @property
+    def most_pids(self) -> int:
+        """How many processes and threads it may have at once; 0 if that is not limited."""
+        return 0 if self.limits_group is None else self.limits_group.most_pids
+
+    def over_pids(self) -> bool:
+        """True once it was ended because it had too many processes and threads."""
+        return self.limits_group is not None and self.limits_group.over_pids()
+
+    # Its end.
+
+    async def stop(self, grace: float) -> None:
+        """End its processes, politely for `grace` seconds."""
+        process = self.row.process
+        if not grace or process is None or self.limits_group is None:
+            await self.kill()
+            return
+        self._shared_memory.look(self.limits_group.pids())
+        if self.link is not None and self.link.shutdown():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wait(process), grace)
+        await stop(process, grace, alone=self.has_kernel)
+
+    async def kill(self) -> None:
+        """End all its processes now, and remove the shared memory that they leave."""
+        if self.limits_group is not None:
+            self._shared_memory.look(self.limits_group.pids())
+            if await self.limits_group.kill():
+                await asyncio.to_thread(self._shared_memory.remove)
+        elif self.row.process is not None:  # Its limits could not be found or made.
+            while not ending.kill(self.row.process):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+    async def clean_up(self) -> None:
+        """Remove what it had on the machine besides its files."""
+        if self.limits_group is not None:
+            await self.kill()
+            if not self.limits_group.remove():
+                log.warning("the limits of session %s cannot be removed", self.row.id)
+        self.connection.discard()
+
+    def _amounts(self) -> tuple[Decimal, int]:
+        slots = self.record.member_slots
+        return slots["cpu"], int(slots["mem"])

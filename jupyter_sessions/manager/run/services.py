@@ -1,0 +1,206 @@
+"""Service ports of one session: programs that run inside its limits and listen on private sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+from pathlib import Path
+
+import msgspec
+
+from jupyter_sessions.amounts import human_size
+from jupyter_sessions.errors import NoRoom, NotFound
+from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.run.logs import tail
+from jupyter_sessions.manager.run.member import SERVICE, Member
+from jupyter_sessions.manager.run.session_port import SessionPort
+from jupyter_sessions.manager.runtime import ports
+from jupyter_sessions.manager.runtime.launch import launch, stop
+from jupyter_sessions.manager.runtime.peers import listening_address
+from jupyter_sessions.model import Endpoint
+from jupyter_sessions.wire.files import remove, write_private
+from jupyter_sessions.wire.proxy.rebase import SERVICE_PATH
+
+_GRACE_SECONDS = 2.0
+_NEEDS = {"jupyter": 110 << 20}
+_LEAST = 32 << 20
+"""Bytes that a service needs of which nothing is known: an interpreter and a small web server."""
+
+
+class ServiceLauncher:
+    """Starts a session's services when they are asked for.
+
+    A service is started once, whoever asks and by whatever path their browsers see it: pages hold absolute
+    links, so it gets a path of its own, which whoever passes its pages on translates (`wire.proxy.rebase`).
+    """
+
+    def __init__(self, record: Record, member: Member) -> None:
+        self._record = record
+        self._member = member
+        self._files = member.folder
+        self._sockets = member.connection.folder
+        self._lock = asyncio.Lock()
+        self._ports: dict[int, SessionPort] = {}
+
+    async def start(self, name: str, *, forced: bool = False) -> Endpoint:
+        """Where a service listens, or soon will. Errors: NotFound, NoRoom unless `forced`, LaunchError."""
+        if name in map(str, self._record.preopen_ports):
+            return self._open_port(int(name))
+        command = self._command(name)
+        socket = self._sockets / f"{SERVICE}{name}"
+        base_url = self._base_url(name)
+        async with self._lock:
+            process = self._record.service_processes.get(socket.name)
+            if process is None or not process.child.alive():
+                await self._end_over_memory(name)
+                if not forced:
+                    self._check_room(name)
+                remove(socket)
+                await self._launch(name, command, socket, base_url)
+        return Endpoint(socket=str(socket), base_url=base_url)
+
+    def _base_url(self, name: str) -> str:
+        """The path under which a service sees itself: one that occurs nowhere else."""
+        digest = hashlib.sha256(f"{self._record.id}/{name}".encode()).hexdigest()
+        return f"{SERVICE_PATH}{digest[:16]}/"
+
+    # Memory, of which a service has no part of its own.
+
+    def _check_room(self, name: str) -> None:
+        """Errors: NoRoom."""
+        record, limits_group = self._record, self._member.limits_group
+        limit = int(record.member_slots["mem"])
+        left = max(0, limit - (limits_group.usage().mem if limits_group else 0))
+        needs = _NEEDS.get(name, _LEAST)
+        why = record.ended_services.get(name, "")
+        if not why and left >= needs:
+            return
+        amount = human_size(float(limit))
+        need = f"'{name}' needs about {human_size(needs)}"
+        message = f"{need}, and session '{record.name}' has {human_size(left)} left of its {amount}."
+        enough = human_size(2.0 ** math.ceil(math.log2(max(limit - left + needs, limit + 1))))
+        raise NoRoom(
+            f"'{name}' was ended: {why}." if why else message,
+            hint=f"Start it anyway, or create a session with {enough}. If memory runs out, '{name}' ends first.",
+            field="app",
+            data={"needs": needs, "left": left, "limit": limit},
+        )
+
+    async def end_those_over_memory(self) -> bool:
+        """End services of which a process was killed as the session ran out of memory; True if there were any."""
+        async with self._lock:
+            ended = [await self._end_over_memory(name) for name in self._record.launch.services]
+        return any(ended)
+
+    async def _end_over_memory(self, name: str) -> bool:
+        process = self._record.service_processes.get(f"{SERVICE}{name}")
+        limits_group = self._member.limits_group
+        if process is None or limits_group is None or not limits_group.service(name).over_memory():
+            return False
+        await stop(process, 0)
+        self._forget(name)
+        limit = human_size(float(self._record.member_slots["mem"]))
+        self._record.ended_services[name] = f"the session was over its {limit}"
+        return True
+
+    def _forget(self, name: str) -> None:
+        key = f"{SERVICE}{name}"
+        self._record.service_processes.pop(key, None)
+        remove(self._sockets / key)
+        if self._member.limits_group is not None:
+            self._member.limits_group.service(name).remove()
+
+    def _open_port(self, port: int) -> Endpoint:
+        """Where connections to the session's own program are handed out, which listens there or will."""
+        one = self._ports.setdefault(port, SessionPort(port, self._sockets / f"port-{port}", self._pids))
+        one.open()
+        return Endpoint(socket=str(one.path), at_root=True, hands_over=True)
+
+    def _pids(self) -> list[int]:
+        """The session's processes, daemons among them as far as they are known."""
+        limits_group = self._member.limits_group
+        return list(dict.fromkeys([*self._member.pids(), *(limits_group.pids() if limits_group else ())]))
+
+    async def close(self) -> None:
+        """Hand out no more connections to the session's ports."""
+        ports, self._ports = self._ports, {}
+        for one in ports.values():
+            await one.close()
+
+    async def stop(self, name: str) -> None:
+        """End a service. Errors: NotFound."""
+        self._command(name)
+        async with self._lock:
+            process = self._record.service_processes.get(f"{SERVICE}{name}")
+            if process is not None:
+                await stop(process, _GRACE_SECONDS)
+                self._forget(name)
+
+    def serves(self, endpoint: Endpoint) -> bool:
+        """Whether a service that was started there has not ended; a user's own program may come any time."""
+        if endpoint.hands_over:
+            return True
+        assert endpoint.socket is not None  # noqa: S101
+        process = self._record.service_processes.get(Path(endpoint.socket).name)
+        return process is not None and process.child.alive()
+
+    def _command(self, name: str) -> list[str]:
+        services = self._record.launch.services
+        if name not in services:
+            there = ", ".join([*services, *map(str, self._record.preopen_ports)]) or "none"
+            raise NotFound(f"The session has no service '{name}'.", hint=f"There are: {there}.", field="app")
+        return services[name]
+
+    def log(self, name: str) -> str:
+        """The end of what a service printed, or why a port waits; "" if there is no such service."""
+        if name in map(str, self._record.preopen_ports):
+            return self._about_port(int(name))
+        return tail(self._log_file(name), 16_384) if name in self._record.launch.services else ""
+
+    def _about_port(self, port: int) -> str:
+        if listening_address(port, self._pids()) or not ports.taken(port):
+            return ""
+        return f"Port {port} of this machine is held by a program that is not of this session. End that program, or use another port."
+
+    async def _launch(self, name: str, command: list[str], socket: Path, base_url: str) -> None:
+        record = self._record
+        limits_group = self._member.limits_group.service(name) if self._member.limits_group else None
+        if limits_group is not None:
+            limits_group.remove()  # With what was counted of the one before.
+        values = {"{socket}": str(socket), "{base_url}": base_url, "{cwd}": record.launch.cwd}
+        process = await launch(
+            [_fill(part, values) for part in command],
+            env=self._member.environment() | self._own_kernel(),
+            cwd=record.launch.cwd,
+            log=str(self._log_file(name)),
+            folder=str(self._files / socket.name),
+            limits_group=limits_group,
+        )
+        record.service_processes[socket.name] = process
+        record.ended_services.pop(name, None)
+
+    def _own_kernel(self) -> dict[str, str]:
+        """Makes the session's own environment the kernel that an inner Jupyter starts."""
+        launch_ = self._record.launch
+        name = "python3" if launch_.language == "python" else Path(self._record.image).name
+        folder = self._files / "jupyter" / "kernels" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        spec = {
+            "argv": launch_.argv,
+            "display_name": launch_.display_name,
+            "language": launch_.language,
+            "interrupt_mode": launch_.interrupt_mode,
+        }
+        write_private(folder / "kernel.json", msgspec.json.encode(spec))
+        path = launch_.env.get("JUPYTER_PATH")
+        return {"JUPYTER_PATH": ":".join(filter(None, (str(folder.parent.parent), path)))}
+
+    def _log_file(self, name: str) -> Path:
+        return self._files / f"service-{name}.log"
+
+
+def _fill(part: str, values: dict[str, str]) -> str:
+    for key, value in values.items():
+        part = part.replace(key, value)
+    return part

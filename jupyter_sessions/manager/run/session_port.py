@@ -1,0 +1,92 @@
+"""A port on which a session's own program listens: connections to it, made only to that program.
+
+The manager makes each connection, for it alone knows the session's processes. It looks who accepted it,
+and hands it over to the Jupyter server on a private unix socket; no byte is sent on one of a stranger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+from jupyter_sessions.manager.core.tasks import Tasks
+from jupyter_sessions.manager.runtime.peers import Pids, check_peer, listening_address
+from jupyter_sessions.wire.descriptors import send_connection
+
+_BACKLOG = 128
+_CONNECT_SECONDS = 10.0
+_FULL_SECONDS = 1.0
+
+
+class SessionPort:
+    """One port of a session; `pids` gives the session's processes, `path` is that of the unix socket."""
+
+    def __init__(self, port: int, path: Path, pids: Pids) -> None:
+        self.port = port
+        self.path = path
+        self._pids = pids
+        self._listener: socket.socket | None = None
+        self._tasks = Tasks()
+
+    def open(self) -> None:
+        """Hand out connections to those who connect to the unix socket, until closed."""
+        if self._listener is not None and self.path.exists():
+            return
+        self.path.unlink(missing_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.setblocking(False)
+        self._listener.bind(str(self.path))
+        self._listener.listen(_BACKLOG)
+        self._tasks.start(self._serve(self._listener))
+
+    async def close(self) -> None:
+        """Hand out nothing more; connections that were handed out go on."""
+        await self._tasks.close()
+        self.path.unlink(missing_ok=True)
+
+    async def connect(self) -> socket.socket:
+        """Return a connection that the session's own program has accepted, however long it takes for that.
+
+        Errors: ConnectionRefusedError if the session does not listen, Stranger if somebody else took it.
+        """
+        address = await asyncio.to_thread(listening_address, self.port, self._pids())
+        if address is None:
+            raise ConnectionRefusedError(f"Nothing of the session listens on port {self.port}.")
+        connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        try:
+            connection.setblocking(False)
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await asyncio.get_running_loop().sock_connect(connection, (address, self.port))
+            await check_peer(connection, self._pids)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def _serve(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with listener:
+            while True:
+                try:
+                    channel, _ = await loop.sock_accept(listener)
+                except OSError:  # No descriptor is left; those that wait go on to wait.
+                    await asyncio.sleep(_FULL_SECONDS)
+                    continue
+                self._tasks.start(self._give(channel))
+
+    async def _give(self, channel: socket.socket) -> None:
+        """Connect, and hand that over, unless the asking end goes away before; without, just hang up."""
+        gone = asyncio.create_task(asyncio.get_running_loop().sock_recv(channel, 1))
+        made = asyncio.create_task(self.connect())
+        with channel:
+            try:
+                await asyncio.wait({gone, made}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (gone, made):
+                    task.cancel()
+                await asyncio.gather(gone, made, return_exceptions=True)
+                if not made.cancelled() and made.exception() is None:
+                    with made.result() as connection, suppress(OSError):
+                        send_connection(channel, connection)

@@ -1,0 +1,128 @@
+"""Interpreters started ahead of time, so that a person does not wait for imports.
+
+A spare is kept for the kind of kernel that was started last, and only once one was. It is a process
+of its own, used once: nothing is shared between sessions, and no state of another kernel's is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from jupyter_sessions.manager.runtime.capacity import free_memory
+from jupyter_sessions.manager.runtime.prestart.prestarted import Kind, PrestartedInterpreter
+from jupyter_sessions.wire.identity import LINUX
+
+_DELAY_S = 2.0
+_KEPT_S = 900.0
+_LOOK_S = 30.0
+_LEAST_MEMORY = 2 << 30
+
+log = logging.getLogger("jupyter_sessions")
+
+
+class PrestartPool:
+    """At most `most` spares, of the kinds of kernels that were started last.
+
+    `keep` are descriptors that all sessions hold. Whether there is room for another session does not
+    matter: the kernel of one that runs may be started anew.
+    """
+
+    def __init__(self, most: int, keep: Collection[int] = ()) -> None:
+        self._most = most if LINUX else 0
+        self._keep = tuple(keep)
+        self._spares: list[PrestartedInterpreter] = []
+        self._used: dict[Kind, float] = {}
+        self._unfit: dict[Kind, float] = {}
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._looking = False
+
+    @property
+    def ready(self) -> int:
+        """How many are warm."""
+        return sum(spare.sources is not None for spare in self._spares)
+
+    def holds(self, file: str) -> bool:
+        """Whether a spare of that interpreter is warm, whose packages are still as they were."""
+        return any(spare.kind.file == file and spare.fresh for spare in self._spares)
+
+    def take(self, spec: Mapping[str, Any]) -> PrestartedInterpreter | None:
+        """A spare that can become what the spec says; another will be made in a while, if it pays."""
+        kind = Kind.of(spec) if self._most else None
+        now = time.monotonic()
+        if kind is None or self._unfit.get(kind, now) > now:
+            return None
+        self._used[kind] = now
+        self._later(_DELAY_S, lambda: self._fill(kind))
+        for spare in [spare for spare in self._spares if spare.kind == kind and spare.sources is not None]:
+            self._spares.remove(spare)
+            if spare.fresh:
+                return spare
+            spare.end()
+        return None
+
+    def resize(self, most: int) -> None:
+        """Keep another number of spares from now on."""
+        self._most = most if LINUX else 0
+        while len(self._spares) > self._most:
+            self._drop(self._spares[0])
+
+    def close(self) -> None:
+        """End them all."""
+        self._most = 0
+        for timer in self._timers:
+            timer.cancel()
+        for spare in self._spares:
+            spare.end()
+        self._spares.clear()
+
+    def _later(self, seconds: float, work: Callable[[], None]) -> None:
+        def do() -> None:
+            self._timers.discard(timer)
+            work()
+
+        timer = asyncio.get_running_loop().call_later(seconds, do)
+        self._timers.add(timer)
+
+    def _fill(self, kind: Kind) -> None:
+        """Make one more, in place of the one whose kind was used least of late if there are enough."""
+        if not self._most or free_memory() < _LEAST_MEMORY:
+            return
+        if len(self._spares) == self._most:
+            oldest = min(self._spares, key=lambda spare: self._used[spare.kind])
+            if oldest.kind == kind:
+                return
+            self._drop(oldest)
+        try:
+            self._spares.append(PrestartedInterpreter(kind, self._keep, self._ended))
+        except OSError as error:
+            log.warning("no interpreter can be kept ready: %s", error)
+        if not self._looking:
+            self._looking = True
+            self._later(_LOOK_S, self._look)
+
+    def _look(self) -> None:
+        """Let go of those that are not needed any more, or cannot be used."""
+        now = time.monotonic()
+        short = free_memory() < _LEAST_MEMORY / 2
+        for spare in list(self._spares):
+            stale = spare.sources is not None and not spare.fresh
+            if short or stale or now - self._used[spare.kind] > _KEPT_S:
+                self._drop(spare)
+        self._used = {kind: when for kind, when in self._used.items() if now - when <= _KEPT_S}
+        self._looking = bool(self._spares)
+        if self._looking:
+            self._later(_LOOK_S, self._look)
+
+    def _drop(self, spare: PrestartedInterpreter) -> None:
+        self._spares.remove(spare)
+        spare.end()
+
+    def _ended(self, spare: PrestartedInterpreter, why: str) -> None:
+        self._spares.remove(spare)
+        if spare.sources is None or spare.sources.error:
+            self._unfit[spare.kind] = time.monotonic() + _KEPT_S
+            log.info("%s is not kept ready: %s", spare.kind.file, why)

@@ -1,0 +1,1 @@
+"""Who may start next, and when to look."""

@@ -1,0 +1,173 @@
+"""Finding sessions, live and ended, for those who may see them."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from jupyter_sessions.errors import Ambiguous, SessionNotFound
+from jupyter_sessions.manager.core import snapshots
+from jupyter_sessions.manager.core.keys import ADMIN, SUPERADMIN, Key
+from jupyter_sessions.manager.core.minilang import EVERYTHING, Clause, begins, equals, one_of, since
+from jupyter_sessions.manager.core.record import Record, folder_of
+from jupyter_sessions.manager.core.store import Store, StoreError, make_room
+from jupyter_sessions.manager.endpoints.kernel_link import new_key
+from jupyter_sessions.manager.schedule.placement import used
+from jupyter_sessions.wire.files import remove
+
+log = logging.getLogger("jupyter_sessions")
+
+
+ENDED_MOST = 1000
+ENDED_FOR = timedelta(days=30)
+
+
+class SessionIndex:
+    """Sessions by id and by name: those that live are in memory, all are in the store."""
+
+    def __init__(self, store: Store, state_folder: Path) -> None:
+        self.store = store
+        self.state_folder = state_folder
+        self._live: dict[str, Record] = {}
+        self._unsaved: dict[str, Record] = {}
+
+    @property
+    def live(self) -> list[Record]:
+        """Sessions that have not ended, oldest first."""
+        return sorted(self._live.values(), key=lambda record: record.created)
+
+    @property
+    def in_care(self) -> bool:
+        """Whether any session needs this manager: one waits or has processes."""
+        return any(record.status != "ERROR" for record in self._live.values())
+
+    def used(self) -> dict[str, object]:
+        """What the running sessions hold, by slot."""
+        return dict(used(record for record in self._live.values() if record.holds_slots))
+
+    def find(self, ref: str, who: Key) -> Record:
+        """A live session by id or name, of those that `who` sees; own ones come first, those that end last.
+
+        Errors: SessionNotFound, Ambiguous.
+        """
+        if (record := self._live.get(ref)) and who.sees(record):
+            return record
+        matches = [record for record in self._live.values() if record.name == ref and who.sees(record)]
+        matches = [record for record in matches if record.access_key == who.access_key] or matches
+        matches = [record for record in matches if record.status != "TERMINATING"] or matches
+        if not matches:
+            raise SessionNotFound(
+                f"There is no session '{ref}'.", hint="Sessions that run are in the list.", field="session"
+            )
+        if len(matches) > 1:
+            ids = ", ".join(record.id for record in matches)
+            raise Ambiguous(
+                f"Several sessions are called '{ref}'.", hint=f"Use an id: {ids}.", field="session"
+            )
+        return matches[0]
+
+    def find_any(self, ref: str, who: Key) -> Record:
+        """A session by id or name: a live one, else the one that ended last. Errors: SessionNotFound."""
+        try:
+            return self.find(ref, who)
+        except SessionNotFound:
+            found = self.store.get(ref)
+            record = found if found and who.sees(found) else self._latest(ref, who)
+            if record is None:
+                raise
+            return record
+
+    def _latest(self, name: str, who: Key) -> Record | None:
+        own = self.store.latest(name, equals("access_key", who.access_key))
+        return own or self.store.latest(name, visible_to(who))
+
+    def named(self, name: str, access_key: str) -> Record | None:
+        """Return the live session that has a name among those of a key: one at most, as those that end lose it."""
+        mine = self._namesakes(name, access_key)
+        return next((record for record in mine if record.status != "TERMINATING"), None)
+
+    def ending(self, name: str, access_key: str) -> Record | None:
+        """Return a session of that name and key that is being ended; a new one of that name waits for it."""
+        mine = self._namesakes(name, access_key)
+        return next((record for record in mine if record.status == "TERMINATING"), None)
+
+    def _namesakes(self, name: str, access_key: str) -> list[Record]:
+        mine = (record for record in self._live.values() if record.access_key == access_key)
+        return [record for record in mine if record.name == name]
+
+    def page(self, where: Clause, **how: Any) -> tuple[list[Record], int]:
+        """Some of the sessions that a clause lets through (see `Store.ids`), and how many it does in all."""
+        found = [self.known(one) for one in self.store.ids(where, **how)]
+        return [record for record in found if record], self.store.count(where)
+
+    def beginning(self, text: str, who: Key, most: int) -> list[Record]:
+        """Sessions whose id or name begins with a text, of those that `who` sees, latest changed first."""
+        where = visible_to(who) & (begins("id", text) | begins("name", text))
+        return self.page(where, limit=most)[0]
+
+    def is_live(self, id: str) -> bool:
+        """Whether a session with that full id lives."""
+        return id in self._live
+
+    def ended_since(self, moment: datetime, who: Key) -> list[str]:
+        """The ids of sessions that `who` sees and that ended after a moment, newest first."""
+        where = one_of("status", ["TERMINATED"]) & since("changed", moment) & visible_to(who)
+        return [one for one in self.store.ids(where) if one not in self._live]
+
+    def known(self, id: str) -> Record | None:
+        """A session by its full id, live or ended."""
+        return self._live.get(id) or self._unsaved.get(id) or self.store.get(id)
+
+    # Keeping.
+
+    def _make_room(self, record: Record) -> None:
+        """Its folders, keys and row, all or none. Errors: StoreError."""
+        record.kernel_key = new_key()
+        for sub in record.subs:
+            sub.kernel_key = new_key()
+        folder, cwd = Path(record.folder), Path(record.launch.cwd)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if cwd.parent == folder:
+                cwd.mkdir(exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{folder} cannot be made: {error.strerror}.", hint=make_room(folder)) from error
+        try:
+            self.store.save(record)
+            snapshots.save_record(record)
+        except StoreError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _note(self, record: Record) -> None:
+        """Keep a session as it is now."""
+        self._unsaved[record.id] = record
+        self.save()
+
+    def save(self) -> None:
+        """Keep what changed. What cannot be kept now, as the disk is full, is tried again later."""
+        for record in list(self._unsaved.values()):
+            snapshots.save_record(record)
+            try:
+                self.store.save(record)
+            except StoreError as error:
+                log.error("%s", error)
+                return
+            del self._unsaved[record.id]
+
+    def _forget_old(self) -> None:
+        with suppress(StoreError):
+            for one in self.store.prune(ENDED_MOST, datetime.now(UTC) - ENDED_FOR):
+                remove(Path(folder_of(self.state_folder, one)))
+
+
+def visible_to(who: Key) -> Clause:
+    """Lets through what a key sees (see `Key.sees`)."""
+    if who.role == SUPERADMIN:
+        return EVERYTHING
+    own = equals("access_key", who.access_key)
+    return own | equals("domain_name", who.domain) if who.role == ADMIN else own

@@ -1,0 +1,74 @@
+"""From what a person calls a session to the session, by the same rules wherever it is looked up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+import msgspec
+
+from jupyter_sessions.backends.base import Backend
+from jupyter_sessions.backends.signin import SignIn
+from jupyter_sessions.errors import Ambiguous, SessionNotFound
+from jupyter_sessions.model import SessionInfo
+from jupyter_sessions.service.deadlines import state_of
+
+
+class Expiry(msgspec.Struct, frozen=True):
+    """When the credentials for a backend expire, the command that renews them, and the backend's title."""
+
+    at: datetime
+    renew: str
+    title: str
+
+    def warning(self, now: datetime) -> str:
+        """A sentence for people while that is near, else "": once it is over, an error says so."""
+        return SignIn(expires=self.at, renew=self.renew).warning(self.title, now)
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """Rows of all backends that answered, and what the others say.
+
+    Those of one that only wants other credentials are as they were last seen.
+    """
+
+    sessions: list[SessionInfo]
+    errors: dict[str, str] = {}
+    expiries: dict[str, Expiry] = {}
+
+
+async def expiries(backends: Sequence[Backend]) -> dict[str, Expiry]:
+    """When the credentials of backends expire, by name, of those that tell; files are looked at for it."""
+    states = await asyncio.to_thread(lambda: [state_of(backend) for backend in backends])
+    return {
+        backend.name: Expiry(state.expires, state.renew, backend.title)
+        for backend, state in zip(backends, states, strict=True)
+        if state.expires is not None
+    }
+
+
+async def find(listed: Callable[[str], Awaitable[Listing]], ref: str) -> SessionInfo:
+    """The row of a session by "backend/NAME", id or name: of a live one, else of the one that ended last.
+
+    Of two that live, one is meant that is not being ended.
+    `listed` lists the sessions of a status, most recently changed first.
+    Errors: SessionNotFound; Ambiguous, listing the matches.
+    """
+    failures: dict[str, str] = {}
+    for status in ("live", "all"):  # The first is quick, for a server knows it; the second is asked for anew.
+        listing = await listed(status)
+        failures |= listing.errors
+        matches = [
+            row for row in listing.sessions if ref in (row.ref, row.name, row.id, f"{row.backend}/{row.id}")
+        ]
+        live = [row for row in matches if row.live]
+        live = [row for row in live if row.status != "TERMINATING"] or live
+        if len(live) > 1:
+            hint = "Say which: " + ", ".join(f"{row.ref} ({row.id})" for row in live) + "."
+            raise Ambiguous(f"Several sessions are called '{ref}'.", hint=hint, field="session")
+        if matches:
+            return (live or matches)[0]
+    unheard = " ".join(f"{backend}: {why}" for backend, why in failures.items())
+    hint = unheard or "`%session ps` lists those that live, `%session ps --all` the ended ones, too."
+    raise SessionNotFound(f"There is no session '{ref}'.", hint=hint, field="session")

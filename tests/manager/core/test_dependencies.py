@@ -1,0 +1,130 @@
+"""What pending sessions wait for besides room."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.manager.core.dependencies import dependents, start_time, wait_reason
+from jupyter_sessions.manager.core.record import Record
+from tests.manager.records import make_record
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def other(status: str, *, type: str = "interactive", result: str = "UNDEFINED", **fields: object) -> Record:
+    record = make_record("prep")
+    record.status, record.type, record.result = status, type, result
+    for name, value in fields.items():
+        setattr(record, name, value)
+    return record
+
+
+def waits_for(*others: Record) -> Record:
+    record = make_record("next")
+    record.dependencies = [one.id for one in others]
+    return record
+
+
+@pytest.mark.parametrize(
+    ("prep", "outcome"),
+    [
+        (other("PENDING"), "Waiting for 'prep' (PENDING) to succeed."),
+        (other("RUNNING"), "Waiting for 'prep' (RUNNING) to succeed."),
+        (other("TERMINATING", type="batch"), "Waiting for 'prep' (TERMINATING) to succeed."),
+        (other("TERMINATED", type="batch", result="SUCCESS"), None),
+        (other("TERMINATING", type="batch", result="SUCCESS"), None),
+        (other("TERMINATED", type="batch", result="FAILURE"), "'prep' is TERMINATED with FAILURE"),
+        (other("TERMINATED", type="batch"), "'prep' is TERMINATED"),
+        (other("CANCELLED"), "'prep' is CANCELLED"),
+        (other("ERROR", status_info="failed-to-start: x"), "'prep' is ERROR (failed-to-start: x)"),
+        (other("TERMINATED", exit_code=0), None),
+        (other("TERMINATED", exit_code=-9, status_info="user-requested"), None),
+        (
+            other("TERMINATED", exit_code=-9, status_info="out of memory"),
+            "'prep' is TERMINATED (out of memory)",
+        ),
+    ],
+)
+def test_what_becomes_of_one_that_depends_on_another(prep: Record, outcome: str | None) -> None:
+    what = wait_reason(waits_for(prep), {prep.id: prep}.get, NOON)
+    if outcome is None:
+        assert what is None
+        return
+    assert what is not None
+    assert what.failed == (not outcome.startswith("Waiting"))
+    assert what.reason == (f"dependency-failed: {outcome}" if what.failed else outcome)
+
+
+def test_one_failure_outweighs_all_waiting_and_what_is_forgotten_has_failed() -> None:
+    runs, failed = other("RUNNING"), other("CANCELLED")
+    there = {one.id: one for one in (runs, failed)}
+    what = wait_reason(waits_for(runs, failed), there.get, NOON)
+    assert what is not None
+    assert what.failed
+    gone = wait_reason(waits_for(runs, other("RUNNING")), there.get, NOON)
+    assert gone is not None
+    assert "not known any more" in gone.reason
+
+
+def test_what_has_succeeded_once_may_be_forgotten() -> None:
+    done, runs = other("TERMINATED", exit_code=0), other("RUNNING")
+    record = waits_for(done, runs)
+    assert wait_reason(record, {done.id: done, runs.id: runs}.get, NOON)
+    runs.status, runs.exit_code = "TERMINATED", 0
+    assert wait_reason(record, {runs.id: runs}.get, NOON) is None
+
+
+def test_several_are_named_in_one_sentence() -> None:
+    first, second, third = (other("RUNNING", name=name) for name in ("a-a", "b-b", "c-c"))
+    there = {one.id: one for one in (first, second, third)}
+    what = wait_reason(waits_for(first, second, third), there.get, NOON)
+    assert what is not None
+    assert what.reason == "Waiting for 'a-a' (RUNNING), 'b-b' (RUNNING) and 'c-c' (RUNNING) to succeed."
+
+
+def test_a_start_time_is_waited_for_after_the_dependencies() -> None:
+    done = other("TERMINATED", exit_code=0)
+    record = waits_for(done)
+    record.starts_at = NOON + timedelta(hours=1)
+    what = wait_reason(record, {done.id: done}.get, NOON)
+    assert what is not None
+    assert what.until == record.starts_at
+    assert what.reason.startswith("Waiting until 2026-11-20 ")
+    assert wait_reason(record, {done.id: done}.get, record.starts_at) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-20T13:00:00+00:00", NOON + timedelta(hours=1)),
+        ("2026-11-20T14:00:00.5+01:00", NOON + timedelta(hours=1, seconds=0.5)),
+        ("2026-11-20T12:00:00Z", NOON),
+        ("5m", NOON + timedelta(minutes=5)),
+        ("1h30m", NOON + timedelta(minutes=90)),
+        ("2020-01-01T00:00:00Z", datetime(2020, 1, 1, tzinfo=UTC)),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_start_times(text: str | None, moment: datetime | None) -> None:
+    assert start_time(text, NOON) == moment
+
+
+@pytest.mark.parametrize(
+    "text", ["tomorrow", "5 parsecs", "-5m", "9999-01-01", "99999w", "0001-01-01T00:00:00+14:00x"]
+)
+def test_what_is_no_start_time_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        start_time(text, NOON)
+    assert caught.value.field == "starts_at"
+
+
+def test_dependents_come_before_what_they_wait_for() -> None:
+    first = make_record("first")
+    second, third, alone = waits_for(first), make_record("third"), make_record("alone")
+    third.dependencies = [first.id, second.id]
+    assert dependents(first, [first, second, third, alone]) == [third, second]
+    assert dependents(alone, [first, second, third, alone]) == []
