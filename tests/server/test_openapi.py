@@ -19,6 +19,7 @@ from jupyter_sessions import errors
 from jupyter_sessions.server.bodies import Problem
 from jupyter_sessions.server.handlers import RootHandler, UnknownHandler
 from jupyter_sessions.server.openapi import document, files, typescript
+from jupyter_sessions.server.openapi.__main__ import main
 from jupyter_sessions.wire.access import SCHEME, ServerInfo
 from jupyter_sessions.wire.identity import own_identity
 from tests.manager.world import contact
@@ -41,6 +42,18 @@ def kernel(extension: SessionsExtension) -> dict[str, str]:
 def test_what_is_generated_is_up_to_date(path: Path) -> None:
     written = path.read_text(encoding="utf-8")
     assert written == files.files()[path], f"Run `.venv/bin/{files.COMMAND}` and commit {path.name}."
+
+
+def test_the_command_writes_all_files_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document, types = tmp_path / "openapi.yaml", tmp_path / "src" / "types.ts"
+    monkeypatch.setattr(files, "OPENAPI", document)
+    monkeypatch.setattr(files, "TYPES", types)
+    with pytest.raises(SystemExit, match="in a checkout"):
+        main()
+    assert not document.exists()
+    types.parent.mkdir()
+    main()
+    assert {path: path.read_text(encoding="utf-8") for path in (types, document)} == files.files()
 
 
 def test_the_document_is_openapi() -> None:
