@@ -34,6 +34,7 @@ import msgspec
 from msgspec import structs
 
 from jupyter_sessions.backends.credential_store import CredentialStore, Kept
+from jupyter_sessions.backends.notices import Notice
 from jupyter_sessions.backends.polling import Looking, Pace, unsettled
 from jupyter_sessions.backends.signin import Credentials, SignIn, SignInMethod, checked, fits, without_secrets
 from jupyter_sessions.channels.journal_messages import Outputs, Selection
@@ -229,7 +230,15 @@ class Backend(ABC):
         """Forget a key."""
         raise self._cannot("remove keys")
 
+    async def take_over(self) -> None:
+        """Have a manager of this package's version look after its sessions, which go on."""
+        raise self._cannot("be taken over")
+
     # What comes with them.
+
+    def notice(self) -> Notice | None:
+        """Return what people should know of it, as far as can be told without asking anybody."""
+        return None
 
     async def touch(self, id: str) -> None:  # noqa: B027
         """Somebody works in a session through a service port: called at most once a minute."""

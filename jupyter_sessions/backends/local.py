@@ -6,6 +6,7 @@ import asyncio
 import builtins
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from decimal import Decimal
@@ -16,7 +17,7 @@ import msgspec
 
 from jupyter_sessions.amounts import GPU_SLOT, SHARES_SLOT, format_slots, parse_slots
 from jupyter_sessions.backends.backendai.access import Signed
-from jupyter_sessions.backends.backendai.backend import BackendAI, vendor_environment
+from jupyter_sessions.backends.backendai.backend import vendor_environment
 from jupyter_sessions.backends.backendai.catalog import folders_of
 from jupyter_sessions.backends.backendai.event_stream import Watcher
 from jupyter_sessions.backends.backendai.http import ManagerClient
@@ -25,11 +26,19 @@ from jupyter_sessions.backends.base import Query, Storage
 from jupyter_sessions.backends.local_manager import ManagerState, outdated, state_folder
 from jupyter_sessions.backends.local_manager import find as find
 from jupyter_sessions.backends.local_manager import start as start
+from jupyter_sessions.backends.local_versions import (
+    AnyVersion,
+    in_a_session,
+    is_before,
+    is_other,
+    may_replace,
+    refusal,
+    take_over,
+)
 from jupyter_sessions.backends.signin import SignIn, SignInMethod
 from jupyter_sessions.channels.journal_messages import Outputs, Selection
 from jupyter_sessions.channels.relay_addresses import front_of
 from jupyter_sessions.errors import (
-    BackendUnavailable,
     InvalidRequest,
     NotEnough,
     NotFound,
@@ -48,11 +57,13 @@ from jupyter_sessions.model import (
 from jupyter_sessions.wire.descriptors import HANDOVER
 from jupyter_sessions.wire.environment import Specs
 from jupyter_sessions.wire.minimum import at_least
-from jupyter_sessions.wire.places import PROTOCOL, Contact
+from jupyter_sessions.wire.places import Contact
 from jupyter_sessions.wire.process_context import bounds, visible_devices
 
 _LOOK_SECONDS = 1.0
 _HOLD_SECONDS = 10.0
+_REPLACE_SECONDS = 30.0
+"""How often a manager of an earlier version is asked whether it may be replaced."""
 _DEFAULT_CPUS = 4
 _MEMORY_STEP = 128 * 1024**2
 _OF_OTHERS = {
@@ -62,7 +73,7 @@ _OF_OTHERS = {
 }
 
 
-class Local(BackendAI):
+class Local(AnyVersion):
     """Sessions on this machine.
 
     Options: `kernel_spec_manager` (whose environments are offered); `default_resources`,
@@ -79,14 +90,17 @@ class Local(BackendAI):
         super().__init__(name, **{"title": "This machine", **options})
         self._contact: Contact | None = None
         self._by_socket = True
-        self._starting = asyncio.Lock()
+        self._looked = -_REPLACE_SECONDS
 
     # Finding the manager.
 
     async def client(self) -> ManagerClient:
         """The connection to this machine's manager, which is started unless it runs.
 
-        Errors: NotSupported on Windows; BackendUnavailable with the reason why it did not start.
+        A manager of an earlier version is replaced if nothing would be lost.
+
+        Errors: NotSupported on Windows; BackendUnavailable with the reason why it did not start, or for one that
+        speaks another protocol.
         """
         if sys.platform == "win32":
             raise NotSupported(
@@ -96,20 +110,33 @@ class Local(BackendAI):
             contact = find()
             if contact is None:
                 contact = await asyncio.to_thread(start)
-            by_socket = _there(contact.socket)
-            if self._client is None or contact != self._contact or by_socket != self._by_socket:
-                await self.close()
-                self._client = self._connect(contact, by_socket)
-                self._contact, self._by_socket = contact, by_socket
-            return self._client
+            if is_other(contact):
+                raise refusal(contact)
+            client = await self._connected(contact)
+            if not is_before(contact) or not await self._is_replaceable(client):
+                return client
+            return await self._connected(await asyncio.to_thread(take_over, contact))
+
+    async def _connected(self, contact: Contact) -> ManagerClient:
+        by_socket = _there(contact.socket)
+        if self._client is None or contact != self._contact or by_socket != self._by_socket:
+            await self.close()
+            self._client = self._connect(contact, by_socket)
+            self._contact, self._by_socket = contact, by_socket
+        return self._client
+
+    async def _is_replaceable(self, client: ManagerClient) -> bool:
+        """Return whether this version may take over from an earlier one; asked now and then."""
+        now = time.monotonic()
+        if in_a_session() or now < self._looked + _REPLACE_SECONDS:
+            return False
+        self._looked = now
+        with suppress(SessionError):
+            return may_replace(await _state_of(client))
+        return False
 
     def _connect(self, contact: Contact, by_socket: bool) -> ManagerClient:
         """Speak to a manager by its unix socket, or by its port while somebody has deleted the socket."""
-        if contact.protocol != PROTOCOL:
-            raise BackendUnavailable(
-                f"The session manager that runs here is of version {contact.version} and speaks another protocol.",
-                hint="Upgrade jupyter_sessions, or end its sessions with the version that made them.",
-            )
         dialect = Dialect(ours=True)  # So that a process that asks once need not ask twice.
         return ManagerClient(
             ["http://localhost" if by_socket else contact.url],
@@ -228,8 +255,7 @@ class Local(BackendAI):
         if find() is None:
             return None
         try:
-            answer = await (await self.client()).request("GET", "/jupyter-sessions/manager")
-            return msgspec.convert(answer, ManagerState)
+            return await _state_of(await self.client())
         except (NotFound, NotSupported):
             return ManagerState(options=None)
 
@@ -310,8 +336,13 @@ class Local(BackendAI):
                 yield []
             first = False
             await asyncio.sleep(_LOOK_SECONDS)
-        async for rows in Watcher(self).stream():
+        other = await self._other_manager()
+        async for rows in self._watch_other() if other else Watcher(self).stream():
             yield rows
+
+
+async def _state_of(client: ManagerClient) -> ManagerState:
+    return msgspec.convert(await client.request("GET", "/jupyter-sessions/manager"), ManagerState)
 
 
 def _there(socket: str) -> bool:

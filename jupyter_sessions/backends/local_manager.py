@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from jupyter_sessions.wire.files import is_full, mount_of
 from jupyter_sessions.wire.places import Contact, StateFolder, place
 
 START_SECONDS = 30.0
+_SOONER = "`%session backend takeover` starts it now; sessions go on."
 _SCOPE = ["systemd-run", "--user", "--scope", "--quiet", "--collect", "--property=Delegate=yes"]
 
 
@@ -36,32 +38,42 @@ def state_folder() -> StateFolder:
         raise BackendUnavailable(f"This machine cannot be used: {error.message}", hint=error.hint) from error
 
 
-def start(seconds: float = START_SECONDS) -> Contact:
-    """Start the manager, unless somebody else just did. Errors: BackendUnavailable with the reason."""
+def start(
+    seconds: float = START_SECONDS,
+    *,
+    instead_of: Contact | None = None,
+    end: Callable[[Contact], None] = lambda contact: None,
+) -> Contact:
+    """Start the manager, unless somebody else just did. Errors: BackendUnavailable with the reason.
+
+    A manager that runs and is the one to be replaced is ended first, by calling `end`.
+    """
     where = state_folder()
     try:
-        return _start(where, seconds)
+        with locked(where.folder / "start.lock"):
+            contact = find()
+            if contact is not None and contact == instead_of:
+                end(contact)
+                contact = None
+            return contact or _start(where, seconds)
     except OSError as error:
         raise _not_started(where, str(error)) from error
 
 
 def _start(where: StateFolder, seconds: float) -> Contact:
-    with locked(where.folder / "start.lock"):
-        if contact := find():
-            return contact
-        log = where.folder / "manager.log"
-        deadline = time.monotonic() + seconds
-        for command in _commands():
-            code: int | None = 0
-            while (
-                code == 0 and time.monotonic() < deadline
-            ):  # One that ends in peace came too early, or left it to another.
-                process = _spawn(command, log)
-                contact = _wait_for(process, deadline)
-                if contact is not None:
-                    return contact
-                code = process.poll()
-        raise _not_started(where, _last_line(log))
+    log = where.folder / "manager.log"
+    deadline = time.monotonic() + seconds
+    for command in _commands():
+        code: int | None = 0
+        while (
+            code == 0 and time.monotonic() < deadline
+        ):  # One that ends in peace came too early, or left it to another.
+            process = _spawn(command, log)
+            contact = _wait_for(process, deadline)
+            if contact is not None:
+                return contact
+            code = process.poll()
+    raise _not_started(where, _last_line(log))
 
 
 def _not_started(where: StateFolder, why: str) -> BackendUnavailable:
@@ -126,7 +138,8 @@ def _last_line(log: Path) -> str:
 class ManagerState(msgspec.Struct, kw_only=True):
     """What a manager says of itself: the options it follows, `next` those that only the next one will.
 
-    `options` is None for one that does not say. It is to be `replaced` if its code has changed.
+    `options` is None for one that does not say. It is to be `replaced` if its code has changed, and `in_the_way` is
+    why that had better not be now, None for one that does not say.
     """
 
     options: dict[str, Any] | None
@@ -135,6 +148,7 @@ class ManagerState(msgspec.Struct, kw_only=True):
     problem: str = ""
     replaced: bool = False
     notice: str = ""
+    in_the_way: list[str] | None = None
 
 
 def outdated(state: ManagerState | None) -> str:
@@ -150,8 +164,11 @@ def outdated(state: ManagerState | None) -> str:
     if late:
         return (
             f"The session manager that runs does not follow {', '.join(late)} yet: "
-            "the next one does, which comes when its sessions have ended."
+            f"the next one does, which comes when its sessions have ended. {_SOONER}"
         )
     if state.replaced:
-        return "The session manager that runs is of an earlier installation; the next one comes when its sessions have ended."
+        return (
+            "The session manager that runs is of an earlier installation; the next one comes when its sessions have"
+            f" ended. {_SOONER}"
+        )
     return ""

@@ -9,7 +9,7 @@ from jupyter_sessions.commands.adding import add_verb
 
 def define(parsers: Any) -> None:
     """Add the verbs. `lasting` is set by faces whose process goes on after a verb."""
-    for add in (_login, _logout, _backend_add, _backend_list, _backend_rm):
+    for add in (_login, _logout, _backend_add, _backend_list, _backend_takeover, _backend_rm):
         add(parsers)
 
 
@@ -52,6 +52,16 @@ def _backend_list(parsers: Any) -> None:
     verb = add_verb(parsers, "backend list", help="list backends", description="List backends.")
     verb.set_defaults(lasting=False)
     verb.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _backend_takeover(parsers: Any) -> None:
+    about = (
+        "After an upgrade, end the session manager of the earlier version and start this version's, which goes on"
+        " with its sessions."
+    )
+    verb = add_verb(parsers, "backend takeover", help="take over after an upgrade", description=about)
+    verb.set_defaults(lasting=False)
+    verb.add_argument("backend", nargs="?", default="local", help="name of the backend (default: local)")
 
 
 def _backend_rm(parsers: Any) -> None:

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from jupyter_sessions._version import __version__
 from jupyter_sessions.backends.base import Backend, Query
 from jupyter_sessions.backends.signin import CredentialField, Credentials, SignInMethod
 from jupyter_sessions.client import Api, servers
@@ -122,6 +123,15 @@ def _described(service: SessionService, backend: Backend) -> dict[str, str]:
         if backend.name in service.additions.added
         else ("configuration" if configured else "here"),
     }
+
+
+async def take_over(api: Api, asked: Namespace, say: Say) -> Result:
+    """Take over the sessions of a manager of another version."""
+    async with _service(api) as service:
+        backend = service.backend(asked.backend)
+        await service.take_over(backend.name)
+        say(plain(f"Version {__version__} looks after the sessions of {backend.title} now."))
+    return Nothing()
 
 
 async def remove(api: Api, asked: Namespace, say: Say) -> Result:

@@ -54,6 +54,7 @@ VERBS: dict[str, Verb] = {
     "logout": backends.logout,
     "backend add": backends.add,
     "backend list": backends.show,
+    "backend takeover": backends.take_over,
     "backend rm": backends.remove,
     "kernel add": kernels.add,
     "kernel list": kernels.show,

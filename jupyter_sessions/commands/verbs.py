@@ -232,6 +232,7 @@ async def ps(api: Api, asked: Namespace, say: Say) -> Result:
     now = datetime.now(UTC)
     result.warnings = [
         *(f"{backend}: {why}" for backend, why in listing.errors.items()),
+        *(str(notice) for notice in listing.notices.values()),
         *(said for expiry in listing.expiries.values() if (said := expiry.warning(now))),
     ]
     return result
@@ -269,11 +270,11 @@ def _listed(listing: Listing, asked: Namespace) -> Result:
             cells.insert(1, row.backend)
     head = [_TITLES.get(field, field.replace("_", " ").capitalize()) for field in fields]
     which = "" if asked.status == "live" else f" ({asked.status})"
-    where = " on the backends that answered" if listing.errors else ""
+    none = "The backends that answered have no sessions" if listing.errors else "There are no sessions"
     return Table(
         head,
         rows,
-        empty=f"There are no sessions{which}{where}. `%session create python` makes one.",
+        empty=f"{none}{which}. `%session create python` makes one.",
         wrapped=None if asked.format else fields.index("status_info"),
     )
 

@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager import connections
+from jupyter_sessions.manager.activity import ACTIVITY, ManagerActivity
 from jupyter_sessions.manager.api import auth, bearer, hosts, problems, session, sockets
 from jupyter_sessions.manager.api.routes import LISTENERS, OPEN, all_routes
 from jupyter_sessions.manager.connections import PortSite, UnixSite
@@ -28,21 +29,6 @@ BODY_BYTES = 32 * 1024**2
 LOOK_SECONDS = 1.0
 LINE_BYTES = 128 * 1024
 """Of a request's first line: Skaha's clients put all into the query."""
-
-
-class ManagerActivity:
-    """When somebody last spoke to the manager, and who listens now."""
-
-    def __init__(self) -> None:
-        self.last = time.monotonic()
-        self.open = 0
-
-    def idle_seconds(self) -> float:
-        """Seconds since the last request; 0 while one is open."""
-        return 0.0 if self.open else time.monotonic() - self.last
-
-
-ACTIVITY = web.AppKey("activity", ManagerActivity)
 
 
 @web.middleware

@@ -80,6 +80,20 @@ class SignInHandler(BaseHandler):
         self.finish()
 
 
+class TakeoverHandler(BaseHandler):
+    """Another version's session manager, and this version's in its place."""
+
+    @web.authenticated
+    @authorized
+    @operation({204: None}, caller="person")
+    async def post(self, backend: str) -> None:
+        """After an upgrade, have this version's session manager take over a backend's sessions, which go on."""
+        by_a_person(self)
+        await self.service.take_over(backend)
+        self.set_status(204)
+        self.finish()
+
+
 def by_a_person(handler: BaseHandler) -> None:
     """Errors: Forbidden for what comes with a kernel's token."""
     if handler.scoped:

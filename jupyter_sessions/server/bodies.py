@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from jupyter_sessions.backends.notices import Notice
 from jupyter_sessions.model import Event, ProcessId, SessionInfo
 from jupyter_sessions.service import BackendInfo, BackendType, Change, Expiry, Position
 
@@ -32,11 +33,12 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class SessionList(Position, frozen=True):
-    """The sessions that were asked for, the `errors` of backends that did not answer, and when credentials expire, both by backend."""
+    """The sessions that were asked for, the `errors` of backends that did not answer, when credentials expire, and what else people should know, by backend."""
 
     sessions: list[SessionInfo]
     errors: dict[str, str]
     expiries: dict[str, Expiry]
+    notices: dict[str, Notice]
 
 
 class SessionFields(Position, frozen=True):
@@ -45,6 +47,7 @@ class SessionFields(Position, frozen=True):
     sessions: list[dict[str, Any]]
     errors: dict[str, str]
     expiries: dict[str, Expiry]
+    notices: dict[str, Notice]
 
 
 class SessionChanges(Position, frozen=True):
@@ -53,6 +56,7 @@ class SessionChanges(Position, frozen=True):
     changes: list[Change]
     errors: dict[str, str]
     expiries: dict[str, Expiry]
+    notices: dict[str, Notice]
 
 
 class SessionPatch(msgspec.Struct, forbid_unknown_fields=True):

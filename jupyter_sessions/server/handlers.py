@@ -18,7 +18,12 @@ from jupyter_sessions.errors import Forbidden, InvalidRequest
 from jupyter_sessions.kernels.kernel_registry import session_of
 from jupyter_sessions.model import RESERVED_FIELDS, KernelConnection, SessionInfo, SessionSpec
 from jupyter_sessions.server import proxy
-from jupyter_sessions.server.backends import BackendHandler, BackendsHandler, SignInHandler
+from jupyter_sessions.server.backends import (
+    BackendHandler,
+    BackendsHandler,
+    SignInHandler,
+    TakeoverHandler,
+)
 from jupyter_sessions.server.base import BaseHandler, UnknownHandler
 from jupyter_sessions.server.bodies import (
     About,
@@ -108,7 +113,8 @@ class SessionsHandler(BaseHandler):
         epoch, rev = feed.epoch, feed.rev
         changes = self._changes()
         if changes is not None:
-            self.answer(SessionChanges(epoch, rev, changes, feed.errors, await self.service.expiries()))
+            told = await self.service.told()
+            self.answer(SessionChanges(epoch, rev, changes, feed.errors, **told))
             return
         limit, fields = self.argument("limit"), _names(self.argument("fields"))
         listing = await self.service.list(
@@ -121,7 +127,7 @@ class SessionsHandler(BaseHandler):
         )
         if fields:
             rows = [chosen(row, fields) for row in listing.sessions]
-            self.answer(SessionFields(epoch, rev, rows, listing.errors, listing.expiries))
+            self.answer(SessionFields(epoch, rev, rows, listing.errors, listing.expiries, listing.notices))
         else:
             self.answer(SessionList(epoch, rev, *structs.astuple(listing)))
 
@@ -335,6 +341,7 @@ ROUTES: list[tuple[str, type[BaseHandler]]] = [
     (r"/backends", BackendsHandler),
     (r"/backends/(?P<backend>[^/]+)", BackendHandler),
     (r"/backends/(?P<backend>[^/]+)/sign-in", SignInHandler),
+    (r"/backends/(?P<backend>[^/]+)/takeover", TakeoverHandler),
     (r"/defaults", DefaultsHandler),
     (r"/openapi\.yaml", OpenApiHandler),
     (r"/events", EventsHandler),

@@ -9,6 +9,7 @@ from datetime import datetime
 import msgspec
 
 from jupyter_sessions.backends.base import Backend
+from jupyter_sessions.backends.notices import Notice
 from jupyter_sessions.backends.signin import SignIn
 from jupyter_sessions.errors import Ambiguous, SessionNotFound
 from jupyter_sessions.model import SessionInfo
@@ -30,12 +31,14 @@ class Expiry(msgspec.Struct, frozen=True):
 class Listing(msgspec.Struct, frozen=True):
     """Rows of all backends that answered, and what the others say.
 
-    Those of one that only wants other credentials are as they were last seen.
+    Those of one that only wants other credentials are as they were last seen. `notices` say what else people should
+    know of a backend.
     """
 
     sessions: list[SessionInfo]
     errors: dict[str, str] = {}
     expiries: dict[str, Expiry] = {}
+    notices: dict[str, Notice] = {}
 
 
 async def expiries(backends: Sequence[Backend]) -> dict[str, Expiry]:
@@ -46,6 +49,12 @@ async def expiries(backends: Sequence[Backend]) -> dict[str, Expiry]:
         for backend, state in zip(backends, states, strict=True)
         if state.expires is not None
     }
+
+
+async def notices(backends: Sequence[Backend]) -> dict[str, Notice]:
+    """What people should know of backends, by name, of those that tell; files are looked at for it."""
+    found = await asyncio.to_thread(lambda: {backend.name: backend.notice() for backend in backends})
+    return {name: notice for name, notice in found.items() if notice is not None}
 
 
 async def find(listed: Callable[[str], Awaitable[Listing]], ref: str) -> SessionInfo:

@@ -17,7 +17,8 @@ async def manager_text() -> str:
     try:
         state = await local.manager_state()
     except SessionError as error:
-        return f"The session manager of this machine does not answer: {error}"
+        return str(local.notice() or f"The session manager of this machine does not answer: {error}")
     finally:
         await local.close()
-    return " ".join(filter(None, (outdated(state), state.notice if state else "")))
+    told = (local.notice() or outdated(state), state.notice if state else "")
+    return " ".join(str(one) for one in told if one)

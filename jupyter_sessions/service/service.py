@@ -47,7 +47,7 @@ from jupyter_sessions.service.deadlines import (
 )
 from jupyter_sessions.service.feed import Feed
 from jupyter_sessions.service.info import BackendInfo, Defaults, Health, NewBackend
-from jupyter_sessions.service.lookup import Expiry, Listing, expiries, find
+from jupyter_sessions.service.lookup import Listing, expiries, find, notices
 from jupyter_sessions.service.order import NEWEST, ordering
 from jupyter_sessions.service.presets import filled
 from jupyter_sessions.service.registry import BackendFactory, pick
@@ -102,7 +102,7 @@ class SessionService:
         """
         names = [self.backend(backend).name] if backend else [*self.backends]
         listing = await self._listed(names, status, limit, offset, order, fields)
-        return structs.replace(listing, expiries=await self.expiries(names))
+        return structs.replace(listing, **await self.told(names))
 
     async def _listed(
         self,
@@ -113,7 +113,7 @@ class SessionService:
         order: str = NEWEST,
         fields: Sequence[str] = (),
     ) -> Listing:
-        """The same of backends by name, without the expiries, for which files are looked at."""
+        """The same of backends by name, without what files are looked at for."""
         in_group("PENDING", status)
         sort = ordering(order)
         most = None if limit is None else limit + offset
@@ -148,9 +148,10 @@ class SessionService:
         known = query.status == "live" and backend.name in self.feed.refused
         return self.feed.rows(backend.name) if known else []
 
-    async def expiries(self, names: Collection[str] | None = None) -> dict[str, Expiry]:
-        """When the credentials of backends expire, of those that tell."""
-        return await expiries([one for name, one in self.backends.items() if names is None or name in names])
+    async def told(self, names: Collection[str] | None = None) -> dict[str, Any]:
+        """When the credentials of backends expire, and their notices, of those that tell."""
+        wanted = [one for name, one in self.backends.items() if names is None or name in names]
+        return {"expiries": await expiries(wanted), "notices": await notices(wanted)}
 
     async def get(self, backend: str, id: str) -> SessionInfo:
         """One session by its full id. Errors: SessionNotFound, UnknownBackend."""
@@ -249,6 +250,12 @@ class SessionService:
     async def remove_backend(self, name: str) -> None:
         """Offer a backend no more that a person added; sessions there stay. Errors: Forbidden for another one."""
         await self.additions.remove(self.backend(name))
+
+    async def take_over(self, backend: str) -> None:
+        """Have a manager of this version look after a backend's sessions. Errors: NotSupported, of others."""
+        place = self.backend(backend)
+        await ask(place, place.take_over(), ACT_SECONDS, acts=True)
+        self.feed.watch(place)
 
     # Doing.
 

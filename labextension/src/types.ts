@@ -340,6 +340,16 @@ export interface INewBackend {
 }
 
 /**
+ * What people should know of a backend that answers, and what to do;
+ * `take_over` if `Backend.take_over` mends it.
+ */
+export interface INotice {
+  message: string;
+  hint: string;
+  take_over: boolean;
+}
+
+/**
  * Something that running code said: a Jupyter message type and its content.
  *
  * `kind` is stream, display_data, update_display_data, execute_result, error,
@@ -429,6 +439,7 @@ export interface ISessionChanges {
   )[];
   errors: Record<string, string>;
   expiries: Record<string, IExpiry>;
+  notices: Record<string, INotice>;
 }
 
 /**
@@ -441,6 +452,7 @@ export interface ISessionFields {
   sessions: Record<string, unknown>[];
   errors: Record<string, string>;
   expiries: Record<string, IExpiry>;
+  notices: Record<string, INotice>;
 }
 
 /**
@@ -513,7 +525,8 @@ export interface ISession {
 
 /**
  * The sessions that were asked for, the `errors` of backends that did not
- * answer, and when credentials expire, both by backend.
+ * answer, when credentials expire, and what else people should know, by
+ * backend.
  */
 export interface ISessionList {
   epoch: string;
@@ -521,6 +534,7 @@ export interface ISessionList {
   sessions: ISession[];
   errors: Record<string, string>;
   expiries: Record<string, IExpiry>;
+  notices: Record<string, INotice>;
 }
 
 /**

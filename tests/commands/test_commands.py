@@ -376,7 +376,7 @@ async def test_a_list_that_nobody_could_give_is_an_error_and_no_empty_list(toys:
         result = await perform(service("toy", "raising"), parse(line), print)
         assert "the toy is broken" in result.warnings[0] and "raising" not in result.text()
     assert (
-        "no sessions on the backends that answered"
+        "The backends that answered have no sessions. `%session create python` makes one."
         in (await perform(service("toy", "raising"), parse("ps"), print)).text()
     )
 

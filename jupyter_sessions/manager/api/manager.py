@@ -6,6 +6,7 @@ from aiohttp import web
 
 from jupyter_sessions._version import __version__
 from jupyter_sessions.errors import Forbidden
+from jupyter_sessions.manager.activity import ACTIVITY, in_the_way
 from jupyter_sessions.manager.api.auth import acting
 from jupyter_sessions.manager.api.session import SESSIONS, answer
 from jupyter_sessions.manager.core.keys import SUPERADMIN
@@ -15,8 +16,13 @@ SETTINGS = web.AppKey("settings", LiveSettings)
 
 
 async def manager(request: web.Request) -> web.Response:
-    """GET /jupyter-sessions/manager: its version, the options in force, and what it has to tell people."""
+    """GET /jupyter-sessions/manager: its version, the options in force, what it has to tell people, and why it cannot be replaced now."""
     if acting(request).role != SUPERADMIN:
         raise Forbidden("Forbidden operation.", hint="Use an administrator's key.")
-    notice = request.app[SESSIONS].store.notice
-    return answer({"version": __version__, "notice": notice} | request.app[SETTINGS].told())
+    sessions = request.app[SESSIONS]
+    about = {
+        "version": __version__,
+        "notice": sessions.store.notice,
+        "in_the_way": in_the_way(sessions, request.app[ACTIVITY]),
+    }
+    return answer(about | request.app[SETTINGS].told())

@@ -127,7 +127,8 @@ def _resolve(asked: CreateRequest) -> tuple[str, Launch]:
     except UnknownImage as error:
         if not os.path.exists(sys.executable):
             error.hint = (
-                f"The environment of this session manager, {sys.prefix}, has been removed. {error.hint}"
+                f"The environment of this session manager, {sys.prefix}, has been removed: "
+                f"`jupyter session backend takeover` starts one of another environment. {error.hint}"
             )
         raise
 

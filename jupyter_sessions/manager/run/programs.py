@@ -19,7 +19,8 @@ from jupyter_sessions.manager.runtime.launch import Process, launch, signal_grou
 
 COMMAND = "run:"
 """What the keys of commands begin with."""
-_TERMINAL = "terminal"
+TERMINAL = "terminal"
+"""The key of the shell in the terminal, which ends with the manager."""
 _UMASK = 0o022
 
 
@@ -33,7 +34,7 @@ class Programs:
     def __init__(self, record: Record, member: Member) -> None:
         self.record = record
         self.uploaded: list[str] = []
-        self.terminal = Terminal(self._start_terminal, lambda: self.forget(_TERMINAL))
+        self.terminal = Terminal(self._start_terminal, lambda: self.forget(TERMINAL))
         self.logs = member.logs
         self._member = member
         self._files = member.folder
@@ -77,7 +78,7 @@ class Programs:
         shutil.rmtree(self._files / key, ignore_errors=True)
 
     async def _start_terminal(self, argv: list[str]) -> Process:
-        return await self.start(_TERMINAL, argv, TERM="xterm-256color")
+        return await self.start(TERMINAL, argv, TERM="xterm-256color")
 
     # Commands of batch runs.
 
@@ -100,7 +101,7 @@ class Programs:
     async def stop(self, grace: float) -> None:
         """End all that runs beside the kernel, politely for `grace` seconds."""
         beside = {**self.record.service_processes}
-        beside.pop(_TERMINAL, None)  # Shells want to be told otherwise.
+        beside.pop(TERMINAL, None)  # Shells want to be told otherwise.
         await asyncio.gather(self.terminal.close(), *(stop(process, grace) for process in beside.values()))
 
     def do(self, work: Coroutine[Any, Any, None]) -> None:

@@ -1,0 +1,16 @@
+"""What people are told of a backend that answers."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """What people should know of a backend that answers, and what to do; `take_over` if `Backend.take_over` mends it."""
+
+    message: str
+    hint: str = ""
+    take_over: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
