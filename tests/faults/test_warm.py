@@ -41,7 +41,7 @@ async def test_sessions_out_of_the_pool_are_like_others(service: SessionService,
     assert parent(first) == "shim.py"
     await until(spares)
     second = await run(service, "second")
-    assert parent(second) == "keeper.py"
+    assert parent(second) == "holder.py"
     await says(service, second, "kept = 1")
     third = await run(service, "third")
     waiting = await until(spares)

@@ -15,7 +15,8 @@ from jupyter_sessions.wire.files import remove, write_private
 
 log = logging.getLogger("jupyter_sessions")
 
-_NAMES = ("shim.py", "keeper.py", "warm.py")
+_PROGRAMS = {"shim.py": "shim.py", "holder.py": "prestart/holder.py", "preload.py": "prestart/preload.py"}
+"""Where the programs lie in this folder. Their copies lie side by side, for one imports another."""
 _PREFIX = "programs-"
 
 
@@ -33,7 +34,7 @@ class Helpers:
 
         Those of managers before this one are removed.
         """
-        self._programs = {name: (self._installed / name).read_bytes() for name in _NAMES}
+        self._programs = {name: (self._installed / path).read_bytes() for name, path in _PROGRAMS.items()}
         digest = hashlib.sha256(b"\0".join(self._programs.values())).hexdigest()[:8]
         self._folder = state_folder / f"{_PREFIX}{digest}"
         if self._copied():
@@ -43,8 +44,7 @@ class Helpers:
 
     def program(self, name: str) -> str:
         """Return the path of one of the programs: of its copy, or on a full disk of the original."""
-        folder = self._folder if self._copied() else self._installed
-        return str(folder / name)
+        return str(self._folder / name if self._copied() else self._installed / _PROGRAMS[name])
 
     def _copied(self) -> bool:
         """Make what is missing of the copies, and return whether they are whole."""

@@ -153,7 +153,7 @@ async def runner(
 def keepers() -> list[psutil.Process]:
     """The keepers that this process started and that have not ended."""
     children = psutil.Process().children()
-    return [one for one in children if any(part.endswith("/keeper.py") for part in _command(one))]
+    return [one for one in children if any(part.endswith("/holder.py") for part in _command(one))]
 
 
 def spares() -> list[psutil.Process]:
@@ -203,7 +203,7 @@ async def test_user_code_finds_no_difference(runner: Runner) -> None:
     warm = await runner.start("warm", runner.pool, limits_group=Fence(), **options)
     runner.pool.close()
     assert psutil.Process(warm.child.pid).create_time() < before
-    assert (below(cold), below(warm)) == (["shim.py"], ["keeper.py"])
+    assert (below(cold), below(warm)) == (["shim.py"], ["holder.py"])
     seen = []
     for name in ("cold", "warm"):
         async with runner.client(name) as client:
@@ -252,7 +252,7 @@ async def test_it_is_interrupted_ends_and_is_held_to_its_limits_like_any_other(
     assert exit_status(warm) == -signal.SIGKILL
     await runner.warm()
     other = await runner.start("other", runner.pool)
-    assert below(other) == ["keeper.py"]
+    assert below(other) == ["holder.py"]
     runner.pool.close()
     async with runner.client("other") as client:
         code = "print(__import__('subprocess').Popen(['setsid', 'sleep', '61']).pid)"
@@ -303,7 +303,7 @@ async def test_it_is_let_go_when_its_packages_change(runner: Runner) -> None:
     await runner.start("cold", runner.pool)
     await runner.warm()
     (packages / "notes.txt").touch()  # This is of no kernel.
-    assert below(await runner.start("fresh", runner.pool)) == ["keeper.py"]
+    assert below(await runner.start("fresh", runner.pool)) == ["holder.py"]
     await runner.warm()
     (packages / "IPython-9.dist-info").mkdir()
     assert below(await runner.start("stale", runner.pool)) == ["shim.py"]
@@ -376,7 +376,7 @@ _import(failed)
 assert not failed, failed
 print(*sorted(os.fsdecode(name) for name in seen))
 """
-    command = [sys.executable, "-c", look % HELPERS.program("warm.py")]
+    command = [sys.executable, "-c", look % HELPERS.program("preload.py")]
     seen = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert "TERM" in seen
     assert [name for name in seen if not re.fullmatch(prestarted._BEFORE_START, name)] == []

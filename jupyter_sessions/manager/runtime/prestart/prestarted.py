@@ -62,7 +62,7 @@ class Kind(msgspec.Struct, frozen=True):
             "argv": argv,
             "env": dict(self.env),
             "umask": self.umask,
-            "warm": HELPERS.program("warm.py"),
+            "warm": HELPERS.program("preload.py"),
         }
 
 
@@ -73,7 +73,7 @@ def _only_flags(argv: Sequence[str]) -> bool:
 
 
 class Sources(msgspec.Struct, frozen=True):
-    """What a spare imported, as warm.py tells: all files there were, folders, names of modules; or an error."""
+    """What a spare imported, as preload.py tells: all files there were, folders, names of modules; or an error."""
 
     files: dict[str, int] = {}
     folders: list[str] = []
@@ -120,7 +120,7 @@ class PrestartedInterpreter:
         self._socket.settimeout(_SEND_S)
         with its:
             self.shim = subprocess.Popen(
-                [HELPERS.python(kind.file), "-I", "-S", HELPERS.program("keeper.py"), *map(str, keep)],
+                [HELPERS.python(kind.file), "-I", "-S", HELPERS.program("holder.py"), *map(str, keep)],
                 stdin=its.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
