@@ -13,6 +13,8 @@ import os
 import select
 import sys
 
+# Copies lie side by side; the original of the shim is in the folder above.
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import shim  # type: ignore[import-not-found]
 
