@@ -158,7 +158,7 @@ class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
 # --- what it is ----------------------------------------------------------------------------------
 
 
-class Service(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Service(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A service port. `url` is relative to the Jupyter server's base URL, or absolute.
 
     `ended` says why it was ended, until it is started again.
@@ -171,7 +171,7 @@ class Service(msgspec.Struct, kw_only=True, omit_defaults=True):
     ended: str = ""
 
 
-class Container(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Container(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One member of a session; Backend.AI's ComputeContainer."""
 
     id: str
@@ -186,7 +186,7 @@ class Container(msgspec.Struct, kw_only=True, omit_defaults=True):
     last_stat: dict[str, Any] | None = None
 
 
-class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
+class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """What a session is: one row of every list. Unset optional fields are left out of the JSON.
 
     `age` and `cpu_credit_used` are milliseconds; `limits` names the means that

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -26,8 +27,8 @@ from jupyter_sessions.backends.base import Query, Storage
 from jupyter_sessions.backends.local_manager import ManagerState, outdated, state_folder
 from jupyter_sessions.backends.local_manager import find as find
 from jupyter_sessions.backends.local_manager import start as start
+from jupyter_sessions.backends.local_rows import LocalRows, Recent
 from jupyter_sessions.backends.local_versions import (
-    AnyVersion,
     in_a_session,
     is_before,
     is_other,
@@ -44,6 +45,7 @@ from jupyter_sessions.errors import (
     NotFound,
     NotSupported,
     SessionError,
+    UnknownImage,
 )
 from jupyter_sessions.model import (
     Choices,
@@ -64,6 +66,8 @@ _LOOK_SECONDS = 1.0
 _HOLD_SECONDS = 10.0
 _REPLACE_SECONDS = 30.0
 """How often a manager of an earlier version is asked whether it may be replaced."""
+_CREATES_AT_ONCE = 8
+_BOUNDS_SECONDS = 0.25
 _DEFAULT_CPUS = 4
 _MEMORY_STEP = 128 * 1024**2
 _OF_OTHERS = {
@@ -73,7 +77,7 @@ _OF_OTHERS = {
 }
 
 
-class Local(AnyVersion):
+class Local(LocalRows):
     """Sessions on this machine.
 
     Options: `kernel_spec_manager` (whose environments are offered); `default_resources`,
@@ -91,6 +95,9 @@ class Local(AnyVersion):
         self._contact: Contact | None = None
         self._by_socket = True
         self._looked = -_REPLACE_SECONDS
+        self._creating = asyncio.Semaphore(_CREATES_AT_ONCE)
+        self._lately_specs = Recent(self._specs)
+        self._lately_totals = Recent(self._totals)
 
     # Finding the manager.
 
@@ -183,15 +190,16 @@ class Local(AnyVersion):
     async def create(self, spec: SessionSpec) -> SessionInfo:
         """Queue a session of an environment of the asking side. Errors: NotSupported for what only others do."""
         _refuse(spec)
-        specs = await self._specs()
-        image, launch = specs.resolve(
-            spec.image or "python3", cwd=spec.cwd, given=spec.environ, arguments=spec.kernel_arguments
-        )
-        spec.image = image
-        for field in ("idle_timeout", "time_limit"):
-            if getattr(spec, field) is None:
-                setattr(spec, field, self.options.get(field) or 0)
-        return await self.send_create(spec, launch)
+        async with self._creating:  # What many at once do before they wait would stop the loop for long.
+            specs = await self._specs_with(spec.image or "python3")
+            image, launch = specs.resolve(
+                spec.image or "python3", cwd=spec.cwd, given=spec.environ, arguments=spec.kernel_arguments
+            )
+            spec.image = image
+            for field in ("idle_timeout", "time_limit"):
+                if getattr(spec, field) is None:
+                    setattr(spec, field, self.options.get(field) or 0)
+            return await self.send_create(spec, launch)
 
     async def images(self) -> builtins.list[Image]:
         """The environments of the asking side."""
@@ -200,22 +208,31 @@ class Local(AnyVersion):
     async def _specs(self) -> Specs:
         return await asyncio.to_thread(Specs.here, self.options.get("kernel_spec_manager"))
 
+    async def _specs_with(self, image: str) -> Specs:
+        """As found a moment ago if an environment is among them, else as they are now."""
+        specs = await self._lately_specs.get()
+        try:
+            specs.minimum(image)
+        except UnknownImage:
+            specs = await self._specs()
+        return specs
+
     async def default_resources(self, asked: dict[str, Any], image: str | None = None) -> dict[str, str]:
         """A part of the machine: as configured, else up to 4 CPUs and a quarter of memory.
 
         With k of n GPUs, at least k/n of both; never less than an image's minimum. Errors: UnknownImage.
         """
-        there = {name: Decimal(amount) for name, amount in (await self._totals()).items()}
-        gpus = max(_part(parse_slots(asked), there, slot) for slot in (GPU_SLOT, SHARES_SLOT))
-        share = min(Decimal(1), gpus)
+        given = parse_slots(asked)
+        configured = parse_slots(self.options.get("default_resources") or {})
+        least = parse_slots((await self._specs_with(image)).minimum(image)) if image else {}
+        if given.keys() >= {"cpu", "mem", *configured, *least}:
+            return {}
+        there = await self._lately_totals.get()
+        share = min(Decimal(1), max(_part(given, there, slot) for slot in (GPU_SLOT, SHARES_SLOT)))
         cpus = max(min(Decimal(_DEFAULT_CPUS), there["cpu"]), there["cpu"] * share)
         memory = there["mem"] * max(Decimal("0.25"), share) // _MEMORY_STEP * _MEMORY_STEP
-        chosen = {"cpu": cpus, "mem": memory} | parse_slots(self.options.get("default_resources") or {})
-        if image:
-            chosen = at_least(chosen, parse_slots((await self._specs()).minimum(image)))
-        return format_slots(
-            {name: amount for name, amount in chosen.items() if name not in parse_slots(asked)}
-        )
+        chosen = at_least({"cpu": cpus, "mem": memory} | configured, least)
+        return format_slots({name: amount for name, amount in chosen.items() if name not in given})
 
     async def suggested_resources(self) -> dict[str, str]:
         """Return the default amounts, but of CPUs half, at least 1, unless they are configured.
@@ -271,7 +288,7 @@ class Local(AnyVersion):
 
     def of_asker(self) -> dict[str, Any]:
         """The bounds within which this process lives: who started the manager may live within others."""
-        return {"bounds": bounds(os.environ), "visible_devices": visible_devices(os.environ)}
+        return _of_asker(int(time.monotonic() / _BOUNDS_SECONDS))
 
     async def keys(self) -> builtins.list[dict[str, Any]]:
         """Who may use the manager."""
@@ -337,12 +354,17 @@ class Local(AnyVersion):
             first = False
             await asyncio.sleep(_LOOK_SECONDS)
         other = await self._other_manager()
-        async for rows in self._watch_other() if other else Watcher(self).stream():
+        async for rows in self._watch_other() if other else Watcher(self, look=self.rows_of).stream():
             yield rows
 
 
 async def _state_of(client: ManagerClient) -> ManagerState:
     return msgspec.convert(await client.request("GET", "/jupyter-sessions/manager"), ManagerState)
+
+
+@lru_cache(maxsize=1)
+def _of_asker(moment: int) -> dict[str, Any]:
+    return {"bounds": bounds(os.environ), "visible_devices": visible_devices(os.environ)}
 
 
 def _there(socket: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import logging
 import math
@@ -105,6 +106,7 @@ async def manage(where: StateFolder, keep_fd: int) -> None:
     run_folder = where.run_folder()
     sessions = _sessions(settings, store, where, run_folder, keep_fd)
     sessions.adopt(last, now)
+    gc.freeze()  # Of very many sessions, a look through all objects stops the loop for more than 100 ms.
     store.set_host(now)
     listener = listen_on_new_port(where)
     host, port = listener.getsockname()

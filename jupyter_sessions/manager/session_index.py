@@ -96,8 +96,8 @@ class SessionIndex:
         return next((record for record in mine if record.status == "TERMINATING"), None)
 
     def _namesakes(self, name: str, access_key: str) -> list[Record]:
-        mine = (record for record in self._live.values() if record.access_key == access_key)
-        return [record for record in mine if record.name == name]
+        live = self._live.values()
+        return [record for record in live if record.name == name and record.access_key == access_key]
 
     def page(self, where: Clause, **how: Any) -> tuple[list[Record], int]:
         """Some of the sessions that a clause lets through (see `Store.ids`), and how many it does in all."""

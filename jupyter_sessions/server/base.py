@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
 import msgspec
 from jupyter_server.auth.identity import User
 from jupyter_server.base.handlers import APIHandler
+from msgspec import structs
 from tornado.web import HTTPError
 
 from jupyter_sessions.errors import SessionError
@@ -20,6 +22,8 @@ from jupyter_sessions.service import SessionService
 
 TOKEN = "jupyter_sessions_token"  # noqa: S105
 T = TypeVar("T", bound=msgspec.Struct)
+_SLICE = 500
+"""How many items of a list are encoded before others have their turn."""
 
 _REFUSALS = {
     401: ("You are not logged in to the Jupyter server.", "Log in, or send the server's token."),
@@ -74,6 +78,18 @@ class BaseHandler(APIHandler):
         if method is None or name not in method.query:
             raise LookupError(f"{type(self).__name__} does not describe the parameter '{name}'")
         return self.get_query_argument(name, "") or ""
+
+    async def answer_long(self, body: msgspec.Struct, name: str) -> None:
+        """Finish with JSON whose list of that name may be long: others have their turn while it is encoded."""
+        items: list[object] = getattr(body, name)
+        empty = f'"{name}":['.encode()
+        head, _, rest = msgspec.json.encode(structs.replace(body, **{name: []})).partition(empty + b"]")
+        self.write(head + empty)
+        for start in range(0, len(items), _SLICE):
+            await asyncio.sleep(0)
+            part = msgspec.json.encode(items[start : start + _SLICE])[1:-1]
+            self.write(b"," + part if start else part)
+        self.finish(b"]" + rest)
 
     def read(self, kind: type[T], *, most: int = reading.MOST_BYTES) -> T:
         """Decode the request's JSON body of at most `most` bytes. Errors: InvalidRequest naming the field."""

@@ -129,7 +129,7 @@ class SessionsHandler(BaseHandler):
             rows = [chosen(row, fields) for row in listing.sessions]
             self.answer(SessionFields(epoch, rev, rows, listing.errors, listing.expiries, listing.notices))
         else:
-            self.answer(SessionList(epoch, rev, *structs.astuple(listing)))
+            await self.answer_long(SessionList(epoch, rev, *structs.astuple(listing)), "sessions")
 
     def _changes(self) -> list[Change] | None:
         since, epoch = self.argument("since"), self.argument("epoch")

@@ -8,7 +8,7 @@ from msgspec import structs
 from jupyter_sessions.model import SessionInfo
 
 
-class SessionPut(msgspec.Struct, frozen=True, tag_field="op", tag="put"):
+class SessionPut(msgspec.Struct, frozen=True, gc=False, tag_field="op", tag="put"):
     """A session is as this row says: a new one, one that has changed, or one that has ended."""
 
     session: SessionInfo

@@ -65,6 +65,7 @@ class Feed:
         self._doubted: dict[str, set[SessionKey]] = {}
         self._checks: dict[str, asyncio.Task[None]] = {}
         self._nudges: dict[str, asyncio.Event] = {}
+        self._begun: dict[str, asyncio.Event] = {}
 
     @property
     def position(self) -> Position:
@@ -97,6 +98,7 @@ class Feed:
 
     def _begin(self, backend: Backend) -> None:
         self._backends[backend.name] = backend
+        self._begun[backend.name] = asyncio.Event()
         self._tasks[backend.name] = asyncio.create_task(self._watch(backend))
 
     def leave(self, name: str) -> None:
@@ -152,6 +154,17 @@ class Feed:
     def rows(self, backend: str) -> list[SessionInfo]:
         """The live sessions of a backend."""
         return [row for (name, _), row in self._rows.items() if name == backend]
+
+    async def knows(self, backend: str, seconds: float) -> bool:
+        """Return whether the rows of a backend are known; its first ones are waited for, at most so long.
+
+        Whoever asked for them itself would ask for all of them a second time.
+        """
+        if backend in self._tasks:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._begun[backend].wait()
+        return backend in self.synced
 
     def nudge(self, backend: str) -> None:
         """Somebody looks: try a backend that failed again soon."""
@@ -276,6 +289,7 @@ class Feed:
                 await self._follow(backend)
             except Exception as error:
                 self.fail(backend.name, translated(backend, error, GET_SECONDS))
+                self._begun[backend.name].set()
             if backend.name in self.synced:
                 delay = RETRY_SECONDS[0]
             self.synced.discard(backend.name)
@@ -312,6 +326,7 @@ class Feed:
                     self.put(await ask(backend, backend.after_end(row), GET_SECONDS))
         await self._put_all(rows)
         self.synced.add(backend.name)
+        self._begun[backend.name].set()
         self._heal(backend.name)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 from jupyter_sessions.errors import InvalidRequest
@@ -34,10 +35,10 @@ def ordering(order: str) -> Callable[[list[SessionInfo]], list[SessionInfo]]:
     check_fields([field], "order")
 
     def sort(rows: list[SessionInfo]) -> list[SessionInfo]:
-        rows = sorted(rows, key=lambda row: row.id)
-        has = [row for row in rows if _value(row, field) is not None]
-        has.sort(key=lambda row: _key(_value(row, field)), reverse=order.startswith("-"))
-        return has + [row for row in rows if _value(row, field) is None]
+        pairs = [(_value(row, field), row) for row in sorted(rows, key=attrgetter("id"))]
+        has = [pair for pair in pairs if pair[0] is not None]
+        has.sort(key=lambda pair: _key(pair[0]), reverse=order.startswith("-"))
+        return [row for _, row in has] + [row for value, row in pairs if value is None]
 
     return sort
 

@@ -132,7 +132,7 @@ class SessionService:
         """Rows, and what went wrong. Who is known to be down is not waited for."""
         backend.looking.once()
         told = all(map(backend.lists, query.fields))
-        if told and query.status == "live" and backend.name in self.feed.synced:
+        if told and query.status == "live" and await self.feed.knows(backend.name, seconds / 2):
             return self.feed.rows(backend.name), ""
         if problem := self._known_down(backend):
             return self._last_seen(backend, query), problem

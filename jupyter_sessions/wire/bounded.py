@@ -37,6 +37,21 @@ async def read(response: httpx.Response, most: int = ANSWER_BYTES) -> bytes:
     return bytes(body)
 
 
+async def lines(
+    response: httpx.Response, most_line: int, most: int = ANSWER_BYTES
+) -> AsyncIterator[list[bytes]]:
+    """Read the lines of an answer that is streamed, as they come. Errors: AnswerRefused, and those of httpx."""
+    begun, total = b"", 0
+    async for part in uncompressed(response):
+        total += len(part)
+        *whole_ones, begun = (begun + part).split(b"\n")
+        if total > most or max(map(len, (*whole_ones, begun))) > most_line:
+            raise AnswerRefused(f"more than {human_size(most)}", request=response.request)
+        yield whole_ones
+    if begun:
+        raise AnswerRefused("cut off", request=response.request)
+
+
 def whole(response: httpx.Response, body: bytes) -> httpx.Response:
     """Return an answer that was streamed as one that has been read."""
     headers = httpx.Headers(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_sessions.backends import local_rows
 from jupyter_sessions.backends.base import Query
 from jupyter_sessions.backends.local import Local
 from jupyter_sessions.model import Amount, SessionInfo, SessionSpec
@@ -38,7 +39,8 @@ async def test_a_session_from_start_to_end(shared: SessionService) -> None:
 async def test_no_row_is_lost_while_sessions_change_between_pages(
     service: SessionService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After each page one that was not on it is the most recently changed."""
+    """After each page one that was not on it is the most recently changed. Of a manager that gives pages only."""
+    monkeypatch.setattr(local_rows, "PATH", "/jupyter-sessions/of-a-later-version")
     backend = service.backend("local")
     monkeypatch.setattr(type(backend), "page_size", 2)
     total = (await backend.capacity())["cpu"].total

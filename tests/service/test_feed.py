@@ -62,3 +62,24 @@ async def test_many_rows_go_out_in_batches() -> None:
     assert max(len(batch.changes) for batch in seen) <= MOST_CHANGES
     assert [batch.rev for batch in seen] == [*range(1, len(seen) + 1)]
     assert stop < 1.0
+
+
+async def test_whoever_lists_waits_for_the_first_rows_of_the_watch() -> None:
+    feed = Feed()
+    assert not await feed.knows("crowded", 5)  # Nobody watches.
+    feed.start([cast("Backend", Crowded())])
+    assert await feed.knows("crowded", 5)
+    assert len(feed.rows("crowded")) == MANY
+    await feed.stop()
+
+
+async def test_what_was_missed_is_told_as_it_went_out() -> None:
+    feed, seen = Feed(), list[Batch]()
+    feed.listen(seen.append)
+    feed.start([cast("Backend", Crowded())])
+    await until(lambda: sum(len(batch.changes) for batch in seen) >= MANY)
+    await feed.stop()
+    for number, batch in enumerate(seen):
+        rest = [change for later in seen[number + 1 :] for change in later.changes]
+        assert feed.since(feed.epoch, batch.rev) == rest
+    assert feed.since("another", 1) is None

@@ -9,7 +9,7 @@ tell whether a session is other than before.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -31,17 +31,24 @@ _MOST_AT_ONCE = 1000
 _LONGEST_ID = 100
 
 
+RowsById = Callable[[Sequence[str]], Awaitable[dict[str, SessionInfo] | None]]
+
+
 class Watcher:
     """Follows the sessions of one manager, and remembers the rows that it yielded last.
 
     `states` lists the few fields that tell whether sessions have changed; None for a manager whose events leave
-    nothing out.
+    nothing out. `look` gives sessions by id, many at once; None if that cannot be had, and each is asked for.
     """
 
     def __init__(
-        self, backend: Reached, states: Callable[[], Awaitable[list[SessionInfo]]] | None = None
+        self,
+        backend: Reached,
+        states: Callable[[], Awaitable[list[SessionInfo]]] | None = None,
+        look: RowsById | None = None,
     ) -> None:
         self._backend = backend
+        self._look_at_all = look
         self._states = states
         self._pace = Pace(backend.poll_seconds, backend.looking)
         self._seen: dict[str, SessionInfo] | None = None
@@ -110,9 +117,12 @@ class Watcher:
     async def _changed(self, uids: Iterable[str]) -> list[SessionInfo]:
         """The rows of sessions that are other than when they were seen last."""
         assert self._seen is not None  # noqa: S101
-        seen, free = self._seen, asyncio.Semaphore(AT_ONCE)
+        seen, free, uids = self._seen, asyncio.Semaphore(AT_ONCE), [*uids]
+        told = await self._look_at_all(uids) if self._look_at_all and uids else None
 
         async def look(uid: str) -> SessionInfo | None:
+            if told and uid in told:
+                return told[uid]
             async with free:
                 return await self._look(uid, seen.get(uid))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -149,15 +149,28 @@ class ManagerClient:
     async def events(self) -> AsyncIterator[AsyncIterator[sse.ServerEvent]]:
         """The stream of lifecycle events of all sessions, connected when the context is entered."""
         dialect = await self.dialect()
-        response = await self._send("GET", dialect.events, params=dialect.all_events, stream=True, again=True)
+        async with self._stream(dialect.events, dialect.all_events) as response:
+            yield self._events(response)
+
+    @asynccontextmanager
+    async def _stream(self, path: str, params: dict[str, str]) -> AsyncIterator[httpx.Response]:
+        """The answer to a GET that is read as it comes. Errors: as `request`."""
+        response = await self._send("GET", path, params=params, stream=True, again=True)
         try:
             if not response.is_success:
                 with Translated(self.who):
                     body = await bounded.read(response)
                 await self._read(bounded.whole(response, body))
-            yield self._events(response)
+            yield response
         finally:
             await response.aclose()
+
+    async def lines(self, path: str, params: dict[str, str], most: int) -> AsyncGenerator[list[bytes]]:
+        """The lines of an answer as they come, each of at most so many bytes. Errors: as `request`."""
+        async with self._stream(path, params) as response:
+            with Translated(self.who):
+                async for some in bounded.lines(response, most):
+                    yield some
 
     async def _events(self, response: httpx.Response) -> AsyncIterator[sse.ServerEvent]:
         with Translated(self.who):

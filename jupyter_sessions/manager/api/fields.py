@@ -18,8 +18,9 @@ from jupyter_sessions.manager.api.survival import survives
 from jupyter_sessions.manager.core.cluster import MemberRecord
 from jupyter_sessions.manager.core.columns import scheduled
 from jupyter_sessions.manager.core.expiry import ended_by
-from jupyter_sessions.manager.core.keys import SUPERADMIN, id_of
+from jupyter_sessions.manager.core.keys import SUPERADMIN, Key, id_of
 from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.sessions import SessionManager
 
 Resolver = Callable[[Record, QueryContext], Any]
 _ROLES = {"main": "master", "sub": "slave"}
@@ -116,9 +117,14 @@ def _for_superadmins(value: Callable[[], str]) -> Resolver:
 
 
 def _dependencies(record: Record, context: QueryContext) -> list[Record]:
-    found = [context.sessions.known(one) for one in record.dependencies]
-    context.spend(len(found))
-    return [other for other in found if other and context.who.sees(other)]
+    context.spend(len(record.dependencies))
+    return dependencies(record, context.sessions, context.who)
+
+
+def dependencies(record: Record, sessions: SessionManager, who: Key) -> list[Record]:
+    """Return those that a session waits for or has waited for, of those that `who` sees."""
+    found = [sessions.known(one) for one in record.dependencies]
+    return [other for other in found if other and who.sees(other)]
 
 
 def containers(record: Record, context: QueryContext) -> list[Record | dict[str, Any]]:
@@ -162,10 +168,10 @@ def _type(record: Record, context: QueryContext) -> str:
     return record.type.upper()
 
 
-def _resource_opts(record: Record, context: QueryContext) -> str:
-    """`shmem` is in bytes: the vendor's command line reads it as a number (23.9.10 to 26.9.6)."""
+def resource_opts(record: Record) -> dict[str, Any]:
+    """Return them with `shmem` in bytes: the vendor's command line reads it as a number (23.9.10 to 26.9.6)."""
     shmem = record.resource_opts.get("shmem")
-    return text(record.resource_opts | ({} if shmem is None else {"shmem": str(parse_size(shmem))}))
+    return record.resource_opts | ({} if shmem is None else {"shmem": str(parse_size(shmem))})
 
 
 _SHARED: dict[str, Resolver] = {
@@ -182,7 +188,7 @@ _SHARED: dict[str, Resolver] = {
     "terminated_at": _time("ended"),
     "starts_at": _time("starts_at"),
     "scheduled_at": lambda record, context: _iso(scheduled(record)),
-    "resource_opts": _resource_opts,
+    "resource_opts": lambda record, context: text(resource_opts(record)),
     "occupied_slots": _held,
     "live_stat": _live_stat,
     "last_stat": _json("last_stat"),

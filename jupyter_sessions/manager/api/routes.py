@@ -24,6 +24,7 @@ from jupyter_sessions.manager.api import (
     outputs,
     pty,
     resource,
+    rows,
     session,
     stream,
     unsupported,
@@ -94,6 +95,8 @@ ROUTES = [
     web.post("/resource/check-presets", resource.check_presets),
     web.get("/folders", resource.folders),
     web.get("/jupyter-sessions/manager", manager.manager),
+    web.get("/jupyter-sessions/sessions", rows.list_rows),
+    web.post("/jupyter-sessions/sessions", rows.create),
     *(web.route("*", path, unsupported.because(reason)) for path, reason in unsupported.REASONS.items()),
 ]
 

@@ -9,7 +9,10 @@ from datetime import datetime
 from pathlib import Path
 
 from jupyter_sessions.manager.core import snapshots
+from jupyter_sessions.manager.core.minilang import one_of
+from jupyter_sessions.manager.core.record import folder_of
 from jupyter_sessions.manager.core.store import Store, StoreDamaged
+from jupyter_sessions.model import STATUSES, is_live
 from jupyter_sessions.wire.files import remove
 
 log = logging.getLogger("jupyter_sessions")
@@ -39,8 +42,8 @@ def _complete(store: Store, folder: Path) -> None:
     """Write the snapshots that an earlier version did not write."""
     if not snapshots.load_keys(folder):
         snapshots.save_keys(folder, store.keys)
-    for record in store.live():
-        if not snapshots.has_record(record):
+    for one in store.ids(one_of("status", [name for name in STATUSES if is_live(name)])):
+        if not snapshots.has_record(Path(folder_of(folder, one))) and (record := store.get(one)):
             snapshots.save_record(record)
 
 

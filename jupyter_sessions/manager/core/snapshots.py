@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -30,9 +31,9 @@ def save_record(record: Record) -> None:
         write_private(Path(record.folder) / _RECORD, msgspec.json.encode(record))
 
 
-def has_record(record: Record) -> bool:
+def has_record(folder: Path) -> bool:
     """Return whether a session's folder holds a record of it."""
-    return (Path(record.folder) / _RECORD).exists()
+    return os.path.exists(os.path.join(folder, _RECORD))
 
 
 def load_record(folder: Path) -> Record | None:

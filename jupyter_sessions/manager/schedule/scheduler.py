@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import datetime
 from typing import Protocol
 
@@ -33,10 +33,6 @@ class SchedulableSessions(Protocol):
 
     def known(self, id: str) -> Record | None:
         """One by its id, live or ended."""
-        ...
-
-    def ending(self, name: str, access_key: str) -> Record | None:
-        """One of that name and key that is being ended."""
         ...
 
     def start(self, record: Record, gpus: list[str]) -> None:
@@ -83,8 +79,10 @@ class SessionScheduler:
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
         self._next, began = None, loop.time()
-        pending = [record for record in self._pool.live if record.status == "PENDING"]
-        self._decide([record for record in pending if not self._holds(record)])
+        live = self._pool.live
+        ending = {(record.name, record.access_key) for record in live if record.status == "TERMINATING"}
+        pending = [record for record in live if record.status == "PENDING"]
+        self._decide([record for record in pending if not self._holds(record, ending)])
         self._not_before = loop.time() + PAUSE_SHARE * (loop.time() - began)
 
     def _decide(self, pending: list[Record]) -> None:
@@ -97,11 +95,14 @@ class SessionScheduler:
             else:
                 self._pool.wait_for(record, decision.reason)
 
-    def _holds(self, record: Record) -> bool:
-        """Whether one cannot start yet, however much room there is; if it never can, it ends."""
+    def _holds(self, record: Record, ending: Container[tuple[str, str]]) -> bool:
+        """Whether one cannot start yet, however much room there is; if it never can, it ends.
+
+        `ending` are name and key of those that are being ended.
+        """
         now = self._today()
         what = wait_reason(record, self._pool.known, now)
-        if what is None and self._pool.ending(record.name, record.access_key):
+        if what is None and (record.name, record.access_key) in ending:
             what = WaitReason(f"Waiting for the earlier '{record.name}' to end.")
         if what is None:
             return False
