@@ -44,13 +44,14 @@ class Helpers:
 
     def program(self, name: str) -> str:
         """Return the path of one of the programs: of its copy, or on a full disk of the original."""
-        return str(self._folder / name if self._copied() else self._installed / _PROGRAMS[name])
+        return str(
+            self._folder / name if self._programs and self._copied() else self._installed / _PROGRAMS[name]
+        )
 
     def _copied(self) -> bool:
         """Make what is missing of the copies, and return whether they are whole."""
         try:
-            if self._programs:
-                self._folder.mkdir(mode=0o700, exist_ok=True)
+            self._folder.mkdir(mode=0o700, exist_ok=True)
             for name, text in self._programs.items():
                 if not _is(self._folder / name, text):
                     write_private(self._folder / name, text)

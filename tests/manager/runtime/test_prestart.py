@@ -280,7 +280,7 @@ async def test_what_cannot_be_is_said_and_leaves_nothing(runner: Runner) -> None
             {"cwd": str(runner.folder / "nowhere")},
             "The working folder .*nowhere cannot be entered: No such file",
         ),
-        ({"cage": Barred()}, "cannot be put under its limits through /proc/self/no"),
+        ({"limits_group": Barred()}, "cannot be put under its limits through /proc/self/no"),
     ):
         if not runner.pool.ready:
             await runner.start("cold", runner.pool)
