@@ -23,6 +23,7 @@ from jupyter_sessions.wire.access import PROTOCOL, SCHEME, ServerInfo
 from jupyter_sessions.wire.bounded import AnswerRefused
 from jupyter_sessions.wire.encoding import encoded
 from jupyter_sessions.wire.log_redaction import QuietClient
+from jupyter_sessions.wire.releases import is_earlier
 from jupyter_sessions.wire.unix_http import unix_transport
 
 TIMEOUT = httpx.Timeout(200.0, connect=5.0)  # The server itself answers in time, whatever a backend does.
@@ -59,7 +60,7 @@ class RemoteService:
         if about.get("protocol") != PROTOCOL:
             raise errors.BadAnswer(
                 f"The Jupyter server has jupyter_sessions {about.get('version')}, this kernel {__version__}.",
-                hint="Install the same version in both and restart the server.",
+                hint=f"Restart {'Jupyter' if is_earlier(str(about.get('version')), __version__) else 'the kernel'} to finish the upgrade.",
             )
         return True
 

@@ -12,9 +12,10 @@ from jupyter_sessions.service import BackendInfo, BackendType, Change, Expiry, P
 
 
 class About(msgspec.Struct, frozen=True):
-    """The versions of the package and of the REST protocol."""
+    """The versions of the package that runs, of the one that is `installed` by now, and of the REST protocol."""
 
     version: str
+    installed: str
     protocol: int
 
 

@@ -46,6 +46,7 @@ from jupyter_sessions.server.streams import EventsHandler, ExecuteHandler
 from jupyter_sessions.service import Change, Defaults
 from jupyter_sessions.service.order import NEWEST, check_fields
 from jupyter_sessions.wire.access import PROTOCOL
+from jupyter_sessions.wire.releases import installed
 from jupyter_sessions.wire.spec_limits import check_size
 
 OPENAPI = Path(__file__).parent / "openapi.yaml"
@@ -87,7 +88,7 @@ class AboutHandler(BaseHandler):
     @operation({200: About})
     async def get(self) -> None:
         """Return the versions of the package and of the REST protocol."""
-        self.answer(About(__version__, PROTOCOL))
+        self.answer(About(__version__, installed(), PROTOCOL))
 
 
 class OpenApiHandler(BaseHandler):

@@ -3,6 +3,7 @@ import type { ServerConnection } from '@jupyterlab/services';
 
 import { requestAPI } from './request';
 import type {
+  IAbout,
   IBackends,
   IKernelRequest,
   IPosition,
@@ -103,6 +104,17 @@ export class SessionsApi {
 
   removeBackend(name: string): Promise<null> {
     return requestAPI(backendPath(name), this.settings, { method: 'DELETE' });
+  }
+
+  /** Have the server's version look after a backend's sessions. */
+  takeOver(name: string): Promise<null> {
+    const path = `${backendPath(name)}/takeover`;
+    return requestAPI(path, this.settings, { method: 'POST' });
+  }
+
+  /** Which version of the extension the server runs. */
+  about(): Promise<IAbout> {
+    return requestAPI('', this.settings);
   }
 
   signIn(name: string, given: ISignInRequest): Promise<null> {

@@ -7,6 +7,7 @@ import { endedAsWished, isLive } from './status';
 import { type IEffects, SessionStore } from './store';
 import type { IOutcome, ISessionsModel } from './tokens';
 import type {
+  IAbout,
   IBackend,
   IBackendType,
   IExpiry,
@@ -14,6 +15,7 @@ import type {
   ISessionChanges,
   ISessionList,
   INewBackend,
+  INotice,
   IBatch,
   ISession,
   ISessionSpec,
@@ -84,6 +86,14 @@ export class SessionsModel implements ISessionsModel {
     return this._expiries;
   }
 
+  get notices(): Readonly<Record<string, INotice>> {
+    return this._notices;
+  }
+
+  get about(): IAbout | null {
+    return this._about;
+  }
+
   get size(): number {
     return this._store.size;
   }
@@ -152,6 +162,11 @@ export class SessionsModel implements ISessionsModel {
     await this._renew();
   }
 
+  async takeOver(backend: string): Promise<void> {
+    await this._api.takeOver(backend);
+    await this._renew();
+  }
+
   async signIn(backend: string, given: ISignInRequest): Promise<void> {
     await this._api.signIn(backend, given);
     await this._renew();
@@ -160,6 +175,15 @@ export class SessionsModel implements ISessionsModel {
   async signOut(backend: string): Promise<void> {
     await this._api.signOut(backend);
     await this._renew();
+  }
+
+  async loadAbout(): Promise<void> {
+    try {
+      this._about = await this._api.about();
+      this._changed.emit();
+    } catch {
+      // The list says what is wrong with the server
+    }
   }
 
   resync(): Promise<void> {
@@ -239,6 +263,7 @@ export class SessionsModel implements ISessionsModel {
   private _accept(listing: ISessionList | ISessionChanges): void {
     const { epoch, rev, errors = {}, expiries = {} } = listing;
     this._expiries = expiries;
+    this._notices = listing.notices ?? {};
     if (this._failure) {
       this._revision++;
     }
@@ -328,6 +353,8 @@ export class SessionsModel implements ISessionsModel {
   private _defaultBackend: string | null = null;
   private _types: readonly IBackendType[] = [];
   private _expiries: Record<string, IExpiry> = {};
+  private _notices: Record<string, INotice> = {};
+  private _about: IAbout | null = null;
   private _position: IPosition | null = null;
   private _resyncing: Promise<void> | null = null;
   private _loading: AbortController | null = null;

@@ -3,9 +3,11 @@ import type { ISignal } from '@lumino/signaling';
 
 import type { ApiError } from './request';
 import type {
+  IAbout,
   IBackend,
   IBackendType,
   IExpiry,
+  INotice,
   IKernelRequest,
   INewBackend,
   ISession,
@@ -34,6 +36,7 @@ export namespace CommandIDs {
   export const removeKernel = 'jupyter-sessions:remove-kernel';
   export const addBackend = 'jupyter-sessions:add-backend';
   export const removeBackend = 'jupyter-sessions:remove-backend';
+  export const takeOver = 'jupyter-sessions:take-over';
   export const signIn = 'jupyter-sessions:sign-in';
   export const signOut = 'jupyter-sessions:sign-out';
 }
@@ -78,6 +81,12 @@ export interface ISessionsModel {
   /** When credentials expire, by backend, where that is known. */
   readonly expiries: Readonly<Record<string, IExpiry>>;
 
+  /** What else there is to know of a backend, by name. */
+  readonly notices: Readonly<Record<string, INotice>>;
+
+  /** The versions of the server, if known. */
+  readonly about: IAbout | null;
+
   /** What is wrong with a backend, by name. */
   readonly errors: Readonly<Record<string, string>>;
 
@@ -112,8 +121,14 @@ export interface ISessionsModel {
   addBackend(wanted: INewBackend): Promise<string>;
   removeBackend(name: string): Promise<void>;
 
+  /** Have the server's version look after a backend's sessions. */
+  takeOver(backend: string): Promise<void>;
+
   signIn(backend: string, given: ISignInRequest): Promise<void>;
   signOut(backend: string): Promise<void>;
+
+  /** Ask the server for its versions. */
+  loadAbout(): Promise<void>;
 
   /** Fetch what has changed since the last list or push. */
   resync(): Promise<void>;

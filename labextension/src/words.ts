@@ -1,6 +1,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { type ApiError, NO_ANSWER } from './request';
+import type { IAbout } from './types';
 
 /** What a person is told of a failure. */
 export interface IWords {
@@ -37,4 +38,34 @@ export function wordsForList(
         )
       }
     : wordsFor(error, trans);
+}
+
+/** The words for a page and a server of different versions, null for the same; `page` is that of this page. */
+export function wordsForVersions(
+  page: string,
+  about: IAbout | null,
+  trans: TranslationBundle
+): IWords | null {
+  const { version, installed } = about ?? { version: page, installed: page };
+  if (version === page && installed === version) {
+    return null;
+  }
+  // Servers from before do not say what is installed
+  return installed === version
+    ? {
+        message: trans.__(
+          'This page is of version %1 of jupyter_sessions, and the Jupyter server of version %2.',
+          page,
+          version
+        ),
+        hint: trans.__('Reload the page to finish the upgrade.')
+      }
+    : {
+        message: trans.__(
+          'Version %1 of jupyter_sessions is installed, and the Jupyter server still runs version %2.',
+          installed ?? page,
+          version
+        ),
+        hint: trans.__('Restart Jupyter to finish the upgrade.')
+      };
 }

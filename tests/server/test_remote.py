@@ -172,7 +172,7 @@ async def test_another_protocol_is_said_with_the_remedy(
     access: ServerInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jupyter_sessions.client.remote.PROTOCOL", 2)
-    with pytest.raises(BadAnswer, match="Install the same version"):
+    with pytest.raises(BadAnswer, match="to finish the upgrade"):
         await connect()
 
 

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 async def test_about(rest: Rest) -> None:
-    assert await rest.json("GET", "/jupyter-sessions") == {"version": __version__, "protocol": 1}
+    assert await rest.json("GET", "/jupyter-sessions") == {
+        "version": __version__,
+        "installed": __version__,
+        "protocol": 1,
+    }
 
 
 async def test_a_session_is_a_row_at_once_and_is_seen_to_its_end(rest: Rest) -> None:

@@ -117,6 +117,26 @@ function add(env: ICommandEnv): Command {
   };
 }
 
+function takeOver(env: ICommandEnv): Command {
+  const { model, trans } = env;
+  const suits = ({ name }: IBackend): boolean =>
+    !!model.notices[name]?.take_over;
+  return {
+    label: trans.__('Take over sessions of an earlier version'),
+    caption: trans.__('Sessions and what runs in them go on'),
+    describedBy: { args: BACKEND_ARGS },
+    isEnabled: args => exists(args, suits, env),
+    execute: async args => {
+      const title = trans.__('Take over on which backend?');
+      const backend = await resolve(args, suits, title, env);
+      if (backend) {
+        const headline = trans.__('Cannot take over on %1', titleOf(backend));
+        await attempt(headline, () => model.takeOver(backend.name), env);
+      }
+    }
+  };
+}
+
 function removeQuestion(backend: IBackend, { trans }: ICommandEnv): IQuestion {
   return {
     title: trans.__('Remove %1?', titleOf(backend)),
@@ -152,6 +172,7 @@ export function backendCommands(env: ICommandEnv): Record<string, Command> {
     [CommandIDs.signIn]: signIn(env),
     [CommandIDs.signOut]: signOut(env),
     [CommandIDs.addBackend]: add(env),
+    [CommandIDs.takeOver]: takeOver(env),
     [CommandIDs.removeBackend]: remove(env)
   };
 }

@@ -23,9 +23,13 @@ export const modelPlugin: JupyterFrontEndPlugin<ISessionsModel> = {
       if (!document.hidden) {
         feed.wake();
         void model.resync();
+        void model.loadAbout();
       }
     });
+    // Whoever answers again may be another version
+    feed.opened.connect(() => void model.loadAbout());
     void model.resync();
+    void model.loadAbout();
     return model;
   }
 };

@@ -4,11 +4,12 @@ import * as React from 'react';
 import { statusLabel } from '../status';
 import { CommandIDs, type ISessionsModel } from '../tokens';
 import type { ISession } from '../types';
-import { wordsForList } from '../words';
+import { VERSION } from '../version';
+import { wordsForList, wordsForVersions } from '../words';
 import type { IPanelEnv } from './env';
 import { BackendGroup, EndedGroup, Trouble } from './groups';
 import { KernelsGroup } from './kernels';
-import { EmptyNote } from './notes';
+import { EmptyNote, ErrorBox } from './notes';
 import { ListButton } from './rowparts';
 
 /** With fewer sessions than this a filter is only in the way. */
@@ -70,6 +71,12 @@ function Notice({ env }: { env: IPanelEnv }): JSX.Element | null {
   );
 }
 
+/** What is to be done for page and server to be of one version. */
+function Versions({ env }: { env: IPanelEnv }): JSX.Element | null {
+  const words = wordsForVersions(VERSION, env.model.about, env.trans);
+  return words && <ErrorBox {...words} />;
+}
+
 function AddBackend({ env }: { env: IPanelEnv }): JSX.Element | null {
   const { commands, model, trans } = env;
   const add = (): void => void commands.execute(CommandIDs.addBackend);
@@ -85,6 +92,7 @@ export function PanelContent({ env }: { env: IPanelEnv }): JSX.Element {
   const hasFilter = filter !== '' || model.size >= FILTER_FROM;
   return (
     <>
+      <Versions env={env} />
       <Notice env={env} />
       {hasFilter && <Filter env={env} value={filter} onChange={setFilter} />}
       <div className="jp-Sessions-list">

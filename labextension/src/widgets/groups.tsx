@@ -16,14 +16,31 @@ interface ITroubleProps {
   hint?: string | null;
 }
 
+/** What can be done about what a box says. */
+function Remedy(props: {
+  label: string;
+  title?: string;
+  onClick: () => void;
+}): JSX.Element {
+  const { label, title, onClick } = props;
+  return (
+    <Button
+      minimal={true}
+      className="jp-Sessions-retry"
+      title={title}
+      onClick={onClick}
+    >
+      {label}
+    </Button>
+  );
+}
+
 /** What went wrong, what to do about it, and a way to try again. */
 export function Trouble({ env, message, hint }: ITroubleProps): JSX.Element {
   const retry = (): void => void env.commands.execute(CommandIDs.refresh);
   return (
     <ErrorBox message={message} hint={hint}>
-      <Button minimal={true} className="jp-Sessions-retry" onClick={retry}>
-        {env.trans.__('Try again')}
-      </Button>
+      <Remedy label={env.trans.__('Try again')} onClick={retry} />
     </ErrorBox>
   );
 }
@@ -69,6 +86,25 @@ interface IGroupProps extends IBackendProps {
   isFiltered: boolean;
 }
 
+/** What there is to know of a backend that answers, and what can be done about it. */
+function BackendNotice({ env, name }: IBackendProps): JSX.Element {
+  const { commands, model, trans } = env;
+  const { message, hint, take_over } = model.notices[name];
+  const takeOver = (): void =>
+    void commands.execute(CommandIDs.takeOver, { backend: name });
+  return (
+    <ErrorBox message={message} hint={take_over ? null : hint}>
+      {take_over && (
+        <Remedy
+          label={trans.__('Take over')}
+          title={trans.__('Sessions and what runs in them go on')}
+          onClick={takeOver}
+        />
+      )}
+    </ErrorBox>
+  );
+}
+
 /** A backend: its capacity, its trouble, its sessions. */
 export function BackendGroup(props: IGroupProps): JSX.Element {
   const { env, name, sessions } = props;
@@ -87,7 +123,11 @@ export function BackendGroup(props: IGroupProps): JSX.Element {
     >
       {backend && <AccessNote env={env} backend={backend} />}
       <Capacity env={env} name={name} />
-      {error && <Trouble env={env} message={error} />}
+      {model.notices[name] ? (
+        <BackendNotice env={env} name={name} />
+      ) : (
+        error && <Trouble env={env} message={error} />
+      )}
       {sessions.length > 0 ? (
         <SessionRows env={env} label={title} sessions={sessions} />
       ) : (
