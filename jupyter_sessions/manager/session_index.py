@@ -6,6 +6,7 @@ import logging
 import shutil
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,11 @@ class SessionIndex:
     def in_care(self) -> bool:
         """Whether any session needs this manager: one waits or has processes."""
         return any(record.status != "ERROR" for record in self._live.values())
+
+    def pending(self, most: int) -> int:
+        """Return how many sessions wait, counted up to a number."""
+        waiting = (record for record in self._live.values() if record.status == "PENDING")
+        return len([*islice(waiting, most)])
 
     def used(self) -> dict[str, object]:
         """What the running sessions hold, by slot."""

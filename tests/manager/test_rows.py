@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,13 @@ async def test_a_create_is_one_request_that_tells_the_row(
     assert (await ask(shared, "one-request")).reused
     with pytest.raises(AlreadyExists):
         await ask(shared, "one-request", reuse_if_exists=False)
+
+
+async def test_a_create_tells_why_a_session_waits(service: SessionService, state: Path) -> None:
+    configure(state, max_sessions=1)
+    await run(service, "runs")
+    rows = await asyncio.gather(*(ask(service, f"waits-{number}") for number in range(8)))
+    assert [row.status_info.partition(" ")[0] for row in rows] == ["Waiting"] * 8
 
 
 async def test_an_older_manager_is_asked_by_graphql(

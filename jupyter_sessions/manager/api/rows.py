@@ -42,6 +42,9 @@ from jupyter_sessions.model import STATUSES, Container, Service, SessionInfo
 SLICE = 100
 """How many rows are made before others have their turn."""
 MOST_IDS = 1000
+LONG_QUEUE = 10
+LOOK_SECONDS = 0.5
+"""Within this time the scheduler looks at a short queue."""
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -62,10 +65,17 @@ async def list_rows(request: web.Request) -> web.StreamResponse:
 
 
 async def create(request: web.Request) -> web.Response:
-    """POST /jupyter-sessions/sessions?backend=…: as POST /session; answers the whole row."""
-    made = await make(request, await spec_of(request))
-    await asyncio.sleep(0)  # The queue looks at it in between, and finds out why it has to wait.
-    await asyncio.sleep(0)
+    """POST /jupyter-sessions/sessions?backend=…: as POST /session; answers the whole row.
+
+    It says why the session waits. While the queue is long, it is answered before that is known.
+    """
+    sessions, made = request.app[SESSIONS], await make(request, await spec_of(request))
+    if sessions.pending(LONG_QUEUE) < LONG_QUEUE:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await sessions.wait(
+                    made.record, lambda record: record.status != "PENDING" or record.status_info != ""
+                )
     row = _RowMaker(request).detailed(made.record)
     return answer({"session": row, "created": made.created}, 201)
 
