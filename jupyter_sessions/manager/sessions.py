@@ -13,7 +13,7 @@ from jupyter_sessions.errors import InvalidRequest, NotRunning
 from jupyter_sessions.manager.core.callbacks import Callbacks
 from jupyter_sessions.manager.core.cluster import MemberRecord
 from jupyter_sessions.manager.core.events import Bus
-from jupyter_sessions.manager.core.expiry import Activity, Clock, Expiry
+from jupyter_sessions.manager.core.expiry import Activity, Clock, ExpiryWatcher
 from jupyter_sessions.manager.core.leases import Leases
 from jupyter_sessions.manager.core.mounts import ConfiguredFolder
 from jupyter_sessions.manager.core.record import Record, socket_folder
@@ -74,7 +74,7 @@ class SessionManager(SessionIndex):
         self._changed = asyncio.Condition()
         self._callbacks = Callbacks()
         self._leases = Leases(lambda record, why: self.terminate(record, why=why), owner_grace)
-        self.time = Expiry(
+        self.time = ExpiryWatcher(
             activity=self._activity,
             expire=lambda record, why: self._tasks.start(self._expire(record, why)),
             tell=lambda record: self._tell(record, "session_warning"),

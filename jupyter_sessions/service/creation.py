@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
+import msgspec
 from msgspec import structs
 
 from jupyter_sessions.amounts import parse_slots
 from jupyter_sessions.backends.base import Backend
-from jupyter_sessions.errors import NotSupported, SessionError
+from jupyter_sessions.errors import InvalidRequest, NotSupported, SessionError
 from jupyter_sessions.model import (
     REPLICA_COUNT,
     REPLICA_ID,
@@ -85,3 +87,20 @@ async def _type(backend: Backend, spec: SessionSpec) -> str:
             field="type",
         )
     return found
+
+
+def with_preset(spec: SessionSpec, presets: Mapping[str, Mapping[str, Any]]) -> SessionSpec:
+    """Return a spec with what it leaves out taken from the preset that it names. Errors: InvalidRequest."""
+    if spec.preset is None:
+        return spec
+    if spec.preset not in presets:
+        known = ", ".join(presets) or "none"
+        raise InvalidRequest(
+            f"preset: there is no preset '{spec.preset}'.", hint=f"There are: {known}.", field="preset"
+        )
+    preset, given = presets[spec.preset], msgspec.to_builtins(spec)
+    merged = {**preset, **given}
+    for key in ("resources", "environ"):
+        merged[key] = {**preset.get(key, {}), **given.get(key, {})}
+    merged["replicas"] = spec.replicas  # Who makes several reads the preset's number, and asks for each.
+    return msgspec.convert({key: value for key, value in merged.items() if key != "preset"}, SessionSpec)

@@ -34,7 +34,7 @@ from jupyter_sessions.model import (
     reason,
 )
 from jupyter_sessions.service.cells import Unfinished, with_end
-from jupyter_sessions.service.creation import create, new_name
+from jupyter_sessions.service.creation import create, new_name, with_preset
 from jupyter_sessions.service.deadlines import (
     ACT_SECONDS,
     GET_SECONDS,
@@ -49,7 +49,6 @@ from jupyter_sessions.service.feed import Feed
 from jupyter_sessions.service.info import BackendInfo, Defaults, Health, NewBackend
 from jupyter_sessions.service.lookup import Listing, expiries, find, notices
 from jupyter_sessions.service.order import NEWEST, ordering
-from jupyter_sessions.service.presets import filled
 from jupyter_sessions.service.registry import BackendFactory, pick
 from jupyter_sessions.service.user_backends import Additions
 from jupyter_sessions.service.waiting import wait
@@ -261,7 +260,7 @@ class SessionService:
 
     async def create(self, spec: SessionSpec) -> SessionInfo:
         """Ask for a session; its row at once, `reused` if a live one of that name and image came back."""
-        spec = filled(spec, self.config.presets)
+        spec = with_preset(spec, self.config.presets)
         check_spec(spec)
         backend = self.backend(spec.backend)
         spec.backend = backend.name

@@ -16,7 +16,7 @@ log = logging.getLogger("jupyter_sessions")
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _GROUP = re.compile(r"/jupyter_sessions\.jps-[^/\n]+")
-_PARENT = re.compile(r".*/(programs-[0-9a-f]{8}|runtime|prestart)/(shim|holder)\.py")
+_PARENT = re.compile(r".*/(programs-[0-9a-f]{8}|programs)/(prestart_)?shim\.py")
 
 
 def bounds(environ: Mapping[str, str], root: Path = Path("/")) -> dict[str, str]:

@@ -15,7 +15,7 @@ import psutil
 
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.service import SessionService
-from tests.manager.world import contact, run, spares, until
+from tests.manager.world import contact, prestarted, run, until
 from tests.ports import free_port, wait_for_port
 
 SECONDS = 30
@@ -88,7 +88,7 @@ async def a_session() -> list[psutil.Process]:
     """One runs, and another could at once: the manager, and what it keeps ready."""
     service = SessionService(JupyterSessions())
     await run(service, "idle")
-    kept = await until(spares, 60)
+    kept = await until(prestarted, 60)
     await service.close()
     return [psutil.Process(contact().identity.pid), *kept]
 

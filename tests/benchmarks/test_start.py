@@ -17,7 +17,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from jupyter_sessions.model import SessionSpec
 from jupyter_sessions.service import SessionService
-from tests.manager.world import configure, spares, until
+from tests.manager.world import configure, prestarted, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -57,7 +57,7 @@ async def by_session(service: SessionService, number: int) -> float:
 
 async def ready() -> None:
     """Wait until the manager keeps an interpreter ready, and that has been so for a while."""
-    await until(spares)
+    await until(prestarted)
     await asyncio.sleep(0.5)
 
 

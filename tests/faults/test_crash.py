@@ -37,9 +37,7 @@ from tests.manager.world import (
 pytestmark = pytest.mark.asyncio
 
 START = "from jupyter_sessions.backends import local; local.start(); print('started', flush=True); input()"
-IMPATIENT = (
-    "from jupyter_sessions.manager import __main__, guardian\nguardian.READY_SECONDS = 0.5\n__main__.main()"
-)
+IMPATIENT = "from jupyter_sessions.manager import __main__\nfrom jupyter_sessions.manager.run import supervisor\nsupervisor.READY_SECONDS = 0.5\n__main__.main()"
 
 
 async def kernel_pid(service: SessionService, row: SessionInfo) -> int:

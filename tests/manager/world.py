@@ -149,17 +149,17 @@ def kernels(row: SessionInfo, all: bool = False) -> list[int]:
     return _those(lambda one: any(is_it(part) for part in one.cmdline()))
 
 
-def spares() -> list[psutil.Process]:
-    """The interpreters that the manager keeps ready and their keepers, if they are warm."""
+def prestarted() -> list[psutil.Process]:
+    """The interpreters that the manager keeps ready and their shims, if they are warm."""
     found = []
-    for keeper in psutil.Process(contact().identity.pid).children():
+    for shim in psutil.Process(contact().identity.pid).children():
         with suppress(psutil.Error):
-            found += [process for child in keeper.children() if _waits(child) for process in (keeper, child)]
+            found += [process for child in shim.children() if _waits(child) for process in (shim, child)]
     return found
 
 
 def _waits(process: psutil.Process) -> bool:
-    """Whether it is a spare: its last argument keeps room for what it will be, a thread did the imports."""
+    """Whether it is a prestarted interpreter: its last argument keeps room for what it will be, a thread did the imports."""
     padded = set((process.cmdline() or [""])[-1]) == {"-"}
     return padded and process.num_threads() == 1 and process.memory_info().rss > 25 * 1024**2
 

@@ -14,7 +14,7 @@ from jupyter_sessions.config import JupyterSessions, load
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.model import SessionSpec
 from jupyter_sessions.service import SessionService
-from jupyter_sessions.service.presets import filled
+from jupyter_sessions.service.creation import with_preset
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ async def test_presets_are_begun_with_and_can_be_changed(toys: Path) -> None:
     service = SessionService(
         JupyterSessions(presets=presets, backends={"toy": {"type": "toy"}}, default_backend="toy")
     )
-    spec = filled(SessionSpec(preset="big", resources={"cpu": 2}, environ={"B": "2"}), presets)
+    spec = with_preset(SessionSpec(preset="big", resources={"cpu": 2}, environ={"B": "2"}), presets)
     assert (spec.image, spec.tag, spec.preset) == ("python", "big one", None)
     assert (spec.resources, spec.environ) == ({"cpu": 2, "mem": "1g"}, {"A": "1", "B": "2"})
     row = await service.create(SessionSpec(preset="big", name="mine"))

@@ -92,7 +92,7 @@ async def test_of_two_that_are_added_at_once_under_a_name_one_is_there() -> None
 def test_one_process_waits_for_another_that_changes_the_file() -> None:
     user_backends_file.write({})
     code = (
-        "import time; from jupyter_sessions.service import added\n"
+        "import time; from jupyter_sessions.service import user_backends_file as added\n"
         "with added.changing() as now: print(flush=True); time.sleep(0.5); now['theirs'] = {}"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:

@@ -55,7 +55,7 @@ def test_a_control_group_tells(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["programs-0123abcd/shim.py", "programs-0123abcd/holder.py", "runtime/shim.py"]
+    "name", ["programs-0123abcd/shim.py", "programs-0123abcd/prestart_shim.py", "programs/shim.py"]
 )
 def test_an_ancestor_tells(root: Path, name: str) -> None:
     _process(root, 7000, 1, "python3", "-I", "-S", f"/state/{name}", "/state/sessions/x/main/spec.json")

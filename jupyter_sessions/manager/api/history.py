@@ -1,16 +1,20 @@
-"""What became of a session, what it depends on, and its clocks. Source: managers 23.09 to 26.8."""
+"""What became of a session, what it printed, what it depends on, and its clocks. Source: managers 23.09 to 26.8."""
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from jupyter_sessions.channels.journal_messages import read_selection
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api.auth import acting
 from jupyter_sessions.manager.api.context import QueryContext
 from jupyter_sessions.manager.api.session import SESSIONS, answer, find, find_any
 from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.run.journal import FOLDER, read
 
 MATCHES = 10
 _DEEPEST = 100
@@ -26,6 +30,14 @@ async def status_history(request: web.Request) -> web.Response:
     times = {status: when.isoformat() for status, when in record.history.items()}
     times |= {status.lower(): times[status] for status in _LOWER if status in times}
     return answer({"result": times})
+
+
+async def outputs(request: web.Request) -> web.Response:
+    """GET /session/{ref}/outputs?since=…&last=…&number=…&heads=…: the journal, of live and ended sessions. Ours."""
+    record = find_any(request)
+    which = read_selection(request.query)
+    found = await asyncio.to_thread(read, Path(record.folder) / FOLDER, which, live=record.live)
+    return answer({"result": found})
 
 
 async def dependency_graph(request: web.Request) -> web.Response:

@@ -25,8 +25,8 @@ from jupyter_sessions.manager.core.cluster import MemberRecord
 from jupyter_sessions.manager.core.dependencies import dependents
 from jupyter_sessions.manager.core.keys import Key, id_of
 from jupyter_sessions.manager.core.record import Record, folder_of
-from jupyter_sessions.manager.run import preopen
 from jupyter_sessions.manager.run.logs import LogFiles
+from jupyter_sessions.manager.run.session_port import check_preopened
 from jupyter_sessions.manager.schedule.placement import Capacity
 from jupyter_sessions.manager.sessions import NAME_RULE, SessionManager
 from jupyter_sessions.wire import untrusted
@@ -140,7 +140,7 @@ def _new(sessions: SessionManager, asked: CreateRequest, who: Key, **facts: Any)
     capacity = _capacity_for(sessions, asked)
     slots = slots_of(asked, launch, capacity)
     who.check(slots)
-    preopen.check(asked.preopen_ports, sessions.live, sessions.ending(asked.name, who.access_key))
+    check_preopened(asked.preopen_ports, sessions.live, sessions.ending(asked.name, who.access_key))
     record = Record(
         name=asked.name,
         image=image,

@@ -75,7 +75,7 @@ class _Watch(msgspec.Struct):
         return min(max(self.record.idle_timeout / _LOOKS, least), most)
 
 
-class Expiry:
+class ExpiryWatcher:
     """Watches the sessions that have an idle timeout or a time limit; the others cost nothing.
 
     `activity` looks at a session, `expire` ends one with a reason (`busy` ones are interrupted first),

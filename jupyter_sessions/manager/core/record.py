@@ -47,7 +47,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     one was ever connected to it, `notebook_path` which one it is for, and `start_by` how long that waits
     for it; `restarts` counts those of its kernel, whoever wanted them. `dependencies` are ids, `met` those
     of them that have succeeded; `idle_timeout` and `time_limit` are seconds, 0 for none, and `limit_from`
-    is the moment from which the limit counts (`timekeeper.Clock.seconds`).
+    is the moment from which the limit counts (`expiry.Clock.seconds`).
 
     `skaha_name` is what it is called on the Skaha face, if it was made there; `hidden` says that it was
     deleted there after its end.

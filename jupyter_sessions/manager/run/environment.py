@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from decimal import Decimal
 
 from jupyter_sessions.manager.core import cluster
 from jupyter_sessions.manager.core.record import Record
 from jupyter_sessions.manager.core.skaha_id import skaha_id
-from jupyter_sessions.manager.runtime import gpus, threads
+from jupyter_sessions.manager.runtime import gpus
+from jupyter_sessions.wire.environment import CPU_COUNTS
 
 KERNELS = "JUPYTER_SESSIONS_KERNELS"
 """Names the connection files of a cluster's further members: so its programs run code in them."""
@@ -34,9 +36,9 @@ def environment(record: Record, rank: int = 0) -> dict[str, str]:
     slots = record.member_slots
     return (
         {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # Or the debugger warns at each start.
-        | threads.thread_env(slots["cpu"])
+        | thread_env(slots["cpu"])
         | record.launch.env
-        | threads.limit_env(slots["cpu"], slots["mem"])
+        | limit_env(slots["cpu"], slots["mem"])
         | record.environ
         | gpus.visible(record.gpus_of(rank))
         | cluster.variables(record.id, record.size, rank)
@@ -49,3 +51,20 @@ def with_programs(record: Record, env: dict[str, str]) -> dict[str, str]:
     folder = os.path.dirname(record.launch.argv[0])
     path = env.get("PATH", os.defpath)
     return env | {"PATH": f"{folder}{os.pathsep}{path}"} if os.path.isabs(folder) else env
+
+
+def thread_env(cpu: Decimal) -> dict[str, str]:
+    """Environment variables for a share of `cpu` cores: whole threads only, at least one.
+
+    Libraries left alone count the machine's cores; more threads than quota are slower than fewer.
+    """
+    return dict.fromkeys(CPU_COUNTS, str(max(1, int(cpu))))
+
+
+def limit_env(cpu: Decimal, mem: Decimal) -> dict[str, str]:
+    """Return the variables in which JupyterHub tells a server its limits, with those of a session.
+
+    What a session may use is set aside for it, so guarantees and limits are the same.
+    """
+    cores, size = f"{cpu.normalize():f}", str(int(mem))
+    return {"CPU_LIMIT": cores, "CPU_GUARANTEE": cores, "MEM_LIMIT": size, "MEM_GUARANTEE": size}

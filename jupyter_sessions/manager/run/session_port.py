@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.manager.core.record import Record
 from jupyter_sessions.manager.core.tasks import Tasks
+from jupyter_sessions.manager.runtime import ports
 from jupyter_sessions.manager.runtime.peers import Pids, check_peer, listening_address
 from jupyter_sessions.wire.descriptors import send_connection
 
@@ -90,3 +94,22 @@ class SessionPort:
                 if not made.cancelled() and made.exception() is None:
                     with made.result() as connection, suppress(OSError):
                         send_connection(channel, connection)
+
+
+def check_preopened(wanted: Iterable[int], live: Iterable[Record], earlier: Record | None = None) -> None:
+    """Check ports, which all sessions of this machine share; those of the `earlier` one will be free in time.
+
+    Errors: InvalidRequest naming who has one already.
+    """
+    holders = {port: record.name for record in live if record is not earlier for port in record.preopen_ports}
+    leaving = earlier.preopen_ports if earlier else []
+    for port in wanted:
+        if port in leaving and port not in holders:
+            continue
+        if port in holders or ports.taken(port):
+            holder = f"the session '{holders[port]}'" if port in holders else "another program"
+            raise InvalidRequest(
+                f"preopen_ports: {port} is held by {holder} on this machine.",
+                hint="Use another port.",
+                field="preopen_ports",
+            )

@@ -15,8 +15,7 @@ from jupyter_sessions.wire.files import remove, write_private
 
 log = logging.getLogger("jupyter_sessions")
 
-_PROGRAMS = {"shim.py": "shim.py", "holder.py": "prestart/holder.py", "preload.py": "prestart/preload.py"}
-"""Where the programs lie in this folder. Their copies lie side by side, for one imports another."""
+_NAMES = ("shim.py", "prestart_shim.py", "preload.py")
 _PREFIX = "programs-"
 
 
@@ -25,7 +24,7 @@ class Helpers:
 
     def __init__(self) -> None:
         self._programs: dict[str, bytes] = {}
-        self._folder = self._installed = Path(__file__).parent
+        self._folder = self._installed = Path(__file__).parent / "programs"
         base = getattr(sys, "_base_executable", None) or sys.executable
         self._pythons = [sys.executable, base, os.path.realpath(sys.executable), os.path.realpath(base)]
 
@@ -34,7 +33,7 @@ class Helpers:
 
         Those of managers before this one are removed.
         """
-        self._programs = {name: (self._installed / path).read_bytes() for name, path in _PROGRAMS.items()}
+        self._programs = {name: (self._installed / name).read_bytes() for name in _NAMES}
         digest = hashlib.sha256(b"\0".join(self._programs.values())).hexdigest()[:8]
         self._folder = state_folder / f"{_PREFIX}{digest}"
         if self._copied():
@@ -44,14 +43,14 @@ class Helpers:
 
     def program(self, name: str) -> str:
         """Return the path of one of the programs: of its copy, or on a full disk of the original."""
-        return str(
-            self._folder / name if self._programs and self._copied() else self._installed / _PROGRAMS[name]
-        )
+        folder = self._folder if self._copied() else self._installed
+        return str(folder / name)
 
     def _copied(self) -> bool:
         """Make what is missing of the copies, and return whether they are whole."""
         try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
+            if self._programs:
+                self._folder.mkdir(mode=0o700, exist_ok=True)
             for name, text in self._programs.items():
                 if not _is(self._folder / name, text):
                     write_private(self._folder / name, text)

@@ -137,13 +137,13 @@ async def launch(
 
 
 async def _warm(spec: dict[str, Any], pool: PrestartPool | None) -> Process | None:
-    """A spare made into what is wanted; None if there is none, or it was gone by then."""
-    spare = pool.take(spec) if pool else None
-    if spare is None:
+    """A prestarted interpreter made into what is wanted; None if there is none, or it was gone by then."""
+    interpreter = pool.take(spec) if pool else None
+    if interpreter is None:
         return None
-    reader = spare.become(spec)
+    reader = interpreter.become(spec)
     try:
-        return await _started(spare.shim, reader, spec["folder"])
+        return await _started(interpreter.shim, reader, spec["folder"])
     except _GoneError:
         return None
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from jupyter_sessions.manager.core.expiry import Activity, Clock, Expiry
+from jupyter_sessions.manager.core.expiry import Activity, Clock, ExpiryWatcher
 from jupyter_sessions.manager.core.record import Record
 from tests.manager.records import make_record
 
@@ -15,7 +15,7 @@ MINUTE, HOUR = 60.0, 3600.0
 
 
 class World:
-    """A clock, and a keeper whose sessions are used as a test says."""
+    """An expiry with a clock, whose sessions are used as a test says."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -24,7 +24,7 @@ class World:
         self.ended: list[tuple[str, float]] = []
         self.told: list[float] = []
         clock = Clock(lambda: self.seconds, lambda: NOON + timedelta(seconds=self.seconds + self.asleep))
-        self.keeper = Expiry(
+        self.expiry = ExpiryWatcher(
             activity=lambda record: self.activity,
             expire=lambda record, why: self.ended.append((why, self.seconds - 1000)),
             tell=lambda record: self.told.append(round(self.seconds - 1000)),
@@ -33,23 +33,23 @@ class World:
 
     def session(self, **limits: float) -> Record:
         record = msgspec.structs.replace(make_record(), status="RUNNING", **limits)
-        self.keeper.follow(record)
+        self.expiry.follow(record)
         return record
 
     def live(self, seconds: float, *, cores: float = 0.0, every: float | None = None) -> None:
         """Let time pass, in which the session uses that much CPU and somebody types `every` seconds."""
         end, typed = self.seconds + seconds, self.seconds
         while self.seconds < end:
-            pause = self.keeper.look()
+            pause = self.expiry.look()
             step = min(pause or seconds, end - self.seconds, every or seconds)
             self.seconds += max(step, 0.001)
             used = self.activity.cpu_ms + round(1000 * cores * step)
             self.activity = msgspec.structs.replace(self.activity, cpu_ms=used)
             if every and self.seconds - typed >= every:
                 typed = self.seconds
-                for watch in list(self.keeper._watches.values()):
-                    self.keeper.touch(watch.record)
-        self.keeper.look()
+                for watch in list(self.expiry._watches.values()):
+                    self.expiry.touch(watch.record)
+        self.expiry.look()
 
 
 def test_an_unused_session_ends_once_its_timeout_is_over_and_not_before() -> None:
@@ -61,7 +61,7 @@ def test_an_unused_session_ends_once_its_timeout_is_over_and_not_before() -> Non
     ((why, when),) = world.ended
     assert why == "idle-timeout: it was not used for 30 min"
     assert 30 * MINUTE <= when <= 31 * MINUTE
-    assert world.keeper.look() is None
+    assert world.expiry.look() is None
 
 
 def test_use_of_any_kind_keeps_it() -> None:
@@ -103,7 +103,7 @@ def test_neither_suspension_nor_a_frozen_manager_counts() -> None:
         world.live(5 * MINUTE)
         assert world.ended == [], limits
         world.seconds += 9 * HOUR  # It went on, but nobody could do anything.
-        world.keeper.look()
+        world.expiry.look()
         assert world.ended == [], limits
         world.live(6 * MINUTE)
         assert len(world.ended) == 1, limits
@@ -124,7 +124,7 @@ def test_warnings_come_ten_and_two_minutes_before() -> None:
     record = world.session(time_limit=HOUR)
     world.live(HOUR - 1)
     assert world.told == [50 * MINUTE, 58 * MINUTE]
-    ending = world.keeper.ending(record)
+    ending = world.expiry.ending(record)
     assert ending is not None
     assert (ending.at, ending.why) == (NOON + timedelta(seconds=1000 + HOUR), "time_limit")
 
@@ -133,16 +133,16 @@ def test_the_end_of_an_unused_one_is_told_when_it_is_near_and_taken_back_when_it
     world = World()
     record = world.session(idle_timeout=30 * MINUTE)
     world.live(19 * MINUTE)
-    assert world.keeper.ending(record) is None
+    assert world.expiry.ending(record) is None
     world.live(2 * MINUTE)
-    ending = world.keeper.ending(record)
+    ending = world.expiry.ending(record)
     assert ending is not None
     assert ending.why == "idle"
     assert abs((ending.at - NOON).total_seconds() - 1000 - 30 * MINUTE) <= 1
     told = len(world.told)
-    world.keeper.touch(record)
+    world.expiry.touch(record)
     world.live(2 * MINUTE)
-    assert world.keeper.ending(record) is None
+    assert world.expiry.ending(record) is None
     assert len(world.told) == told + 1
 
 
@@ -150,7 +150,7 @@ def test_renewing_begins_anew() -> None:
     world = World()
     record = world.session(time_limit=HOUR, idle_timeout=50 * MINUTE)
     world.live(49 * MINUTE)
-    world.keeper.renew(record)
+    world.expiry.renew(record)
     world.live(49 * MINUTE)
     assert world.ended == []
     world.live(2 * MINUTE)
@@ -163,10 +163,10 @@ def test_a_restart_sets_the_idle_clock_to_zero_and_leaves_the_limit() -> None:
     world.live(29 * MINUTE)
     for status in ("RESTARTING", "RUNNING"):
         record.status = status
-        world.keeper.follow(record)
+        world.expiry.follow(record)
     world.live(29 * MINUTE)
     assert world.ended == []
-    world.keeper.touch(record)
+    world.expiry.touch(record)
     world.live(3 * MINUTE)
     assert [why for why, _ in world.ended] == ["time-limit: its 1 h are over"]
 
@@ -176,7 +176,7 @@ def test_a_later_manager_goes_on_with_the_limit() -> None:
     record = first.session(time_limit=HOUR)
     first.live(30 * MINUTE)
     second.seconds = first.seconds + 20 * MINUTE
-    second.keeper.follow(record)
+    second.expiry.follow(record)
     second.live(9 * MINUTE)
     assert second.ended == []
     second.live(2 * MINUTE)
@@ -187,14 +187,14 @@ def test_idle_checks_say_what_is_left() -> None:
     world = World()
     record = world.session(time_limit=HOUR, idle_timeout=30 * MINUTE)
     world.live(10 * MINUTE)
-    checks = world.keeper.checks(record)
+    checks = world.expiry.checks(record)
     assert 1199 <= checks["network_timeout"]["remaining"] <= 1201
     assert 2999 <= checks["session_lifetime"]["remaining"] <= 3001
     assert {check["remaining_time_type"] for check in checks.values()} == {"grace_period", "expire_after"}
-    assert world.keeper.checks(make_record()) == {}
+    assert world.expiry.checks(make_record()) == {}
 
 
 def test_sessions_without_limits_cost_nothing() -> None:
     world = World()
     world.session()
-    assert world.keeper.look() is None
+    assert world.expiry.look() is None

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_sessions.manager.run.environment import thread_env
 from jupyter_sessions.manager.runtime.capacity import MachineResources, detect
-from jupyter_sessions.manager.runtime.threads import thread_env
 
 GIB = 1 << 30
 _UNLIMITED = 9223372036854771712

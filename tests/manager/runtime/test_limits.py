@@ -399,11 +399,11 @@ from jupyter_sessions.manager.runtime.limits import choose
 async def main(folder, key, fill):
     limits = choose(key=key, records=folder / "records")
     print(limits.means)
-    limits group = limits.create("mine", Decimal(1), 64 << 20)
+    limits_group = limits.create("mine", Decimal(1), 64 << 20)
     places = {"log": str(folder / "log"), "folder": str(folder / "p")}
     argv = [sys.executable, "-c", fill, "256"]
-    process = await launch(argv, env=dict(os.environ), cwd="/", limits group=limits group, **places)
-    print(await wait(process), limits group.over_memory(), await limits group.kill(), limits group.remove())
+    process = await launch(argv, env=dict(os.environ), cwd="/", limits_group=limits_group, **places)
+    print(await wait(process), limits_group.over_memory(), await limits_group.kill(), limits_group.remove())
 
 asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
 """

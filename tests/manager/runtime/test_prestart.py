@@ -1,4 +1,4 @@
-"""Kernels out of the warm pool are those one would have got without it, only sooner."""
+"""Kernels from the prestart pool are those one would have got without it, only sooner."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from jupyter_sessions.manager.runtime.launch import (
     wait,
 )
 from jupyter_sessions.manager.runtime.limits import choose
-from jupyter_sessions.manager.runtime.prestart import pool, prestarted
+from jupyter_sessions.manager.runtime.prestart import interpreter, pool
+from jupyter_sessions.manager.runtime.prestart.interpreter import Kind
 from jupyter_sessions.manager.runtime.prestart.pool import PrestartPool
-from jupyter_sessions.manager.runtime.prestart.prestarted import Kind
 
 # Whatever user code could look at; what is another in each process comes last.
 LOOK = r"""
@@ -111,7 +111,7 @@ class Runner:
         return process
 
     async def warm(self) -> None:
-        """Wait until there is a spare."""
+        """Wait until there is a prestarted interpreter."""
         while not self.pool.ready:
             await asyncio.sleep(0.02)
 
@@ -146,19 +146,19 @@ async def runner(
     made.pool.close()
     for process in made.started:
         until(lambda process=process: ending.kill(process))
-    until(lambda: not keepers(), 20)
+    until(lambda: not shims(), 20)
     ending.reap()
 
 
-def keepers() -> list[psutil.Process]:
-    """The keepers that this process started and that have not ended."""
+def shims() -> list[psutil.Process]:
+    """The shims that this process started and that have not ended."""
     children = psutil.Process().children()
-    return [one for one in children if any(part.endswith("/holder.py") for part in _command(one))]
+    return [one for one in children if any(part.endswith("/prestart_shim.py") for part in _command(one))]
 
 
-def spares() -> list[psutil.Process]:
-    """The keepers of what waits to be used."""
-    return [keeper for keeper in keepers() if any("-" * 9 in part for part in _commands_below(keeper))]
+def prestarted() -> list[psutil.Process]:
+    """The shims of what waits to be used."""
+    return [shim for shim in shims() if any("-" * 9 in part for part in _commands_below(shim))]
 
 
 def _commands_below(process: psutil.Process) -> list[str]:
@@ -203,7 +203,7 @@ async def test_user_code_finds_no_difference(runner: Runner) -> None:
     warm = await runner.start("warm", runner.pool, limits_group=Fence(), **options)
     runner.pool.close()
     assert psutil.Process(warm.child.pid).create_time() < before
-    assert (below(cold), below(warm)) == (["shim.py"], ["holder.py"])
+    assert (below(cold), below(warm)) == (["shim.py"], ["prestart_shim.py"])
     seen = []
     for name in ("cold", "warm"):
         async with runner.client(name) as client:
@@ -252,7 +252,7 @@ async def test_it_is_interrupted_ends_and_is_held_to_its_limits_like_any_other(
     assert exit_status(warm) == -signal.SIGKILL
     await runner.warm()
     other = await runner.start("other", runner.pool)
-    assert below(other) == ["holder.py"]
+    assert below(other) == ["prestart_shim.py"]
     runner.pool.close()
     async with runner.client("other") as client:
         code = "print(__import__('subprocess').Popen(['setsid', 'sleep', '61']).pid)"
@@ -288,9 +288,9 @@ async def test_what_cannot_be_is_said_and_leaves_nothing(runner: Runner) -> None
         with pytest.raises(LaunchError, match=words):
             await runner.start("warm", runner.pool, **options)
     await runner.warm()
-    (keeper,) = spares()
-    os.kill(keeper.children()[0].pid, signal.SIGKILL)  # One that ends while it waits is not missed.
-    await asyncio.to_thread(keeper.wait, 10)
+    (shim,) = prestarted()
+    os.kill(shim.children()[0].pid, signal.SIGKILL)  # One that ends while it waits is not missed.
+    await asyncio.to_thread(shim.wait, 10)
     assert below(await runner.start("after", runner.pool)) == ["shim.py"]
     runner.pool.close()
 
@@ -303,7 +303,7 @@ async def test_it_is_let_go_when_its_packages_change(runner: Runner) -> None:
     await runner.start("cold", runner.pool)
     await runner.warm()
     (packages / "notes.txt").touch()  # This is of no kernel.
-    assert below(await runner.start("fresh", runner.pool)) == ["holder.py"]
+    assert below(await runner.start("fresh", runner.pool)) == ["prestart_shim.py"]
     await runner.warm()
     (packages / "IPython-9.dist-info").mkdir()
     assert below(await runner.start("stale", runner.pool)) == ["shim.py"]
@@ -331,7 +331,7 @@ async def test_kept_ready_is_only_what_can_be(runner: Runner) -> None:
     none = PrestartPool(0)
     await runner.start("cold", none)
     await asyncio.sleep(0.1)
-    assert not keepers()
+    assert not shims()
 
 
 @pytest.mark.asyncio
@@ -342,13 +342,13 @@ async def test_none_is_kept_where_it_does_not_pay(runner: Runner, monkeypatch: p
     monkeypatch.setattr(pool, "_LOOK_S", 0.05)
     await runner.start("cold", runner.pool)
     await asyncio.sleep(0.1)
-    assert not keepers()
+    assert not shims()
     free = pool._LEAST_MEMORY
     await runner.start("again", runner.pool)
     await runner.warm()
     free = pool._LEAST_MEMORY * 3 // 4
     await asyncio.sleep(0.2)
-    assert spares(), "one that is there stays, though there would be no other"
+    assert prestarted(), "one that is there stays, though there would be no other"
     free = pool._LEAST_MEMORY // 4
     await _let_go(runner)
     free = pool._LEAST_MEMORY
@@ -360,7 +360,7 @@ async def test_none_is_kept_where_it_does_not_pay(runner: Runner, monkeypatch: p
 
 async def _let_go(runner: Runner) -> None:
     async with asyncio.timeout(20):
-        while runner.pool.ready or spares():
+        while runner.pool.ready or prestarted():
             await asyncio.sleep(0.02)
 
 
@@ -379,4 +379,4 @@ print(*sorted(os.fsdecode(name) for name in seen))
     command = [sys.executable, "-c", look % HELPERS.program("preload.py")]
     seen = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert "TERM" in seen
-    assert [name for name in seen if not re.fullmatch(prestarted._BEFORE_START, name)] == []
+    assert [name for name in seen if not re.fullmatch(interpreter._BEFORE_START, name)] == []

@@ -1,6 +1,6 @@
 """Interpreters started ahead of time, so that a person does not wait for imports.
 
-A spare is kept for the kind of kernel that was started last, and only once one was. It is a process
+A prestarted interpreter is kept for the kind of kernel that was started last, and only once one was. It is a process
 of its own, used once: nothing is shared between sessions, and no state of another kernel's is there.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from jupyter_sessions.manager.runtime.capacity import free_memory
-from jupyter_sessions.manager.runtime.prestart.prestarted import Kind, PrestartedInterpreter
+from jupyter_sessions.manager.runtime.prestart.interpreter import Kind, PrestartedInterpreter
 from jupyter_sessions.wire.identity import LINUX
 
 _DELAY_S = 2.0
@@ -25,7 +25,7 @@ log = logging.getLogger("jupyter_sessions")
 
 
 class PrestartPool:
-    """At most `most` spares, of the kinds of kernels that were started last.
+    """At most `most` prestarted interpreters, of the kinds of kernels that were started last.
 
     `keep` are descriptors that all sessions hold. Whether there is room for another session does not
     matter: the kernel of one that runs may be started anew.
@@ -34,7 +34,7 @@ class PrestartPool:
     def __init__(self, most: int, keep: Collection[int] = ()) -> None:
         self._most = most if LINUX else 0
         self._keep = tuple(keep)
-        self._spares: list[PrestartedInterpreter] = []
+        self._interpreters: list[PrestartedInterpreter] = []
         self._used: dict[Kind, float] = {}
         self._unfit: dict[Kind, float] = {}
         self._timers: set[asyncio.TimerHandle] = set()
@@ -43,41 +43,45 @@ class PrestartPool:
     @property
     def ready(self) -> int:
         """How many are warm."""
-        return sum(spare.sources is not None for spare in self._spares)
+        return sum(interpreter.sources is not None for interpreter in self._interpreters)
 
     def holds(self, file: str) -> bool:
-        """Whether a spare of that interpreter is warm, whose packages are still as they were."""
-        return any(spare.kind.file == file and spare.fresh for spare in self._spares)
+        """Whether a prestarted interpreter of that kind is ready, whose packages are still as they were."""
+        return any(interpreter.kind.file == file and interpreter.fresh for interpreter in self._interpreters)
 
     def take(self, spec: Mapping[str, Any]) -> PrestartedInterpreter | None:
-        """A spare that can become what the spec says; another will be made in a while, if it pays."""
+        """A prestarted interpreter that can become what the spec says; another will be made in a while, if it pays."""
         kind = Kind.of(spec) if self._most else None
         now = time.monotonic()
         if kind is None or self._unfit.get(kind, now) > now:
             return None
         self._used[kind] = now
         self._later(_DELAY_S, lambda: self._fill(kind))
-        for spare in [spare for spare in self._spares if spare.kind == kind and spare.sources is not None]:
-            self._spares.remove(spare)
-            if spare.fresh:
-                return spare
-            spare.end()
+        for interpreter in [
+            interpreter
+            for interpreter in self._interpreters
+            if interpreter.kind == kind and interpreter.sources is not None
+        ]:
+            self._interpreters.remove(interpreter)
+            if interpreter.fresh:
+                return interpreter
+            interpreter.end()
         return None
 
     def resize(self, most: int) -> None:
-        """Keep another number of spares from now on."""
+        """Keep another number of prestarted interpreters from now on."""
         self._most = most if LINUX else 0
-        while len(self._spares) > self._most:
-            self._drop(self._spares[0])
+        while len(self._interpreters) > self._most:
+            self._drop(self._interpreters[0])
 
     def close(self) -> None:
         """End them all."""
         self._most = 0
         for timer in self._timers:
             timer.cancel()
-        for spare in self._spares:
-            spare.end()
-        self._spares.clear()
+        for interpreter in self._interpreters:
+            interpreter.end()
+        self._interpreters.clear()
 
     def _later(self, seconds: float, work: Callable[[], None]) -> None:
         def do() -> None:
@@ -91,13 +95,13 @@ class PrestartPool:
         """Make one more, in place of the one whose kind was used least of late if there are enough."""
         if not self._most or free_memory() < _LEAST_MEMORY:
             return
-        if len(self._spares) == self._most:
-            oldest = min(self._spares, key=lambda spare: self._used[spare.kind])
+        if len(self._interpreters) == self._most:
+            oldest = min(self._interpreters, key=lambda interpreter: self._used[interpreter.kind])
             if oldest.kind == kind:
                 return
             self._drop(oldest)
         try:
-            self._spares.append(PrestartedInterpreter(kind, self._keep, self._ended))
+            self._interpreters.append(PrestartedInterpreter(kind, self._keep, self._ended))
         except OSError as error:
             log.warning("no interpreter can be kept ready: %s", error)
         if not self._looking:
@@ -108,21 +112,21 @@ class PrestartPool:
         """Let go of those that are not needed any more, or cannot be used."""
         now = time.monotonic()
         short = free_memory() < _LEAST_MEMORY / 2
-        for spare in list(self._spares):
-            stale = spare.sources is not None and not spare.fresh
-            if short or stale or now - self._used[spare.kind] > _KEPT_S:
-                self._drop(spare)
+        for interpreter in list(self._interpreters):
+            stale = interpreter.sources is not None and not interpreter.fresh
+            if short or stale or now - self._used[interpreter.kind] > _KEPT_S:
+                self._drop(interpreter)
         self._used = {kind: when for kind, when in self._used.items() if now - when <= _KEPT_S}
-        self._looking = bool(self._spares)
+        self._looking = bool(self._interpreters)
         if self._looking:
             self._later(_LOOK_S, self._look)
 
-    def _drop(self, spare: PrestartedInterpreter) -> None:
-        self._spares.remove(spare)
-        spare.end()
+    def _drop(self, interpreter: PrestartedInterpreter) -> None:
+        self._interpreters.remove(interpreter)
+        interpreter.end()
 
-    def _ended(self, spare: PrestartedInterpreter, why: str) -> None:
-        self._spares.remove(spare)
-        if spare.sources is None or spare.sources.error:
-            self._unfit[spare.kind] = time.monotonic() + _KEPT_S
-            log.info("%s is not kept ready: %s", spare.kind.file, why)
+    def _ended(self, interpreter: PrestartedInterpreter, why: str) -> None:
+        self._interpreters.remove(interpreter)
+        if interpreter.sources is None or interpreter.sources.error:
+            self._unfit[interpreter.kind] = time.monotonic() + _KEPT_S
+            log.info("%s is not kept ready: %s", interpreter.kind.file, why)

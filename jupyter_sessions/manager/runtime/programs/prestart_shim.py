@@ -1,4 +1,4 @@
-"""The shim of a spare: keeps an interpreter warm until the manager says what it is to become.
+"""The shim of a prestarted interpreter: keeps an interpreter warm until the manager says what it is to become.
 
 Descriptor 0 is a socket to the manager, on which come two specs, marshalled, each after its length:
 
@@ -13,8 +13,6 @@ import os
 import select
 import sys
 
-# Copies lie side by side; the original of the shim is in the folder above.
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import shim  # type: ignore[import-not-found]
 

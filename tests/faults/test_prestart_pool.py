@@ -18,9 +18,9 @@ from tests.manager.world import (
     kernels,
     kill_manager,
     nothing_left,
+    prestarted,
     run,
     says,
-    spares,
     until,
 )
 
@@ -39,12 +39,12 @@ async def test_sessions_out_of_the_pool_are_like_others(service: SessionService,
     configure(state, max_resources={"cpu": 2})
     first = await run(service, "first")
     assert parent(first) == "shim.py"
-    await until(spares)
+    await until(prestarted)
     second = await run(service, "second")
-    assert parent(second) == "holder.py"
+    assert parent(second) == "prestart_shim.py"
     await says(service, second, "kept = 1")
     third = await run(service, "third")
-    waiting = await until(spares)
+    waiting = await until(prestarted)
     await kill_manager()
     await until(lambda: not any(one.is_running() and one.status() != "zombie" for one in waiting))
     assert kernels(second)
@@ -56,7 +56,7 @@ async def test_sessions_out_of_the_pool_are_like_others(service: SessionService,
     os.kill(pid, signal.SIGKILL)
     third = await ended(service, third)
     assert third.status_info == "self-terminated: killed by SIGKILL"
-    waiting = await until(spares)
+    waiting = await until(prestarted)
     await service.destroy("local", second.id)
     await ended(service, second)
     await nothing_left(second)

@@ -33,7 +33,7 @@ _SEND_S = 2.0
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """What must be the same for a spare to become a kernel. `length` is that of the connection file's path."""
+    """What must be the same for a prestarted interpreter to become a kernel. `length` is that of the connection file's path."""
 
     file: str
     argv: tuple[str, ...]
@@ -54,7 +54,7 @@ class Kind(msgspec.Struct, frozen=True):
         return cls(spec["file"], tuple(argv[:-4]), tuple(sorted(env.items())), spec["umask"], length)
 
     def spec(self) -> dict[str, Any]:
-        """What its keeper starts: the script is its input, and the command line as long as it will be."""
+        """What its shim starts: the script is its input, and the command line as long as it will be."""
         length = len(b"\0".join(os.fsencode(part) for part in _ENDING)) + self.length - 1
         argv = [*self.argv, "-", "-" * length]
         return {
@@ -73,7 +73,7 @@ def _only_flags(argv: Sequence[str]) -> bool:
 
 
 class Sources(msgspec.Struct, frozen=True):
-    """What a spare imported, as preload.py tells: all files there were, folders, names of modules; or an error."""
+    """What a prestarted interpreter imported, as preload.py tells: all files there were, folders, names of modules; or an error."""
 
     files: dict[str, int] = {}
     folders: list[str] = []
@@ -107,7 +107,7 @@ def _changed(path: str) -> int:
 
 
 class PrestartedInterpreter:
-    """One interpreter and its keeper. `on_end` is called when it has ended without having been used."""
+    """One interpreter and its shim. `on_end` is called when it has ended without having been used."""
 
     def __init__(
         self, kind: Kind, keep: Collection[int], on_end: Callable[[PrestartedInterpreter, str], None]
@@ -120,7 +120,7 @@ class PrestartedInterpreter:
         self._socket.settimeout(_SEND_S)
         with its:
             self.shim = subprocess.Popen(
-                [HELPERS.python(kind.file), "-I", "-S", HELPERS.program("holder.py"), *map(str, keep)],
+                [HELPERS.python(kind.file), "-I", "-S", HELPERS.program("prestart_shim.py"), *map(str, keep)],
                 stdin=its.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -147,7 +147,7 @@ class PrestartedInterpreter:
         return self._socket.detach()
 
     def end(self) -> None:
-        """End it; its keeper does so, as it does when this process is gone."""
+        """End it; its shim does so, as it does when this process is gone."""
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
 

@@ -1,7 +1,7 @@
 """Run by a kernel's interpreter, from its input: imports what a kernel needs, waits, becomes one.
 
 It is of the kernel's environment, not of ours, so nothing here may need this package, nor stay
-behind in what user code sees. Descriptor 3 is the channel to the parent (holder.py). On it goes, as
+behind in what user code sees. Descriptor 3 is the channel to the parent (prestart_shim.py). On it goes, as
 JSON, what the imports depend on or `{"error": why}`; then comes, after its length, what to become:
 
     files, folders, names   {path: mtime in ns}, searched for modules, the modules of a first name each
