@@ -160,3 +160,12 @@ async def test_a_service_is_started_or_refused_with_the_remedy(rest: Rest) -> No
     assert started == {"name": "jupyter", "url": url}
     missing = await rest.json("POST", place.replace("jupyter", "kernel"), status=404)
     assert missing["message"] == "The session has no service 'kernel'."
+
+
+async def test_taking_over_ends_no_session(rest: Rest) -> None:
+    row = await rest.until(await rest.create("goes-on"), "RUNNING")
+    response = await rest.ask("POST", "backends/local/takeover")
+    assert (response.status_code, response.content) == (204, b"")
+    row = await rest.json("GET", f"sessions/local/{row['id']}")
+    assert (row["status"], row.get("restarts", 0)) == ("RUNNING", 0)
+    assert (await rest.json("GET", "sessions"))["notices"] == {}
