@@ -29,7 +29,6 @@ from jupyter_sessions.backends.local_manager import find as find
 from jupyter_sessions.backends.local_manager import start as start
 from jupyter_sessions.backends.local_rows import LocalRows, Recent
 from jupyter_sessions.backends.local_versions import (
-    in_a_session,
     is_before,
     is_other,
     may_replace,
@@ -60,7 +59,7 @@ from jupyter_sessions.wire.descriptors import HANDOVER
 from jupyter_sessions.wire.environment import Specs
 from jupyter_sessions.wire.minimum import at_least
 from jupyter_sessions.wire.places import Contact
-from jupyter_sessions.wire.process_context import bounds, visible_devices
+from jupyter_sessions.wire.process_context import bounds, in_session, visible_devices
 
 _LOOK_SECONDS = 1.0
 _HOLD_SECONDS = 10.0
@@ -135,7 +134,7 @@ class Local(LocalRows):
     async def _is_replaceable(self, client: ManagerClient) -> bool:
         """Return whether this version may take over from an earlier one; asked now and then."""
         now = time.monotonic()
-        if in_a_session() or now < self._looked + _REPLACE_SECONDS:
+        if now < self._looked + _REPLACE_SECONDS or in_session():
             return False
         self._looked = now
         with suppress(SessionError):

@@ -26,13 +26,13 @@ from jupyter_sessions.backends.notices import Notice
 from jupyter_sessions.errors import BackendUnavailable, NotSupported, SessionError
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.wire.places import PROTOCOL, Contact
+from jupyter_sessions.wire.process_context import in_session
 from jupyter_sessions.wire.releases import installed, is_earlier
 
 END_SECONDS = 20.0
 _LOOK_SECONDS = 1.0
 _SPOKEN = Dialect(version="v6.20220315", release=(24, 12))
 """What managers of all versions speak; they take the statuses of all releases."""
-_IN_A_SESSION = "BACKENDAI_SESSION_ID"
 _TAKE_OVER = "`%session backend takeover` takes over now; its sessions go on."
 
 
@@ -190,11 +190,6 @@ def may_replace(state: ManagerState | None) -> bool:
     return state is not None and state.in_the_way == []
 
 
-def in_a_session() -> bool:
-    """Return whether this process runs in a session: a manager that it starts would end with that."""
-    return bool(os.environ.get(_IN_A_SESSION))
-
-
 def take_over(contact: Contact) -> Contact:
     """Start a manager of this version, which goes on with the sessions of the one that runs, once that has ended.
 
@@ -205,7 +200,7 @@ def take_over(contact: Contact) -> Contact:
             f"The session manager of this machine is of version {contact.version}, later than {__version__}.",
             hint=_upgrade_to(contact.version),
         )
-    if in_a_session():
+    if in_session():
         raise BackendUnavailable(
             "This process runs in a session, and a session manager that it starts would end with that session.",
             hint="Take over in the panel, or with `jupyter session backend takeover` in a terminal of this machine.",

@@ -51,7 +51,7 @@ def test_an_earlier_one_is_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
         assert notice is not None
         assert notice.take_over and "still of version 0.0.9" in notice.message
         assert "backend takeover" in notice.hint and "Upgrade" not in str(notice)
-    monkeypatch.setenv("BACKENDAI_SESSION_ID", "some")
+    monkeypatch.setattr("jupyter_sessions.backends.local_versions.in_session", lambda: True)
     with pytest.raises(BackendUnavailable, match=r"runs in a session.*in the panel"):
         take_over(manager("0.0.9"))
 
