@@ -25,7 +25,7 @@ from jupyter_sessions.commands import keys, parse, perform
 from jupyter_sessions.commands.backends import questions
 from jupyter_sessions.commands.grammar import Help
 from jupyter_sessions.commands.result import Json, Result, Text, plain
-from jupyter_sessions.commands.terminal import NobodyReads, printable, write
+from jupyter_sessions.commands.terminal import OutputClosed, printable, write
 from jupyter_sessions.errors import InvalidRequest, NotSupported, SessionError
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service import SessionService, configuration
@@ -45,7 +45,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     try:
         return _main(list(sys.argv[1:] if words is None else words))
-    except NobodyReads:
+    except OutputClosed:
         return UNREAD
 
 
@@ -57,6 +57,8 @@ def _main(words: list[str]) -> int:
         result = asyncio.run(_with_secrets(asked) if asked.verb in _WITH_SECRETS else _perform(asked))
     except Help as help_:
         result = Text(help_.message)
+    except OutputClosed:
+        raise
     except SessionError as error:
         _complain(str(error))
         return WRONG if isinstance(error, InvalidRequest) else FAILED

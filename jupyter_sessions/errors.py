@@ -2,7 +2,8 @@
 
     SessionError                      500  anything below, or unforeseen
     ├── InvalidRequest                400  a field is missing, malformed or unknown
-    │   └── UnknownImage              400  no such environment; names the nearest
+    │   ├── UnknownImage              400  no such environment; names the nearest
+    │   └── BadAuthParams             400  the headers that sign a request cannot be read (manager.api.problems)
     ├── Unauthorized                  401  no or wrong credentials
     ├── Forbidden                     403  valid credentials, not allowed
     │   └── NeedsForce                403  only force does that now
@@ -15,13 +16,31 @@
     ├── NoRoom                        409  the session's memory is too little for a service; force starts it
     ├── NotEnough                     412  more than the backend can ever give
     ├── CellFailed                    422  the code that ran in a session raised
+    │   └── RemoteError               422  the same, as `%%session` shows it (magics)
     ├── NotSupported                  501  this backend cannot do that
     ├── LaunchFailed                  500  the session's process could not be started
+    │   ├── LaunchError               500  why the system did not start it (manager.runtime.launch)
+    │   │   └── BootstrapFailed       500  its bootstrap script failed (manager.run.member)
+    │   ├── LimitsError               500  its limits could not be set (manager.runtime.limits)
+    │   │   └── LimitsGroupGone       500  its limits are not there any more (manager.runtime.limits)
+    │   ├── KernelKeyLost             500  its kernel's key was lost (manager.endpoints.kernel_link)
+    │   └── StoreError                500  the database cannot be read or written (manager.core.store)
+    │       └── StoreDamaged          500  the database is damaged (manager.core.store)
+    ├── MovedAway                     500  the manager ends so that the next one repairs its files (manager.presence)
     ├── BadAnswer                     502  a backend talks nonsense
+    │   ├── AnswerRefused             502  its answer is too large, cut off or compressed (wire.bounded)
+    │   ├── EventTooLarge             502  an event of its stream is too large (wire.sse)
+    │   └── LimitExceeded             502  its JSON is nested too deeply or holds too many values (wire.untrusted)
     ├── BackendUnavailable            503  a backend cannot be reached
     │   ├── NotReached                503  there was no way to ask, so nothing was done
-    │   └── RateLimited               429  asked too often; the hint says when to try again
-    └── BackendTimeout                504  a backend did not answer in time
+    │   ├── RateLimited               429  asked too often; the hint says when to try again
+    │   └── Unfinished                503  a cell came to no end (service.cells)
+    ├── BackendTimeout                504  a backend did not answer in time
+    ├── Help                          500  not an error: the help that was asked for (commands.grammar)
+    └── OutputClosed                  500  nobody reads what a command prints (commands.terminal)
+
+A class with a module behind it is defined there; over the wire it is the nearest kind that is defined here. Outside
+of the tree are interrupts, which are Python's `KeyboardInterrupt`, and the answers of the proxy, tornado's `HTTPError`.
 
 Over the wire an error is ``{"message", "reason", "hint"?, "field"?}``; `from_wire` builds it again.
 """
@@ -48,8 +67,8 @@ class SessionError(Exception):
 
     @property
     def reason(self) -> str:
-        """The kind of error, stable for programs: the class name."""
-        return type(self).__name__
+        """The kind of error, stable for programs: the name of the nearest class of this module."""
+        return next(kind.__name__ for kind in type(self).__mro__ if kind.__module__ == __name__)
 
     def to_wire(self) -> dict[str, Any]:
         """The JSON body that says this error over HTTP."""

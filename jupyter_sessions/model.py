@@ -47,7 +47,12 @@ def standing(name: str, status: str, info: str, called: str = "") -> str:
     called = called or f"The session '{name}'"
     if info.endswith("."):
         return f"{called} is {status}: {info[0].lower()}{info[1:]}"
-    return f"{called} is {status}{f' ({reason(info)})' if info else ''}."
+    return f"{called} is {state(status, info)}."
+
+
+def state(status: str, info: str) -> str:
+    """Return a status within a sentence, with the reason in brackets if one is known: "TERMINATED (on request)"."""
+    return f"{status} ({reason(info).removesuffix('.')})" if info else status
 
 
 def reason(info: str) -> str:

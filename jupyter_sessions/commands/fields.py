@@ -8,7 +8,7 @@ from decimal import Decimal
 from jupyter_sessions.amounts import parse_slots, slot_label
 from jupyter_sessions.commands.result import plain
 from jupyter_sessions.errors import InvalidRequest
-from jupyter_sessions.model import RESERVED_FIELDS, Container, Service, SessionInfo, reason
+from jupyter_sessions.model import RESERVED_FIELDS, Container, Service, SessionInfo, state
 
 _ALIASES = {
     "session_id": "id",
@@ -24,11 +24,11 @@ _EVENTS = {"server_restart": "a restart of the server", "logout": "a logout", "r
 def describe(row: SessionInfo) -> str:
     """A session in one line: "demo is RUNNING: python3 · 1 CPU · 512 MiB on this machine"."""
     sentence = row.status_info.endswith(".")
-    why = f" ({reason(row.status_info)})" if row.status_info and not sentence else ""
+    how = state(row.status, "" if sentence else row.status_info)
     where = "this machine" if row.backend == "local" else row.backend
     what = " · ".join(filter(None, (row.image, resources(row))))
     also = f". {row.status_info}" if sentence else ""
-    return plain(f"{row.name} is {row.status}{why}: {what} on {where}{also}")
+    return plain(f"{row.name} is {how}: {what} on {where}{also}")
 
 
 def resources(row: SessionInfo) -> str:

@@ -7,24 +7,26 @@ import os
 from contextlib import suppress
 from typing import TextIO
 
+from jupyter_sessions.errors import SessionError
+
 _PLAINER = str.maketrans({"·": ",", "─": "-", "…": "...", "’": "'", "“": '"', "”": '"', "×": "x", "–": "-"})
 _ESCAPED = "jupyter_sessions.escaped"
 
 
-class NobodyReads(Exception):
+class OutputClosed(SessionError):
     """The program that read the output has closed its end of the pipe."""
 
 
 def write(text: str, stream: TextIO, *, exact: bool = False) -> None:
     """Print a line. What the stream cannot encode is replaced, or escaped as in JSON if it is to be `exact`.
 
-    Errors: NobodyReads.
+    Errors: OutputClosed.
     """
     try:
         print(printable(text, stream.encoding, exact=exact), file=stream, flush=True)
     except BrokenPipeError:
         _discard(stream)
-        raise NobodyReads from None
+        raise OutputClosed("Nobody reads the output any more.") from None
 
 
 def printable(text: str, encoding: str | None, *, exact: bool = False) -> str:

@@ -31,7 +31,7 @@ from jupyter_sessions.errors import (
     SessionError,
     SessionNotFound,
 )
-from jupyter_sessions.model import USABLE, SessionInfo, SessionSpec, because
+from jupyter_sessions.model import USABLE, SessionInfo, SessionSpec, standing
 from jupyter_sessions.service import Listing, create_replicas
 
 COLUMNS = ("name", "status", "image", "resources", "status_info", "id")
@@ -149,7 +149,7 @@ async def _wait_running(api: Api, row: SessionInfo, seconds: float, say: Say) ->
         raise
     if row.status not in USABLE and row.result != "SUCCESS":
         raise LaunchFailed(
-            f"The session '{row.name}' is {row.status}{because(row.status_info)}",
+            standing(row.name, row.status, row.status_info),
             hint=await _after_failure(api, row),
         )
     say(describe(row))
@@ -314,7 +314,7 @@ async def _end(api: Api, ref: str, forced: bool, recursive: bool) -> str:
             row = now
     except SessionNotFound:
         return f"{plain(row.name)} has ended."
-    return f"{plain(row.name)} is {row.status}."
+    return standing(row.name, row.status, "", plain(row.name))
 
 
 async def restart(api: Api, asked: Namespace, say: Say) -> Result:

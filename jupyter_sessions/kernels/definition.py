@@ -60,7 +60,7 @@ async def _attached(api: Api, asked: KernelRequest) -> Kernel:
         raise InvalidRequest("session: it has its image and resources already.", hint=hint, field="session")
     row = await api.find(asked.session)
     if not row.live:
-        raise NotRunning(f"The session '{row.name}' has ended, {row.status}.", hint="Create it anew.")
+        raise NotRunning(f"The session '{row.name}' has ended, {row.status}.", hint="Create it again.")
     kernel = await of_session(api, row)
     if asked.name:
         kernel = Kernel(

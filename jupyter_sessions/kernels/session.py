@@ -15,7 +15,16 @@ from jupyter_sessions.errors import LaunchFailed, NotRunning, SessionError, Sess
 from jupyter_sessions.kernels import lease_holders, single_flight
 from jupyter_sessions.kernels.loop_bridge import call, start
 from jupyter_sessions.kernels.socket_links import SocketLinks
-from jupyter_sessions.model import USABLE, KernelConnection, SessionInfo, SessionSpec, because, waiting
+from jupyter_sessions.model import (
+    USABLE,
+    KernelConnection,
+    SessionInfo,
+    SessionSpec,
+    because,
+    standing,
+    state,
+    waiting,
+)
 from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.identity import own_identity
 
@@ -205,13 +214,15 @@ class KernelSession:
                         told = row.status_info
                         self._say(f"The session {row.ref} is {waiting(told)}.")
         except TimeoutError:
-            why = f" ({waiting(row.status_info)})" if row.status == "PENDING" else ""
+            why = waiting(row.status_info) if row.status == "PENDING" else ""
             hint = "Ask for less, or set a longer launch_timeout."
-            text = f"The session {row.ref} did not start within {self._wanted.timeout:g} s: it is {row.status}{why}."
+            text = f"The session {row.ref} did not start within {self._wanted.timeout:g} s: it is {state(row.status, why)}."
             raise LaunchFailed(text, hint=hint) from None
         if row.status not in USABLE:
             raise LaunchFailed(
-                f"The session {row.ref} is {row.status}{because(row.status_info or 'no reason is known')}"
+                standing(
+                    row.name, row.status, row.status_info or "no reason is known", f"The session {row.ref}"
+                )
             )
         return row
 

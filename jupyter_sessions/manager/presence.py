@@ -15,6 +15,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from jupyter_sessions.errors import SessionError
 from jupyter_sessions.manager.connections import UnixSite
 from jupyter_sessions.manager.live_settings import LiveSettings
 from jupyter_sessions.manager.sessions import SessionManager
@@ -28,7 +29,7 @@ _TOUCH_SECONDS = 3600.0
 """How often it is shown to cleaners, which go by age, that all is in use."""
 
 
-class MovedAway(Exception):
+class MovedAway(SessionError):
     """Something is wrong that the next manager puts right when it starts; sessions run on."""
 
 
@@ -67,14 +68,14 @@ class Presence:
     async def look(self) -> None:
         """Make again what is missing. Errors: MovedAway, OSError, SessionError."""
         if self._where.run_folder() != self._socket.parent:
-            raise MovedAway("another user took the path of the sockets")
+            raise MovedAway("Another user took the path of the sockets.")
         if _inode(self._socket) != self._inode:
             await self._listen()
         if self._where.contact() is None:
             log.warning("the file %s was lost", self._where.contact_file)
             self._where.write_contact(self._contact)
         if self._sessions.store.damaged:
-            raise MovedAway("the database is damaged")
+            raise MovedAway("The database is damaged.")
         self._sessions.look_for_sockets()
         self._settings.look()
         if time.monotonic() > self._touched + _TOUCH_SECONDS:

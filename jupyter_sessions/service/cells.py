@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 from jupyter_sessions.backends.base import Output
-from jupyter_sessions.errors import SessionError, SessionNotFound
+from jupyter_sessions.errors import BackendUnavailable, SessionError, SessionNotFound
 from jupyter_sessions.model import SessionInfo
 
 QUIET_SECONDS = 5.0
@@ -22,7 +22,7 @@ _AHEAD = 100
 Look = Callable[[], Awaitable[SessionInfo]]
 
 
-class Unfinished(Exception):
+class Unfinished(BackendUnavailable):
     """A cell came to no end of its own, and will not come to one."""
 
 
@@ -41,7 +41,7 @@ async def with_end(items: AsyncIterator[Output], look: Look) -> AsyncIterator[Ou
             yield one
             if one.kind == "reply":
                 return
-        raise Unfinished
+        raise Unfinished("The backend gave no end of the cell.")
     finally:
         pump.cancel()
         await asyncio.gather(pump, return_exceptions=True)

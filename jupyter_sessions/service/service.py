@@ -31,7 +31,7 @@ from jupyter_sessions.model import (
     SessionInfo,
     SessionSpec,
     in_group,
-    reason,
+    state,
 )
 from jupyter_sessions.service.cells import Unfinished, with_end
 from jupyter_sessions.service.creation import create, new_name, with_preset
@@ -393,10 +393,8 @@ class SessionService:
             row = await ask(place, place.get(id), GET_SECONDS)
             if not row.live or row.status == "TERMINATING":
                 ends = "ends" if row.live else "has ended"
-                why = f" ({reason(row.status_info)})" if row.status_info else ""
-                return NotRunning(
-                    f"The session '{row.name}' {ends}, {row.status}{why}.", hint="Create it anew."
-                )
+                how = state(row.status, row.status_info)
+                return NotRunning(f"The session '{row.name}' {ends}, {how}.", hint="Create it again.")
         return error
 
     def _noted(self, row: SessionInfo) -> SessionInfo:

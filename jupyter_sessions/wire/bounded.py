@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from jupyter_sessions.amounts import human_size
+from jupyter_sessions.errors import BadAnswer
 
 ANSWER_BYTES = 64 * 1024**2
 ENCODINGS = "gzip, deflate"
@@ -23,8 +24,13 @@ _GZIP, _ZLIB, _RAW = 31, 15, -15
 _PLAIN = ("", "identity")
 
 
-class AnswerRefused(httpx.DecodingError):
+class AnswerRefused(BadAnswer, httpx.DecodingError):
     """An answer that is not read to its end; the message says why, as the end of a sentence."""
+
+    def __init__(self, message: str, *, request: httpx.Request | None = None) -> None:
+        super().__init__(message)
+        if request is not None:
+            self.request = request
 
 
 async def read(response: httpx.Response, most: int = ANSWER_BYTES) -> bytes:

@@ -22,31 +22,27 @@ MOST_BYTES = 64 * 1024**2
 _LEAST_ROOM = 64 * 1024
 
 
-class FileDamaged(OSError):
-    """A file cannot hold what we wrote into it; the message names the file and says what is wrong."""
-
-
 def read(path: Path, most: int = MOST_BYTES) -> bytes:
-    """Return the content of a regular file. Errors: OSError, among them FileNotFoundError and FileDamaged."""
+    """Return the content of a regular file. Errors: OSError, which names the file if it is damaged."""
     # A named pipe in its place would otherwise be waited for.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise FileDamaged(f"{path} is not a regular file")
+            raise OSError(f"{path} is not a regular file")
         if status.st_size > most:
-            raise FileDamaged(f"{path} is larger than {most} bytes")
+            raise OSError(f"{path} is larger than {most} bytes")
         return file.read(most)
 
 
 def load(path: Path, type: type[T], most: int = MOST_BYTES) -> T:
-    """Return what a JSON file holds. Errors: OSError, among them FileNotFoundError and FileDamaged."""
+    """Return what a JSON file holds. Errors: OSError, which names the file if it is damaged."""
     data = read(path, most)
     try:
         return msgspec.json.decode(data, type=type)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         why = "it is empty" if not data else str(error)
-        raise FileDamaged(f"{path} is damaged: {why}") from error
+        raise OSError(f"{path} is damaged: {why}") from error
 
 
 def write_private(path: Path, data: bytes, *, durable: bool = False) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from jupyter_sessions.amounts import human_size
+from jupyter_sessions.errors import BadAnswer
 from jupyter_sessions.wire import untrusted
 
 LINE_BYTES = 1024**2
@@ -40,7 +41,7 @@ def frame(name: str, data: object) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode(data))
 
 
-class EventTooLarge(ValueError):
+class EventTooLarge(BadAnswer):
     """A line or an event is longer than is read; the message says so, as the end of a sentence."""
 
 

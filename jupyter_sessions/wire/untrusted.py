@@ -12,6 +12,8 @@ from typing import Any, TypeVar, cast, overload
 
 import msgspec
 
+from jupyter_sessions.errors import BadAnswer
+
 T = TypeVar("T")
 
 MOST_DEPTH = 64
@@ -28,7 +30,7 @@ _PIECE = 32 * 1024
 """The interpreter can turn to other threads between two pieces."""
 
 
-class LimitExceeded(msgspec.DecodeError):
+class LimitExceeded(BadAnswer, msgspec.DecodeError):
     """A text that is not decoded, as its value would be too large."""
 
 

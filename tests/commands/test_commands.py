@@ -293,7 +293,7 @@ async def test_a_wait_that_is_over_or_broken_off_leaves_it_queued(waiting: Waiti
 @pytest.mark.asyncio
 async def test_a_session_that_fails_to_start_is_an_error_with_its_reason(waiting: Waiting) -> None:
     waiting.steps = [("PREPARING", ""), ("ERROR", "failed-to-start: no such program")]
-    with pytest.raises(LaunchFailed, match="'mine' is ERROR: failed-to-start: no such program"):
+    with pytest.raises(LaunchFailed, match=r"'mine' is ERROR \(failed-to-start: no such program"):
         await perform(waiting, parse("create toyland --name mine"), print)
 
 

@@ -67,7 +67,7 @@ async def test_create_waits_for_a_batch_session_that_is_soon_done(machine: Path,
             f"create python --name broken {small} --bootstrap-script {tmp_path}/b --startup-command true"
         )
         (tmp_path / "b").write_text("echo no good; false")
-        with pytest.raises(LaunchFailed, match=r"broken.* is ERROR: .*bootstrap script failed.*: no good"):
+        with pytest.raises(LaunchFailed, match=r"broken.* is ERROR \(.*bootstrap script failed.*: no good"):
             await perform(service, parse(failing), said.append)
     finally:
         await service.close()

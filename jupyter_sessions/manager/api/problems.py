@@ -16,15 +16,20 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from jupyter_sessions import errors
-from jupyter_sessions.errors import SessionError
+from jupyter_sessions.errors import InvalidRequest, SessionError
 from jupyter_sessions.manager.api.versions import TOO_MUCH, is_kernel
-from jupyter_sessions.manager.runtime.launch import LaunchError
 
 log = logging.getLogger("jupyter_sessions")
 
+
+class BadAuthParams(InvalidRequest):
+    """The authorization headers cannot be read."""
+
+
 _PREFIX = "https://api.backend.ai/probs/"
 _KINDS: dict[type[SessionError], tuple[int, str, str]] = {
-    errors.InvalidRequest: (400, "invalid-api-params", "Missing or invalid API parameters."),
+    BadAuthParams: (400, "invalid-auth-params", "Missing or invalid authorization parameters."),
+    InvalidRequest: (400, "invalid-api-params", "Missing or invalid API parameters."),
     errors.Unauthorized: (401, "auth-failed", "Credential/signature mismatch."),
     errors.Forbidden: (403, "generic-forbidden", "Forbidden operation."),
     errors.SessionNotFound: (404, "object-not-found", "No such session."),
@@ -43,12 +48,6 @@ _KINDS: dict[type[SessionError], tuple[int, str, str]] = {
 _OTHER = (500, "internal-server-error", "Internal server error.")
 
 
-class BadAuthParams(SessionError):
-    """The authorization headers cannot be read."""
-
-    status = 400
-
-
 _OF_KERNELS: dict[type[SessionError], tuple[int, str, str]] = {
     errors.SessionNotFound: (404, "kernel-not-found", "No such kernel."),
     errors.AlreadyExists: (
@@ -64,8 +63,6 @@ def problem(error: SessionError, request: web.Request) -> web.Response:
     """The answer that says an error."""
     kinds = _KINDS | (_OF_KERNELS if is_kernel(request) else {})
     status, kind, title = next((kinds[base] for base in type(error).__mro__ if base in kinds), _OTHER)
-    if isinstance(error, BadAuthParams):
-        status, kind, title = 400, "invalid-auth-params", "Missing or invalid authorization parameters."
     if isinstance(error, errors.NotEnough):
         status = TOO_MUCH.of(request)
     if isinstance(error, errors.NotSupported) and not error.field:
@@ -101,18 +98,16 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         return await handler(request)
     except SessionError as error:
         return problem(error, request)
-    except LaunchError as error:
-        return problem(errors.LaunchFailed(str(error)), request)
     except web.HTTPNotFound:
         return _answer(404, "url-not-found", "Unknown URL path.", data=request.path)
     except web.HTTPMethodNotAllowed:
         return _answer(405, "method-not-allowed", "HTTP Method Not Allowed.")
     except web.HTTPRequestEntityTooLarge:
-        return problem(errors.InvalidRequest("The request is too large."), request)
+        return problem(InvalidRequest("The request is too large."), request)
     except msgspec.MsgspecError as error:
-        return problem(errors.InvalidRequest(f"The request cannot be read: {error}."), request)
+        return problem(InvalidRequest(f"The request cannot be read: {error}."), request)
     except (HttpProcessingError, web.RequestPayloadError):
-        return problem(errors.InvalidRequest("The request's body cannot be read."), request)
+        return problem(InvalidRequest("The request's body cannot be read."), request)
     except web.HTTPException:
         raise
     except Exception:

@@ -15,12 +15,11 @@ import msgspec
 from aiohttp import WSCloseCode, web
 from msgspec import Meta
 
-from jupyter_sessions.errors import InvalidRequest, LaunchFailed
+from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api import sockets
 from jupyter_sessions.manager.api.runs import count, streamed
 from jupyter_sessions.manager.api.session import SESSIONS
 from jupyter_sessions.manager.run.terminal import Terminal
-from jupyter_sessions.manager.runtime.launch import LaunchError
 
 TerminalSize = Annotated[int, Meta(ge=1, le=10_000)]
 
@@ -88,6 +87,4 @@ async def _take(terminal: Terminal, text: str) -> bool:
                 await terminal.restart()
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"The message cannot be read: {error}.") from None
-    except LaunchError as error:
-        raise LaunchFailed(str(error)) from None
     return not isinstance(message, Ping)

@@ -15,6 +15,7 @@ import msgspec
 from jupyter_sessions.durations import human_time, parse_duration
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.model import state
 
 _FARTHEST = timedelta(days=3650)
 
@@ -71,9 +72,8 @@ def success(record: Record) -> bool | None:
 def _failure(id: str, other: Record | None) -> str:
     if other is None:
         return f"the session {id} is not known any more"
-    info = f" ({other.status_info})" if other.status_info else ""
     result = f" with {other.result}" if other.result != "UNDEFINED" else ""
-    return f"'{other.name}' is {other.status}{result}{info}"
+    return f"'{other.name}' is {state(other.status + result, other.status_info)}"
 
 
 def _and(parts: list[str]) -> str:

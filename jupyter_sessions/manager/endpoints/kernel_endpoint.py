@@ -59,7 +59,9 @@ class Front:
         record = self.record
         check_kernel(record)
         if record.status not in _STATUSES:
-            raise NotRunning(standing(record.name, record.status, record.status_info), hint="Create it anew.")
+            raise NotRunning(
+                standing(record.name, record.status, record.status_info), hint="Create it again."
+            )
         if self._relay is None:
             self._relay = self._listen(again)
         return self.connection.front, self.connection.key().decode()

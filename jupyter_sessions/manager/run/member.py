@@ -49,11 +49,11 @@ Hear = Callable[[Message], None]
 
 
 class BootstrapFailed(LaunchError):
-    """A member's bootstrap script ended with `status`."""
+    """A member's bootstrap script ended with `exit_code`."""
 
-    def __init__(self, message: str, status: int | None) -> None:
+    def __init__(self, message: str, exit_code: int | None) -> None:
         super().__init__(message)
-        self.status = status
+        self.exit_code = exit_code
 
 
 class Member:

@@ -53,7 +53,7 @@ class SessionPort:
     async def connect(self) -> socket.socket:
         """Return a connection that the session's own program has accepted, however long it takes for that.
 
-        Errors: ConnectionRefusedError if the session does not listen, Stranger if somebody else took it.
+        Errors: ConnectionRefusedError if the session does not listen, ConnectionAbortedError if somebody else took it.
         """
         address = await asyncio.to_thread(listening_address, self.port, self._pids())
         if address is None:

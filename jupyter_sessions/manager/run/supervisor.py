@@ -77,7 +77,7 @@ class SessionSupervisor:
         except (LaunchError, LimitsError) as error:
             await self.kill()
             if isinstance(error, BootstrapFailed):
-                self.record.exit_code = error.status
+                self.record.exit_code = error.exit_code
             self._fail(self._why_ended or f"failed-to-start: {error}")
         except Exception as error:
             log.exception("session %s", self.record.name)

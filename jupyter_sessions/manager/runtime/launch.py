@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from jupyter_sessions.errors import LaunchFailed
 from jupyter_sessions.manager.runtime import proc
 from jupyter_sessions.manager.runtime.ending import (
     descendants,
@@ -59,7 +60,7 @@ _NOT_FOUND = 3
 _FIND = f"import importlib.util as u, sys; sys.exit(0 if u.find_spec(sys.argv[1]) else {_NOT_FOUND})"
 
 
-class LaunchError(Exception):
+class LaunchError(LaunchFailed):
     """A process could not be started; the message is a sentence with the file and the reason."""
 
 

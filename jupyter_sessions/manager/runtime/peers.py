@@ -34,10 +34,6 @@ _PAUSE_SECONDS, _LONGEST_PAUSE = 0.001, 0.1
 _LOOKS = 3
 
 
-class Stranger(ConnectionError):
-    """The other end of a connection does not belong to the processes that were asked for."""
-
-
 class TcpSocket(NamedTuple):
     """One TCP socket of this machine; `inode` is 0 until its connection is accepted, and after it is closed."""
 
@@ -68,7 +64,7 @@ async def check_peer(connection: socket.socket, pids: Pids, seconds: float | Non
 
     `connection` is connected to a loopback or other address of this machine, `pids` gives the processes that
     may hold the other end (asked again each time: they fork). Waits `seconds` at most, None for ever.
-    Errors: Stranger if somebody else accepted it, TimeoutError, OSError if the connection is gone.
+    Errors: ConnectionAbortedError if somebody else accepted it, TimeoutError, OSError if the connection is gone.
     """
     local, remote = _address(connection.getsockname()), _address(connection.getpeername())
     await check_addresses(local, remote, pids, seconds)
@@ -86,7 +82,7 @@ async def check_addresses(local: Address, remote: Address, pids: Pids, seconds: 
 def accepted_by(local: Address, remote: Address, pids: Pids) -> bool:
     """Return whether one of these processes holds the other end; False while nobody has accepted it.
 
-    `local` and `remote` are as the asking end sees them. Errors: Stranger if somebody else holds it, or
+    `local` and `remote` are as the asking end sees them. Errors: ConnectionAbortedError if somebody else holds it, or
     nobody any longer.
     """
     if not LINUX:
@@ -94,12 +90,12 @@ def accepted_by(local: Address, remote: Address, pids: Pids) -> bool:
     for _ in range(_LOOKS):  # A process that forked and closed its copy meanwhile is missed by one look.
         other = _other_end(local, remote)
         if other is None or not (other.inode or other.waits):
-            raise Stranger("The connection has been closed by its other end.")
+            raise ConnectionAbortedError("The connection has been closed by its other end.")
         if other.waits:
             return other.deferred
         if _held_by(other.inode, pids()):
             return True
-    raise Stranger(f"Port {remote[1]} is served by a program that is not of this session.")
+    raise ConnectionAbortedError(f"Port {remote[1]} is served by a program that is not of this session.")
 
 
 def listening_address(port: int, pids: Iterable[int]) -> str | None:

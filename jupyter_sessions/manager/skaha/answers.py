@@ -14,7 +14,6 @@ from aiohttp.typedefs import Handler
 
 from jupyter_sessions import errors
 from jupyter_sessions.errors import InvalidRequest, SessionError
-from jupyter_sessions.manager.runtime.launch import LaunchError
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -63,8 +62,6 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         return await handler(request)
     except SessionError as error:
         return sentence(str(error), status_of(error))
-    except LaunchError as error:
-        return sentence(f"The session's process could not be started: {error}.", 500)
     except web.HTTPMethodNotAllowed as error:
         answer = sentence(f"{request.method} is not possible for {request.path}.", 405)
         answer.headers["Allow"] = ", ".join(sorted(error.allowed_methods))

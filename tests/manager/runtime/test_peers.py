@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from jupyter_sessions.manager.runtime import peers
-from jupyter_sessions.manager.runtime.peers import Stranger, check_peer, listening_address
+from jupyter_sessions.manager.runtime.peers import check_peer, listening_address
 from tests.manager.runtime.conftest import Start, Until
 from tests.ports import free_port
 from tests.strangers import only_root, stranger
@@ -80,7 +80,7 @@ async def test_own_processes_are_known(start: Start, until: Until, host: str, co
 async def test_another_process_of_the_same_user_is_none(start: Start, until: Until) -> None:
     _, port = await listening(start, until, ACCEPT, "127.0.0.1")
     assert listening_address(port, [os.getpid()]) is None
-    with connected(port) as connection, pytest.raises(Stranger):
+    with connected(port) as connection, pytest.raises(ConnectionAbortedError):
         await check_peer(connection, lambda: [os.getpid()], 10)
 
 
@@ -95,7 +95,7 @@ async def test_a_connection_that_was_closed_is_none(start: Start, until: Until) 
     pid, port = await listening(start, until, code, "127.0.0.1")
     with connected(port) as connection:
         connection.recv(1)
-        with pytest.raises(Stranger):
+        with pytest.raises(ConnectionAbortedError):
             await check_peer(connection, lambda: [pid], 10)
 
 
@@ -124,7 +124,7 @@ async def test_another_user_is_found_out(code: str) -> None:
     port = free_port()
     with stranger(code, "127.0.0.1", str(port)) as other:
         assert listening_address(port, [os.getpid()]) is None
-        with connected(port) as connection, pytest.raises(Stranger):
+        with connected(port) as connection, pytest.raises(ConnectionAbortedError):
             await check_peer(connection, lambda: [os.getpid()], 10)
         with connected(port) as connection:  # It is told by the process, not by the user.
             if code == ACCEPT:

@@ -13,12 +13,13 @@ from decimal import Decimal
 
 import msgspec
 
+from jupyter_sessions.errors import LaunchFailed
 from jupyter_sessions.manager.runtime.process import Process
 
 CONTROLS = ("cpu", "mem", "pids")
 
 
-class LimitsError(Exception):
+class LimitsError(LaunchFailed):
     """Limits could not be set; the message is a sentence that names the file and the reason."""
 
 
