@@ -51,6 +51,7 @@ class Bridge:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -86,8 +87,29 @@ class Bridge:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="jupyter_sessions", daemon=True).start()
+                name = "jupyter_sessions"
+                self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+                self._thread.start()
         return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Cancel all that runs, do one `last` thing, and end the thread. Nothing is done if it never began."""
+        with self._lock:
+            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+        if loop is None or thread is None:
+            return
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(_finish(last), loop).result(_PARTING_SECONDS)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(_PARTING_SECONDS)
+
+
+async def _finish(last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    running = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    await last()
 
 
 async def _ending(work: Coroutine[Any, Any, T], items: queue.SimpleQueue[Any]) -> T:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_sessions.errors import SessionError
-from jupyter_sessions.kernels import cleanup, kernel_registry, specs
+from jupyter_sessions.kernels import cleanup, specs
 from jupyter_sessions.kernels.definition import name_for, of_session, title_of
+from jupyter_sessions.kernels.session_kernels import SessionKernels
 from jupyter_sessions.kernels.specs import Kernel
 from jupyter_sessions.model import USABLE, SessionInfo
 from jupyter_sessions.service import Batch, Change, SessionPut, SessionRemoved, SessionService
@@ -32,9 +33,13 @@ _HERE = ("BACKENDAI_SESSION_ID", "skaha_sessionid")
 
 
 class SessionKernelSpecs:
-    """Keeps them in step with the changes that it hears of. `manager` is the server's KernelSpecManager."""
+    """Keeps them in step with the changes that it hears of.
 
-    def __init__(self, service: SessionService, manager: Any) -> None:
+    `manager` is the server's KernelSpecManager, `kernels` are those of the server that run in sessions.
+    """
+
+    def __init__(self, service: SessionService, manager: Any, kernels: SessionKernels) -> None:
+        self._kernels = kernels
         self._service = service
         self._manager = manager
         self._folder: Path | None = None
@@ -131,7 +136,7 @@ class SessionKernelSpecs:
         """Not while there are notebooks on a session that lives, which would have no kernel to come back to."""
         backend, _, uid = self._offered[name].session.partition("/")
         lives = (backend, uid) in self._seen
-        return not (lives and (backend, uid) in kernel_registry.in_use())
+        return not (lives and (backend, uid) in self._kernels.sessions())
 
 
 def _created(row: SessionInfo) -> float:

@@ -22,6 +22,7 @@ import zmq
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.kernels.provisioner import LAUNCH_SECONDS, session_name
 from jupyter_sessions.kernels.session import KernelSession, Wanted, say
+from jupyter_sessions.kernels.session_kernels import SessionKernels
 from jupyter_sessions.kernels.zmq_bridge import ZmqBridge
 from jupyter_sessions.model import KernelConnection, SessionSpec
 from jupyter_sessions.wire.identity import identify, own_identity
@@ -55,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
 class _KernelBridge:
     def __init__(self, asked: argparse.Namespace) -> None:
         self._front = _read(asked.file)
-        self._session = KernelSession(_wanted(asked), say)
+        self._kernels = SessionKernels()
+        self._session = KernelSession(_wanted(asked), say, self._kernels)
         self._done = asyncio.Event()
         self._restart = False
         self._zmq_bridge: ZmqBridge | None = None
@@ -73,6 +75,7 @@ class _KernelBridge:
                 await ending
         finally:
             await self._close(beginning)
+            self._kernels.close()
         return self._session.exit_code() or 0
 
     async def _begin(self) -> None:

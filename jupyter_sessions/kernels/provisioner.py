@@ -32,10 +32,9 @@ from msgspec import structs
 from tornado.web import HTTPError
 from traitlets import Dict, Float, Unicode
 
-from jupyter_sessions.kernels import kernel_registry
 from jupyter_sessions.kernels.session import KernelSession, Wanted, say
+from jupyter_sessions.kernels.session_kernels import current
 from jupyter_sessions.model import KernelConnection, SessionSpec
-from jupyter_sessions.service import in_use
 from jupyter_sessions.wire.environment import SESSION_NAME, clean_environ
 from jupyter_sessions.wire.identity import own_identity
 
@@ -108,10 +107,11 @@ class SessionProvisioner(KernelProvisionerBase):
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start the kernel, or start it anew, and say where it is. Errors: SessionError."""
         if self._held is None:
-            held = KernelSession(self._wanted(kwargs), self._say)
+            kernels = current()
+            held = KernelSession(self._wanted(kwargs), self._say, kernels)
             connection = await held.begin()
             self._held = held
-            kernel_registry.note(str(self.kernel_id), held)
+            kernels.add(str(self.kernel_id), held)
         else:
             connection = await self._held.restart(await self._renamed(kwargs))
         self._stopped = self._asked = False
@@ -164,7 +164,7 @@ class SessionProvisioner(KernelProvisionerBase):
         return {SESSION_NAME: manager.get_kernel_env(found["path"], found["name"])[SESSION_NAME]}
 
     def _say(self, text: str) -> None:
-        (self.log.warning if in_use() else say)(text)
+        (self.log.warning if current().in_server else say)(text)
 
     def _part(self, held: KernelSession) -> None:
         """Before a shutdown request, which ends the session: not if others stay in it."""

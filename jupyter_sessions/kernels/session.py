@@ -12,8 +12,8 @@ import msgspec
 from jupyter_sessions.client import Api
 from jupyter_sessions.client.loop_thread import Say
 from jupyter_sessions.errors import LaunchFailed, NotRunning, SessionError, SessionNotFound
-from jupyter_sessions.kernels import lease_holders, single_flight
-from jupyter_sessions.kernels.loop_bridge import call, start
+from jupyter_sessions.kernels.session_kernels import SessionKernels
+from jupyter_sessions.kernels.shared_creates import key_of
 from jupyter_sessions.kernels.socket_links import SocketLinks
 from jupyter_sessions.model import (
     USABLE,
@@ -50,12 +50,13 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KernelSession:
-    """One session with the kernel in it. `row` is what was last heard of it."""
+    """One session with the kernel in it, which is one of `kernels`. `row` is what was last heard of it."""
 
-    def __init__(self, wanted: Wanted, say: Say) -> None:
+    def __init__(self, wanted: Wanted, say: Say, kernels: SessionKernels) -> None:
+        self._kernels = kernels
         self._wanted = wanted
         self._say = say
-        self._key = single_flight.key_of(wanted.spec)
+        self._key = key_of(wanted.spec)
         self._links = SocketLinks()
         self._watch: Future[None] | None = None
         self._restarts = 0
@@ -84,7 +85,7 @@ class KernelSession:
 
     async def begin(self) -> KernelConnection:
         """Find or make the session, and where its kernel is met. Errors: SessionError, LaunchFailed with the reason."""
-        return await call(self._begin)
+        return await self._kernels.call(self._begin)
 
     async def restart(self, environ: dict[str, str] | None = None) -> KernelConnection:
         """Start its kernel anew, unless somebody did since; a session that ended with its kernel is made anew.
@@ -96,11 +97,11 @@ class KernelSession:
             self._stop_watching()
             self._links.close()
             return await self.begin()
-        return await call(lambda api: self._restart(api, environ or {}))
+        return await self._kernels.call(lambda api: self._restart(api, environ or {}))
 
     async def interrupt(self) -> None:
         """Interrupt what runs in it; if it was made for this kernel and still waits, give it up."""
-        await call(self._interrupt)
+        await self._kernels.call(self._interrupt)
 
     async def let_go(self, *, asked: bool = False) -> None:
         """Leave it to itself, or end it if it was made for this kernel and no other. May be called again.
@@ -111,14 +112,14 @@ class KernelSession:
         self._links.close()
         row = self._holds
         if row is not None and self._release():
-            single_flight.forget(self._key)
+            self._kernels.creates.forget(self._key)
             if asked:
-                await call(lambda api: _ends(api, row))
-            await call(lambda api: _end(api, row))
+                await self._kernels.call(lambda api: _ends(api, row))
+            await self._kernels.call(lambda api: _end(api, row))
 
     def part(self) -> bool:
         """Whether others stay in it; then a shutdown request of who connects from now on is but a visitor's."""
-        stay = self._holds is not None and lease_holders.shared(self._holds)
+        stay = self._holds is not None and self._kernels.is_shared(self._holds)
         if stay:
             self._links.be_visitors()
         return stay
@@ -129,7 +130,7 @@ class KernelSession:
         wanted = self._wanted
         if wanted.attach:
             return await self._reach(api, await api.find(wanted.attach))
-        async with single_flight.made(api, wanted.spec, self._key) as row:
+        async with self._kernels.creates.made(api, wanted.spec, self._key) as row:
             self._hold(row)
             try:
                 return await self._enter(api, row)
@@ -146,13 +147,13 @@ class KernelSession:
 
     def _hold(self, row: SessionInfo) -> None:
         self._release()
-        lease_holders.hold(row)
+        self._kernels.hold(row)
         self._holds = row
 
     def _release(self) -> bool:
         """Whether no other kernel is in the session that was made for this one."""
         row, self._holds = self._holds, None
-        return row is not None and lease_holders.release(row)
+        return row is not None and self._kernels.release(row)
 
     async def _restart(self, api: Api, environ: dict[str, str]) -> KernelConnection:
         row = await api.get(self._known().backend, self._known().id)
@@ -200,7 +201,7 @@ class KernelSession:
         row = await api.get(row.backend, row.id)  # A list may not tell of the last restart yet.
         self.row, self._restarts = row, row.restarts
         self._stop_watching()
-        self._watch = start(self._look_after)
+        self._watch = self._kernels.start(self._look_after)
         return self._links.to(connection)
 
     async def _running(self, api: Api, row: SessionInfo) -> SessionInfo:

@@ -16,11 +16,12 @@ from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.kernels import cleanup
 from jupyter_sessions.kernels.auto_kernelspecs import SessionKernelSpecs
+from jupyter_sessions.kernels.session_kernels import SessionKernels, use
 from jupyter_sessions.server import handlers, heartbeat, proxy
 from jupyter_sessions.server.access import ScopedToken, withdraw
 from jupyter_sessions.server.base import TOKEN
 from jupyter_sessions.server.streams import STREAMS
-from jupyter_sessions.service import Batch, SessionService, configuration, use
+from jupyter_sessions.service import Batch, SessionService, configuration
 from jupyter_sessions.wire.proxy.rebase import SERVICE_PATH
 
 SCHEMA_ID = "https://schema.jupyter.org/jupyter_sessions/session/v1"
@@ -34,7 +35,8 @@ class SessionsExtension(ExtensionApp):
     version = __version__
     classes = [JupyterSessions]
     service: SessionService | None = None
-    _offers: SessionKernelSpecs
+    _kernels: SessionKernels | None = None
+    _offers: SessionKernelSpecs | None = None
     _token: ScopedToken
     _server: ServerApp
     _events: EventLogger
@@ -61,9 +63,7 @@ class SessionsExtension(ExtensionApp):
             return
         self.service = SessionService(settings, self._server.kernel_spec_manager, self._server.root_dir)
         self.settings[proxy.SERVICES_KEY] = self.service
-        self._offers = SessionKernelSpecs(self.service, self._server.kernel_spec_manager)
         self.service.feed.listen(self._push)
-        self.service.feed.listen(self._offers.hear)
 
     def initialize_handlers(self) -> None:
         """Make our routes known."""
@@ -78,8 +78,11 @@ class SessionsExtension(ExtensionApp):
         self._access_file = self._token.publish(serverapp)
         self._tasks = [asyncio.create_task(heartbeat.beat(self._events, self.service))]
         if self.service is not None:
+            self._kernels = SessionKernels(self.service)
+            self._offers = SessionKernelSpecs(self.service, serverapp.kernel_spec_manager, self._kernels)
+            self.service.feed.listen(self._offers.hear)
             self.service.feed.start(self.service.backends.values())
-            use(self.service)
+            use(self._kernels)
             self._tasks += [
                 asyncio.create_task(cleanup.sweep(self.service)),
                 asyncio.create_task(self._offers.keep()),
@@ -94,8 +97,12 @@ class SessionsExtension(ExtensionApp):
             stream.cancel()
         for task in self._tasks:
             task.cancel()
-        if self.service is not None:
+        if self._offers is not None:
             self._offers.close()
+        if self._kernels is not None:
+            use(None)
+            self._kernels.close()
+        if self.service is not None:
             await self.service.close()
 
     def _push(self, batch: Batch) -> None:

@@ -15,7 +15,7 @@ from tornado import web
 from jupyter_sessions._version import __version__
 from jupyter_sessions.channels.journal_messages import Outputs, read_selection
 from jupyter_sessions.errors import Forbidden, InvalidRequest
-from jupyter_sessions.kernels.kernel_registry import session_of
+from jupyter_sessions.kernels.session_kernels import current
 from jupyter_sessions.model import RESERVED_FIELDS, KernelConnection, SessionInfo, SessionSpec
 from jupyter_sessions.server import proxy
 from jupyter_sessions.server.backends import (
@@ -299,7 +299,7 @@ class KernelHandler(BaseHandler):
     @operation({200: SessionOfKernel})
     async def get(self, kernel_id: str) -> None:
         """Return the session that a kernel of this server runs in."""
-        row = session_of(kernel_id)
+        row = current().session_of(kernel_id)
         self.answer(SessionOfKernel(row.backend, row.id) if row else SessionOfKernel(None, None))
 
 

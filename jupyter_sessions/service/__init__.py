@@ -11,7 +11,6 @@ from jupyter_sessions.service.lookup import Expiry, Listing, find
 from jupyter_sessions.service.manager_state import manager_text
 from jupyter_sessions.service.registry import configuration
 from jupyter_sessions.service.service import SessionService
-from jupyter_sessions.service.sharing import in_use, use
 
 __all__ = [
     "BackendInfo",
@@ -30,8 +29,6 @@ __all__ = [
     "configuration",
     "create_replicas",
     "find",
-    "in_use",
     "manager_text",
     "state_of",
-    "use",
 ]

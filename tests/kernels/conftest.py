@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_sessions.kernels import loop_bridge, specs
+from jupyter_sessions.kernels import session_kernels, specs
 
 SMALL = {"cpu": "0.5", "mem": "400m"}
 
@@ -24,7 +24,7 @@ def jupyter(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     specs.add(specs.Kernel(name="owned", display_name="Owned", image="python", resources=SMALL))
     specs.add(specs.Kernel(name="attached", display_name="Attached", session="demo"))
-    loop_bridge._connection.clear()  # It is of another test's manager.
+    session_kernels.current().close()  # Its connection is to another test's manager.
     return folder
 
 

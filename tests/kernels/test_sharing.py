@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_sessions.kernels import single_flight
+from jupyter_sessions.kernels import shared_creates
 from jupyter_sessions.kernels.session import KernelSession, Wanted, say
+from jupyter_sessions.kernels.session_kernels import SessionKernels
 from jupyter_sessions.model import SessionSpec
 from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.identity import own_identity
@@ -18,7 +19,7 @@ from tests.manager.world import ended, until
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("jupyter"), pytest.mark.timeout(180)]
 
 
-def kernel(folder: Path, name: str) -> KernelSession:
+def kernel(folder: Path, name: str, kernels: SessionKernels) -> KernelSession:
     """A kernel of the notebook in a folder, as a server starts it; its session starts once there is a file `go`."""
     script = "until [ -e go ]; do sleep 0.02; done"
     spec = SessionSpec(
@@ -31,14 +32,15 @@ def kernel(folder: Path, name: str) -> KernelSession:
         owner=own_identity(),
         notebook_path=str(folder / "one.ipynb"),
     )
-    return KernelSession(Wanted(spec=spec, waits=False), say)
+    return KernelSession(Wanted(spec=spec, waits=False), say, kernels)
 
 
 async def test_one_that_starts_slowly(
     service: SessionService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(single_flight, "_JUST_NOW_SECONDS", 0)
-    first, second = kernel(tmp_path, "one-a"), kernel(tmp_path, "one-b")
+    monkeypatch.setattr(shared_creates, "_JUST_NOW_SECONDS", 0)
+    kernels = SessionKernels()
+    first, second = kernel(tmp_path, "one-a", kernels), kernel(tmp_path, "one-b", kernels)
     starting = [asyncio.create_task(first.begin())]
 
     async def prepares() -> bool:
@@ -46,7 +48,7 @@ async def test_one_that_starts_slowly(
 
     await until(prepares)
     starting.append(asyncio.create_task(second.begin()))
-    await until(lambda: [making.starting for making in single_flight._makings.values()] == [2])
+    await until(lambda: kernels.creates.starting() == [2])
     (tmp_path / "go").touch()
     await asyncio.gather(*starting)
     assert first.row is not None and second.row is not None
@@ -56,3 +58,4 @@ async def test_one_that_starts_slowly(
     assert (await service.get("local", second.row.id)).status == "RUNNING"
     await second.let_go()
     await ended(service, second.row)
+    await asyncio.to_thread(kernels.close)

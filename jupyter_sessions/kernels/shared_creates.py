@@ -44,44 +44,53 @@ class Making:
         self._until = time.monotonic() + _JUST_NOW_SECONDS if _worked(self.work) else 0
 
 
-_makings: dict[str, Making] = {}
+class SharedCreates:
+    """The sessions that are being made for kernels, by what the kernels are known by."""
 
+    def __init__(self) -> None:
+        self._makings: dict[str, Making] = {}
 
-@asynccontextmanager
-async def made(api: Api, spec: SessionSpec, key: str) -> AsyncIterator[SessionInfo]:
-    """A new session, or the one that is being made in this process for the same key, if that is not empty.
+    def starting(self) -> list[int]:
+        """Return how many kernels start with each of the sessions."""
+        return [making.starting for making in self._makings.values()]
 
-    Start the kernel within the block: until its end the session counts as being made.
-    """
-    if not key:
-        yield await api.create(spec)
-        return
-    while True:
-        making, new = _making(api, spec, key)
-        with making:
-            row = await asyncio.shield(making.work)
-            if not new:
-                row = await api.get(row.backend, row.id)
-            if new or (row.live and row.status not in _ENDING):
-                yield row
-                return
-        if _makings.get(key) is making:
-            forget(key)
+    @asynccontextmanager
+    async def made(self, api: Api, spec: SessionSpec, key: str) -> AsyncIterator[SessionInfo]:
+        """Give a new session, or the one that is being made for the same key, if that is not empty.
 
+        Start the kernel within the block: until its end the session counts as being made.
+        """
+        if not key:
+            yield await api.create(spec)
+            return
+        while True:
+            making, new = self._making(api, spec, key)
+            with making:
+                row = await asyncio.shield(making.work)
+                if not new:
+                    row = await api.get(row.backend, row.id)
+                if new or (row.live and row.status not in _ENDING):
+                    yield row
+                    return
+            if self._makings.get(key) is making:
+                self.forget(key)
 
-def _making(api: Api, spec: SessionSpec, key: str) -> tuple[Making, bool]:
-    """The one of that key, and whether it has just begun."""
-    for old in [one for one, making in _makings.items() if making.over]:
-        del _makings[old]
-    if key in _makings:
-        return _makings[key], False
-    _makings[key] = Making(asyncio.create_task(api.create(spec)))
-    return _makings[key], True
+    def _making(self, api: Api, spec: SessionSpec, key: str) -> tuple[Making, bool]:
+        """Return the session in the making of a key, and whether that has just begun."""
+        for old in [one for one, making in self._makings.items() if making.over]:
+            del self._makings[old]
+        if key in self._makings:
+            return self._makings[key], False
+        self._makings[key] = Making(asyncio.create_task(api.create(spec)))
+        return self._makings[key], True
 
+    def forget(self, key: str) -> None:
+        """Count a session as made: whoever asks for its key again gets a new one."""
+        self._makings.pop(key, None)
 
-def forget(key: str) -> None:
-    """The session is not needed any more: whoever asks again gets a new one."""
-    _makings.pop(key, None)
+    def clear(self) -> None:
+        """Count all sessions as made."""
+        self._makings.clear()
 
 
 def key_of(spec: SessionSpec) -> str:
