@@ -66,6 +66,7 @@ _HOLD_SECONDS = 10.0
 _REPLACE_SECONDS = 30.0
 """How often a manager of an earlier version is asked whether it may be replaced."""
 _CREATES_AT_ONCE = 8
+_BOUNDS = ("CPU_LIMIT", "MEM_LIMIT", "CUDA_VISIBLE_DEVICES")
 _BOUNDS_SECONDS = 0.25
 _DEFAULT_CPUS = 4
 _MEMORY_STEP = 128 * 1024**2
@@ -226,7 +227,7 @@ class Local(LocalRows):
         least = parse_slots((await self._specs_with(image)).minimum(image)) if image else {}
         if given.keys() >= {"cpu", "mem", *configured, *least}:
             return {}
-        there = await self._lately_totals.get()
+        there = await self._lately_totals.get(self.of_asker())
         share = min(Decimal(1), max(_part(given, there, slot) for slot in (GPU_SLOT, SHARES_SLOT)))
         cpus = max(min(Decimal(_DEFAULT_CPUS), there["cpu"]), there["cpu"] * share)
         memory = there["mem"] * max(Decimal("0.25"), share) // _MEMORY_STEP * _MEMORY_STEP
@@ -287,7 +288,8 @@ class Local(LocalRows):
 
     def of_asker(self) -> dict[str, Any]:
         """The bounds within which this process lives: who started the manager may live within others."""
-        return _of_asker(int(time.monotonic() / _BOUNDS_SECONDS))
+        said = tuple(os.environ.get(name) for name in _BOUNDS)
+        return _of_asker(int(time.monotonic() / _BOUNDS_SECONDS), said)
 
     async def keys(self) -> builtins.list[dict[str, Any]]:
         """Who may use the manager."""
@@ -362,7 +364,7 @@ async def _state_of(client: ManagerClient) -> ManagerState:
 
 
 @lru_cache(maxsize=1)
-def _of_asker(moment: int) -> dict[str, Any]:
+def _of_asker(moment: int, said: tuple[str | None, ...]) -> dict[str, Any]:
     return {"bounds": bounds(os.environ), "visible_devices": visible_devices(os.environ)}
 
 

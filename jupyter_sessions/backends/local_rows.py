@@ -154,12 +154,13 @@ class Recent(Generic[T]):
         self._find = find
         self._seconds = seconds
         self._began = 0.0
+        self._asker: object = None
         self._finding: asyncio.Task[T] | None = None
 
-    async def get(self) -> T:
-        """Return what was found out, or is being found out since a moment. Errors: those of finding it."""
-        if self._finding is None or monotonic() > self._began + self._seconds:
-            self._began = monotonic()
+    async def get(self, asker: object = None) -> T:
+        """Return what was found out for this asker, or is being found out since a moment. Errors: those of finding it."""
+        if self._finding is None or asker != self._asker or monotonic() > self._began + self._seconds:
+            self._began, self._asker = monotonic(), asker
             self._finding = asyncio.ensure_future(_awaited(self._find()))
         return await asyncio.shield(self._finding)
 
