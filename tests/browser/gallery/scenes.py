@@ -122,6 +122,13 @@ FAILED = {
         "hint": "Check your network, or try again later.",
     }
 }
+TAKE_OVER = machine(*FOUR[:2]) | {
+    "notice": {
+        "message": "The session manager of this machine is still of version 0.1.0. "
+        "Until version 0.2.0 takes over, its sessions can only be listed and ended.",
+        "take_over": True,
+    }
+}
 
 
 def tell(file: Path, said: dict[str, Any]) -> None:

@@ -106,6 +106,11 @@ def one_machine(stage: Stage, shot: Shot) -> None:
     stage.show(machine(*scenes.FORTY))
     shot("forty")
 
+    stage.show(scenes.TAKE_OVER)
+    stage.open()
+    stage.page.get_by_role("button", name="Take over").wait_for()
+    shot("take-over")
+
 
 def sessions_that_come_and_go(stage: Stage, shot: Shot) -> None:
     stage.show(machine(*scenes.WAITING))

@@ -1,7 +1,7 @@
 """Backends of a third party that say exactly what a JSON file says, and follow it when it changes.
 
-The file holds `rows` (fields of SessionInfo), and may hold `capacity`, `images`, `default_resources`, `choices`
-and `error`, with which every question is answered.
+The file holds `rows` (fields of SessionInfo), and may hold `capacity`, `images`, `default_resources`, `choices`,
+`notice`, and `error`, with which every question is answered.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from jupyter_sessions.backends.base import Backend, Query, Storage
+from jupyter_sessions.backends.notices import Notice
 from jupyter_sessions.backends.signin import KEYPAIR, PASSWORD
 from jupyter_sessions.errors import BackendUnavailable, NotRunning, SessionNotFound
 from jupyter_sessions.model import Amount, Choices, Event, Image, NameRule, SessionInfo, in_group
@@ -36,6 +37,11 @@ class Scripted(Backend):
         if "error" in told:
             raise BackendUnavailable(**told["error"])
         return told
+
+    def notice(self):
+        """The file's notice."""
+        told = json.loads(self.file.read_text()).get("notice")
+        return told and msgspec.convert(told, Notice)
 
     def rows(self):
         """The file's rows; ids follow from the names."""
