@@ -163,6 +163,7 @@ async def test_answers_are_as_described(rest: Rest, kernel: dict[str, str]) -> N
     await rest.ask("DELETE", "backends/lab/sign-in")
     await rest.ask("DELETE", "backends/lab")
     await rest.ask("GET", "openapi.yaml")
+    await rest.ask("POST", "backends/local/takeover")
     await rest.until(await rest.end(row), "TERMINATED")
     await rest.json("DELETE", place)
     assert hello["protocol"] == int(rest.described.document["info"]["version"])
