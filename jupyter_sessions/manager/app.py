@@ -106,7 +106,7 @@ async def until_idle(app: web.Application, settings: LiveSettings) -> None:
         activity.idle_seconds() < settings.now.manager_timeout and (activity.open or not settings.replaced())
     ):
         try:
-            sessions.save()
+            sessions.machine.save()
             await asyncio.to_thread(sessions.store.tidy)
         except Exception:  # What lives here must not be left for that.
             log.exception("what is kept cannot be tidied up")

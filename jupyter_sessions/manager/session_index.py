@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -11,17 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_sessions.errors import Ambiguous, SessionNotFound
-from jupyter_sessions.manager.core import snapshots
 from jupyter_sessions.manager.core.keys import ADMIN, SUPERADMIN, Key
+from jupyter_sessions.manager.core.machine import SessionMachine
 from jupyter_sessions.manager.core.minilang import EVERYTHING, Clause, begins, equals, one_of, since
 from jupyter_sessions.manager.core.record import Record, folder_of
 from jupyter_sessions.manager.core.store import Store, StoreError, make_room
 from jupyter_sessions.manager.endpoints.kernel_link import new_key
 from jupyter_sessions.manager.schedule.placement import used
 from jupyter_sessions.wire.files import remove
-
-log = logging.getLogger("jupyter_sessions")
-
 
 ENDED_MOST = 1000
 ENDED_FOR = timedelta(days=30)
@@ -30,11 +26,11 @@ ENDED_FOR = timedelta(days=30)
 class SessionIndex:
     """Sessions by id and by name: those that live are in memory, all are in the store."""
 
-    def __init__(self, store: Store, state_folder: Path) -> None:
+    def __init__(self, store: Store, machine: SessionMachine, state_folder: Path) -> None:
         self.store = store
+        self.machine = machine
         self.state_folder = state_folder
-        self._live: dict[str, Record] = {}
-        self._unsaved: dict[str, Record] = {}
+        self._live = machine.live
 
     @property
     def live(self) -> list[Record]:
@@ -126,15 +122,12 @@ class SessionIndex:
 
     def known(self, id: str) -> Record | None:
         """A session by its full id, live or ended."""
-        return self._live.get(id) or self._unsaved.get(id) or self.store.get(id)
+        return self.machine.get(id)
 
     # Keeping.
 
-    def _make_room(self, record: Record) -> None:
-        """Its folders, keys and row, all or none. Errors: StoreError."""
-        record.kernel_key = new_key()
-        for sub in record.subs:
-            sub.kernel_key = new_key()
+    def _add(self, record: Record) -> None:
+        """Begin with a new session: make its folders, keys and row, all or none. Errors: StoreError."""
         folder, cwd = Path(record.folder), Path(record.launch.cwd)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -143,27 +136,10 @@ class SessionIndex:
         except OSError as error:
             raise StoreError(f"{folder} cannot be made: {error.strerror}.", hint=make_room(folder)) from error
         try:
-            self.store.save(record)
-            snapshots.save_record(record)
+            self.machine.add(record, [new_key() for _ in record.member_ids])
         except StoreError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-
-    def _note(self, record: Record) -> None:
-        """Keep a session as it is now."""
-        self._unsaved[record.id] = record
-        self.save()
-
-    def save(self) -> None:
-        """Keep what changed. What cannot be kept now, as the disk is full, is tried again later."""
-        for record in list(self._unsaved.values()):
-            snapshots.save_record(record)
-            try:
-                self.store.save(record)
-            except StoreError as error:
-                log.error("%s", error)
-                return
-            del self._unsaved[record.id]
 
     def _forget_old(self) -> None:
         with suppress(StoreError):

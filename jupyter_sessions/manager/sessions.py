@@ -11,15 +11,27 @@ from typing import Any
 
 from jupyter_sessions.errors import InvalidRequest, NotRunning
 from jupyter_sessions.manager.core.callbacks import Callbacks
-from jupyter_sessions.manager.core.cluster import MemberRecord
+from jupyter_sessions.manager.core.changes import Claimed, Renamed, TakenOver
 from jupyter_sessions.manager.core.events import Bus
 from jupyter_sessions.manager.core.expiry import Activity, Clock, ExpiryWatcher
 from jupyter_sessions.manager.core.leases import Leases
+from jupyter_sessions.manager.core.machine import SessionMachine
 from jupyter_sessions.manager.core.mounts import ConfiguredFolder
 from jupyter_sessions.manager.core.record import Record, socket_folder
 from jupyter_sessions.manager.core.recovery import find_process, why_lost
 from jupyter_sessions.manager.core.store import Store
 from jupyter_sessions.manager.core.tasks import Tasks
+from jupyter_sessions.manager.core.transitions import (
+    USER_REQUESTED,
+    Cancelled,
+    Degraded,
+    Exited,
+    Requeued,
+    Scheduled,
+    Terminated,
+    Terminating,
+    Transition,
+)
 from jupyter_sessions.manager.endpoints.kernel_endpoint import Front
 from jupyter_sessions.manager.endpoints.kernel_info import KernelInfos
 from jupyter_sessions.manager.endpoints.kernel_link import connect_to
@@ -62,7 +74,8 @@ class SessionManager(SessionIndex):
         warm_pool: int = 0,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(store, state_folder)
+        super().__init__(store, SessionMachine(store, bus), state_folder)
+        self.machine.listen(self._changed)
         self.bus = bus
         self.capacity = capacity
         self.folders = folders or {}
@@ -71,24 +84,21 @@ class SessionManager(SessionIndex):
         self._fronts: dict[str, Front] = {}
         self._infos = KernelInfos()
         self._tasks = Tasks()
-        self._changed = asyncio.Condition()
         self._callbacks = Callbacks()
         self._leases = Leases(lambda record, why: self.terminate(record, why=why), owner_grace)
         self.time = ExpiryWatcher(
+            self.machine,
             activity=self._activity,
             expire=lambda record, why: self._tasks.start(self._expire(record, why)),
-            tell=lambda record: self._tell(record, "session_warning"),
             clock=clock,
         )
-        self._queue = SessionScheduler(self, self.time.clock.today, store.keys.get)
+        self._queue = SessionScheduler(self, self.machine, self.time.clock.today, store.keys.get)
         self._shop = SupervisorContext(
             limits=limits,
             run_folder=run_folder,
             state_folder=state_folder,
             keep_fds=keep_fds,
-            keep=self._note,
-            changed=self._keep,
-            tell=self._tell,
+            machine=self.machine,
             pool=PrestartPool(warm_pool, keep_fds),
         )
 
@@ -127,8 +137,7 @@ class SessionManager(SessionIndex):
 
     async def wait(self, record: Record, until: Callable[[Record], bool]) -> None:
         """Return as soon as `until(record)` holds; cancel to stop waiting."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: until(record))
+        await self.machine.wait(record, until)
 
     # Doing.
 
@@ -145,18 +154,14 @@ class SessionManager(SessionIndex):
         """Note which sessions have lost sockets."""
         for record, why in [(front.record, front.missing()) for front in self._fronts.values()]:
             if why and record.status == "RUNNING" and record.process and record.process.child.alive():
-                record.move("RUNNING_DEGRADED", why)
-                self._keep(record, "session_degraded")
+                self.machine.apply(record, Degraded(why))
 
     def submit(self, record: Record) -> None:
         """Queue a new session; it starts at once if there is room."""
         NAME_RULE.check(record.name)
         if self.named(record.name, record.access_key):
             raise InvalidRequest(f"A session '{record.name}' exists already.", field="name")
-        record.stamp()
-        self._make_room(record)  # If it cannot be kept, it does not begin.
-        self._live[record.id] = record
-        self._spread(record, "session_enqueued")
+        self._add(record)
         self._leases.watch(record)
         self._queue.changed()
 
@@ -165,13 +170,10 @@ class SessionManager(SessionIndex):
 
         It waits `patience` seconds until the session begins to start, 0 for ever.
         """
-        record.notebook = True
-        record.num_queries += 1
+        start_by = datetime.now(UTC) + timedelta(seconds=patience) if patience else None
+        self.machine.apply(record, Claimed(owner, start_by))
         if owner is not None:
-            record.owner = owner
-            record.start_by = datetime.now(UTC) + timedelta(seconds=patience) if patience else None
             self._leases.watch(record)
-        self._note(record)
 
     def _asked(self, record: Record, request: str, owner: bool) -> None:
         """A notebook asked for something that is not for the kernel to answer; visitors end nothing."""
@@ -199,12 +201,11 @@ class SessionManager(SessionIndex):
         """Set its clocks to zero, both of the idle timeout and of the time limit. Errors: NotRunning."""
         self.supervisor(record).check_running()
         self.time.renew(record)
-        self._keep(record, "session_renewed")
 
-    async def terminate(self, record: Record, *, forced: bool = False, why: str = "user-requested") -> None:
+    async def terminate(self, record: Record, *, forced: bool = False, why: str = USER_REQUESTED) -> None:
         """Begin to end a session; a pending one is cancelled. Returns once it is marked."""
         if record.status == "PENDING":
-            self.cancel(record, why)
+            self.machine.apply(record, Cancelled(why))
         elif record.status == "ERROR":
             self._lost(record, why)
         elif record.status != "TERMINATING" or forced:
@@ -247,15 +248,13 @@ class SessionManager(SessionIndex):
             raise InvalidRequest(
                 f"A session '{name}' exists already.", hint="Choose another name.", field="name"
             )
-        record.name = name
-        self._keep(record, "session_renamed")
-        self._queue.changed()
+        self.machine.apply(record, Renamed(name))
 
     # From one manager to the next.
 
     def adopt(self, last: Host | None, now: Host) -> None:
         """Take over what a manager before this one left: what lives goes on, the rest is ended."""
-        self._live = {record.id: record for record in self.store.live()}
+        self.machine.load()
         processes = {record.id: find_process(record) for record in self.live if record.holds_slots}
         lost = why_lost(last, now)
         kept = [record for record in self.live if processes.get(record.id) and not lost]
@@ -285,7 +284,7 @@ class SessionManager(SessionIndex):
         for process in record.processes:
             kill(process)
         if record.status == "PENDING":
-            self.cancel(record, why)
+            self.machine.apply(record, Cancelled(why))
         else:
             self._lost(record, why)
 
@@ -299,26 +298,22 @@ class SessionManager(SessionIndex):
 
     def _adopt(self, record: Record, process: Process | None, why: str) -> None:
         if process is None and record.status == "PREPARING":
-            record.process, record.gpus = None, []
-            record.move("PENDING")
-            self._keep(record, "session_enqueued")
+            self.machine.apply(record, Requeued())
         elif process is not None and not why:
-            record.process = process
+            self.machine.apply(record, TakenOver(0, process))
             if not record.batch and record.status != "TERMINATING":
                 self.front(record).resume()
             self._guard(record)  # If it has ended, reads its exit status and clears up after it.
             self.time.follow(record)
         else:
-            record.conclude(exit_status(process) if process else None)
+            self.machine.apply(record, Exited(exit_status(process) if process else None))
             self._lost(record, why or record.status_info or "the manager ended before it was started")
 
     def _lost(self, record: Record, why: str) -> None:
         """Bring one that has no processes to its end, in the steps that all are told of."""
         if record.status != "TERMINATING":
-            record.move("TERMINATING", why)
-            self._keep(record, "session_terminating")
-        record.move("TERMINATED", why)
-        self._keep(record, "session_terminated")
+            self.machine.apply(record, Terminating(why))
+        self.machine.apply(record, Terminated(why))
 
     async def close(self) -> None:
         """Let go of everything; sessions run on."""
@@ -331,32 +326,25 @@ class SessionManager(SessionIndex):
             front.release()
         self.bus.close()
 
-    # How.
+    # What follows from a change.
 
-    def start(self, record: Record, gpus: list[str]) -> None:
-        """Start a pending session with these GPUs."""
-        record.gpus = gpus
-        record.move("PREPARING")
-        self._keep(record, "session_scheduled")
-        self._tell(record, "kernel_preparing")
-        self._guard(record)
-
-    def wait_for(self, record: Record, reason: str) -> None:
-        """Tell why a pending session waits.
-
-        The reason is not stored: it changes for many sessions at a time, and the next manager finds it again.
-        """
-        if record.status_info != reason:
-            record.status_info, record.changed = reason, datetime.now(UTC)
-            self._spread(record, "session_waiting")
-
-    def cancel(self, record: Record, reason: str) -> None:
-        """End a pending session."""
-        record.move("CANCELLED", reason)
-        self._tell(record, "kernel_cancelled")
-        self._keep(record, "session_cancelled")
-        self._tasks.start(self._end_front(record))
-        self._queue.changed()
+    def _changed(self, record: Record, transition: Transition) -> None:
+        """Do what others have to do with a session's change."""
+        self.time.follow(record)
+        self._callbacks.take(record)
+        if not record.live:
+            self._leases.drop(record)
+        self._on_live(bool(self._live))
+        if record.id in self._fronts:
+            self._fronts[record.id].tell()
+        if isinstance(transition, Scheduled):
+            self._guard(record)
+        if isinstance(transition, Cancelled | Terminated):
+            self._forget_old()
+        if isinstance(transition, Cancelled):
+            self._tasks.start(self._end_front(record))
+        if isinstance(transition, Cancelled | Renamed):
+            self._queue.changed()
 
     def _guard(self, record: Record) -> None:
         supervisor = self._supervisors[record.id] = SessionSupervisor(record, self._shop, self.front(record))
@@ -374,28 +362,3 @@ class SessionManager(SessionIndex):
     async def _end_front(self, record: Record) -> None:
         if front := self._fronts.pop(record.id, None):
             await front.end()
-
-    def _keep(self, record: Record, event: str) -> None:
-        self.time.follow(record)
-        self._note(record)
-        self._spread(record, event)
-
-    def _spread(self, record: Record, event: str) -> None:
-        """Let all know who have to do with a session."""
-        self._callbacks.take(record)
-        if not record.live:
-            self._leases.drop(record)
-            self._live.pop(record.id, None)
-            self._forget_old()
-        self._on_live(bool(self._live))
-        if record.id in self._fronts:
-            self._fronts[record.id].tell()
-        self._tell(record, event)
-
-    def _tell(self, record: Record, event: str, sub: MemberRecord | None = None) -> None:
-        self.bus.publish(event, record, sub)
-        self._tasks.start(self._wake())
-
-    async def _wake(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()

@@ -27,7 +27,7 @@ def fill(path: Path) -> None:
     store = Store(path)
     for number in range(SESSIONS):
         record: Record = make_record(f"stored-{number:04}")
-        record.move("CANCELLED", "user-requested")
+        record.enter("CANCELLED", "user-requested")
         store.save(record)
     store.close()
 

@@ -60,8 +60,8 @@ async def test_a_session_that_ended_only_on_paper(service: SessionService) -> No
     store = Store(place().folder / "sessions.db")
     record = store.get(row.id)
     assert record is not None
-    record.move("TERMINATING", "user-requested")
-    record.move("TERMINATED", "user-requested")
+    record.enter("TERMINATING", "user-requested")
+    record.enter("TERMINATED", "user-requested")
     store.save(record)
     store.close()
     await start()

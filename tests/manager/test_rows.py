@@ -192,8 +192,8 @@ async def test_a_list_after_a_crash_is_complete(service: SessionService, state: 
         record = make_record(f"stored-{number:03}")
         record.folder = folder_of(state, record.id)
         Path(record.folder).mkdir(parents=True)
-        record.move("PREPARING")
-        record.move("ERROR", "it failed")
+        record.enter("PREPARING")
+        record.enter("ERROR", "it failed")
         store.save(record)
         if number % 2:  # The others are of an earlier version.
             snapshots.save_record(record)

@@ -18,9 +18,9 @@ def test_the_members_of_a_degraded_cluster() -> None:
     record = make_record()
     record.subs = [MemberRecord(idx=1, status="RUNNING"), MemberRecord(idx=2, status="RUNNING")]
     for status in ("PREPARING", "RUNNING"):
-        record.move(status)
+        record.enter(status)
     record.subs[0].end("killed by SIGKILL")
-    record.move("RUNNING_DEGRADED", "sub1 ended: killed by SIGKILL")
+    record.enter("RUNNING_DEGRADED", "sub1 ended: killed by SIGKILL")
     assert status_data(record) == {
         "session": {"status": "RUNNING_DEGRADED"},
         "kernels": {"main1": "RUNNING", "sub1": "TERMINATED", "sub2": "RUNNING"},
@@ -29,9 +29,9 @@ def test_the_members_of_a_degraded_cluster() -> None:
 
 def test_how_it_ended_and_what_failed() -> None:
     record = make_record()
-    record.move("PREPARING")
-    record.conclude(3)
-    record.move("ERROR", "failed-to-start: the kernel ended before it was ready")
+    record.enter("PREPARING")
+    record.exit_code = 3
+    record.enter("ERROR", "failed-to-start: the kernel ended before it was ready")
     assert status_data(record) == {
         "session": {"status": "ERROR"},
         "kernels": {"main1": "ERROR"},

@@ -11,6 +11,7 @@ from aiohttp import web
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api import sockets
 from jupyter_sessions.manager.api.session import SESSIONS, find
+from jupyter_sessions.manager.core.changes import Used
 from jupyter_sessions.manager.core.record import Record
 from jupyter_sessions.manager.endpoints.kernel_link import Run
 from jupyter_sessions.manager.run.batch_run import BatchRun, Plan
@@ -33,8 +34,9 @@ def streamed(request: web.Request) -> SessionSupervisor:
 
 def count(request: web.Request, record: Record) -> None:
     """Count an access to a session, which is then not idle: for what was not refused."""
-    record.num_queries += 1
-    request.app[SESSIONS].touch(record)
+    sessions = request.app[SESSIONS]
+    sessions.machine.apply(record, Used())
+    sessions.touch(record)
 
 
 def begin(supervisor: SessionSupervisor, mode: str, code: str, options: dict[str, Any]) -> Run:

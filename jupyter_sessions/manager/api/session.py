@@ -21,6 +21,7 @@ from jupyter_sessions.manager.api.slots import slots_of
 from jupyter_sessions.manager.api.status import status_data
 from jupyter_sessions.manager.api.versions import DESTROYED, ENDED, REUSED
 from jupyter_sessions.manager.core import mounts
+from jupyter_sessions.manager.core.changes import EnvironSet
 from jupyter_sessions.manager.core.cluster import MemberRecord
 from jupyter_sessions.manager.core.dependencies import dependents
 from jupyter_sessions.manager.core.keys import Key, id_of
@@ -168,9 +169,10 @@ def _new(sessions: SessionManager, asked: CreateRequest, who: Key, **facts: Any)
         **plan(asked, sessions, who),
         **facts,
     )
-    record.folder = folder_of(sessions.state_folder, record.id)
+    folder = folder_of(sessions.state_folder, record.id)
     if asked.launch is None:
-        record.launch = msgspec.structs.replace(launch, cwd=os.path.join(record.folder, "work"))
+        launch = msgspec.structs.replace(launch, cwd=os.path.join(folder, "work"))
+    record = msgspec.structs.replace(record, folder=folder, launch=launch)
     mounts.check(record.mounts, record.launch.cwd)
     return record
 
@@ -273,7 +275,8 @@ async def rename(request: web.Request) -> web.Response:
 async def set_environ(request: web.Request) -> web.Response:
     """POST /session/{ref}/environ (ours): set variables for the processes that start from now on."""
     record = find(request)
-    record.environ |= read_environ((await body_of(request)).get("environ"))
+    environ = read_environ((await body_of(request)).get("environ"))
+    request.app[SESSIONS].machine.apply(record, EnvironSet(environ))
     return web.Response(status=204)
 
 

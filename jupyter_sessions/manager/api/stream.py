@@ -46,8 +46,9 @@ async def execute(request: web.Request) -> web.StreamResponse:
     supervisor = streamed(request)
     count(request, supervisor.record)
     touch = partial(request.app[SESSIONS].touch, supervisor.record)
+    again = partial(count, request, supervisor.record)
     async with sockets.upgraded(request) as socket:
-        await Conversation(socket, supervisor, touch).hold()
+        await Conversation(socket, supervisor, touch, again).hold()
     return socket
 
 
@@ -55,12 +56,17 @@ class Conversation:
     """One client on its WebSocket, with at most one run at a time."""
 
     def __init__(
-        self, socket: sockets.ServerWebSocket, supervisor: SessionSupervisor, touch: Callable[[], None]
+        self,
+        socket: sockets.ServerWebSocket,
+        supervisor: SessionSupervisor,
+        touch: Callable[[], None],
+        again: Callable[[], None],
     ) -> None:
         self._socket = socket
         self._supervisor = supervisor
         self._link: KernelLink = supervisor.running_link()
         self._touch = touch
+        self._count = again
         self._run: Run | None = None
         self._whole = False
         self._answers: deque[str] = deque()
@@ -92,8 +98,10 @@ class Conversation:
         except SessionError as error:
             await self._refuse(error)
         else:
-            self._supervisor.record.num_queries += self._following is not None  # Opening counted the first.
-            self._touch()
+            if self._following is None:
+                self._touch()  # Opening counted the first.
+            else:
+                self._count()
             self._following = asyncio.create_task(self._follow(self._run))
 
     async def _refuse(self, error: SessionError) -> None:

@@ -32,10 +32,7 @@ class WaitReason(msgspec.Struct, frozen=True):
 
 
 def wait_reason(record: Record, look: Callable[[str], Record | None], now: datetime) -> WaitReason | None:
-    """What a pending session waits for; None if for room alone. `look` gives sessions by id, ended ones too.
-
-    Those that have succeeded are noted in the record: they may be forgotten before it starts.
-    """
+    """What a pending session waits for; None if for room alone. `look` gives sessions by id, ended ones too."""
     waits = []
     for needed in record.dependencies:
         if needed in record.met:
@@ -44,9 +41,7 @@ def wait_reason(record: Record, look: Callable[[str], Record | None], now: datet
         succeeded = False if other is None else success(other)
         if succeeded is False:
             return WaitReason(f"dependency-failed: {_failure(needed, other)}", failed=True)
-        if succeeded:
-            record.met.append(needed)
-        elif other is not None:
+        if succeeded is None and other is not None:
             waits.append(f"'{other.name}' ({other.status})")
     if waits:
         return WaitReason(f"Waiting for {_and(waits)} to succeed.")
@@ -54,6 +49,12 @@ def wait_reason(record: Record, look: Callable[[str], Record | None], now: datet
         moment = record.starts_at.astimezone().isoformat(" ", "seconds")
         return WaitReason(f"Waiting until {moment}.", until=record.starts_at)
     return None
+
+
+def newly_met(record: Record, look: Callable[[str], Record | None]) -> list[str]:
+    """Return the ids of needed sessions that have succeeded and are to be noted: they may be forgotten before it starts."""
+    others = {needed: look(needed) for needed in record.dependencies if needed not in record.met}
+    return [needed for needed, other in others.items() if other is not None and success(other)]
 
 
 def success(record: Record) -> bool | None:

@@ -18,6 +18,8 @@ from typing import Any
 import msgspec
 
 from jupyter_sessions.durations import human_time
+from jupyter_sessions.manager.core.changes import LimitCounted, Renewed, Warned
+from jupyter_sessions.manager.core.machine import SessionMachine
 from jupyter_sessions.manager.core.record import Record
 
 log = logging.getLogger("jupyter_sessions")
@@ -78,22 +80,21 @@ class _Watch(msgspec.Struct):
 class ExpiryWatcher:
     """Watches the sessions that have an idle timeout or a time limit; the others cost nothing.
 
-    `activity` looks at a session, `expire` ends one with a reason (`busy` ones are interrupted first),
-    `tell` is called when the end of one comes near, or is put off again.
+    `activity` looks at a session, `expire` ends one with a reason (`busy` ones are interrupted first).
     """
 
     def __init__(
         self,
+        machine: SessionMachine,
         *,
         activity: Callable[[Record], Activity],
         expire: Callable[[Record, str], None],
-        tell: Callable[[Record], None],
         clock: Clock | None = None,
     ) -> None:
         self.clock = clock or Clock()
         self._activity = activity
         self._expire = expire
-        self._tell = tell
+        self._machine = machine
         self._watches: dict[str, _Watch] = {}
         self._due: float | None = None
         self._anchor = self._moment()
@@ -111,7 +112,7 @@ class ExpiryWatcher:
         elif record.id not in self._watches:
             now = self.clock.seconds()
             if record.limit_from is None or record.limit_from > now:
-                record.limit_from = now
+                self._machine.apply(record, LimitCounted(now))
             self._watches[record.id] = _Watch(record, now, now, self._activity(record))
             self._nudge.set()
 
@@ -122,9 +123,11 @@ class ExpiryWatcher:
 
     def renew(self, record: Record) -> None:
         """Begin to count anew, towards both ends."""
-        if watch := self._watches.get(record.id):
-            watch.idle_from = record.limit_from = self.clock.seconds()
-            self._warn(watch, watch.idle_from)
+        watch, now = self._watches.get(record.id), self.clock.seconds()
+        self._machine.apply(record, Renewed(now if watch else None))
+        if watch:
+            watch.idle_from = now
+            self._warn(watch, now)
 
     # What is left.
 
@@ -203,13 +206,13 @@ class ExpiryWatcher:
             for watch in self._watches.values():
                 watch.idle_from += missed
                 if watch.record.limit_from is not None:
-                    watch.record.limit_from += missed
+                    self._machine.apply(watch.record, LimitCounted(watch.record.limit_from + missed))
         moment = self._moment()
         if missed > 0 or abs(moment - self._anchor) > timedelta(seconds=_DRIFT_SECONDS):
             self._anchor = moment
-            for watch in self._watches.values():
+            for watch in list(self._watches.values()):
                 if self.ending(watch.record):
-                    self._tell(watch.record)
+                    self._machine.apply(watch.record, Warned())
 
     def _moment(self) -> datetime:
         """The time of day at which the seconds were 0: later with each suspension."""
@@ -254,7 +257,7 @@ class ExpiryWatcher:
         near = self._near(watch, now)
         if near != watch.warned:
             watch.warned = near
-            self._tell(watch.record)
+            self._machine.apply(watch.record, Warned())
 
     def _near(self, watch: _Watch, now: float) -> tuple[str, float] | None:
         """The end that is near, and by which mark."""

@@ -1,4 +1,4 @@
-"""One session as the manager knows it, and the moves it can make."""
+"""One session as the manager knows it. Its changes are made by `machine`, nowhere else."""
 
 from __future__ import annotations
 
@@ -21,15 +21,6 @@ from jupyter_sessions.wire.environment import Launch
 from jupyter_sessions.wire.identity import Identity
 
 _ENDED = {"TERMINATED", "CANCELLED"}
-_MOVES: dict[str, set[str]] = {
-    "PENDING": {"PREPARING", "CANCELLED"},
-    "PREPARING": {"RUNNING", "TERMINATING", "TERMINATED", "ERROR", "PENDING"},
-    "RUNNING": {"RUNNING_DEGRADED", "RESTARTING", "TERMINATING", "TERMINATED", "ERROR"},
-    "RUNNING_DEGRADED": {"RUNNING_DEGRADED", "RESTARTING", "TERMINATING", "TERMINATED", "ERROR"},
-    "RESTARTING": {"RUNNING", "TERMINATING", "TERMINATED", "ERROR"},
-    "ERROR": {"TERMINATING", "TERMINATED"},
-    "TERMINATING": {"TERMINATED"},
-}
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -48,6 +39,9 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     for it; `restarts` counts those of its kernel, whoever wanted them. `dependencies` are ids, `met` those
     of them that have succeeded; `idle_timeout` and `time_limit` are seconds, 0 for none, and `limit_from`
     is the moment from which the limit counts (`expiry.Clock.seconds`).
+
+    `end_reason` says why it is being ended, from the moment at which that is decided: its status tells once its
+    processes are gone. `to_restart` is true while the process that runs is to make way for another.
 
     `skaha_name` is what it is called on the Skaha face, if it was made there; `hidden` says that it was
     deleted there after its end.
@@ -93,6 +87,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     notebook_path: str = ""
     start_by: datetime | None = None
     restarts: int = 0
+    end_reason: str = ""
+    to_restart: bool = False
     cluster_mode: str = "single-node"
     subs: list[MemberRecord] = []
     startup_command: str | None = None
@@ -159,12 +155,6 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
         each = len(self.gpus) // self.size
         return self.gpus[rank * each : (rank + 1) * each]
 
-    def conclude(self, status: int | None, *, failed: bool = False) -> None:
-        """Note how the main process ended; a batch session succeeds with exit status 0."""
-        self.exit_code = status
-        if self.batch:
-            self.result = "SUCCESS" if status == 0 and not failed else "FAILURE"
-
     def why_self_ended(self) -> str:
         """Return why it ended when its main process did. The words of batch sessions: managers 23.09 to 26.8."""
         if self.result == "SUCCESS":
@@ -186,10 +176,12 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
         """True while it counts against the capacity."""
         return self.status in ("PREPARING", "RUNNING", "RUNNING_DEGRADED", "RESTARTING", "TERMINATING")
 
-    def move(self, status: str, info: str = "") -> None:
-        """Go to another status, saying why. Errors: ValueError for a move that does not exist."""
-        if status not in _MOVES.get(self.status, set()):
-            raise ValueError(f"{self.name} cannot go from {self.status} to {status}")
+    def member(self, rank: int) -> Record | MemberRecord:
+        """Return what is kept of a member: of the main one, whose rank is 0, the session's record itself."""
+        return self.subs[rank - 1] if rank else self
+
+    def enter(self, status: str, info: str = "") -> None:
+        """Note another status, and why; whether the move exists is for the machine to say."""
         self.status, self.status_info = status, info
         if status in ("ERROR", *_ENDED):
             for sub in self.subs:

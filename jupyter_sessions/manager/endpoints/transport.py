@@ -23,6 +23,8 @@ import msgspec
 import psutil
 
 from jupyter_sessions.channels.relay_addresses import CHANNELS
+from jupyter_sessions.manager.core.changes import TransportChosen
+from jupyter_sessions.manager.core.machine import SessionMachine
 from jupyter_sessions.manager.core.record import Record
 from jupyter_sessions.manager.runtime.peers import Pids
 from jupyter_sessions.wire.environment import Launch
@@ -47,8 +49,9 @@ _PORTS = range(10_000, 32_768)
 class Transport:
     """How one session's kernels are reached, which may change once: when they do not start over ipc."""
 
-    def __init__(self, record: Record, state_folder: Path) -> None:
+    def __init__(self, record: Record, machine: SessionMachine, state_folder: Path) -> None:
         self._record = record
+        self._machine = machine
         self._state_folder = state_folder
         self._tried_both = False
 
@@ -104,7 +107,7 @@ class Transport:
                 return await kill()
 
     def _use_tcp(self) -> None:
-        self._record.launch = msgspec.structs.replace(self._record.launch, transport=TCP)
+        self._machine.apply(self._record, TransportChosen(TCP))
 
 
 def _needing(state_folder: Path) -> list[str]:

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any
 
-from jupyter_sessions.manager.core.cluster import MemberRecord
+from jupyter_sessions.manager.core.changes import MemberEnded, MemberReady
 from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.core.transitions import Transition
 from jupyter_sessions.manager.run.context import SupervisorContext
 from jupyter_sessions.manager.run.member import Member
 from jupyter_sessions.manager.runtime.ending import describe_exit
@@ -43,7 +44,6 @@ class ClusterMembers:
 
     async def _launch(self, member: Member) -> None:
         await member.launch()
-        self._move(member, "PREPARING", "", "kernel_creating")
 
     async def take_over(self) -> str:
         """Hold again what an earlier manager started, and start the rest; why one cannot be held.
@@ -60,7 +60,7 @@ class ClusterMembers:
         if process is not None:
             return member.take_over(process)
         await member.prepare()
-        await self._launch(member)
+        await member.launch()
         return ""
 
     async def open(self) -> None:
@@ -73,7 +73,7 @@ class ClusterMembers:
         if link := member.connect():
             await link.open()
         if member.row.status != "RUNNING":
-            self._move(member, "RUNNING", "", "kernel_started")
+            self._apply(MemberReady(member.row.rank))
 
     async def watch(self) -> None:
         """Notice their ends, until cancelled."""
@@ -86,28 +86,24 @@ class ClusterMembers:
         await wait(process)
         over = "out of memory" if member.over_memory() else "too many processes" if member.over_pids() else ""
         await member.kill()  # What it left behind.
-        member.row.exit_code = exit_status(process)
-        why = over or describe_exit(member.row.exit_code)
+        status = exit_status(process)
+        why = over or describe_exit(status)
         await self._lost(f"{member.name} ended: {why}")
-        self.close(member, why)
+        self.close(member, why, status)
 
-    def close(self, member: Member, why: str) -> None:
-        """Note that a member is gone."""
+    def close(self, member: Member, why: str, status: int | None = None) -> None:
+        """Note that a member is gone, with its exit status if that is known."""
         row = member.row
         if row.status == "TERMINATED":
             return
         member.disconnect(why)
         member.measure()
-        row.last_stat = member.stats()
-        self._move(member, "TERMINATED", why, "kernel_terminated")
+        self._apply(MemberEnded(row.rank, why, status, member.stats()))
 
     def close_all(self, why: str) -> None:
         """Note that they are all gone."""
         for member in self.all:
             self.close(member, why)
 
-    def _move(self, member: Member, status: str, info: str, event: str) -> None:
-        assert isinstance(member.row, MemberRecord)  # noqa: S101
-        member.row.move(status, info)
-        self._shop.keep(self._record)
-        self._shop.tell(self._record, event, member.row)
+    def _apply(self, change: Transition) -> None:
+        self._shop.machine.apply(self._record, change)

@@ -12,8 +12,17 @@ from typing import Any
 
 from jupyter_sessions.channels.sockets import Message
 from jupyter_sessions.errors import LaunchFailed, SessionError
+from jupyter_sessions.manager.core.changes import (
+    Measured,
+    PortsChosen,
+    ProcessForgotten,
+    ProcessNoted,
+    Started,
+    TakenOver,
+)
 from jupyter_sessions.manager.core.cluster import MemberRecord, hostname
 from jupyter_sessions.manager.core.record import Record, socket_folder
+from jupyter_sessions.manager.core.transitions import Transition
 from jupyter_sessions.manager.endpoints.kernel_link import KernelLink, connect_to
 from jupyter_sessions.manager.endpoints.tcp_forwarder import Forward
 from jupyter_sessions.manager.endpoints.transport import TCP, free_ports
@@ -103,7 +112,8 @@ class Member:
     def take_over(self, process: Process) -> str:
         """Hold again what an earlier manager started; why that cannot be, if its limits are gone."""
         row, why = self.row, ""
-        row.process = process
+        if row.process != process:
+            self._apply(TakenOver(row.rank, process))
         try:
             self.limits_group = self._shop.limits.open(row.id, *self._amounts())
         except LimitsGroupGone as error:
@@ -134,7 +144,8 @@ class Member:
             self.limits_group = self._shop.limits.create(self.row.id, *self._amounts())
         if self.has_kernel:
             over_tcp = self.record.launch.transport == TCP
-            self.row.kernel_ports = free_ports() if over_tcp else []
+            if over_tcp or self.row.kernel_ports:
+                self._apply(PortsChosen(self.row.rank, free_ports() if over_tcp else []))
             self.connection.make()
 
     async def _end_remnants(self) -> None:
@@ -164,8 +175,7 @@ class Member:
 
     async def launch(self) -> Process:
         """Start its main process, all being prepared. Errors: LaunchError."""
-        self.row.cpu_ms_at_launch = self.cpu_ms()
-        self.row.service_processes = {}  # None is left of them.
+        used = self.cpu_ms()
         self._shared_memory.begin()
         if self.has_kernel:
             file = str(self.connection.shown)
@@ -173,7 +183,7 @@ class Member:
             process = await self._start(argv, "main", self.environment())
         else:
             process = await self._shell([SHELL, "-c", self.record.startup_command or ""], "main")
-        self.row.process = process
+        self._apply(Started(self.row.rank, process, used))
         self._shared_memory.look([process.child.pid])
         return process
 
@@ -201,7 +211,7 @@ class Member:
             self.limits_group.adopt(process)
         else:
             process = await self._shell([SHELL, "-c", command], STARTUP)
-        self.row.service_processes[STARTUP] = process
+        self.note_process(STARTUP, process)
 
     async def _shell(self, argv: list[str], name: str) -> Process:
         return await self._start(argv, name, with_programs(self.record, self.environment()))
@@ -269,12 +279,20 @@ class Member:
 
     def measure(self) -> None:
         """Note the CPU time of all its processes as of now."""
-        self.row.cpu_ms_before = self.cpu_ms()
+        self._apply(Measured(self.row.rank, self.cpu_ms()))
 
-    def note(self) -> None:
-        """Keep what is known of it, for a later manager."""
-        self.measure()
-        self._shop.keep(self.record)
+    def note_process(self, key: str, process: Process, service: str = "") -> None:
+        """Note a process that runs beside its main one, for a later manager."""
+        self._apply(
+            ProcessNoted(self.row.rank, key, process, service), Measured(self.row.rank, self.cpu_ms())
+        )
+
+    def forget_process(self, key: str, *more: Transition) -> None:
+        """Forget a process beside its main one, and what else changes with that."""
+        self._apply(ProcessForgotten(self.row.rank, key), Measured(self.row.rank, self.cpu_ms()), *more)
+
+    def _apply(self, *changes: Transition) -> None:
+        self._shop.machine.apply(self.record, *changes)
 
     def stats(self) -> dict[str, Any]:
         """What it uses; see `usage`."""

@@ -66,15 +66,13 @@ class Programs:
             limits_group=self._member.limits_group,
             umask=_UMASK if record.launch.umask is None else record.launch.umask,
         )
-        record.service_processes[key] = process
-        self._member.note()
+        self._member.note_process(key, process)
         return process
 
     def forget(self, key: str) -> None:
         """Remove what is kept of a program that has ended."""
-        self.record.service_processes.pop(key, None)
         self._commands.pop(key, None)
-        self._member.note()  # While its folder still tells what it used.
+        self._member.forget_process(key)  # While its folder still tells what it used.
         shutil.rmtree(self._files / key, ignore_errors=True)
 
     async def _start_terminal(self, argv: list[str]) -> Process:

@@ -11,6 +11,7 @@ import msgspec
 
 from jupyter_sessions.amounts import human_size
 from jupyter_sessions.errors import NoRoom, NotFound
+from jupyter_sessions.manager.core.changes import ServiceEnded
 from jupyter_sessions.manager.core.record import Record
 from jupyter_sessions.manager.run.logs import tail
 from jupyter_sessions.manager.run.member import SERVICE, Member
@@ -87,26 +88,24 @@ class ServiceLauncher:
             data={"needs": needs, "left": left, "limit": limit},
         )
 
-    async def end_those_over_memory(self) -> bool:
-        """End services of which a process was killed as the session ran out of memory; True if there were any."""
+    async def end_those_over_memory(self) -> None:
+        """End services of which a process was killed as the session ran out of memory."""
         async with self._lock:
-            ended = [await self._end_over_memory(name) for name in self._record.launch.services]
-        return any(ended)
+            for name in self._record.launch.services:
+                await self._end_over_memory(name)
 
-    async def _end_over_memory(self, name: str) -> bool:
+    async def _end_over_memory(self, name: str) -> None:
         process = self._record.service_processes.get(f"{SERVICE}{name}")
         limits_group = self._member.limits_group
         if process is None or limits_group is None or not limits_group.service(name).over_memory():
-            return False
+            return
         await stop(process, 0)
-        self._forget(name)
         limit = human_size(float(self._record.member_slots["mem"]))
-        self._record.ended_services[name] = f"the session was over its {limit}"
-        return True
+        self._forget(name, ServiceEnded(name, f"the session was over its {limit}"))
 
-    def _forget(self, name: str) -> None:
+    def _forget(self, name: str, *why: ServiceEnded) -> None:
         key = f"{SERVICE}{name}"
-        self._record.service_processes.pop(key, None)
+        self._member.forget_process(key, *why)
         remove(self._sockets / key)
         if self._member.limits_group is not None:
             self._member.limits_group.service(name).remove()
@@ -177,8 +176,7 @@ class ServiceLauncher:
             folder=str(self._files / socket.name),
             limits_group=limits_group,
         )
-        record.service_processes[socket.name] = process
-        record.ended_services.pop(name, None)
+        self._member.note_process(socket.name, process, name)
 
     def _own_kernel(self) -> dict[str, str]:
         """Makes the session's own environment the kernel that an inner Jupyter starts."""

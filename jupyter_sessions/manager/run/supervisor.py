@@ -11,8 +11,21 @@ from typing import Any
 from jupyter_sessions.amounts import human_size
 from jupyter_sessions.errors import NotRunning
 from jupyter_sessions.manager.core import mounts
+from jupyter_sessions.manager.core.changes import LimitsNoted, ServiceUsed
 from jupyter_sessions.manager.core.expiry import Activity
 from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.core.transitions import (
+    USER_REQUESTED,
+    Degraded,
+    EndDecided,
+    Exited,
+    Failed,
+    Ready,
+    Restarting,
+    Terminated,
+    Terminating,
+    Transition,
+)
 from jupyter_sessions.manager.endpoints.kernel_endpoint import Front, check_kernel
 from jupyter_sessions.manager.endpoints.kernel_link import KernelLink
 from jupyter_sessions.manager.endpoints.transport import Transport
@@ -45,9 +58,7 @@ class SessionSupervisor:
         self.main = Member(record, shop, hear=front.hear)
         self._subs = ClusterMembers(record, shop, self._sub_lost)
         self.members = [self.main, *self._subs.all]
-        self._why_ended = self._why_restarted = ""
-        self._restarting = False
-        self._transport = Transport(record, shop.state_folder)
+        self._transport = Transport(record, shop.machine, shop.state_folder)
         self._services: ServiceLauncher | None = None
         self._programs: Programs | None = None
         self._meter = Meter(record.slots, self._limits_groups, self.cpu_ms, lambda: record.gpus)
@@ -76,12 +87,11 @@ class SessionSupervisor:
             self._end(exit_status(process))
         except (LaunchError, LimitsError) as error:
             await self.kill()
-            if isinstance(error, BootstrapFailed):
-                self.record.exit_code = error.exit_code
-            self._fail(self._why_ended or f"failed-to-start: {error}")
+            status = error.exit_code if isinstance(error, BootstrapFailed) else self.record.exit_code
+            self._fail(self.record.end_reason or f"failed-to-start: {error}", status)
         except Exception as error:
             log.exception("session %s", self.record.name)
-            self._fail(f"the manager failed: {error}")
+            self._fail(f"the manager failed: {error}", self.record.exit_code)
 
     async def _found(self) -> Process | None:
         """The main process that a manager before this one started, if it noted one."""
@@ -89,8 +99,8 @@ class SessionSupervisor:
         if record.process is None:
             return None
         why = self.main.take_over(record.process)
-        self._why_ended = await self._subs.take_over() or why
-        self._restarting = record.status == "RESTARTING"
+        if why := await self._subs.take_over() or why:
+            self._apply(EndDecided(why))
         return record.process
 
     async def _launch(self) -> Process:
@@ -98,13 +108,11 @@ class SessionSupervisor:
         first = self.record.status == "PREPARING" and not self._transport.retries
         for member in self.members:
             await member.prepare()
-        self.record.limits = self._means()
+        self._apply(LimitsNoted(self._means()))
         if first:
             await self._bootstrap()
         process = await self.main.launch()
-        self._changed("kernel_creating")
         await self._subs.launch()
-        self._restarting = False
         return process
 
     def _means(self) -> dict[str, str]:
@@ -137,7 +145,7 @@ class SessionSupervisor:
         guard = asyncio.create_task(self._watch_memory())
         subs = asyncio.create_task(self._subs.watch())
         mute = asyncio.create_task(self._transport.watch(main.connection.folder, main.pids, self.kill))
-        if self.record.status == "TERMINATING" or self._restarting or self._why_ended:
+        if self.record.status == "TERMINATING" or self.record.to_restart or self.record.end_reason:
             await self.kill()  # An earlier manager did not come to do it.
         try:
             await gone
@@ -152,11 +160,11 @@ class SessionSupervisor:
 
     def _why_gone(self) -> str:
         """What to tell those whose code was running."""
-        if self._restarting:
+        if self.record.to_restart:
             return "The session was restarted."
-        if not self._why_ended:
+        if not self.record.end_reason:
             self._notice_memory()
-        return f"The session has ended{because(self._why_ended or 'its kernel exited')}"
+        return f"The session has ended{because(self.record.end_reason or 'its kernel exited')}"
 
     async def _become_ready(self, link: KernelLink | None) -> None:
         starting = self.record.status in ("PREPARING", "RESTARTING")
@@ -167,14 +175,14 @@ class SessionSupervisor:
             # What the kernel said before is read a little later.
             asyncio.get_running_loop().call_later(SAMPLE_SECONDS, self.main.journal.caught_up)
         except TimeoutError:
-            self._why_ended = f"the kernel did not answer within {READY_SECONDS:.0f} s"
+            self._apply(EndDecided(f"the kernel did not answer within {READY_SECONDS:.0f} s"))
             await self.kill()
             return
         self._front.lead(link, *info)
         if self.record.status in ("PREPARING", "RESTARTING"):
             self._transport.succeed()
             await self._run_startup()
-            self._now_running()
+            self._apply(Ready())
 
     async def _run_startup(self) -> None:
         try:
@@ -182,21 +190,14 @@ class SessionSupervisor:
         except LaunchError as error:
             log.warning("the startup command of session %s: %s", self.record.name, error)
 
-    def _now_running(self) -> None:
-        self.record.move("RUNNING", self._why_restarted)
-        self._why_restarted = ""
-        self._changed("kernel_started")
-        self._shop.tell(self.record, "session_started")
-
     async def _sub_lost(self, why: str) -> None:
         """A further member ended by itself: without it a session goes on, but does not begin."""
-        if self._restarting or self._why_ended or not self.record.live:
+        if self.record.to_restart or self.record.end_reason or not self.record.live:
             return
         if self.record.usable:
-            self.record.move("RUNNING_DEGRADED", why)
-            self._shop.keep(self.record)
+            self._apply(Degraded(why))
         elif self.record.status != "TERMINATING":
-            self._why_ended = f"failed-to-start: {why} before it was ready"
+            self._apply(EndDecided(f"failed-to-start: {why} before it was ready"))
             await self.kill()
 
     async def _watch_memory(self) -> None:
@@ -207,95 +208,75 @@ class SessionSupervisor:
             for sub in self._subs.all:
                 if sub.over_memory() or sub.over_pids():
                     await sub.kill()
-            if self._services is not None and await self._services.end_those_over_memory():
-                self._shop.keep(self.record)
+            if self._services is not None:
+                await self._services.end_those_over_memory()
             await asyncio.sleep(SAMPLE_SECONDS)
         await self.kill()
 
     def _notice_memory(self) -> bool:
+        why = ""
         if self.main.over_pids():
             most = self.main.most_pids
-            self._why_ended = f"too many processes: it had more than its {most:,} processes and threads; start fewer at once"
-            return True
-        if not self.main.over_memory():
-            return False
-        limit = human_size(float(self.record.member_slots["mem"]))
-        self._why_ended = f"out of memory: it used more than its {limit}; ask for more memory next time"
-        return True
+            why = f"too many processes: it had more than its {most:,} processes and threads; start fewer at once"
+        elif self.main.over_memory():
+            limit = human_size(float(self.record.member_slots["mem"]))
+            why = f"out of memory: it used more than its {limit}; ask for more memory next time"
+        if why and why != self.record.end_reason:
+            self._apply(EndDecided(why))
+        return bool(why)
 
     def _goes_on(self, process: Process) -> bool:
         """Whether there is to be another main process after one that ended."""
-        may = not self._why_ended and not self._notice_memory()
-        return self._restarting or (may and self._transport.fall_back()) or self._revive(process)
+        may = not self.record.end_reason and not self._notice_memory()
+        return self.record.to_restart or (may and self._transport.fall_back()) or self._revive(process)
 
     def _revive(self, process: Process) -> bool:
         """Whether a kernel that ended by itself is to be started anew, for a notebook is connected to it."""
         record = self.record
-        if not record.notebook or not record.usable or self._why_ended or self._notice_memory():
+        if not record.notebook or not record.usable or record.end_reason or self._notice_memory():
             return False
-        self._why_restarted = f"its kernel ended and was restarted: {describe_exit(exit_status(process))}"
-        self._begin_restart(self._why_restarted)
+        self._begin_restart(f"its kernel ended and was restarted: {describe_exit(exit_status(process))}")
         return True
 
     def _begin_restart(self, why: str) -> None:
-        self._restarting = True
         self._front.forget()
-        self.record.ended_services = {}
-        self.record.restarts += 1
-        self.record.move("RESTARTING", why)
-        self._changed("session_restarting")
+        self._apply(Restarting(why))
 
     def _end(self, status: int | None) -> None:
         record = self.record
-        record.conclude(status, failed=bool(self._why_ended))
         if record.status == "PREPARING":
-            if not record.batch or self._why_ended:
-                self._fail(self._why_ended or self._early_end(status))
+            if not record.batch or record.end_reason:
+                self._fail(record.end_reason or self._early_end(status), status)
                 return
-            self._now_running()  # It was done so soon.
-        record.last_stat = self.stats()
-        asked = record.status == "TERMINATING"
-        if not asked:
-            record.move("TERMINATING", self._why_ended or record.why_self_ended())
-        if record.batch:
-            self._shop.tell(record, f"session_{record.result.lower()}")
-        if not asked:
-            self._changed("session_terminating")
-            self._shop.tell(record, "kernel_terminating")
-        self._terminated()
-
-    def _terminated(self) -> None:
-        self.record.move("TERMINATED", self.record.status_info)
-        self._changed("kernel_terminated")
-        self._shop.tell(self.record, "session_terminated")
+            self._apply(Ready())  # It was done so soon.
+        exited = Exited(status, self.stats(), failed=bool(record.end_reason))
+        if record.status != "TERMINATING":
+            self._apply(exited, Terminating(record.end_reason))
+            self._apply(Terminated())
+        else:
+            self._apply(exited, Terminated())
 
     def _early_end(self, status: int | None) -> str:
         said = last_line(self.main.logs.kernel)
         ending = f"failed-to-start: the kernel ended before it was ready ({describe_exit(status)})"
         return (f"{ending}: {said}" if said else ending) + self._transport.hint()
 
-    def _fail(self, why: str) -> None:
-        self.record.conclude(self.record.exit_code, failed=True)
+    def _fail(self, why: str, status: int | None) -> None:
         if self.record.status == "TERMINATING":
-            self._terminated()
+            self._apply(Exited(status, failed=True), Terminated())
         elif self.record.live:
-            self.record.move("ERROR", why)
-            self._changed("session_failure")
+            self._apply(Failed(why, status))
 
     # What others may ask.
 
     async def terminate(self, why: str, *, forced: bool) -> None:
         """End the session: politely, then after a grace time by force; or by force at once."""
-        self._restarting = False
-        self._why_ended = why
-        self.record.move("TERMINATING", why)
-        self._changed("session_terminating")
-        self._shop.tell(self.record, "kernel_terminating")
+        self._apply(Terminating(why))
         await self._stop(0 if forced else GRACE_SECONDS)
 
     async def restart(self) -> None:
         """Start its processes anew; what they had in memory is gone, all else stays."""
-        self._begin_restart("user-requested")
+        self._begin_restart(USER_REQUESTED)
         await self._stop(GRACE_SECONDS)
 
     async def kill(self) -> None:
@@ -363,8 +344,7 @@ class SessionSupervisor:
     async def start_service(self, name: str, *, forced: bool = False) -> Endpoint:
         """Where a service listens, started if need be. Errors: NotRunning, NotFound, NoRoom, LaunchError."""
         endpoint = await self.services.start(name, forced=forced)
-        self.record.num_queries += 1
-        self._shop.keep(self.record)
+        self._apply(ServiceUsed())
         return endpoint
 
     def service_log(self, name: str) -> str:
@@ -399,5 +379,5 @@ class SessionSupervisor:
         """The environment of its main member's processes."""
         return self.main.environment()
 
-    def _changed(self, event: str) -> None:
-        self._shop.changed(self.record, event)
+    def _apply(self, *transitions: Transition) -> None:
+        self._shop.machine.apply(self.record, *transitions)

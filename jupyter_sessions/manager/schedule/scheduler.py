@@ -7,9 +7,12 @@ from collections.abc import Callable, Container
 from datetime import datetime
 from typing import Protocol
 
-from jupyter_sessions.manager.core.dependencies import WaitReason, wait_reason
+from jupyter_sessions.manager.core.changes import DependenciesMet, Waits
+from jupyter_sessions.manager.core.dependencies import WaitReason, newly_met, wait_reason
 from jupyter_sessions.manager.core.keys import Key
+from jupyter_sessions.manager.core.machine import SessionMachine
 from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.core.transitions import Cancelled, Scheduled
 from jupyter_sessions.manager.schedule.placement import Capacity, decide
 
 PAUSE_SHARE = 9
@@ -19,7 +22,7 @@ CLOCK_SECONDS = 60.0
 
 
 class SchedulableSessions(Protocol):
-    """The sessions that there are, and what can be done to those that wait."""
+    """The sessions that there are."""
 
     @property
     def capacity(self) -> Capacity:
@@ -35,29 +38,19 @@ class SchedulableSessions(Protocol):
         """One by its id, live or ended."""
         ...
 
-    def start(self, record: Record, gpus: list[str]) -> None:
-        """Start one with these GPUs."""
-        ...
-
-    def wait_for(self, record: Record, reason: str) -> None:
-        """Note why one waits."""
-        ...
-
-    def cancel(self, record: Record, reason: str) -> None:
-        """End one that waits."""
-        ...
-
 
 class SessionScheduler:
-    """Starts the pending sessions of a pool when they may start."""
+    """Says when the pending sessions of a pool may start, and why the others wait."""
 
     def __init__(
         self,
         pool: SchedulableSessions,
+        machine: SessionMachine,
         today: Callable[[], datetime],
         key_of: Callable[[str], Key | None],
     ) -> None:
         self._pool = pool
+        self._machine = machine
         self._today = today
         self._key_of = key_of
         self._next: asyncio.TimerHandle | None = None
@@ -91,9 +84,9 @@ class SessionScheduler:
         for decision in decide(self._pool.capacity, pending, holding, self._key_of):
             record = records[decision.id]
             if decision.start:
-                self._pool.start(record, decision.gpus)
+                self._machine.apply(record, Scheduled(decision.gpus))
             else:
-                self._pool.wait_for(record, decision.reason)
+                self._wait_for(record, decision.reason)
 
     def _holds(self, record: Record, ending: Container[tuple[str, str]]) -> bool:
         """Whether one cannot start yet, however much room there is; if it never can, it ends.
@@ -101,18 +94,24 @@ class SessionScheduler:
         `ending` are name and key of those that are being ended.
         """
         now = self._today()
+        if met := newly_met(record, self._pool.known):
+            self._machine.apply(record, DependenciesMet(met))
         what = wait_reason(record, self._pool.known, now)
         if what is None and (record.name, record.access_key) in ending:
             what = WaitReason(f"Waiting for the earlier '{record.name}' to end.")
         if what is None:
             return False
         if what.failed:
-            self._pool.cancel(record, what.reason)
+            self._machine.apply(record, Cancelled(what.reason))
             return True
-        self._pool.wait_for(record, what.reason)
+        self._wait_for(record, what.reason)
         if what.until is not None:
             self._again_in(min((what.until - now).total_seconds(), CLOCK_SECONDS))
         return True
+
+    def _wait_for(self, record: Record, reason: str) -> None:
+        if record.status_info != reason:
+            self._machine.apply(record, Waits(reason))
 
     def _again_in(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()

@@ -9,6 +9,7 @@ from aiohttp import web
 from jupyter_sessions.errors import InvalidRequest, NotFound, NotRunning
 from jupyter_sessions.manager.api.auth import WHO
 from jupyter_sessions.manager.api.session import SESSIONS
+from jupyter_sessions.manager.core.changes import Hidden
 from jupyter_sessions.manager.core.record import Record
 from jupyter_sessions.manager.core.skaha_id import skaha_id
 from jupyter_sessions.manager.run.logs import LogFiles
@@ -92,8 +93,7 @@ class SessionView(web.View):
         if record.live:
             await sessions.terminate(record)
         else:
-            record.hidden = True
-            sessions.store.save(record)
+            sessions.machine.apply(record, Hidden())
         return answers.text()
 
     def _find(self) -> Record | None:

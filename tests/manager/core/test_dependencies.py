@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jupyter_sessions.errors import InvalidRequest
-from jupyter_sessions.manager.core.dependencies import dependents, start_time, wait_reason
+from jupyter_sessions.manager.core.changes import DependenciesMet
+from jupyter_sessions.manager.core.dependencies import dependents, newly_met, start_time, wait_reason
 from jupyter_sessions.manager.core.record import Record
 from tests.manager.records import make_record
 
@@ -72,7 +73,9 @@ def test_one_failure_outweighs_all_waiting_and_what_is_forgotten_has_failed() ->
 def test_what_has_succeeded_once_may_be_forgotten() -> None:
     done, runs = other("TERMINATED", exit_code=0), other("RUNNING")
     record = waits_for(done, runs)
-    assert wait_reason(record, {done.id: done, runs.id: runs}.get, NOON)
+    assert newly_met(record, {done.id: done, runs.id: runs}.get) == [done.id]
+    DependenciesMet([done.id]).change(record)
+    assert wait_reason(record, {runs.id: runs}.get, NOON)
     runs.status, runs.exit_code = "TERMINATED", 0
     assert wait_reason(record, {runs.id: runs}.get, NOON) is None
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 
+from jupyter_sessions.manager.core.changes import Warned
+from jupyter_sessions.manager.core.events import Bus
 from jupyter_sessions.manager.core.expiry import Activity, Clock, ExpiryWatcher
+from jupyter_sessions.manager.core.machine import SessionMachine
 from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.core.store import Store
+from jupyter_sessions.manager.core.transitions import Transition
 from tests.manager.records import make_record
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -24,12 +30,18 @@ class World:
         self.ended: list[tuple[str, float]] = []
         self.told: list[float] = []
         clock = Clock(lambda: self.seconds, lambda: NOON + timedelta(seconds=self.seconds + self.asleep))
+        self.machine = SessionMachine(Store(Path(":memory:")), Bus())
+        self.machine.listen(self._hear)
         self.expiry = ExpiryWatcher(
+            self.machine,
             activity=lambda record: self.activity,
             expire=lambda record, why: self.ended.append((why, self.seconds - 1000)),
-            tell=lambda record: self.told.append(round(self.seconds - 1000)),
             clock=clock,
         )
+
+    def _hear(self, record: Record, transition: Transition) -> None:
+        if isinstance(transition, Warned):
+            self.told.append(round(self.seconds - 1000))
 
     def session(self, **limits: float) -> Record:
         record = msgspec.structs.replace(make_record(), status="RUNNING", **limits)

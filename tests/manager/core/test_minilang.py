@@ -34,7 +34,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, li
         record = make_record(name)
         record.created = NOON + timedelta(hours=number // 2)
         if number % 2:
-            record.move("CANCELLED", f"why {number}")
+            record.enter("CANCELLED", f"why {number}")
         store.save(record)
         records.append(record)
     yield store, records

@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 def test_a_session_comes_back_as_it_was(path: Path) -> None:
     record = make_record("full-one", cpu="0.5", cuda_device=1)
     record.environ = {"A": "ä\n"}
-    record.move("PREPARING")
+    record.enter("PREPARING")
     one = Identity(4_000_000, 7, "boot", 4026531836)
     record.process = Process(one, one, "/tmp/folder")
     record.service_processes = {"jupyter-abc": record.process}
@@ -66,7 +66,7 @@ PRAGMA user_version = 1"""
 
 def test_a_file_of_the_first_version_is_brought_up_to_date(path: Path) -> None:
     record = make_record("old-one")
-    record.move("CANCELLED", "why not")
+    record.enter("CANCELLED", "why not")
     with sqlite3.connect(path) as db:
         db.executescript(FIRST)
         row = (record.id, record.name, record.access_key, record.status, 1.0, msgspec.json.encode(record))
@@ -114,7 +114,7 @@ def test_pages_are_ordered_by_last_change_and_then_by_id(path: Path) -> None:
 def test_pages_by_status_and_key(path: Path) -> None:
     store = Store(path)
     pending, cancelled, other = (make_record(name) for name in ("pending", "cancelled", "other"))
-    cancelled.move("CANCELLED")
+    cancelled.enter("CANCELLED")
     other.access_key = "AKIAOTHER"
     for record in (pending, cancelled, other):
         store.save(record)
@@ -156,7 +156,7 @@ def test_old_ended_ones_are_forgotten_and_live_ones_never(path: Path) -> None:
     records = [make_record(f"row-{number}") for number in range(6)]
     for number, record in enumerate(records):
         if number:
-            record.move("CANCELLED")
+            record.enter("CANCELLED")
         record.changed = NOON - timedelta(days=number)
         store.save(record)
     records[0].changed = NOON - timedelta(days=99)

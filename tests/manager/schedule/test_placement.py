@@ -26,7 +26,7 @@ def machine(cpu: int = 4, mem: int = 8, gpus: int = 2, max_sessions: int = 0) ->
 
 def running(name: str, gpus: list[str] | None = None, **slots: int | str) -> Record:
     record = make_record(name, **slots, **({"cuda_device": len(gpus)} if gpus else {}))
-    record.move("PREPARING")
+    record.enter("PREPARING")
     record.gpus = gpus or []
     return record
 
