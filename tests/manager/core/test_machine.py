@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import os
 import re
 import shutil
 import tempfile
@@ -75,7 +76,7 @@ class FragileBus(Bus):
 
 
 def _processes() -> st.SearchStrategy[Process]:
-    here = identify(1)
+    here = identify(os.getpid())
     assert here is not None
     return st.builds(Process, shim=st.just(here), child=st.just(here), folder=st.text("abc", max_size=3))
 
@@ -113,7 +114,7 @@ def _transitions() -> st.SearchStrategy[Transition]:
         changes.MemberEnded: st.builds(
             changes.MemberEnded, of=st.just(1), reason=words, exit_code=values["exit_code"]
         ),
-        changes.Claimed: st.builds(changes.Claimed, owner=st.just(identify(1))),
+        changes.Claimed: st.builds(changes.Claimed, owner=st.just(identify(os.getpid()))),
     }
     moves = [strategy for kind, strategy in made.items() if kind.target]
     return st.one_of(*made.values(), *moves, *moves)
@@ -208,7 +209,7 @@ class SessionMachines(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
 
-SessionMachines.TestCase.settings = settings(deadline=None, max_examples=40, stateful_step_count=30)
+SessionMachines.TestCase.settings = settings(deadline=None, max_examples=30, stateful_step_count=30)
 TestSessionMachines = SessionMachines.TestCase
 
 
