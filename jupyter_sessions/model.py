@@ -25,8 +25,6 @@ USABLE = frozenset({"RUNNING", "RUNNING_DEGRADED"})
 TYPES = ("interactive", "batch")
 TYPE_ALIASES = {"notebook": "interactive", "headless": "batch"}
 """Skaha's words for types that every backend has."""
-SKAHA_TYPES = ("desktop", "carta", "contributed", "firefly")
-"""Types that Skaha alone has."""
 REPLICA_ID, REPLICA_COUNT = "REPLICA_ID", "REPLICA_COUNT"
 """Variables that tell one of several alike its number, from 1 on, and how many there are (skaha 1.7.0, canfar 1.5.2)."""
 

@@ -30,14 +30,18 @@ from datetime import UTC, datetime
 from math import inf
 from typing import Any, ClassVar
 
-import msgspec
 from msgspec import structs
 
 from jupyter_sessions.backends.credential_store import CredentialStore, Kept
 from jupyter_sessions.backends.notices import Notice
 from jupyter_sessions.backends.polling import Looking, Pace, unsettled
 from jupyter_sessions.backends.signin import Credentials, SignIn, SignInMethod, checked, fits, without_secrets
+from jupyter_sessions.backends.takes import BASIC
+from jupyter_sessions.backends.values import Output as Output
+from jupyter_sessions.backends.values import Query as Query
+from jupyter_sessions.backends.values import Storage as Storage
 from jupyter_sessions.channels.journal_messages import Outputs, Selection
+from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest, NotSupported, SessionError, SessionNotFound
 from jupyter_sessions.model import (
     TYPES,
@@ -56,51 +60,39 @@ from jupyter_sessions.model import (
 ANY_NAME = NameRule(r"(?s).{1,255}", "Use 1 to 255 characters.")
 
 
-class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """Which sessions are wanted: a status group or comma list of statuses, and a page of them."""
-
-    status: str = "live"
-    limit: int | None = None
-    offset: int = 0
-    fields: tuple[str, ...] = ()
-
-
-class Storage(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of a session's files when it ends, "" if nobody says; `needs_mount`: all but those in mounted folders are deleted."""
-
-    about: str = ""
-    needs_mount: bool = False
-
-
-class Output(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that running code said: a Jupyter message type and its content.
-
-    `kind` is stream, display_data, update_display_data, execute_result, error, clear_output,
-    comm_*, input_request, or at the end `reply` (content: status, and execution_count or ename,
-    evalue, traceback). `run` names the run, for `Backend.input`.
-    """
-
-    kind: str
-    content: dict[str, Any]
-    run: str = ""
-
-
 class Backend(ABC):
     """A place where sessions run."""
 
     type: ClassVar[str]
+    type_title: ClassVar[str] = ""
+    """What people call this type of backend; one that is named as its type is called so, too."""
     name_rule: ClassVar[NameRule] = ANY_NAME
     poll_seconds: ClassVar[float] = 5.0
     storage: Storage = Storage()
     types: ClassVar[tuple[str, ...]] = TYPES
+    """The types of sessions it has; the rest is refused by the service."""
+    takes: ClassVar[frozenset[str]] = BASIC
+    """Fields of `SessionSpec` it can do: faces offer no others, and the service refuses them in a sentence."""
+    image_word: ClassVar[str] = "Image"
+    """What people call that which sessions are made of: "Image" or "Environment"."""
+    place: ClassVar[str] = ""
+    """Where its sessions run, in the middle of a sentence ("this machine"); its name unless given."""
+    built_in: ClassVar[bool] = False
+    """Whether there is one without any configuration, named as its type."""
+    on_this_machine: ClassVar[bool] = False
+    """Whether its sessions run on the machine of whoever asks for them."""
+    first_come: ClassVar[bool] = False
+    """Whether sessions wait in one queue, first come, first served, so that forms can tell a place in it."""
+    session_variables: ClassVar[tuple[str, ...]] = ()
+    """Environment variables that hold the id of a session, for what runs in it."""
     address_option: ClassVar[str] = ""
     """The option that holds its address, of a type that people may add with nothing but that."""
-    type_title: ClassVar[str] = ""
 
     def __init__(self, name: str, **options: Any) -> None:
         """`name` is how people call it; `options` come from the configuration."""
         self.name = name
-        self.title = str(options.pop("title", "") or name)
+        usual = self.type_title if name == self.type else ""
+        self.title = str(options.pop("title", "") or usual or name)
         self.options = options
         self.looking = Looking()
         self.ring = CredentialStore(name)
@@ -217,18 +209,6 @@ class Backend(ABC):
     async def client_environment(self) -> dict[str, str]:
         """Environment variables with which the vendors' own clients reach it. Secrets are among them."""
         raise self._cannot("be reached with other clients")
-
-    async def keys(self) -> builtins.list[dict[str, Any]]:
-        """Who may use it, for administrators: each access key's role, domain, group and limits."""
-        raise self._cannot("list keys")
-
-    async def add_key(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """Make a key of that role, domain, group and limits; the only answer that holds its secret."""
-        raise self._cannot("make keys")
-
-    async def remove_key(self, access_key: str) -> None:
-        """Forget a key."""
-        raise self._cannot("remove keys")
 
     async def take_over(self) -> None:
         """Have a manager of this package's version look after its sessions, which go on."""
@@ -350,6 +330,11 @@ class Backend(ABC):
         """
         raise self._cannot("be tried without credentials")
 
+    @classmethod
+    def can_be_taken_over(cls) -> bool:
+        """Return whether it has managers of several versions; see `take_over`."""
+        return cls.take_over is not Backend.take_over
+
     def capabilities(self) -> builtins.list[str]:
         """Names of the optional methods it implements."""
         kind = builtins.type(self)
@@ -359,6 +344,11 @@ class Backend(ABC):
     def found(cls) -> dict[str, Any] | None:
         """Options of a backend of this type that the environment names, None if it names none."""
         return None
+
+    @classmethod
+    def configured(cls, config: JupyterSessions, kernel_spec_manager: Any) -> dict[str, Any]:
+        """Return options that follow from the rest of the configuration; those of a backend's own go before."""
+        return {}
 
     @classmethod
     def same(cls, one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -12,7 +12,6 @@ from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
@@ -24,6 +23,7 @@ from jupyter_sessions.backends.backendai.event_stream import Watcher
 from jupyter_sessions.backends.backendai.http import ManagerClient
 from jupyter_sessions.backends.backendai.versions import Dialect
 from jupyter_sessions.backends.base import Query, Storage
+from jupyter_sessions.backends.local_keys import LocalKeys
 from jupyter_sessions.backends.local_manager import ManagerState, outdated, state_folder
 from jupyter_sessions.backends.local_manager import find as find
 from jupyter_sessions.backends.local_manager import start as start
@@ -36,8 +36,10 @@ from jupyter_sessions.backends.local_versions import (
     take_over,
 )
 from jupyter_sessions.backends.signin import SignIn, SignInMethod
+from jupyter_sessions.backends.takes import EVERY
 from jupyter_sessions.channels.journal_messages import Outputs, Selection
 from jupyter_sessions.channels.relay_addresses import front_of
+from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import (
     InvalidRequest,
     NotEnough,
@@ -47,6 +49,7 @@ from jupyter_sessions.errors import (
     UnknownImage,
 )
 from jupyter_sessions.model import (
+    TYPES,
     Choices,
     Endpoint,
     Image,
@@ -70,14 +73,9 @@ _BOUNDS = ("CPU_LIMIT", "MEM_LIMIT", "CUDA_VISIBLE_DEVICES")
 _BOUNDS_SECONDS = 0.25
 _DEFAULT_CPUS = 4
 _MEMORY_STEP = 128 * 1024**2
-_OF_OTHERS = {
-    "priority": "priorities",
-    "resource_group": "resource groups",
-    "owner_access_key": "sessions of other owners",
-}
 
 
-class Local(LocalRows):
+class Local(LocalKeys, LocalRows):
     """Sessions on this machine.
 
     Options: `kernel_spec_manager` (whose environments are offered); `default_resources`,
@@ -85,6 +83,14 @@ class Local(LocalRows):
     """
 
     type = "local"
+    type_title = "This machine"
+    image_word = "Environment"
+    place = "this machine"
+    takes = EVERY - {"priority", "resource_group", "owner_access_key"}
+    types = TYPES
+    built_in = True
+    on_this_machine = True
+    first_come = True
     address_option = ""
     storage = Storage(about="Files stay when a session ends.")
     page_size = 1000
@@ -183,13 +189,22 @@ class Local(LocalRows):
         """It is there always."""
         return None
 
+    @classmethod
+    def configured(cls, config: JupyterSessions, kernel_spec_manager: Any) -> dict[str, Any]:
+        """What holds for sessions on this machine."""
+        return {
+            "kernel_spec_manager": kernel_spec_manager,
+            "default_resources": config.default_resources,
+            "idle_timeout": config.idle_timeout,
+            "time_limit": config.time_limit,
+        }
+
     async def choices(self) -> Choices:
         """The folders of the configuration."""
         return Choices(folders=folders_of(await (await self.client()).request("GET", "/folders")))
 
     async def create(self, spec: SessionSpec) -> SessionInfo:
-        """Queue a session of an environment of the asking side. Errors: NotSupported for what only others do."""
-        _refuse(spec)
+        """Queue a session of an environment of the asking side."""
         async with self._creating:  # What many at once do before they wait would stop the loop for long.
             specs = await self._specs_with(spec.image or "python3")
             image, launch = specs.resolve(
@@ -291,19 +306,6 @@ class Local(LocalRows):
         said = tuple(os.environ.get(name) for name in _BOUNDS)
         return _of_asker(int(time.monotonic() / _BOUNDS_SECONDS), said)
 
-    async def keys(self) -> builtins.list[dict[str, Any]]:
-        """Who may use the manager."""
-        answer = await (await self.client()).request("GET", "/admin/keys")
-        return list(answer["keys"])
-
-    async def add_key(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """Make a key."""
-        return dict(await (await self.client()).request("POST", "/admin/keys", json=wanted))
-
-    async def remove_key(self, access_key: str) -> None:
-        """Forget a key that has no live sessions."""
-        await (await self.client()).request("DELETE", f"/admin/keys/{quote(access_key, safe='')}")
-
     async def service_log(self, id: str, name: str) -> str:
         """The end of what a service printed."""
         answer = await (await self.client()).request(
@@ -371,15 +373,6 @@ def _of_asker(moment: int, said: tuple[str | None, ...]) -> dict[str, Any]:
 def _there(socket: str) -> bool:
     """Whether nobody has deleted the manager's unix socket."""
     return os.path.exists(socket)
-
-
-def _refuse(spec: SessionSpec) -> None:
-    defaults = SessionSpec()
-    for field, words in _OF_OTHERS.items():
-        if getattr(spec, field) not in (None, getattr(defaults, field)):
-            raise NotSupported(
-                f"{field}: this machine does not do {words}.", hint="Leave it out.", field=field
-            )
 
 
 def _worth_starting(query: Query) -> bool:

@@ -40,7 +40,7 @@ def _backend_add(parsers: Any) -> None:
     verb = add_verb(parsers, "backend add", help="add a backend", description=about)
     verb.set_defaults(lasting=False)
     verb.add_argument("name", help="what to call it")
-    verb.add_argument("--kind", required=True, metavar="KIND", help="backendai or skaha")
+    verb.add_argument("--kind", required=True, metavar="KIND", help="type of backend")
     verb.add_argument("--url", required=True, help="its address, or several with commas between")
     verb.add_argument("--title", default="", metavar="TEXT", help="what people see")
     verb.add_argument(
@@ -61,7 +61,7 @@ def _backend_takeover(parsers: Any) -> None:
     )
     verb = add_verb(parsers, "backend takeover", help="take over after an upgrade", description=about)
     verb.set_defaults(lasting=False)
-    verb.add_argument("backend", nargs="?", default="local", help="name of the backend (default: local)")
+    verb.add_argument("backend", nargs="?", help="name of the backend (default: the one that can)")
 
 
 def _backend_rm(parsers: Any) -> None:

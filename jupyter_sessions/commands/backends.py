@@ -128,7 +128,8 @@ def _described(service: SessionService, backend: Backend) -> dict[str, str]:
 async def take_over(api: Api, asked: Namespace, say: Say) -> Result:
     """Take over the sessions of a manager of another version."""
     async with _service(api) as service:
-        backend = service.backend(asked.backend)
+        able = [one.name for one in service.backends.values() if one.can_be_taken_over()]
+        backend = service.backend(asked.backend or next(iter(able), None))
         await service.take_over(backend.name)
         say(plain(f"Version {__version__} looks after the sessions of {backend.title} now."))
     return Nothing()

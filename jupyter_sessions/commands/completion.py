@@ -6,7 +6,9 @@ import argparse
 from collections.abc import Mapping, Sequence
 
 from jupyter_sessions.client import Api
+from jupyter_sessions.commands.backend_options import fields_taken, is_taken
 from jupyter_sessions.commands.grammar import split_verb, verbs
+from jupyter_sessions.commands.types import addable_types, session_types
 from jupyter_sessions.kernels.specs import listed
 from jupyter_sessions.model import STATUSES
 
@@ -33,7 +35,12 @@ async def complete(api: Api, before: Sequence[str], word: str) -> dict[str, str]
     if rest and asked is not None and asked.nargs != 0:
         return _fitting(await _values(api, asked.dest), word)
     if word.startswith("-"):
-        shown = {name: _about(action) for name, action in options.items() if name.startswith("--")}
+        takes = await fields_taken(api, before)
+        shown = {
+            name: _about(action)
+            for name, action in options.items()
+            if name.startswith("--") and is_taken(action, takes)
+        }
         return _fitting(shown, word)
     return _fitting(await _values(api, _positional(parser, rest, options)), word)
 
@@ -84,6 +91,10 @@ async def _values(api: Api, what: str) -> dict[str, str]:
         return _ABOUT_GROUPS | dict.fromkeys(STATUSES, "")
     if what in ("backend", "backends"):
         return {info.name: info.title for info in await api.describe()}
+    if what == "kind":
+        return dict.fromkeys(addable_types(), "")
+    if what == "type":
+        return dict.fromkeys(session_types(), "")
     if what == "kernels":
         return dict.fromkeys((kernel.name for kernel in listed()), "")
     if what in ("image", "image_option"):

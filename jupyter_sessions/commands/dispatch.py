@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from jupyter_sessions.client import Api
 from jupyter_sessions.client.loop_thread import Say
 from jupyter_sessions.commands import backends, history, kernels, outputs, settings, verbs
+from jupyter_sessions.commands.backend_options import help_for
 from jupyter_sessions.commands.result import Result
 from jupyter_sessions.errors import NotSupported
 
@@ -60,4 +61,5 @@ VERBS: dict[str, Verb] = {
     "kernel list": kernels.show,
     "kernel rm": kernels.remove,
     "config": settings.show,
+    "help": help_for,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -21,11 +22,14 @@ _ALIASES = {
 _EVENTS = {"server_restart": "a restart of the server", "logout": "a logout", "reboot": "a reboot"}
 
 
-def describe(row: SessionInfo) -> str:
-    """A session in one line: "demo is RUNNING: python3 · 1 CPU · 512 MiB on this machine"."""
+def describe(row: SessionInfo, places: Mapping[str, str]) -> str:
+    """A session in one line: "demo is RUNNING: python3 · 1 CPU · 512 MiB on this machine".
+
+    `places` says where sessions of backends run, by their names; see `Defaults`.
+    """
     sentence = row.status_info.endswith(".")
     how = state(row.status, "" if sentence else row.status_info)
-    where = "this machine" if row.backend == "local" else row.backend
+    where = places.get(row.backend, row.backend)
     what = " · ".join(filter(None, (row.image, resources(row))))
     also = f". {row.status_info}" if sentence else ""
     return plain(f"{row.name} is {how}: {what} on {where}{also}")

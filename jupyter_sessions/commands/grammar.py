@@ -7,15 +7,16 @@ import difflib
 import math
 import shlex
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NoReturn
 
 from jupyter_sessions.commands import backend_grammar
 from jupyter_sessions.commands.adding import add_verb as _verb
+from jupyter_sessions.commands.types import name_types, session_type
 from jupyter_sessions.errors import InvalidRequest, SessionError
-from jupyter_sessions.model import SKAHA_TYPES, TYPE_ALIASES, TYPES
 
 _REFERENCE = "name, id or backend/name"
-_MOST_REPLICAS = 512  # As many as skaha 1.7.0 takes.
+_MOST_REPLICAS = 512  # As many as clients of Skaha take, 1.7.0.
 
 
 class Help(SessionError):
@@ -35,7 +36,7 @@ class _ArgumentParser(argparse.ArgumentParser):
 
 
 def parse(words: str | Sequence[str], *, prog: str = "%session") -> argparse.Namespace:
-    """The verb and its options.
+    """The verb and its options; the verb "help" for the help on a verb `of` one backend.
 
     Errors: InvalidRequest with the usage; Help holding the help text.
     """
@@ -51,9 +52,18 @@ def parse(words: str | Sequence[str], *, prog: str = "%session") -> argparse.Nam
     if not verb:
         raise _unknown_verb(" ".join(rest[: 2 if rest[0] in _groups(known) else 1]), known, prog)
     if "-h" in rest or "--help" in rest:
+        if backend := backend_of(rest):
+            return argparse.Namespace(verb="help", of=verb, backend=backend, prog=prog)
+        name_types(known[verb])
         raise Help(known[verb].format_help())
     known[verb].usage = _usage(known[verb])
     return known[verb].parse_intermixed_args(rest)
+
+
+def backend_of(words: Sequence[str]) -> str:
+    """Return the backend that the words of a command name, "" if none."""
+    named = [after for word, after in pairwise(words) if word in ("-b", "--backend")]
+    return named[-1] if named and not named[-1].startswith("-") else ""
 
 
 def _usage(verb: argparse.ArgumentParser) -> str:
@@ -85,9 +95,9 @@ def _unknown_verb(word: str, known: Iterable[str], prog: str) -> InvalidRequest:
     return InvalidRequest(f"{prog}: there is no '{word}'.", hint=hint, field="verb")
 
 
-def verbs() -> dict[str, argparse.ArgumentParser]:
+def verbs(prog: str = "%session") -> dict[str, argparse.ArgumentParser]:
     """Every verb's own parser, aliases too."""
-    return _grammar("%session")[1]
+    return _grammar(prog)[1]
 
 
 def _grammar(prog: str) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
@@ -150,10 +160,9 @@ def _program(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--type",
         "--kind",
-        choices=(*TYPES, *TYPE_ALIASES, *SKAHA_TYPES),
+        type=session_type,
         metavar="TYPE",
-        help="interactive (notebook), or batch (headless): run a startup command, then end; on Skaha also"
-        f" {', '.join(SKAHA_TYPES)} (default: what the image is for)",
+        help="interactive (notebook), or batch (headless): run a startup command, then end (default: what the image is for)",
     )
     verb.add_argument(
         "--replicas", type=_replicas, metavar="N", help="make NAME-1 to NAME-N, which find REPLICA_ID"
@@ -295,7 +304,7 @@ def _output(parsers: Any) -> None:
 def _amounts(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--cpu", "--cores", help="number of CPUs")
     verb.add_argument("--mem", help="memory with a unit; a bare number is MiB")
-    verb.add_argument("--ram", help="the same in Skaha's words; a bare number is GiB")
+    verb.add_argument("--ram", help="the same; a bare number is GiB")
     verb.add_argument("--gpu", help="number of whole GPUs, also where they come in shares")
     verb.add_argument(
         "-r", "--resource", action="append", default=[], metavar="SLOT=AMOUNT", help="any resource"

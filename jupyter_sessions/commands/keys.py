@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 from jupyter_sessions.amounts import format_slots, parse_slots
 from jupyter_sessions.backends.base import Backend
+from jupyter_sessions.backends.key_administration import KeyAdministration
 from jupyter_sessions.commands.result import Json, Result, Table, Text
 from jupyter_sessions.commands.verbs import pairs
-
-_WHERE = ("BACKEND_ENDPOINT", "BACKEND_ENDPOINT_TYPE")
+from jupyter_sessions.errors import NotSupported
 
 
 def exports(variables: Mapping[str, str]) -> Text:
@@ -21,7 +21,8 @@ def exports(variables: Mapping[str, str]) -> Text:
 
 async def add(backend: Backend, asked: Namespace) -> Result:
     """Make a key; what other clients need to use it."""
-    made = await backend.add_key(
+    place = _administered(backend)
+    made = await place.add_key(
         {
             "role": asked.role,
             "domain": asked.domain,
@@ -31,21 +32,21 @@ async def add(backend: Backend, asked: Namespace) -> Result:
             "max_slots": format_slots(parse_slots(pairs(asked.resource, "--resource"), unit="m")),
         }
     )
-    there = await backend.client_environment()
-    lines = {name: there[name] for name in _WHERE} | {
-        "BACKEND_ACCESS_KEY": str(made["access_key"]),
-        "BACKEND_SECRET_KEY": str(made["secret_key"]),
-        "BACKEND_DOMAIN": str(made["domain"]),
-        "BACKEND_GROUP": str(made["group"]),
-    }
-    if url := there.get("CANFAR_URL"):
-        lines |= {"CANFAR_URL": url, "CANFAR_TOKEN": str(made["token"])}
-    return Text(f"# This secret is not shown again.\n{exports(lines).text()}")
+    lines = exports(await place.key_environment(made))
+    return Text(f"# This secret is not shown again.\n{lines.text()}")
+
+
+def _administered(backend: Backend) -> KeyAdministration:
+    if isinstance(backend, KeyAdministration):
+        return backend
+    raise NotSupported(
+        f"The backend '{backend.name}' has no keys to administer.", hint="Use a backend that has."
+    )
 
 
 async def show(backend: Backend, asked: Namespace) -> Result:
     """List keys."""
-    found = await backend.keys()
+    found = await _administered(backend).keys()
     if asked.json:
         return Json(found)
     head = ["Access key", "Role", "Domain", "Group", "Limits", "Email"]
@@ -65,5 +66,5 @@ def _limits(key: Mapping[str, object]) -> str:
 async def remove(backend: Backend, asked: Namespace) -> Result:
     """Remove keys."""
     for key in asked.keys:
-        await backend.remove_key(key)
+        await _administered(backend).remove_key(key)
     return Text("\n".join(f"The key {key} is gone." for key in asked.keys))

@@ -100,7 +100,8 @@ async def _follow(api: Api, row: SessionInfo, asked: Namespace, say: Say) -> Non
     """Say what becomes of a session that was asked for; wait until it runs if that is wanted."""
     waits = not asked.enqueue_only and row.status not in USABLE
     if row.reused or not waits:
-        say(describe(row) + (" (reused)" if row.reused else ""))
+        places = (await api.defaults()).places
+        say(describe(row, places) + (" (reused)" if row.reused else ""))
     if waits:
         await _wait_running(api, row, asked.max_wait, say)
 
@@ -128,11 +129,11 @@ def _folder(given: str | None) -> str:
 
 
 async def _wait_running(api: Api, row: SessionInfo, seconds: float, say: Say) -> None:
-    told = ""
+    told, places = "", (await api.defaults()).places
     try:
         async with asyncio.timeout(seconds or None):
             async for now in api.wait(row.backend, row.id, settled):
-                row, line = now, describe(now)
+                row, line = now, describe(now, places)
                 if row.status_info and line != told and not settled(row):
                     say(line)
                     told = line
@@ -145,14 +146,14 @@ async def _wait_running(api: Api, row: SessionInfo, seconds: float, say: Say) ->
         return
     except SessionError:  # It is there, whatever keeps us from seeing what becomes of it.
         if not told:
-            say(describe(row))
+            say(describe(row, places))
         raise
     if row.status not in USABLE and row.result != "SUCCESS":
         raise LaunchFailed(
             standing(row.name, row.status, row.status_info),
             hint=await _after_failure(api, row),
         )
-    say(describe(row))
+    say(describe(row, places))
 
 
 async def _after_failure(api: Api, row: SessionInfo) -> str:
@@ -320,7 +321,8 @@ async def _end(api: Api, ref: str, forced: bool, recursive: bool) -> str:
 async def restart(api: Api, asked: Namespace, say: Say) -> Result:
     """Restart a session."""
     row = await api.find(asked.session)
-    say(describe(await api.restart(row.backend, row.id)))
+    row = await api.restart(row.backend, row.id)
+    say(describe(row, (await api.defaults()).places))
     return Nothing()
 
 
@@ -336,7 +338,8 @@ async def renew(api: Api, asked: Namespace, say: Say) -> Result:
 async def rename(api: Api, asked: Namespace, say: Say) -> Result:
     """Rename a session."""
     row = await api.find(asked.session)
-    say(describe(await api.rename(row.backend, row.id, asked.name)))
+    row = await api.rename(row.backend, row.id, asked.name)
+    say(describe(row, (await api.defaults()).places))
     return Nothing()
 
 

@@ -29,7 +29,6 @@ log = logging.getLogger("jupyter_sessions")
 MOST = 10
 """A launcher shows each as a card, twice, for notebooks and for consoles: more would bury the others."""
 _GOING = ("ERROR", "TERMINATING")
-_HERE = ("BACKENDAI_SESSION_ID", "skaha_sessionid")
 
 
 class SessionKernelSpecs:
@@ -109,7 +108,8 @@ class SessionKernelSpecs:
     def _suits(self, row: SessionInfo) -> bool:
         """Whether notebooks may attach to it: it is no batch job, no notebook's own, and not what this server is in."""
         begun = row.status in USABLE or name_for(row.backend, row.id) in self._offered
-        is_ours = row.id in [os.environ.get(name) for name in _HERE]
+        backends = self._service.backends.values()
+        is_ours = row.id in [os.environ.get(name) for one in backends for name in one.session_variables]
         return begun and row.status not in _GOING and row.type == "interactive" and not (row.owned or is_ours)
 
     def _is_offered(self, name: str, row: SessionInfo) -> bool:

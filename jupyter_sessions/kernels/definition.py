@@ -81,7 +81,7 @@ async def of_session(api: Api, row: SessionInfo) -> Kernel:
         language=_image(place, row.image, known=False).language or "python",
         session=f"{row.backend}/{row.id}",
         ends_with_session=True,
-        host=here().hostname if place.type == "local" else "",
+        host=here().hostname if place.on_this_machine else "",
     )
 
 

@@ -9,7 +9,7 @@ from jupyter_sessions.service.feed import Feed
 from jupyter_sessions.service.info import BackendInfo, BackendType, Defaults, NewBackend
 from jupyter_sessions.service.lookup import Expiry, Listing, find
 from jupyter_sessions.service.manager_state import manager_text
-from jupyter_sessions.service.registry import configuration
+from jupyter_sessions.service.registry import configuration, find_types
 from jupyter_sessions.service.service import SessionService
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "configuration",
     "create_replicas",
     "find",
+    "find_types",
     "manager_text",
     "state_of",
 ]

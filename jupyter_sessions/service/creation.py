@@ -12,15 +12,16 @@ from msgspec import structs
 
 from jupyter_sessions.amounts import parse_slots
 from jupyter_sessions.backends.base import Backend
+from jupyter_sessions.backends.takes import check_taken
 from jupyter_sessions.errors import InvalidRequest, NotSupported, SessionError
 from jupyter_sessions.model import (
     REPLICA_COUNT,
     REPLICA_ID,
-    SKAHA_TYPES,
     TYPE_ALIASES,
     SessionInfo,
     SessionSpec,
 )
+from jupyter_sessions.service.registry import find_types
 
 _AT_ONCE = 16  # As many as skaha 1.7.0 asks for.
 
@@ -70,6 +71,7 @@ async def create(backend: Backend, spec: SessionSpec) -> SessionInfo:
     if spec.replicas != 1:
         hint = "Ask for each of them, as `%session create --replicas N` does."
         raise NotSupported("replicas: one request makes one session.", hint=hint, field="replicas")
+    check_taken(spec, backend.takes, backend.title)
     asked = {name: value for name, value in spec.resources.items() if value not in (None, "")}
     parse_slots(asked)
     spec.type = await _type(backend, spec)
@@ -78,11 +80,14 @@ async def create(backend: Backend, spec: SessionSpec) -> SessionInfo:
 
 
 async def _type(backend: Backend, spec: SessionSpec) -> str:
-    """The type in our words; one that nobody knows is the backend's to refuse."""
+    """The type in our words. Errors: NotSupported for one that only others have, InvalidRequest for one that none has."""
     found = TYPE_ALIASES.get(spec.type, spec.type) or await backend.default_type(spec.image)
-    if found in SKAHA_TYPES and found not in backend.types:
+    if found not in backend.types and not any(found in kind.types for kind in find_types().values()):
+        hint = f"Use {' or '.join(backend.types)}."
+        raise InvalidRequest(f"type: there are no {found} sessions.", hint=hint, field="type")
+    if found not in backend.types:
         raise NotSupported(
-            f"type: {backend.title} has no {found} sessions.",
+            f"{backend.title} has no {found} sessions.",
             hint=f"There are: {', '.join(backend.types)}.",
             field="type",
         )

@@ -21,7 +21,9 @@ class Health(msgspec.Struct, frozen=True):
 class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A backend as faces see it.
 
-    A form starts with the `suggested_resources`. It is `refused` if it lets nobody in with the credentials there are, and `removable` if a person added it.
+    A form starts with the `suggested_resources`. Of the fields of a spec it takes those that it `takes`, and has sessions of
+    these `types`. `image_word` is what people call that which sessions are made of; `first_come` says that they wait in one
+    queue, `on_this_machine` that they run where the asker does. It is `refused` if it lets nobody in with the credentials there are, and `removable` if a person added it.
     """
 
     name: str
@@ -40,17 +42,26 @@ class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
     projects: list[str] = []
     folders: list[Folder] = []
     storage: Storage = Storage()
+    types: list[str] = []
+    takes: list[str] | None = None
+    image_word: str = "Image"
+    on_this_machine: bool = False
+    first_come: bool = False
     sign_in: SignIn = SignIn()
     refused: bool = False
     removable: bool = False
 
 
 class Defaults(msgspec.Struct, frozen=True):
-    """What fills in a spec: the backend of one that names none, and saved specs by name; and where files stay, by backend."""
+    """What fills in a spec: the backend of one that names none, and saved specs by name.
+
+    By backend: where files stay, and where sessions run in the middle of a sentence.
+    """
 
     backend: str
     presets: dict[str, dict[str, Any]]
     storage: dict[str, Storage] = {}
+    places: dict[str, str] = {}
 
 
 class BackendType(msgspec.Struct, frozen=True):

@@ -16,7 +16,6 @@ from jupyter_sessions.errors import InvalidRequest, UnknownBackend
 log = logging.getLogger("jupyter_sessions")
 
 GROUP = "jupyter_sessions.backends"
-LOCAL = "local"
 
 
 def configuration(parent: Configurable | None = None) -> JupyterSessions:
@@ -49,16 +48,12 @@ class BackendFactory:
     def __init__(self, config: JupyterSessions, kernel_spec_manager: Any = None) -> None:
         self.types = find_types()
         self._config = config
-        self._local = {
-            "kernel_spec_manager": kernel_spec_manager,
-            "default_resources": config.default_resources,
-            "idle_timeout": config.idle_timeout,
-            "time_limit": config.time_limit,
-        }
+        self._kernel_spec_manager = kernel_spec_manager
 
     def all(self, added: dict[str, dict[str, Any]]) -> dict[str, Backend]:
         """The backends to offer, by name; `added` are a person's own. One that cannot be made is warned of and skipped."""
-        wanted: dict[str, dict[str, Any]] = {LOCAL: {"type": LOCAL}} | self._config.backends
+        there = {name: {"type": name} for name, kind in self.types.items() if kind.built_in}
+        wanted: dict[str, dict[str, Any]] = there | self._config.backends
         wanted |= {name: options for name, options in added.items() if name not in wanted}
         wanted |= _found(self.types, wanted)
         made = {name: self.one(name, options) for name, options in wanted.items() if self.offers(name)}
@@ -77,7 +72,8 @@ class BackendFactory:
             return None
         rest = {key: value for key, value in options.items() if key != "type"}
         try:
-            return self.types[kind](name, **((self._local | rest) if kind == LOCAL else rest))
+            usual = self.types[kind].configured(self._config, self._kernel_spec_manager)
+            return self.types[kind](name, **(usual | rest))
         except Exception as error:
             log.warning("The backend '%s' is skipped, it cannot be made: %s", name, error)
             return None

@@ -164,7 +164,8 @@ class SessionService:
     async def defaults(self) -> Defaults:
         """What fills in a spec."""
         storage = {name: backend.storage for name, backend in self.backends.items()}
-        return Defaults(self.config.default_backend, self.config.presets, storage)
+        places = {name: backend.place or name for name, backend in self.backends.items()}
+        return Defaults(self.config.default_backend, self.config.presets, storage, places)
 
     def look(self) -> None:
         """Somebody looks at what is known: ask those that failed again, and all of them often for a time."""
@@ -202,6 +203,11 @@ class SessionService:
             name_rule=backend.name_rule,
             is_default=backend.name == self.config.default_backend,
             storage=backend.storage,
+            types=[*backend.types],
+            takes=sorted(backend.takes),
+            image_word=backend.image_word,
+            on_this_machine=backend.on_this_machine,
+            first_come=backend.first_come,
             sign_in=await asyncio.to_thread(state_of, backend),
             removable=backend.name in self.additions.added,
             **parts,

@@ -41,9 +41,12 @@ export interface IBackendChanged {
 /**
  * A backend as faces see it.
  *
- * A form starts with the `suggested_resources`. It is `refused` if it lets
- * nobody in with the credentials there are, and `removable` if a person added
- * it.
+ * A form starts with the `suggested_resources`. Of the fields of a spec it
+ * takes those that it `takes`, and has sessions of these `types`. `image_word`
+ * is what people call that which sessions are made of; `first_come` says that
+ * they wait in one queue, `on_this_machine` that they run where the asker does.
+ * It is `refused` if it lets nobody in with the credentials there are, and
+ * `removable` if a person added it.
  */
 export interface IBackend {
   name: string;
@@ -62,6 +65,11 @@ export interface IBackend {
   projects: string[];
   folders: IFolder[];
   storage: IStorage;
+  types: string[];
+  takes: string[] | null;
+  image_word: string;
+  on_this_machine: boolean;
+  first_come: boolean;
   sign_in: ISignIn;
   refused: boolean;
   removable: boolean;
@@ -138,12 +146,16 @@ export interface ICredentialField {
 
 /**
  * What fills in a spec: the backend of one that names none, and saved specs by
- * name; and where files stay, by backend.
+ * name.
+ *
+ * By backend: where files stay, and where sessions run in the middle of a
+ * sentence.
  */
 export interface IDefaults {
   backend: string;
   presets: Record<string, Record<string, unknown>>;
   storage: Record<string, IStorage>;
+  places: Record<string, string>;
 }
 
 /**

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
-import { fateOf } from '../src/form/choices';
+import { fateOf, foldersOf } from '../src/form/choices';
 import { FormModel, type ICreator } from '../src/form/model';
 import { ApiError } from '../src/request';
 import type { IBackend, ISessionSpec } from '../src/types';
@@ -99,6 +99,16 @@ describe('a choice', () => {
     ]);
     form.selectBackend('local');
     assert.equal(form.fields.includes('mounts'), false);
+  });
+
+  it('is not offered of what the backend does nothing with', () => {
+    const some = choosy({ takes: ['group'] });
+    const { form } = open(some);
+    assert.deepEqual(
+      ['group', 'resource_group'].filter(name => form.fields.includes(name)),
+      ['group']
+    );
+    assert.deepEqual(foldersOf(some).mountable, []);
   });
 });
 

@@ -49,6 +49,11 @@ export function backend(more: Partial<IBackend> = {}): IBackend {
     projects: [],
     folders: [],
     storage: { about: '', needs_mount: false },
+    types: ['interactive', 'batch'],
+    takes: null,
+    image_word: 'Environment',
+    on_this_machine: true,
+    first_come: true,
     sign_in: {
       methods: [],
       signed_in: false,

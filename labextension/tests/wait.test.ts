@@ -112,7 +112,7 @@ describe('a session that would wait', () => {
   });
 
   it('is not told of a queue that nobody here knows', () => {
-    const remote = { ...four, type: 'backendai' };
+    const remote = { ...four, first_come: false };
     assert.equal(wait('1', [big, gamma], remote), '');
     assert.match(
       wait('3', [big, gamma], remote),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_sessions.backends.takes import WORDS
 from jupyter_sessions.errors import (
     AlreadyExists,
     InvalidRequest,
@@ -77,7 +78,7 @@ REFUSED: list[tuple[dict[str, Any], type[SessionError], str]] = [
     ({"group": "ours"}, InvalidRequest, "group: there is no group 'ours'."),
     ({"domain": "ours"}, InvalidRequest, "domain: there is no domain 'ours'."),
     ({"type": "interactiv"}, InvalidRequest, "type: there are no interactiv sessions. Use interactive or"),
-    ({"type": "system"}, NotSupported, "type: this machine does not run system sessions."),
+    ({"type": "system"}, NotSupported, "This machine has no system sessions. There are: interactive, batch."),
     ({"type": "batch"}, InvalidRequest, "startupCommand: a batch session needs one."),
     (
         {"type": "batch", "startup_command": "  "},
@@ -102,7 +103,7 @@ REFUSED: list[tuple[dict[str, Any], type[SessionError], str]] = [
         "shmem: this is no resource. Put it into resource_opts.",
     ),
     *(
-        ({field: value}, NotSupported, f"{field}: this machine does not do")
+        ({field: value}, NotSupported, f"This machine does not take {WORDS[field]}.")
         for field, value in {
             "priority": 5,
             "resource_group": "gpus",

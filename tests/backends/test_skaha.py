@@ -25,6 +25,7 @@ from jupyter_sessions.errors import (
 )
 from jupyter_sessions.model import SessionSpec
 from jupyter_sessions.service import SessionService
+from jupyter_sessions.service.creation import create
 from tests.backends.recorded import BARE, NOW, OLD, Recorded
 
 
@@ -92,10 +93,11 @@ async def test_create_asks_as_the_vendors_clients_do(lab: Skaha, server: Recorde
 @pytest.mark.parametrize(
     ("fields", "error", "said"),
     [
-        ({"cluster_size": 2}, NotSupported, "cluster_size"),
-        ({"mounts": ["a"]}, NotSupported, "mounts"),
+        ({"cluster_size": 2}, NotSupported, "does not take sessions of several members"),
+        ({"mounts": ["a"]}, NotSupported, "does not take a choice of folders"),
+        ({"time_limit": 60}, NotSupported, "does not take a time limit"),
         ({"environ": {"A": "b"}}, NotSupported, "environ"),
-        ({"type": "odd"}, InvalidRequest, "there is no 'odd'"),
+        ({"type": "odd"}, InvalidRequest, "there are no odd sessions"),
         ({"image": None}, InvalidRequest, "image"),
         ({"resources": {"tpu": 1}}, NotSupported, "tpu"),
     ],
@@ -104,7 +106,7 @@ async def test_what_skaha_cannot_be_asked(
     lab: Skaha, server: Recorded, fields: dict[str, Any], error: type[SessionError], said: str
 ) -> None:
     with pytest.raises(error, match=said):
-        await lab.create(SessionSpec(**{"name": "new", "image": "h/p/n:1", **fields}))
+        await create(lab, SessionSpec(**{"name": "new", "image": "h/p/n:1", **fields}))
     assert not [request for request in server.asked if request.method == "POST"]
 
 

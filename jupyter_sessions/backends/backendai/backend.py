@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from msgspec import structs
@@ -24,6 +24,7 @@ from jupyter_sessions.backends.backendai.tunnels import Tunnels
 from jupyter_sessions.backends.backendai.versions import statuses_of
 from jupyter_sessions.backends.base import Output, Query, Storage
 from jupyter_sessions.backends.parsing import made_of, rows_of, understood
+from jupyter_sessions.backends.takes import EVERY
 from jupyter_sessions.errors import (
     BadAnswer,
     Forbidden,
@@ -34,6 +35,7 @@ from jupyter_sessions.errors import (
     SessionNotFound,
 )
 from jupyter_sessions.model import (
+    TYPES,
     Amount,
     Choices,
     Endpoint,
@@ -69,6 +71,9 @@ class BackendAI(Reached):
     """
 
     type = "backendai"
+    types: ClassVar[tuple[str, ...]] = (*TYPES, "inference", "system")
+    takes = EVERY - {"idle_timeout", "time_limit", "kernel_arguments"}
+    session_variables = ("BACKENDAI_SESSION_ID",)
     storage = Storage(
         about="Files that lie in no mounted folder are deleted when a session ends.", needs_mount=True
     )

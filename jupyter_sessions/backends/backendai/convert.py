@@ -24,7 +24,6 @@ from jupyter_sessions.backends.backendai.reading import (
     value_of,
 )
 from jupyter_sessions.backends.backendai.versions import Dialect
-from jupyter_sessions.errors import NotSupported
 from jupyter_sessions.model import RESERVED_FIELDS, TYPES, Container, Event, Service, SessionInfo, SessionSpec
 
 _TEXTS = (
@@ -57,11 +56,6 @@ _LOCAL = (
     "owned",
 )
 _CONTAINER = "id role hostname cluster_role cluster_hostname status status_info container_id agent occupied_slots live_stat last_stat"
-_UNSENT: tuple[tuple[str, str, object], ...] = (
-    ("idle_timeout", "an idle timeout", 0),
-    ("time_limit", "a time limit", 0),
-    ("kernel_arguments", "arguments of kernels", []),
-)
 _LISTED = (
     "id name type image tag status status_info status_changed created_at terminated_at result "
     "requested_slots occupying_slots service_ports group_name access_key cluster_mode cluster_size "
@@ -113,11 +107,7 @@ def _those_known(fields: str, dialect: Dialect) -> str:
 
 
 def create_body(spec: SessionSpec, dialect: Dialect, launch: object = None) -> dict[str, Any]:
-    """The body of a create request, in the manager's spelling.
-
-    Errors: NotSupported for what cannot be asked of a manager.
-    """
-    _check_sent(spec, ours=launch is not None)
+    """The body of a create request, in the manager's spelling."""
     config = _config(spec, launch)
     members = {"clusterSize": spec.cluster_size, "clusterMode": spec.cluster_mode}
     if not dialect.modes:
@@ -145,14 +135,6 @@ def create_body(spec: SessionSpec, dialect: Dialect, launch: object = None) -> d
         "batch_timeout": spec.batch_timeout,
     }
     return {key: value for key, value in body.items() if value is not None}
-
-
-def _check_sent(spec: SessionSpec, *, ours: bool) -> None:
-    for field, words, default in _UNSENT:
-        if not ours and getattr(spec, field) not in (None, default):
-            raise NotSupported(
-                f"{field}: {spec.backend} does not take {words}.", hint="Leave it out.", field=field
-            )
 
 
 def _config(spec: SessionSpec, launch: object) -> dict[str, Any]:

@@ -28,7 +28,6 @@ from jupyter_sessions.errors import (
     Unauthorized,
 )
 from jupyter_sessions.model import (
-    SKAHA_TYPES,
     TYPES,
     Amount,
     Event,
@@ -51,7 +50,9 @@ class Skaha(Backend):
     type = "skaha"
     type_title = "Skaha (CANFAR)"
     address_option = "url"
-    types = (*TYPES, *SKAHA_TYPES)
+    types = (*TYPES, *convert.OWN_TYPES)
+    takes = frozenset({"environ", "startup_command"})
+    session_variables = ("skaha_sessionid",)
     storage = Storage(about="Files below /arc stay when a session ends; those in /scratch are deleted.")
     name_rule = NameRule(
         r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?",

@@ -18,7 +18,6 @@ from jupyter_sessions.errors import InvalidRequest, NotSupported
 from jupyter_sessions.model import (
     REPLICA_COUNT,
     REPLICA_ID,
-    SKAHA_TYPES,
     TYPE_ALIASES,
     TYPES,
     Amount,
@@ -30,8 +29,10 @@ from jupyter_sessions.model import (
     is_live,
 )
 
+OWN_TYPES = ("desktop", "carta", "contributed", "firefly")
+"""Types of sessions that other backends do not have."""
 _KIND_OF_TYPE = {ours: kind for kind, ours in TYPE_ALIASES.items()}
-KINDS = ("notebook", *SKAHA_TYPES, "headless")
+KINDS = ("notebook", *OWN_TYPES, "headless")
 _STATUSES = {
     "pending": ("PENDING", "UNDEFINED"),
     "running": ("RUNNING", "UNDEFINED"),
@@ -54,26 +55,6 @@ _KNOWN = frozenset(
     "id name image type status startTime expiryTime connectURL userid "
     "requestedRAM requestedCPUCores requestedGPUCores".split()
 )
-_NOT_TAKEN = {
-    "resource_opts": "resource options",
-    "group": "projects",
-    "domain": "domains",
-    "resource_group": "resource groups",
-    "mounts": "a choice of folders",
-    "mount_map": "a choice of folders",
-    "preopen_ports": "ports opened beforehand",
-    "tag": "tags",
-    "starts_at": "start times",
-    "bootstrap_script": "bootstrap scripts",
-    "dependencies": "dependencies",
-    "callback_url": "callbacks",
-    "owner_access_key": "sessions of other owners",
-    "priority": "priorities",
-    "kernel_arguments": "arguments of kernels",
-    "batch_timeout": "time limits",
-    "architecture": "a choice of architecture",
-}
-_DEFAULTS = SessionSpec()
 
 CreateParams = list[tuple[str, str]]
 
@@ -83,16 +64,6 @@ def create_query(spec: SessionSpec) -> CreateParams:
 
     Errors: NotSupported for what cannot be asked of Skaha, InvalidRequest for what cannot be said.
     """
-    for field, words in _NOT_TAKEN.items():
-        if getattr(spec, field) not in (None, getattr(_DEFAULTS, field)):
-            raise NotSupported(
-                f"{field}: {spec.backend} does not take {words}.", hint="Leave it out.", field=field
-            )
-    for field, none in (("cluster_size", 1), ("idle_timeout", 0), ("time_limit", 0)):
-        if getattr(spec, field) not in (None, none):
-            raise NotSupported(
-                f"{field}: {spec.backend} does not take this.", hint="Leave it out.", field=field
-            )
     if not spec.image:
         raise InvalidRequest("image: it is needed.", hint="Choose one of `images`.", field="image")
     kind = kind_of(spec.type)

@@ -59,7 +59,7 @@ export class FormChecker {
   /** Says that an amount is half of what this machine has, which is what the form starts with. */
   private _half(slot: string, asked: number): string {
     const { most, preset } = limitOf(this._backend, slot);
-    return this._backend.type === 'local' &&
+    return this._backend.on_this_machine &&
       slot === 'cpu' &&
       most !== null &&
       asked === Number(preset) &&

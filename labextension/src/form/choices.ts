@@ -19,6 +19,11 @@ export const NO_CHOICES: IChoices = {
   folders: []
 };
 
+/** Whether a backend does something with a field of specs. */
+export function takes(backend: IBackend, field: string): boolean {
+  return backend.takes?.includes(field) ?? true;
+}
+
 /** The types of session that an image is for; none if they are all alike. */
 export function typesOf(backend: IBackend, image: string): string[] {
   return backend.images?.find(({ name }) => name === image)?.types ?? [];
@@ -32,17 +37,29 @@ export function foldersOf(backend: IBackend): {
   const { folders = [] } = backend;
   return {
     automatic: folders.filter(folder => folder.automatic),
-    mountable: folders.filter(folder => !folder.automatic)
+    mountable: takes(backend, 'mounts')
+      ? folders.filter(folder => !folder.automatic)
+      : []
   };
+}
+
+/** The projects that one may choose from. */
+export function projectsOf(backend: IBackend): string[] {
+  return takes(backend, 'group') ? (backend.projects ?? []) : [];
+}
+
+/** The resource groups that one may choose from. */
+export function groupsOf(backend: IBackend): string[] {
+  return takes(backend, 'resource_group') ? (backend.groups ?? []) : [];
 }
 
 /** The choices that a backend offers, by what the server calls them. */
 export function offered(backend: IBackend, image: string): string[] {
-  const { groups = [], projects = [], folders = [] } = backend;
+  const { folders = [] } = backend;
   return [
     ...(typesOf(backend, image).length > 1 ? ['type'] : []),
-    ...(projects.length > 0 ? ['group'] : []),
-    ...(groups.length > 0 ? ['resource_group'] : []),
+    ...(projectsOf(backend).length > 0 ? ['group'] : []),
+    ...(groupsOf(backend).length > 0 ? ['resource_group'] : []),
     ...(folders.length > 0 ? ['mounts'] : [])
   ];
 }

@@ -48,7 +48,7 @@ function lacking(
   });
 }
 
-/** The queues of this machine's slots, first come first served; of other backends nobody knows them. */
+/** The queues of a backend's slots, if it serves first who comes first; of others nobody knows them. */
 function queuesOf(
   backend: IBackend,
   rows: readonly ISession[]
@@ -57,7 +57,7 @@ function queuesOf(
   const waiting = rows.filter(row => isWaiting(row) && !isHeld(row, rows));
   const age = ({ created_at }: ISession): string => created_at ?? '';
   waiting.sort((a, b) => (age(a) < age(b) ? -1 : 1));
-  for (const first of backend.type === 'local' ? waiting : []) {
+  for (const first of backend.first_come ? waiting : []) {
     for (const slot of lacking(backend, needsOf(first), queues)) {
       queues[slot] ??= { first, length: 0 };
       queues[slot].length++;

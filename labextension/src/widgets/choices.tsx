@@ -1,6 +1,6 @@
 import * as React from 'react';
 
-import { typesOf } from '../form/choices';
+import { groupsOf, projectsOf, typesOf } from '../form/choices';
 import { formatResources } from '../format';
 import type { ISize } from '../types';
 import type { IFormProps } from './body';
@@ -96,7 +96,6 @@ export function SizeField(props: IFormProps): JSX.Element {
 /** Whose a session is, and on which part of the backend it runs. */
 export function PlaceFields(props: IFormProps): JSX.Element {
   const { form, trans } = props;
-  const { projects = [], groups = [] } = form.backend;
   const open = trans.__('Automatic');
   return (
     <>
@@ -104,7 +103,7 @@ export function PlaceFields(props: IFormProps): JSX.Element {
         {...props}
         field="group"
         label={trans.__('Project')}
-        options={optionsOf(projects, open)}
+        options={optionsOf(projectsOf(form.backend), open)}
         value={form.values.project}
         onChange={project => form.set('group', { project })}
       />
@@ -112,7 +111,7 @@ export function PlaceFields(props: IFormProps): JSX.Element {
         {...props}
         field="resource_group"
         label={trans.__('Resource group')}
-        options={optionsOf(groups, open)}
+        options={optionsOf(groupsOf(form.backend), open)}
         value={form.values.group}
         onChange={group => form.set('resource_group', { group })}
       />

@@ -76,8 +76,8 @@ export function FolderFields({ form, trans }: IFormProps): JSX.Element | null {
 
 /** Says that files will be gone, where they will. */
 export function StorageNote({ form, trans }: IFormProps): JSX.Element | null {
-  const { storage, type } = form.backend;
-  if (!storage?.about || type === 'local') {
+  const { storage, on_this_machine } = form.backend;
+  if (!storage?.about || on_this_machine) {
     return null;
   }
   const fate = fateOf(form.backend, form.values.folders);

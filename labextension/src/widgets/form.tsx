@@ -34,7 +34,7 @@ function BackendField({ form, trans }: IFormProps): JSX.Element | null {
 
 function ImageField({ form, trans }: IFormProps): JSX.Element {
   const { backend, errors, isBusy, values } = form;
-  const { images = [], type } = backend;
+  const { images = [], image_word = 'Image' } = backend;
   const options = images.map(({ name, title }) => ({
     value: name,
     label: title && title !== name ? `${title} – ${name}` : name
@@ -43,7 +43,7 @@ function ImageField({ form, trans }: IFormProps): JSX.Element {
   return (
     <Field
       name="image"
-      label={type === 'local' ? trans.__('Environment') : trans.__('Image')}
+      label={trans.__(image_word)}
       error={errors.image}
       disabled={isBusy}
     >

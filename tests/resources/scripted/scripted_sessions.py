@@ -14,6 +14,7 @@ import msgspec
 from jupyter_sessions.backends.base import Backend, Query, Storage
 from jupyter_sessions.backends.notices import Notice
 from jupyter_sessions.backends.signin import KEYPAIR, PASSWORD
+from jupyter_sessions.backends.takes import EVERY
 from jupyter_sessions.errors import BackendUnavailable, NotRunning, SessionNotFound
 from jupyter_sessions.model import Amount, Choices, Event, Image, NameRule, SessionInfo, in_group
 
@@ -24,6 +25,7 @@ class Scripted(Backend):
     """Has the rows of its file."""
 
     type = "scripted"
+    takes = EVERY
     name_rule = NameRule(r"\w[\w.-]{2,62}\w", "Use 4 to 64 letters, digits, '-', '_' or '.'.")
     storage = Storage(about="Files that lie in no folder are deleted.", needs_mount=True)
 
@@ -131,5 +133,9 @@ class Scripted(Backend):
 class ScriptedMachine(Scripted):
     """The same, said to be the machine that Jupyter runs on."""
 
-    type = "local"
+    type = "scripted-machine"
+    image_word = "Environment"
+    place = "this machine"
+    on_this_machine = True
+    first_come = True
     storage = Storage()

@@ -7,6 +7,7 @@ from uuid import uuid4
 from msgspec import structs
 
 from jupyter_sessions.backends.base import Backend, Output, Storage
+from jupyter_sessions.backends.takes import BASIC, EVERY
 from jupyter_sessions.errors import AlreadyExists, BackendUnavailable, NeedsForce, SessionNotFound
 from jupyter_sessions.model import TYPES, Choices, Folder, Image, NameRule, SessionInfo, Size, in_group
 
@@ -15,6 +16,7 @@ class Toy(Backend):
     """Sessions that are nothing but rows."""
 
     type = "toy"
+    takes = EVERY
     name_rule = NameRule(r"[a-z0-9-]{1,20}", "Use 1 to 20 lower-case letters, digits or '-'.")
     poll_seconds = 0.05
 
@@ -51,6 +53,14 @@ class Toy(Backend):
         row = await self.get(id)
         self.rows[id] = structs.replace(row, status="TERMINATED", status_changed=datetime.now(UTC))
         return await self.get(id)
+
+
+class Plain(Toy):
+    """Has nothing but what each backend has."""
+
+    type = "plain"
+    type_title = "Plain Toy"
+    takes = BASIC
 
 
 class Forgetful(Toy):
