@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
@@ -18,6 +19,8 @@ MANAGER_BYTES = 8 * 1024**2
 KERNEL_BYTES = 8 * 1024**2
 SERVICE_BYTES = 2 * 1024**2
 TAIL_BYTES = 1024**2
+_MOST_PENDING = 1024**2
+"""Characters that are held at most until they are written."""
 
 
 class LogFiles:
@@ -27,10 +30,12 @@ class LogFiles:
         self._folder = folder
         self._output = folder / "output.log"
         self._older = folder / "output.log.1"
+        self._pending: list[str] = []
+        self._held = 0
         self.kernel = folder / "kernel.log"
 
     def take(self, message: dict[str, Any]) -> None:
-        """Keep what a message on iopub prints."""
+        """Keep what a message on iopub prints. What was read together is written together, before the loop turns."""
         kind, content = message["header"]["msg_type"], message["content"]
         if kind == "stream":
             text = str(content.get("text", ""))
@@ -38,10 +43,28 @@ class LogFiles:
             text = "\n".join(content.get("traceback", [])) + "\n"
         else:
             return
-        self._append(text)
+        self._pending.append(text)
+        self._held += len(text)
+        if self._held > _MOST_PENDING:
+            self.flush()
+        elif len(self._pending) == 1:
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        try:
+            asyncio.get_running_loop().call_soon(self.flush)
+        except RuntimeError:  # There is no loop.
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was taken."""
+        text, self._pending, self._held = "".join(self._pending), [], 0
+        if text:
+            self._append(text)
 
     def text(self) -> str:
         """The newest part of both."""
+        self.flush()
         newest = tail(self._output)
         older = tail(self._older, max(0, TAIL_BYTES - len(newest.encode())))
         return tail(self.kernel) + older + newest
