@@ -26,13 +26,13 @@ def parse_size(value: object, *, field: str = "mem", unit: str = "b") -> int:
     hint = "Give a size such as 512m or 4g."
     match = _SIZE.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
     if match is None:
-        raise InvalidRequest(f"{field}: '{value}' is no amount of memory.", hint=hint, field=field)
+        raise InvalidRequest(f"'{value}' is no amount of memory.", hint=hint, field=field)
     amount = Decimal(match[1].replace("_", "")) * _UNITS[(match[2] or unit).lower()]
     if amount != amount.to_integral_value():
-        raise InvalidRequest(f"{field}: '{value}' is no whole number of bytes.", hint=hint, field=field)
+        raise InvalidRequest(f"'{value}' is no whole number of bytes.", hint=hint, field=field)
     if not 0 < amount < 2**63:
         raise InvalidRequest(
-            f"{field}: '{value}' must be more than nothing and less than 8 EiB.", hint=hint, field=field
+            f"'{value}' is no amount of memory between 1 byte and 8 EiB.", hint=hint, field=field
         )
     return int(amount)
 
@@ -64,9 +64,11 @@ def parse_count(value: object, *, field: str) -> Decimal:
     except InvalidOperation:
         amount = Decimal("nan")
     if not amount.is_finite():
-        raise InvalidRequest(f"{field}: '{value}' is no number.", hint=hint, field=field)
+        raise InvalidRequest(f"'{value}' is no number for '{field}'.", hint=hint, field=field)
     if amount <= 0 or amount > 10**6:
-        raise InvalidRequest(f"{field}: '{value}' is not between 0 and a million.", hint=hint, field=field)
+        raise InvalidRequest(
+            f"'{value}' for '{field}' is not above 0 and at most a million.", hint=hint, field=field
+        )
     return amount
 
 
@@ -79,7 +81,7 @@ def parse_slots(resources: dict[str, Any], *, unit: str = "b") -> dict[str, Deci
     for key, value in resources.items():
         name = _SLOT_ALIASES.get(key, key)
         if name in slots:
-            raise InvalidRequest(f"{key}: '{name}' is given twice.", hint="Give it once.", field=name)
+            raise InvalidRequest(f"The resource '{name}' is given twice.", hint="Give it once.", field=name)
         if value is None or (name not in ("cpu", "mem") and str(value).strip() in ("0", "")):
             continue
         if name in MEMORY_SLOTS:

@@ -90,7 +90,7 @@ def _ask(field: CredentialField) -> str:
     try:
         return getpass.getpass(prompt) if field.secret else input(prompt)
     except EOFError:
-        raise InvalidRequest(f"{field.name}: it is missing.", hint="Type it.", field=field.name) from None
+        raise InvalidRequest(f"{field.label} is missing.", hint="Type it.", field=field.name) from None
 
 
 async def _console(asked: Namespace) -> int:

@@ -124,7 +124,7 @@ class JupyterSessions(Configurable):
         try:
             parse_slots(proposal["value"])
         except SessionError as error:
-            raise TraitError(f"JupyterSessions.{proposal['trait'].name}: {error}") from error
+            raise TraitError(f"JupyterSessions.{proposal['trait'].name} cannot be used: {error}") from error
         return dict(proposal["value"])
 
     @validate("idle_timeout", "time_limit")
@@ -132,7 +132,8 @@ class JupyterSessions(Configurable):
         try:
             return parse_duration(proposal["value"], field=proposal["trait"].name)
         except SessionError as error:
-            raise TraitError(f"JupyterSessions.{error}") from error
+            name = proposal["trait"].name
+            raise TraitError(f"JupyterSessions.{name} cannot be used: {error}") from error
 
     @validate("presets")
     def _presets_are_specs(self, proposal: Any) -> dict[str, Any]:
@@ -141,7 +142,7 @@ class JupyterSessions(Configurable):
                 parse_slots(msgspec.convert(preset, SessionSpec).resources)
             except (SessionError, msgspec.ValidationError) as error:
                 raise TraitError(
-                    f"JupyterSessions.presets: '{name}' is no session's spec: {error}"
+                    f"The preset '{name}' in JupyterSessions.presets cannot be used: {error}"
                 ) from error
         return dict(proposal["value"])
 
@@ -150,9 +151,11 @@ class JupyterSessions(Configurable):
         for name, folder in proposal["value"].items():
             path = folder.get("path") if isinstance(folder, dict) else folder
             if not isinstance(path, str) or not os.path.isabs(os.path.expanduser(path)):
-                raise TraitError(f"JupyterSessions.folders: '{name}' must be an absolute path, or have one.")
+                raise TraitError(
+                    f"The folder '{name}' in JupyterSessions.folders must be an absolute path, or have one."
+                )
             if not name or "/" in name or name.startswith("."):
-                raise TraitError(f"JupyterSessions.folders: {name!r} cannot be the name of a folder.")
+                raise TraitError(f"{name!r} in JupyterSessions.folders cannot be the name of a folder.")
         return dict(proposal["value"])
 
     @validate("backends")
@@ -160,7 +163,7 @@ class JupyterSessions(Configurable):
         for name, options in proposal["value"].items():
             if not isinstance(options, dict):
                 raise TraitError(
-                    f"JupyterSessions.backends: '{name}' must be a dict of options with a 'type'."
+                    f"The backend '{name}' in JupyterSessions.backends must be a dict of options with a 'type'."
                 )
         return dict(proposal["value"])
 

@@ -25,7 +25,7 @@ def parse_duration(value: object, *, field: str) -> float:
         seconds = float(text)
     if not 0 <= seconds <= _LONGEST:
         hint = "Give seconds, or a time such as 30m, 4h or 1h30m; 0 for none."
-        raise InvalidRequest(f"{field}: '{value}' is no span of time.", hint=hint, field=field)
+        raise InvalidRequest(f"'{value}' is no span of time.", hint=hint, field=field)
     return seconds
 
 

@@ -130,7 +130,7 @@ class AlreadyExists(SessionError):
         """For a session that could be reused if its `image` were another one, if that is given."""
         of_image = f" with the image '{image}'" if image else ""
         return cls(
-            f"name: a session '{name}' exists already{of_image}, {status}.",
+            f"A session '{name}' exists already{of_image}, {status}.",
             hint="Use another name, or terminate that one.",
             field="name",
             data={"existingSessionId": id},

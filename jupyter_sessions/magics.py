@@ -155,7 +155,9 @@ class SessionMagics(Magics):
 
     async def _questions(self, asked: Namespace) -> list[CredentialField]:
         if asked.verb == "login" and not self._can_ask():
-            raise NotSupported("login: nobody can be asked here.", hint="Sign in in the panel or in a shell.")
+            raise NotSupported(
+                "Nobody can be asked to sign in here.", hint="Sign in in the panel or in a shell."
+            )
         return await questions(await self._connected(), asked)
 
     def _request(self) -> str:

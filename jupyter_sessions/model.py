@@ -338,9 +338,7 @@ class NameRule(msgspec.Struct, frozen=True):
     def check(self, name: str) -> None:
         """Errors: InvalidRequest for a name that breaks the rule."""
         if not re.fullmatch(self.pattern, name, re.ASCII):
-            raise InvalidRequest(
-                f"name: '{name}' cannot be a session's name.", hint=self.message, field="name"
-            )
+            raise InvalidRequest(f"'{name}' cannot be a session's name.", hint=self.message, field="name")
 
 
 class Endpoint(msgspec.Struct, frozen=True):

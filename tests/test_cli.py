@@ -70,7 +70,7 @@ def test_a_backend_is_added_and_signed_in_to(session: Run, tmp_path: Path) -> No
     again = session("backend", "add", "lab", "--kind", "skaha", "--url", url)
     assert (again.returncode, again.stderr) == (
         1,
-        "name: 'lab' is a backend you have added already. Use another name.\n",
+        "'lab' is a backend you have added already. Use another name.\n",
     )
     nobody = session("login", "lab", typed=f"{key}\n{secret}\n")
     assert nobody.returncode == 1 and "`--save`" in nobody.stderr
@@ -122,12 +122,12 @@ def test_access_that_expires_is_said_beside_the_list(
         (["info", "nowhere"], 1, "There is no session 'nowhere'. `jupyter session ps` lists"),
         (["env", "nowhere"], 1, "There are: local."),
         (["login", "nowhere"], 1, "There are: local."),
-        (["login", "local", "--token"], 2, "nobody signs in to 'local'"),
-        (["backend", "add", "x", "--kind", "skaha", "--url", "nowhere"], 2, "url: this is no address."),
-        (["frob"], 2, "jupyter session: there is no 'frob'."),
+        (["login", "local", "--token"], 2, "Nobody signs in to 'local'"),
+        (["backend", "add", "x", "--kind", "skaha", "--url", "nowhere"], 2, "The URL is no address."),
+        (["frob"], 2, "There is no command 'frob'."),
         (["kernel"], 2, "There are: kernel add, kernel list, kernel rm."),
         (["kernel", "add"], 2, "usage: jupyter session kernel add"),
-        (["kernel", "add", "A b"], 2, "name: 'A b' cannot be a kernel's name."),
+        (["kernel", "add", "A b"], 2, "'A b' cannot be a kernel's name."),
         (["kernel", "add", "some", "--image", "pyton"], 2, "The nearest is 'python'."),
         (["kernel", "add", "some", "--session", "nowhere"], 1, "There is no session 'nowhere'."),
         (["kernel", "add", "some", "--backend", "nowhere"], 1, "There are: local."),

@@ -106,3 +106,26 @@ def test_an_error_of_another_module_is_the_nearest_kind_over_the_wire(
 def test_a_status_is_told_with_its_reason(info: str, short: str, whole: str) -> None:
     assert state("TERMINATED", info) == short
     assert standing("demo", "TERMINATED", info) == whole
+
+
+def _first_words(node: ast.expr) -> str:
+    """A message as it is written, with '{}' for what is filled in."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
+    return ""
+
+
+def test_no_message_begins_with_the_name_of_its_field() -> None:
+    """A client that needs the field has `field`; see `SessionError`."""
+    found = []
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.Call) and node.args:
+                is_error = any(keyword.arg in ("field", "hint") for keyword in node.keywords)
+                is_error |= ast.unparse(node.func).split(".")[-1] in vars(errors)
+                if is_error and re.match(r"(\{\}|-{0,2}[\w.]+): ", _first_words(node.args[0])):
+                    found.append(f"{file.relative_to(PACKAGE)}:{node.lineno}")
+    assert found == []

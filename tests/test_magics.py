@@ -209,16 +209,19 @@ def test_a_session_that_ends_meanwhile(demo: Shell) -> None:
     ("line", "said"),
     [
         ("%session info nothing", "SessionNotFound: There is no session 'nothing'."),
-        ("%session crate", "InvalidRequest: %session: there is no 'crate'. Did you mean 'create'?"),
+        ("%session crate", "InvalidRequest: There is no command 'crate'. Did you mean 'create'?"),
         (
             "%session create no-such-image",
-            "UnknownImage: image: there is no environment 'no-such-image' here.",
+            "UnknownImage: There is no environment 'no-such-image' here.",
         ),
-        ("%session create python --name 'a b'", "InvalidRequest: name: 'a b' cannot be a session's name."),
-        ("%session create python --mem 0", "InvalidRequest: mem: '0' must be more than nothing"),
+        ("%session create python --name 'a b'", "InvalidRequest: 'a b' cannot be a session's name."),
+        (
+            "%session create python --mem 0",
+            "InvalidRequest: '0' is no amount of memory between 1 byte and 8 EiB",
+        ),
         (
             "%session create python --backend nowhere",
-            "UnknownBackend: backend: there is no backend 'nowhere'.",
+            "UnknownBackend: There is no backend 'nowhere'.",
         ),
         ("%%session nothing\n1", "SessionNotFound: There is no session 'nothing'."),
         ("%%session\n1", "InvalidRequest: %%session needs the name of a session."),

@@ -364,7 +364,7 @@ class Backend(ABC):
             seconds = 0
         if not 0 < seconds < inf:
             raise InvalidRequest(
-                f"timeout: the backend '{self.name}' has '{given}'.",
+                f"The timeout '{given}' of the backend '{self.name}' is no number of seconds above 0.",
                 hint="Give a number of seconds above 0.",
                 field="timeout",
             )

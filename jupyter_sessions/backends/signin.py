@@ -124,12 +124,12 @@ def checked(methods: Sequence[SignInMethod], given: Credentials) -> Credentials:
     known = {method.name: method for method in methods}
     if given.method not in known:
         hint = f"There are: {', '.join(known)}." if known else "It needs no credentials."
-        raise InvalidRequest("method: there is no such way to sign in here.", hint=hint, field="method")
+        raise InvalidRequest("There is no such way to sign in here.", hint=hint, field="method")
     fields = known[given.method].fields
     names = [field.name for field in fields]
     if set(given.values) - set(names):
         raise InvalidRequest(
-            "values: there is something that was not asked for.",
+            "There are values that were not asked for.",
             hint=f"Give {' and '.join(names)}.",
             field="values",
         )
@@ -148,10 +148,10 @@ def _text(field: CredentialField, values: dict[str, str]) -> str:
     text = values.get(field.name, "")
     text = text if field.name == "password" else text.strip()  # Blanks may be part of a password.
     if not text:
-        raise InvalidRequest(f"{field.name}: it is missing.", hint="Give it.", field=field.name)
+        raise InvalidRequest(f"{field.label} is missing.", hint="Give it.", field=field.name)
     if len(text) > _MOST or not (_HEADER if field.plain else _ONE_LINE).fullmatch(text):
         raise InvalidRequest(
-            f"{field.name}: this can be none.", hint="Copy it again, on one line.", field=field.name
+            f"{field.label} cannot be this.", hint="Copy it again, on one line.", field=field.name
         )
     return text
 

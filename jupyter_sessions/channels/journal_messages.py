@@ -78,7 +78,5 @@ def read_selection(query: Mapping[str, str]) -> Selection:
     for name, text in given.items():
         pattern, wanted = _PARAMETERS.get(name, _NUMBER)
         if not pattern.fullmatch(text):
-            raise InvalidRequest(
-                f"{name}: '{text[:40]}' is not {wanted}.", hint=f"Give {wanted}.", field=name
-            )
+            raise InvalidRequest(f"'{text[:40]}' is not {wanted}.", hint=f"Give {wanted}.", field=name)
     return msgspec.convert(given, Selection, strict=False)

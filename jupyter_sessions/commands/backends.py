@@ -39,7 +39,7 @@ async def questions(api: Api, asked: Namespace) -> list[CredentialField]:
         method = _method(service.backend(asked.backend), asked)
     if not _is_kept(api, asked) and not servers.running():
         hint = "Add `--save`: a file that only you can read keeps it."
-        raise NotSupported("login: no Jupyter server of yours runs here to hold it.", hint=hint)
+        raise NotSupported("No Jupyter server of yours runs here to hold a sign-in.", hint=hint)
     known = _values(asked)
     return [field for field in method.fields if not known.get(field.name)]
 
@@ -67,7 +67,7 @@ async def logout(api: Api, asked: Namespace, say: Say) -> Result:
     async with _service(api) as service:
         backend = service.backend(asked.backend)
         if not backend.methods():
-            raise InvalidRequest(f"backend: nobody signs in to '{backend.name}'.", field="backend")
+            raise InvalidRequest(f"Nobody signs in to '{backend.name}'.", field="backend")
         await service.sign_out(backend.name)
         left = await servers.sign_out(backend.name)
         say(plain(f"You are signed out of {backend.title}."))
@@ -166,13 +166,13 @@ def _method(backend: Backend, asked: Namespace) -> SignInMethod:
     """The way that the options ask for, else the backend's usual one. Errors: InvalidRequest."""
     methods = {method.name: method for method in backend.methods()}
     if not methods:
-        raise InvalidRequest(f"backend: nobody signs in to '{backend.name}'.", field="backend")
+        raise InvalidRequest(f"Nobody signs in to '{backend.name}'.", field="backend")
     chosen = [name for option, name in _OPTIONS.items() if getattr(asked, option) not in (None, False)]
     if not chosen:
         return next(iter(methods.values()))
     if chosen[0] not in methods:
         hint = f"It takes: {', '.join(methods)}."
-        raise InvalidRequest(f"login: '{backend.name}' takes no {chosen[0]}.", hint=hint, field="method")
+        raise InvalidRequest(f"The backend '{backend.name}' takes no {chosen[0]}.", hint=hint, field="method")
     return methods[chosen[0]]
 
 

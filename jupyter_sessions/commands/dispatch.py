@@ -22,17 +22,17 @@ async def perform(api: Api, asked: Namespace, say: Say) -> Result:
 
 async def _console(api: Api, asked: Namespace, say: Say) -> Result:
     hint = f"There, type `jupyter session console {asked.session}`."
-    raise NotSupported("console: this needs a terminal of its own.", hint=hint)
+    raise NotSupported("'console' needs a terminal of its own.", hint=hint)
 
 
 async def _env(api: Api, asked: Namespace, say: Say) -> Result:
     hint = 'There, type `eval "$(jupyter session env)"`: secrets do not belong into a notebook.'
-    raise NotSupported("env: this is for a shell.", hint=hint)
+    raise NotSupported("'env' is for a shell.", hint=hint)
 
 
 async def _keys(api: Api, asked: Namespace, say: Say) -> Result:
     hint = f"There, type `jupyter session {asked.verb}`: secrets do not belong into a notebook."
-    raise NotSupported(f"{asked.verb}: this is for a shell.", hint=hint)
+    raise NotSupported(f"'{asked.verb}' is for a shell.", hint=hint)
 
 
 VERBS: dict[str, Verb] = {

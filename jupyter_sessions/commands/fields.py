@@ -87,5 +87,5 @@ def field_of(given: str) -> str:
     known = (*SessionInfo.__struct_fields__, *RESERVED_FIELDS)
     if name not in known:
         hint = f"There are: {', '.join(known)}."
-        raise InvalidRequest(f"--format: there is no field '{name}'.", hint=hint, field="format")
+        raise InvalidRequest(f"A session has no field '{name}'.", hint=hint, field="format")
     return name

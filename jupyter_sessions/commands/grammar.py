@@ -32,7 +32,7 @@ class _ArgumentParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and how it would be right."""
-        raise InvalidRequest(f"{self.prog}: {message}.", hint=self.format_usage().strip())
+        raise InvalidRequest(f"{message[:1].upper()}{message[1:]}.", hint=self.format_usage().strip())
 
 
 def parse(words: str | Sequence[str], *, prog: str = "%session") -> argparse.Namespace:
@@ -44,7 +44,9 @@ def parse(words: str | Sequence[str], *, prog: str = "%session") -> argparse.Nam
         try:
             words = shlex.split(words)
         except ValueError as error:
-            raise InvalidRequest(f"{prog}: {error}.", hint="Close the quotation.") from None
+            raise InvalidRequest(
+                f"The command cannot be read: {error}.", hint="Close the quotation."
+            ) from None
     parser, known = _grammar(prog)
     if not words or words[0] in ("-h", "--help", "help"):
         raise Help(parser.format_help())
@@ -92,7 +94,7 @@ def _unknown_verb(word: str, known: Iterable[str], prog: str) -> InvalidRequest:
         if nearest and word not in _groups(known)
         else f"There are: {', '.join(known)}."
     )
-    return InvalidRequest(f"{prog}: there is no '{word}'.", hint=hint, field="verb")
+    return InvalidRequest(f"There is no command '{word}'.", hint=hint, field="verb")
 
 
 def verbs(prog: str = "%session") -> dict[str, argparse.ArgumentParser]:

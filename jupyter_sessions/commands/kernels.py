@@ -18,7 +18,7 @@ async def add(api: Api, asked: Namespace, say: Say) -> Result:
     resources = await resources_of(api, asked)
     if asked.session and resources:
         hint = "Leave them out, or leave out --session."
-        raise InvalidRequest("--session: it has its resources already.", hint=hint, field="session")
+        raise InvalidRequest("A kernel of a session has the session's resources.", hint=hint, field="session")
     request = KernelRequest(
         name=asked.name,
         display_name=asked.display_name or "",

@@ -66,7 +66,7 @@ async def _only_one(api: Api) -> SessionInfo:
     if len(rows) != 1:
         names = ", ".join(row.name for row in rows)
         hint = f"There are: {names}." if rows else "`%session ps --all` shows those that have ended."
-        raise InvalidRequest("output: say which session.", hint=hint, field="session")
+        raise InvalidRequest("No session is named.", hint=hint, field="session")
     return rows[0]
 
 

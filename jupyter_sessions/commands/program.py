@@ -40,7 +40,7 @@ def _text(file: str | None) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise InvalidRequest(
-            f"--bootstrap-script: {file} cannot be read: {reason}.",
+            f"The bootstrap script {file} cannot be read: {reason}.",
             hint="Name a shell script.",
             field="bootstrap-script",
         ) from None
@@ -54,7 +54,7 @@ def _options(texts: list[str]) -> dict[str, Any]:
         if not name or not equals:
             hint = "Give a name, '=' and a value."
             raise InvalidRequest(
-                f"--resource-opts: '{text}' is no NAME=VALUE.", hint=hint, field="resource-opts"
+                f"'{text}' after --resource-opts is no NAME=VALUE.", hint=hint, field="resource-opts"
             )
         found[name] = parse_size(value, field=name, unit="m") if name == "shmem" else value
     return found

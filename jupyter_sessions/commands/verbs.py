@@ -121,7 +121,7 @@ def _image(asked: Namespace) -> str | None:
 
 
 def _span(given: str | None, option: str) -> float | None:
-    return None if given is None else parse_duration(given, field=f"--{option}")
+    return None if given is None else parse_duration(given, field=option)
 
 
 def _folder(given: str | None) -> str:
@@ -189,7 +189,7 @@ async def resources_of(api: Api, asked: Namespace, backend: str | None = None) -
 
 def _twice(option: str, what: str) -> InvalidRequest:
     hint = "Leave one of the two out."
-    return InvalidRequest(f"--{option}: '{what}' is given twice.", hint=hint, field=option)
+    return InvalidRequest(f"'{what}' is given twice.", hint=hint, field=option)
 
 
 def _check_gpu(given: str) -> Decimal:
@@ -208,7 +208,7 @@ async def _gpus(api: Api, backend: str | None, count: Decimal) -> tuple[str, str
         return GPU_SLOT, format_number(count)
     if len(slots) > 1:
         raise InvalidRequest(
-            "--gpu: there are several kinds.", hint=f"Use -r with one of {', '.join(slots)}.", field="gpu"
+            "There are several kinds of GPU.", hint=f"Use -r with one of {', '.join(slots)}.", field="gpu"
         )
     return slots[0], format_number(count * Decimal(info.capacity[slots[0]].device or 1))
 
@@ -220,7 +220,9 @@ def pairs(texts: list[str], option: str) -> dict[str, str]:
         key, equals, value = text.partition("=")
         if not key or not equals:
             hint = "Give a name, '=' and a value."
-            raise InvalidRequest(f"{option}: '{text}' is no NAME=VALUE.", hint=hint, field=option.strip("-"))
+            raise InvalidRequest(
+                f"'{text}' after {option} is no NAME=VALUE.", hint=hint, field=option.strip("-")
+            )
         found[key] = value
     return found
 

@@ -40,7 +40,7 @@ async def make(api: Api, asked: KernelRequest) -> Kernel:
 async def _owned(api: Api, asked: KernelRequest) -> Kernel:
     for field in ("name", "image"):
         if not getattr(asked, field):
-            raise InvalidRequest(f"{field}: it is missing.", hint=f"Give '{field}'.", field=field)
+            raise InvalidRequest(f"The kernel's {field} is missing.", hint=f"Give '{field}'.", field=field)
     resources = dict(format_slots(parse_slots(asked.resources)))
     image = _image(await _place(api, asked.backend), asked.image)
     return Kernel(
@@ -57,7 +57,9 @@ async def _attached(api: Api, asked: KernelRequest) -> Kernel:
     """One of a session that is there; its language is that of the session's image."""
     if asked.resources or asked.image:
         hint = "Leave them out, or name no session."
-        raise InvalidRequest("session: it has its image and resources already.", hint=hint, field="session")
+        raise InvalidRequest(
+            "A kernel of a session has the session's image and resources.", hint=hint, field="session"
+        )
     row = await api.find(asked.session)
     if not row.live:
         raise NotRunning(f"The session '{row.name}' has ended, {row.status}.", hint="Create it again.")
@@ -102,7 +104,7 @@ async def _place(api: Api, backend: str) -> BackendInfo:
     if info is None:
         there = ", ".join(info.name for info in offered)
         raise UnknownBackend(
-            "backend: the default one is not there.", hint=f"There are: {there}.", field="backend"
+            "The default backend is not there.", hint=f"There are: {there}.", field="backend"
         )
     return info
 
@@ -115,7 +117,5 @@ def _image(info: BackendInfo, name: str, *, known: bool = True) -> Image:
     if known and names and not os.path.isfile(os.path.expanduser(name)):
         nearest = difflib.get_close_matches(name, names, n=1, cutoff=0)
         hint = f"The nearest is '{nearest[0]}'." if nearest else ""
-        raise UnknownImage(
-            f"image: there is no environment '{name}' on {info.title}.", hint=hint, field="image"
-        )
+        raise UnknownImage(f"There is no environment '{name}' on {info.title}.", hint=hint, field="image")
     return Image(name=name)

@@ -58,11 +58,11 @@ def add(kernel: Kernel, *, replace: bool = True) -> Path:
     """
     if not _NAME.fullmatch(kernel.name):
         hint = "Use at most 100 lower-case letters, digits, '.', '_' and '-', the first no '.' or '-'."
-        raise InvalidRequest(f"name: '{kernel.name}' cannot be a kernel's name.", hint=hint, field="name")
+        raise InvalidRequest(f"'{kernel.name}' cannot be a kernel's name.", hint=hint, field="name")
     ours = any(known.name == kernel.name for known in listed())
     if kernel.name in _installed() and not (ours and replace):
         raise AlreadyExists(
-            f"name: there is another kernel '{kernel.name}'.", hint="Choose another name.", field="name"
+            f"There is another kernel '{kernel.name}'.", hint="Choose another name.", field="name"
         )
     folder = folder_of(kernel.name)
     write(kernel, folder)

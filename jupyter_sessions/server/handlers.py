@@ -174,7 +174,9 @@ class SessionHandler(BaseHandler):
         elif asked.action == "renew" and asked.name is None:
             self.answer(await self.service.renew(backend, id))
         else:
-            raise InvalidRequest("action: say what to do.", hint=_ACTIONS, field="action")
+            raise InvalidRequest(
+                "The request names no action, or more than one.", hint=_ACTIONS, field="action"
+            )
 
     @web.authenticated
     @authorized

@@ -58,11 +58,11 @@ def _invalid(text: str, kind: type[msgspec.Struct]) -> InvalidRequest:
 
 def _named(name: str, missing: bool, kind: type[msgspec.Struct]) -> InvalidRequest:
     if missing:
-        return InvalidRequest(f"{name}: it is missing.", hint=f"Give '{name}'.", field=name)
+        return InvalidRequest(f"The field '{name}' is missing.", hint=f"Give '{name}'.", field=name)
     known = [field.encode_name for field in structs.fields(kind)]
     nearest = difflib.get_close_matches(name, known, n=1)
     hint = f"Did you mean '{nearest[0]}'?" if nearest else f"There are: {', '.join(known)}."
-    return InvalidRequest(f"{name}: there is no such field.", hint=hint, field=name)
+    return InvalidRequest(f"There is no field '{name}'.", hint=hint, field=name)
 
 
 def _expected(found: re.Match[str]) -> InvalidRequest:
@@ -71,10 +71,11 @@ def _expected(found: re.Match[str]) -> InvalidRequest:
         return InvalidRequest(
             f"The request's body must be {wanted}, not {_words(found['got'])}.", hint=f"Send {wanted}."
         )
-    path = found["path"].replace("[...]", " (a value in it)")
+    inside = "A value in" if "[...]" in found["path"] else "The value of"
+    path = found["path"].replace("[...]", "")
     field = re.split(r"[.\[]", found["path"])[0]
     return InvalidRequest(
-        f"{path}: {_words(found['got'])} is not possible here.", hint=f"Give {wanted}.", field=field
+        f"{inside} '{path}' cannot be {_words(found['got'])}.", hint=f"Give {wanted}.", field=field
     )
 
 
@@ -86,7 +87,7 @@ def whole_number(field: str, text: str) -> int:
     """A query argument that is a number from 0 on. Errors: InvalidRequest."""
     if not re.fullmatch(r"[0-9]{1,15}", text):
         raise InvalidRequest(
-            f"{field}: '{text[:40]}' is no number from 0 on.", hint="Give a whole number.", field=field
+            f"'{text[:40]}' is no number from 0 on.", hint="Give a whole number.", field=field
         )
     return int(text)
 
@@ -96,7 +97,7 @@ def flag(field: str, text: str) -> bool:
     values: dict[str, bool] = {"true": True, "1": True, "false": False, "0": False, "": False}
     if text.lower() not in values:
         raise InvalidRequest(
-            f"{field}: '{text[:40]}' is neither true nor false.", hint="Give true or false.", field=field
+            f"'{text[:40]}' is neither true nor false.", hint="Give true or false.", field=field
         )
     return values[text.lower()]
 

@@ -70,7 +70,7 @@ async def create(backend: Backend, spec: SessionSpec) -> SessionInfo:
     """
     if spec.replicas != 1:
         hint = "Ask for each of them, as `%session create --replicas N` does."
-        raise NotSupported("replicas: one request makes one session.", hint=hint, field="replicas")
+        raise NotSupported("One request makes one session.", hint=hint, field="replicas")
     check_taken(spec, backend.takes, backend.title)
     asked = {name: value for name, value in spec.resources.items() if value not in (None, "")}
     parse_slots(asked)
@@ -84,7 +84,7 @@ async def _type(backend: Backend, spec: SessionSpec) -> str:
     found = TYPE_ALIASES.get(spec.type, spec.type) or await backend.default_type(spec.image)
     if found not in backend.types and not any(found in kind.types for kind in find_types().values()):
         hint = f"Use {' or '.join(backend.types)}."
-        raise InvalidRequest(f"type: there are no {found} sessions.", hint=hint, field="type")
+        raise InvalidRequest(f"There are no {found} sessions.", hint=hint, field="type")
     if found not in backend.types:
         raise NotSupported(
             f"{backend.title} has no {found} sessions.",
@@ -101,7 +101,7 @@ def with_preset(spec: SessionSpec, presets: Mapping[str, Mapping[str, Any]]) -> 
     if spec.preset not in presets:
         known = ", ".join(presets) or "none"
         raise InvalidRequest(
-            f"preset: there is no preset '{spec.preset}'.", hint=f"There are: {known}.", field="preset"
+            f"There is no preset '{spec.preset}'.", hint=f"There are: {known}.", field="preset"
         )
     preset, given = presets[spec.preset], msgspec.to_builtins(spec)
     merged = {**preset, **given}

@@ -20,7 +20,7 @@ def check_fields(names: list[str], parameter: str, more: Collection[str] = ()) -
     for name in names:
         if name not in known:
             raise InvalidRequest(
-                f"{parameter}: a session has no field '{name}'.",
+                f"A session has no field '{name}'.",
                 hint=f"There are: {', '.join(known)}.",
                 field=parameter,
             )

@@ -79,7 +79,9 @@ class Additions:
         options = self._options(wanted)
         backend = self._maker.one(wanted.name, options)
         if backend is None:
-            raise InvalidRequest(f"options: no {wanted.type} can be made of them.", hint="Correct them.")
+            raise InvalidRequest(
+                f"No backend of type {wanted.type} can be made of these options.", hint="Correct them."
+            )
         try:
             found = await ask(backend, backend.probe(), GET_SECONDS)
         finally:
@@ -177,7 +179,7 @@ class Additions:
     def _check_name(self, name: str) -> None:
         if not _NAME.fullmatch(name):
             raise InvalidRequest(
-                f"name: '{name[:80]}' cannot be the name of a backend.",
+                f"'{name[:80]}' cannot be the name of a backend.",
                 hint="Use up to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit.",
                 field="name",
             )
@@ -185,12 +187,12 @@ class Additions:
         if name in self.backends or name in self._config.backends or name in mine:
             whose = "you have added" if name in mine else "of the configuration"
             raise AlreadyExists(
-                f"name: '{name}' is a backend {whose} already.", hint="Use another name.", field="name"
+                f"'{name}' is a backend {whose} already.", hint="Use another name.", field="name"
             )
         if not self._maker.offers(name):
             offered = ", ".join(self._config.enabled_backends)
             raise Forbidden(
-                f"name: the configuration offers no other backends than {offered}.",
+                f"The configuration offers no other backends than {offered}.",
                 hint="Ask who runs this server.",
                 field="name",
             )
@@ -200,15 +202,15 @@ class Additions:
         if kind is None or not kind.address_option:
             known = ", ".join(each.type for each in self.types())
             raise InvalidRequest(
-                f"type: there is no '{wanted.type}' to add.", hint=f"There are: {known}.", field="type"
+                f"There is no backend of type '{wanted.type}' to add.",
+                hint=f"There are: {known}.",
+                field="type",
             )
         if own := sorted(_OWN & wanted.options.keys()):
-            raise InvalidRequest(
-                f"options: {own[0]} is none of them.", hint="Give it by itself.", field=own[0]
-            )
+            raise InvalidRequest(f"'{own[0]}' is no option.", hint="Give it by itself.", field=own[0])
         if secrets := sorted(_SECRETS & wanted.options.keys()):
             raise InvalidRequest(
-                f"options: {secrets[0]} does not belong into a file.",
+                f"The option '{secrets[0]}' does not belong into a file.",
                 hint="Sign in once the backend is there.",
                 field=secrets[0],
             )
@@ -227,5 +229,5 @@ def _address(url: str) -> str:
     if not good or not bare:
         what = "holds more than an address" if good else "is no address"
         hint = "Give one such as https://HOST."
-        raise InvalidRequest(f"url: this {what}.", hint=hint, field="url")
+        raise InvalidRequest(f"The URL {what}.", hint=hint, field="url")
     return url.strip()

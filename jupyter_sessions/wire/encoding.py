@@ -19,7 +19,7 @@ def encoded(body: object) -> bytes:
         path = _unsendable(msgspec.to_builtins(body)) or []
         field = next((key for key in path if key not in _GROUPS), "")
         raise InvalidRequest(
-            f"{field or 'The request'}: this holds text that is not UTF-8.",
+            f"{f'The value of {field!r}' if field else 'The request'} holds text that is not UTF-8.",
             hint="Use names and values that are Unicode text.",
             field=field,
         ) from None

@@ -180,9 +180,7 @@ class Specs:
         """
         folder = os.path.abspath(os.path.expanduser(cwd or os.getcwd()))
         if not os.path.isdir(folder):
-            raise InvalidRequest(
-                f"cwd: there is no folder {folder}.", hint="Name an existing one.", field="cwd"
-            )
+            raise InvalidRequest(f"There is no folder {folder}.", hint="Name an existing one.", field="cwd")
         name, spec = self._find(image)
         asker = os.environ if environ is None else environ
         return name, Launch(
@@ -211,7 +209,7 @@ class Specs:
                 return name, spec
         if image in self._broken:
             raise UnknownImage(
-                f"image: the kernelspec '{image}' cannot be used ({self._broken[image]}).",
+                f"The kernelspec '{image}' cannot be used ({self._broken[image]}).",
                 hint="Mend its kernel.json; `jupyter kernelspec list` shows where it is.",
                 field="image",
             )
@@ -221,7 +219,7 @@ class Specs:
         nearest = difflib.get_close_matches(image, known, n=1, cutoff=0.3)
         hint = f"The nearest is '{nearest[0]}'. " if nearest else ""
         hint += f"There are: {', '.join(sorted(self._found)) or 'none'}."
-        raise UnknownImage(f"image: there is no environment '{image}' here.", hint=hint, field="image")
+        raise UnknownImage(f"There is no environment '{image}' here.", hint=hint, field="image")
 
     def _aliases(self, name: str, spec: Spec) -> list[str]:
         if name != NATIVE:

@@ -59,7 +59,7 @@ def _check_all(name: str, value: object) -> None:
 def _check_count(name: str, value: object, most: int, what: str) -> None:
     if isinstance(value, list | tuple | dict) and len(value) > most:
         raise InvalidRequest(
-            f"{name}: a session takes at most {most:,} {what}, not {len(value):,}.",
+            f"A session takes at most {most:,} {what} in '{name}', not {len(value):,}.",
             hint="Leave some out, or put them into a file.",
             field=name,
         )

@@ -115,7 +115,7 @@ describe('a refusal', () => {
   it('stands at the field it names until that is changed', async () => {
     const creator = new FakeCreator();
     creator.error = new ApiError(
-      'mem: too much.',
+      'Too much.',
       412,
       'Ask less.',
       'resources.mem'

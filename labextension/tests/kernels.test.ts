@@ -137,7 +137,7 @@ describe('the form', () => {
 
   it('says what the server refuses beside the field, until that is changed', async () => {
     const body = {
-      message: "name: it's taken.",
+      message: "It's taken.",
       hint: 'Another.',
       field: 'name'
     };

@@ -72,14 +72,14 @@ describe('signing in', () => {
 
   it('puts what is wrong with a field beside it', async () => {
     const refusal = {
-      message: 'token: it is missing.',
+      message: 'Token is missing.',
       hint: 'Give it.',
       field: 'token'
     };
     const { model } = made({ [route]: { status: 400, body: refusal } });
     const form = new SignInForm(model, 'sky', [TOKEN]);
     assert.equal(await form.submit(), null);
-    assert.deepEqual(form.errors, { token: 'It is missing. Give it.' });
+    assert.deepEqual(form.errors, { token: 'Token is missing. Give it.' });
     assert.equal(form.refusal, null);
   });
 

@@ -109,7 +109,9 @@ async def test_answers_may_take_as_long_as_the_variables_say(variables: Variable
 def test_what_a_variable_cannot_be_is_named(variables: Variables, variable: str, value: str) -> None:
     variables.setenv("BACKEND_ENDPOINT", "https://one")
     variables.setenv(f"BACKEND_{variable}", value)
-    with pytest.raises(InvalidRequest, match=f"{variable.lower()}: the backend 'lab' has '{value}'"):
+    with pytest.raises(
+        InvalidRequest, match=f"'{value}' cannot be the {variable.lower()} of the backend 'lab'"
+    ):
         credentials.find({}, "lab")
 
 

@@ -30,77 +30,81 @@ REFUSED: list[tuple[dict[str, Any], type[SessionError], str]] = [
     (
         {"image": "pyton3"},
         UnknownImage,
-        "image: there is no environment 'pyton3' here. The nearest is 'python3'.",
+        "There is no environment 'pyton3' here. The nearest is 'python3'.",
     ),
-    ({"image": "python:2.7"}, UnknownImage, "there is no environment 'python:2.7' here"),
-    ({"image": "/nowhere/bin/python"}, UnknownImage, "there is no environment '/nowhere/bin/python' here"),
-    ({"name": "abc"}, InvalidRequest, "name: 'abc' cannot be a session's name. Use 4 to 64"),
+    ({"image": "python:2.7"}, UnknownImage, "There is no environment 'python:2.7' here"),
+    ({"image": "/nowhere/bin/python"}, UnknownImage, "There is no environment '/nowhere/bin/python' here"),
+    ({"name": "abc"}, InvalidRequest, "'abc' cannot be a session's name. Use 4 to 64"),
     ({"name": "-abcd"}, InvalidRequest, "cannot be a session's name"),
     ({"name": "with blank"}, InvalidRequest, "cannot be a session's name"),
     ({"name": "übung"}, InvalidRequest, "cannot be a session's name"),
     ({"name": "abcd\n"}, InvalidRequest, "cannot be a session's name"),
     ({"name": "a" * 65}, InvalidRequest, "cannot be a session's name"),
-    ({"resources": {"cpu": 0}}, InvalidRequest, "cpu: '0' is not between 0 and a million."),
-    ({"resources": {"cpu": -1}}, InvalidRequest, "cpu: '-1' is not between"),
-    ({"resources": {"cpu": "many"}}, InvalidRequest, "cpu: 'many' is no number."),
-    ({"resources": {"cpu": float("nan")}}, InvalidRequest, "cpu: 'nan' is no number."),
-    ({"resources": {"cpu": float("inf")}}, InvalidRequest, "cpu: 'inf' is no number."),
-    ({"resources": {"cpu": "1e30"}}, InvalidRequest, "cpu: '1e30' is not between"),
+    ({"resources": {"cpu": 0}}, InvalidRequest, "'0' for 'cpu' is not above 0 and at most a million."),
+    ({"resources": {"cpu": -1}}, InvalidRequest, "'-1' for 'cpu' is not above 0"),
+    ({"resources": {"cpu": "many"}}, InvalidRequest, "'many' is no number for 'cpu'."),
+    ({"resources": {"cpu": float("nan")}}, InvalidRequest, "'nan' is no number for 'cpu'."),
+    ({"resources": {"cpu": float("inf")}}, InvalidRequest, "'inf' is no number for 'cpu'."),
+    ({"resources": {"cpu": "1e30"}}, InvalidRequest, "'1e30' for 'cpu' is not above 0"),
     (
         {"resources": {"cpu": "0.0001"}},
         InvalidRequest,
         "smaller than the minimum required by the image. (cpu=0.01 mem=64m)",
     ),
     ({"resources": {"cpu": 100_000}}, NotEnough, "100000 CPU asked for, but this machine has"),
-    ({"resources": {"mem": 0}}, InvalidRequest, "mem: '0' must be more than nothing"),
-    ({"resources": {"mem": "-4g"}}, InvalidRequest, "mem: '-4g' is no amount of memory."),
-    ({"resources": {"mem": "lots"}}, InvalidRequest, "mem: 'lots' is no amount of memory."),
-    ({"resources": {"mem": "nan"}}, InvalidRequest, "mem: 'nan' is no amount of memory."),
-    ({"resources": {"mem": "0.3b"}}, InvalidRequest, "mem: '0.3b' is no whole number of bytes."),
-    ({"resources": {"mem": "9999999e"}}, InvalidRequest, "less than 8 EiB"),
+    ({"resources": {"mem": 0}}, InvalidRequest, "'0' is no amount of memory between 1 byte and 8 EiB"),
+    ({"resources": {"mem": "-4g"}}, InvalidRequest, "'-4g' is no amount of memory."),
+    ({"resources": {"mem": "lots"}}, InvalidRequest, "'lots' is no amount of memory."),
+    ({"resources": {"mem": "nan"}}, InvalidRequest, "'nan' is no amount of memory."),
+    ({"resources": {"mem": "0.3b"}}, InvalidRequest, "'0.3b' is no whole number of bytes."),
+    ({"resources": {"mem": "9999999e"}}, InvalidRequest, "no amount of memory between 1 byte and 8 EiB"),
     (
         {"resources": {"mem": "512"}},
         InvalidRequest,
         "smaller than the minimum required by the image. (cpu=0.01 mem=64m) Ask for at least mem=64m.",
     ),
     ({"resources": {"mem": "1p"}}, NotEnough, "1 PiB asked for, but this machine has"),
-    ({"resources": {"cuda.device": "1.5"}}, InvalidRequest, "a part of a GPU cannot be had here"),
+    ({"resources": {"cuda.device": "1.5"}}, InvalidRequest, "A part of a GPU cannot be had here"),
     ({"resources": {"cuda.device": 999}}, NotEnough, "This machine has no GPU. Leave out `--gpu`"),
     ({"resources": {"tpu.device": 1}}, InvalidRequest, "'tpu.device' is no resource of this machine."),
     ({"resources": {"cuda.device": 1, "cuda.devices": 1}}, InvalidRequest, "'cuda.device' is given twice"),
-    ({"cwd": "/nowhere/at/all"}, InvalidRequest, "cwd: there is no folder /nowhere/at/all."),
-    ({"cwd": "/etc/hostname"}, InvalidRequest, "cwd: there is no folder /etc/hostname."),
-    ({"environ": {"A=B": "1"}}, InvalidRequest, "environ: 'A=B' cannot be the name of a variable."),
+    ({"cwd": "/nowhere/at/all"}, InvalidRequest, "There is no folder /nowhere/at/all."),
+    ({"cwd": "/etc/hostname"}, InvalidRequest, "There is no folder /etc/hostname."),
+    ({"environ": {"A=B": "1"}}, InvalidRequest, "'A=B' cannot be the name of a variable."),
     ({"environ": {"A\0B": "1"}}, InvalidRequest, "cannot be the name of a variable."),
-    ({"environ": {"": "1"}}, InvalidRequest, "environ: '' cannot be the name of a variable."),
-    ({"environ": {"A": "1\x002"}}, InvalidRequest, "environ: the value of A is no text."),
-    ({"architecture": "sparc"}, InvalidRequest, "architecture: this machine is"),
-    ({"group": "ours"}, InvalidRequest, "group: there is no group 'ours'."),
-    ({"domain": "ours"}, InvalidRequest, "domain: there is no domain 'ours'."),
-    ({"type": "interactiv"}, InvalidRequest, "type: there are no interactiv sessions. Use interactive or"),
+    ({"environ": {"": "1"}}, InvalidRequest, "'' cannot be the name of a variable."),
+    ({"environ": {"A": "1\x002"}}, InvalidRequest, "The value of the variable A is no text."),
+    ({"architecture": "sparc"}, InvalidRequest, "This machine is"),
+    ({"group": "ours"}, InvalidRequest, "There is no group 'ours'."),
+    ({"domain": "ours"}, InvalidRequest, "There is no domain 'ours'."),
+    ({"type": "interactiv"}, InvalidRequest, "There are no interactiv sessions. Use interactive or"),
     ({"type": "system"}, NotSupported, "This machine has no system sessions. There are: interactive, batch."),
-    ({"type": "batch"}, InvalidRequest, "startupCommand: a batch session needs one."),
+    ({"type": "batch"}, InvalidRequest, "A batch session needs a startup command."),
     (
         {"type": "batch", "startup_command": "  "},
         InvalidRequest,
-        "startupCommand: a batch session needs one.",
+        "A batch session needs a startup command.",
     ),
-    ({"startup_command": "a\0b"}, InvalidRequest, "startup_command: this holds a zero byte."),
-    ({"bootstrap_script": "a\0b"}, InvalidRequest, "bootstrap_script: this holds a zero byte."),
-    ({"cluster_size": 0}, InvalidRequest, "cluster_size: a session cannot have 0 members."),
-    ({"cluster_size": 10**6}, InvalidRequest, "cluster_size: a session cannot have 1000000 members."),
+    ({"startup_command": "a\0b"}, InvalidRequest, "The value of 'startup_command' holds a zero byte."),
+    ({"bootstrap_script": "a\0b"}, InvalidRequest, "The value of 'bootstrap_script' holds a zero byte."),
+    ({"cluster_size": 0}, InvalidRequest, "A session cannot have 0 members."),
+    ({"cluster_size": 10**6}, InvalidRequest, "A session cannot have 1000000 members."),
     ({"cluster_size": 250, "resources": {"mem": "1t"}}, NotEnough, "asked for, but this machine has"),
-    ({"cluster_mode": "no-node"}, InvalidRequest, "cluster_mode: there is no 'no-node'. Use single-node or"),
-    ({"preopen_ports": [80]}, InvalidRequest, "preopen_ports: 80 cannot be opened."),
-    ({"preopen_ports": [8080, 8080]}, InvalidRequest, "preopen_ports: 8080 cannot be opened."),
-    ({"mounts": ["nowhere"]}, InvalidRequest, "mounts: there is no folder 'nowhere'. None is configured."),
-    ({"mount_map": {"a": "/b"}}, InvalidRequest, "mount_map: 'a' is not mounted."),
-    ({"resource_opts": {"shmem": "256m"}}, InvalidRequest, "shmem: 256m is not less than the memory"),
-    ({"resource_opts": {"shmem": "much"}}, InvalidRequest, "shmem: 'much' is no amount of memory."),
+    ({"cluster_mode": "no-node"}, InvalidRequest, "There is no cluster mode 'no-node'. Use single-node or"),
+    ({"preopen_ports": [80]}, InvalidRequest, "Port 80 cannot be opened."),
+    ({"preopen_ports": [8080, 8080]}, InvalidRequest, "Port 8080 cannot be opened."),
+    ({"mounts": ["nowhere"]}, InvalidRequest, "There is no folder 'nowhere' to mount. None is configured."),
+    ({"mount_map": {"a": "/b"}}, InvalidRequest, "The folder 'a' is not mounted."),
+    (
+        {"resource_opts": {"shmem": "256m"}},
+        InvalidRequest,
+        "The shared memory of 256m is not less than the memory",
+    ),
+    ({"resource_opts": {"shmem": "much"}}, InvalidRequest, "'much' is no amount of memory."),
     (
         {"resources": {"shmem": "64m"}},
         InvalidRequest,
-        "shmem: this is no resource. Put it into resource_opts.",
+        "'shmem' is no resource. Put it into resource_opts.",
     ),
     *(
         ({field: value}, NotSupported, f"This machine does not take {WORDS[field]}.")
@@ -110,8 +114,8 @@ REFUSED: list[tuple[dict[str, Any], type[SessionError], str]] = [
             "owner_access_key": "AKIA",
         }.items()
     ),
-    ({"environ": {"A": "\udce4"}}, InvalidRequest, "environ: this holds text that is not UTF-8."),
-    ({"environ": {"\udce4": "A"}}, InvalidRequest, "environ: this holds text that is not UTF-8."),
+    ({"environ": {"A": "\udce4"}}, InvalidRequest, "The value of 'environ' holds text that is not UTF-8."),
+    ({"environ": {"\udce4": "A"}}, InvalidRequest, "The value of 'environ' holds text that is not UTF-8."),
 ]
 
 
@@ -127,7 +131,7 @@ async def test_what_is_refused_is_named_and_nothing_is_made(service: SessionServ
 async def test_a_folder_whose_name_is_no_text_is_refused(shared: SessionService, tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path) + b"/\xe4"
     await asyncio.to_thread(os.mkdir, folder)
-    with pytest.raises(InvalidRequest, match="cwd: this holds text that is not UTF-8") as caught:
+    with pytest.raises(InvalidRequest, match="The value of 'cwd' holds text that is not UTF-8") as caught:
         await ask(shared, "refused", cwd=os.fsdecode(folder))
     assert caught.value.field == "cwd"
 
@@ -140,7 +144,7 @@ async def test_a_live_name(service: SessionService) -> None:
         with pytest.raises(AlreadyExists) as caught:
             await ask(service, "same-name", **fields)
         assert (
-            "a session 'same-name' exists already with the image 'python3', RUNNING" in caught.value.message
+            "A session 'same-name' exists already with the image 'python3', RUNNING" in caught.value.message
         )
         assert caught.value.data == {"existingSessionId": row.id}
     assert len((await service.list(status="all")).sessions) == 1

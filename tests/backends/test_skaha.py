@@ -97,7 +97,7 @@ async def test_create_asks_as_the_vendors_clients_do(lab: Skaha, server: Recorde
         ({"mounts": ["a"]}, NotSupported, "does not take a choice of folders"),
         ({"time_limit": 60}, NotSupported, "does not take a time limit"),
         ({"environ": {"A": "b"}}, NotSupported, "environ"),
-        ({"type": "odd"}, InvalidRequest, "there are no odd sessions"),
+        ({"type": "odd"}, InvalidRequest, "There are no odd sessions"),
         ({"image": None}, InvalidRequest, "image"),
         ({"resources": {"tpu": 1}}, NotSupported, "tpu"),
     ],

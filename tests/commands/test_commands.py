@@ -85,11 +85,11 @@ def test_help_is_no_error(line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("crate python", "there is no 'crate'. Did you mean 'create'?"),
+        ("crate python", "There is no command 'crate'. Did you mean 'create'?"),
         ("xyz", "There are: create, start, ps"),
-        ("create python --colour red", "unrecognized arguments: --colour red. usage: %session create"),
+        ("create python --colour red", "Unrecognized arguments: --colour red. usage: %session create"),
         ("create 'python", "No closing quotation. Close the quotation."),
-        ("info", "the following arguments are required: session"),
+        ("info", "The following arguments are required: session"),
         *((f"create --max-wait {wait}", f"'{wait}' is no number of seconds") for wait in WAITS),
         ("ps --all --dead", "not allowed with"),
     ],
@@ -152,8 +152,9 @@ async def test_rm_ends_what_it_can_and_says_what_it_cannot(run: Run, toy: Sessio
 @pytest.mark.asyncio
 async def test_spans_of_time_are_read_before_anything_is_made(run: Run, toy: SessionService) -> None:
     for option in ("--idle-timeout", "--time-limit"):
-        with pytest.raises(InvalidRequest, match=f"{option}: 'a while' is no span of time"):
+        with pytest.raises(InvalidRequest, match="'a while' is no span of time") as caught:
             await run(f"create --name mine {option} 'a while'")
+        assert caught.value.field == option.removeprefix("--")
     assert toy.backends["toy"].rows == {}
     await run("create --name mine --idle-timeout 30m --time-limit 0")
     with pytest.raises(NotSupported, match="'toy' cannot renew sessions"):
@@ -163,23 +164,23 @@ async def test_spans_of_time_are_read_before_anything_is_made(run: Run, toy: Ses
 @pytest.mark.asyncio
 async def test_options_are_checked_before_anything_is_made(run: Run, toy: SessionService) -> None:
     for line, said in [
-        ("create toy --cpu 0", "cpu: '0' is not between"),
-        ("create toy --mem lots", "mem: 'lots' is no amount of memory"),
-        ("create toy -e PET", "--env: 'PET' is no NAME=VALUE"),
-        ("create toy --gpu 1 -r cuda.device=1", "--gpu: 'cuda.device' is given twice"),
-        ("create toy --cpu 1 -r cpu=2", "--cpu: 'cpu' is given twice"),
-        ("create toy --mem 1g -r memory=2g", "--mem: 'mem' is given twice"),
-        ("create toy --mem 1g --ram 1", "--ram: 'mem' is given twice"),
-        ("create toy --image other", "--image: 'image' is given twice"),
+        ("create toy --cpu 0", "'0' for 'cpu' is not above 0"),
+        ("create toy --mem lots", "'lots' is no amount of memory"),
+        ("create toy -e PET", "'PET' after --env is no NAME=VALUE"),
+        ("create toy --gpu 1 -r cuda.device=1", "'cuda.device' is given twice"),
+        ("create toy --cpu 1 -r cpu=2", "'cpu' is given twice"),
+        ("create toy --mem 1g -r memory=2g", "'mem' is given twice"),
+        ("create toy --mem 1g --ram 1", "'mem' is given twice"),
+        ("create toy --image other", "'image' is given twice"),
         (
             "create toy --gpu -1",
-            "gpu: '-1' is not between 0 and a million. Give a number above 0, for example `--gpu 1`",
+            "'-1' for 'gpu' is not above 0 and at most a million. Give a number above 0, for example `--gpu 1`",
         ),
-        ("create toy --gpu x", "gpu: 'x' is no number. Give a number above 0, for example `--gpu 1`"),
+        ("create toy --gpu x", "'x' is no number for 'gpu'. Give a number above 0, for example `--gpu 1`"),
         ("create toy --name UPPER", "cannot be a session's name"),
-        ("ps --format name,colour", "there is no field 'colour'"),
+        ("ps --format name,colour", "A session has no field 'colour'"),
         ("ps --status bogus", "'BOGUS' is no session status"),
-        ("ps --backend nowhere", "there is no backend 'nowhere'"),
+        ("ps --backend nowhere", "There is no backend 'nowhere'"),
         ("restart x", "There is no session 'x'"),
     ]:
         with pytest.raises(SessionError) as caught:

@@ -43,7 +43,7 @@ def test_all_of_it(tmp_path: Path) -> None:
         ("--type tea", "invalid choice: 'tea'"),
         ("--cluster-size two", "invalid int value: 'two'"),
         ("--preopen http", "'http' is no comma list of port numbers"),
-        ("--resource-opts shmem", "'shmem' is no NAME=VALUE"),
+        ("--resource-opts shmem", "'shmem' after --resource-opts is no NAME=VALUE"),
         ("--resource-opts shmem=x", "'x' is no amount of memory"),
         ("--bootstrap-script /no/such/file", "/no/such/file cannot be read: No such file"),
     ],

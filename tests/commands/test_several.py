@@ -92,7 +92,7 @@ async def test_one_that_fails_is_said_and_the_others_stay(noting: Noting) -> Non
 
 
 async def test_if_all_fail_it_is_said_once_why(noting: Noting) -> None:
-    with pytest.raises(InvalidRequest, match="UPPER-1: name: 'UPPER-1' cannot be"):
+    with pytest.raises(InvalidRequest, match="UPPER-1: 'UPPER-1' cannot be"):
         await typed(noting, "create toyland --name UPPER --replicas 3")
 
 
@@ -103,7 +103,7 @@ async def test_their_number_is_read_before_anything_is_made(number: str) -> None
 
 
 async def test_one_request_makes_one_session(noting: Noting) -> None:
-    with pytest.raises(NotSupported, match="one request makes one session") as caught:
+    with pytest.raises(NotSupported, match="One request makes one session") as caught:
         await noting.create(SessionSpec(name="mine", replicas=2))
     assert caught.value.field == "replicas"
 

@@ -196,7 +196,9 @@ async def test_why_it_did_not_start_is_said(state: Path) -> None:
 
 async def test_a_configuration_with_a_mistake(state: Path) -> None:
     configure(state, max_resources={"mem": "lots"})
-    with pytest.raises(BackendUnavailable, match=r"max_resources: mem: 'lots' is no amount of memory"):
+    with pytest.raises(
+        BackendUnavailable, match=r"max_resources cannot be used: 'lots' is no amount of memory"
+    ):
         await asyncio.to_thread(local.start)
     configure(state)
 

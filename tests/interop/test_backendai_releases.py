@@ -147,7 +147,7 @@ async def test_statuses_that_it_does_not_know_are_not_sent(lab: BackendAI) -> No
 
 @pytest.mark.asyncio
 async def test_refusals_say_what_to_do(server: Server, lab: BackendAI) -> None:
-    with pytest.raises(UnknownImage, match=r"image: lab has no image 'pythn'. There are: .*python"):
+    with pytest.raises(UnknownImage, match=r"lab has no image 'pythn'. There are: .*python"):
         await lab.create(spec(image="pythn"))
     for fields, words in (
         ({"resources": SMALL | {"foo.bar": "1"}}, r"foo\.bar"),

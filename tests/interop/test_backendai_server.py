@@ -177,7 +177,7 @@ async def test_commands_wait_or_do_not(backendai: Server) -> None:
 
 @pytest.mark.asyncio
 async def test_refusals_say_what_to_do(lab: BackendAI) -> None:
-    with pytest.raises(UnknownImage, match=r"image: lab has no image 'pythn'. There are: .*python"):
+    with pytest.raises(UnknownImage, match=r"lab has no image 'pythn'. There are: .*python"):
         await lab.create(spec(image="pythn"))
     with pytest.raises(InvalidRequest, match=r"Unknown slot type: 'foo.bar'"):
         await lab.create(spec(resources=SMALL | {"foo.bar": "1"}))

@@ -171,7 +171,7 @@ async def test_one_broken_kernelspec_is_no_other_one_s_trouble(
         (jupyter / "kernels" / name / "kernel.json").write_text(text)
     (info,) = await service.describe("local")
     assert "python3" in [image.name for image in info.images] and "list" not in [i.name for i in info.images]
-    with pytest.raises(Exception, match="the kernelspec 'list' cannot be used"):
+    with pytest.raises(Exception, match="The kernelspec 'list' cannot be used"):
         async with kernel("list-session"):
             pass
     async with kernel("owned") as (_, client):

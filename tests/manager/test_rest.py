@@ -156,7 +156,8 @@ async def test_what_is_wrong_is_named_as_the_sender_spells_it(rest: Rest) -> Non
         ("startupCommand", spec("wrong", startupCommand=[1])),
     ]:
         said = problem(await rest.send("POST", "/session", body), 400, "invalid-api-params")
-        assert said["field"] == field and said["msg"].startswith(f"{field}: "), said
+        assert (said["field"], [*said["data"]]) == (field, [field]), said
+        assert field in said["msg"] and not said["msg"].startswith(field), said
 
 
 async def test_names_that_mean_something_else_in_addresses(rest: Rest) -> None:

@@ -194,7 +194,7 @@ async def test_the_rest_of_seed_002(rest: Rest) -> None:
     assert "Cannot query field 'nothing'" in problem(wrong, 400, "graphql-error")["data"][0]["message"]
     refused = '{ compute_session_list(limit: 1, offset: 0, filter: "zzz == 1") { total_count } }'
     for body in ({"query": refused}, {"query": refused.replace("filter", "order")}):
-        assert "there is no field" in (await rest.send("POST", "/admin/graphql", body)).json()["msg"]
+        assert "There is no field" in (await rest.send("POST", "/admin/graphql", body)).json()["msg"]
     wrapped = (await rest.send("POST", "/admin/gql", {"query": refused})).json()
     assert wrapped["data"] == {"compute_session_list": None}
     change = {"query": 'mutation { create_keypair(user_id: "me") { ok } }'}

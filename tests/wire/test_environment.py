@@ -103,7 +103,7 @@ def test_an_interpreter_by_its_path(specs: Specs) -> None:
 def test_an_unknown_one_names_the_nearest(specs: Specs, image: str, nearest: str) -> None:
     with pytest.raises(UnknownImage) as caught:
         specs.resolve(image)
-    assert f"there is no environment '{image}' here" in caught.value.message
+    assert f"There is no environment '{image}' here" in caught.value.message
     assert f"The nearest is '{nearest}" in caught.value.hint
     assert "There are: conda-lab, ir, python3." in caught.value.hint
 
@@ -116,7 +116,7 @@ def test_a_path_that_is_no_program(specs: Specs, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there(specs: Specs, tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="cwd: there is no folder"):
+    with pytest.raises(InvalidRequest, match="There is no folder"):
         specs.resolve("python3", cwd=str(tmp_path / "missing"))
 
 

@@ -119,7 +119,7 @@ class SessionCreator:
                 there = ", ".join(known[:_MANY]) or "none that you may use"
                 kind = type(error) if isinstance(error, InvalidRequest) else InvalidRequest
                 return kind(
-                    f"{field}: {self._backend.title} has no {what} '{asked}'.",
+                    f"{self._backend.title} has no {what} '{asked}'.",
                     hint=f"Did you mean '{near[0]}'?" if near else f"There are: {there}.",
                     field=field,
                 )

@@ -126,7 +126,7 @@ def check_type(kind: str, name: str) -> None:
     """Errors: InvalidRequest for an `endpoint_type` that there is not."""
     if kind not in (API, SESSION):
         raise InvalidRequest(
-            f"endpoint_type: the backend '{name}' has '{kind}'.",
+            f"'{kind}' cannot be the endpoint_type of the backend '{name}'.",
             hint=f"Use {API} or {SESSION}.",
             field="endpoint_type",
         )
@@ -137,7 +137,7 @@ def _check(given: Mapping[str, str], name: str) -> None:
     for address in addresses(given.get("endpoint")):
         if not address.startswith(("http://", "https://")):
             raise InvalidRequest(
-                f"endpoint: '{address}' of the backend '{name}' is no address.",
+                f"The endpoint '{address}' of the backend '{name}' is no address.",
                 hint="Give one such as https://HOST.",
                 field="endpoint",
             )
@@ -162,7 +162,7 @@ def typed(given: Mapping[str, str], name: str) -> dict[str, Any]:
             try:
                 found[key] = read(given[key])
             except ValueError:
-                said = f"{key}: the backend '{name}' has '{given[key]}'."
+                said = f"'{given[key]}' cannot be the {key} of the backend '{name}'."
                 raise InvalidRequest(said, hint=hint, field=key) from None
     return found
 
@@ -208,7 +208,7 @@ def _of_file(path: str) -> dict[str, str]:
             raise FileNotFoundError("there is no such file")
     except (OSError, ValueError) as error:
         raise InvalidRequest(
-            f"credentials: {path} cannot be read: {error}.", hint="Correct it.", field="credentials"
+            f"The credentials in {path} cannot be read: {error}.", hint="Correct it.", field="credentials"
         ) from None
     return of_environment(found)
 

@@ -65,7 +65,7 @@ def create_query(spec: SessionSpec) -> CreateParams:
     Errors: NotSupported for what cannot be asked of Skaha, InvalidRequest for what cannot be said.
     """
     if not spec.image:
-        raise InvalidRequest("image: it is needed.", hint="Choose one of `images`.", field="image")
+        raise InvalidRequest("A session needs an image.", hint="Choose one of `images`.", field="image")
     kind = kind_of(spec.type)
     query = [("name", spec.name or ""), ("image", spec.image), *_amounts(spec), ("type", kind)]
     return query + (_program(spec) if kind == "headless" else _no_program(spec))
@@ -87,7 +87,7 @@ def kind_of(type: str) -> str:
     kind = _KIND_OF_TYPE.get(type or TYPES[0], type)
     if kind not in KINDS:
         known = ", ".join((*_KIND_OF_TYPE, *KINDS))
-        raise InvalidRequest(f"type: there is no '{type}'.", hint=f"Use one of {known}.", field="type")
+        raise InvalidRequest(f"There is no session type '{type}'.", hint=f"Use one of {known}.", field="type")
     return kind
 
 
@@ -96,7 +96,9 @@ def _amounts(spec: SessionSpec) -> CreateParams:
     for slot, amount in parse_slots(spec.resources).items():
         if slot not in _SLOTS:
             hint = f"There are: {', '.join(_SLOTS)}."
-            raise NotSupported(f"{slot}: {spec.backend} does not know it.", hint=hint, field=slot)
+            raise NotSupported(
+                f"The backend '{spec.backend}' has no resource '{slot}'.", hint=hint, field=slot
+            )
         found.append((_SLOTS[slot], format_number(amount / _GIB if slot == "mem" else amount)))
     return found
 
@@ -118,7 +120,7 @@ def _no_program(spec: SessionSpec) -> CreateParams:
     for field, given in (("startup_command", spec.startup_command), ("environ", others)):
         if given:
             raise NotSupported(
-                f"{field}: Skaha takes this for batch sessions alone.",
+                f"Skaha takes '{field}' for batch sessions alone.",
                 hint="Leave it out, or use type batch.",
                 field=field,
             )

@@ -189,7 +189,7 @@ def _login(given: dict[str, str]) -> SkahaLogin:
     root, version = _root(given.get("url", CANFAR))
     if not root.startswith(("http://", "https://")):
         raise InvalidRequest(
-            f"url: '{root}' is no address.", hint="Give one such as https://HOST/skaha.", field="url"
+            f"'{root}' is no address.", hint="Give one such as https://HOST/skaha.", field="url"
         )
     certificate = os.path.expanduser(given.get("certificate", ""))
     if not certificate and not given.get("token"):

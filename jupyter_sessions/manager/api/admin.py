@@ -73,16 +73,18 @@ def _read(body: dict[str, Any]) -> KeyRequest:
     for field in ("domain", "group"):
         if not _is_name(getattr(asked, field)):
             hint = "Use 1 to 64 letters, digits, '.', '_' or '-'."
-            raise InvalidRequest(f"{field}: this cannot be a name.", hint=hint, field=field)
+            raise InvalidRequest(f"The value of '{field}' cannot be a name.", hint=hint, field=field)
     if len(asked.email) > 254 or not asked.email.isprintable():
-        raise InvalidRequest("email: this is no address.", hint="Leave it out.", field="email")
+        raise InvalidRequest("The email is no address.", hint="Leave it out.", field="email")
     if asked.role not in ROLES:
         raise InvalidRequest(
-            f"role: there is no role '{asked.role}'.", hint=f"There are: {', '.join(ROLES)}.", field="role"
+            f"There is no role '{asked.role}'.", hint=f"There are: {', '.join(ROLES)}.", field="role"
         )
     if not 0 <= asked.max_sessions < 2**31:
         raise InvalidRequest(
-            "max_sessions: this must be 0 or more.", hint="0: no limit.", field="max_sessions"
+            "The number of sessions ('max_sessions') must be 0 or more.",
+            hint="Give 0 for no limit.",
+            field="max_sessions",
         )
     return asked
 

@@ -71,7 +71,7 @@ def _claim(arguments: dict[str, Any]) -> LeaseRequest:
     try:
         return msgspec.convert(arguments, LeaseRequest)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"arguments: {error}.", field="arguments") from None
+        raise InvalidRequest(f"The arguments cannot be read: {error}.", field="arguments") from None
 
 
 async def shutdown_service(request: web.Request) -> web.Response:
@@ -125,7 +125,7 @@ async def _start(request: web.Request, supervisor: SessionSupervisor) -> Endpoin
     for field, given in (("arguments", arguments.keys() - {"base_url", "forced"}), ("envs", environ.keys())):
         if given:
             raise InvalidRequest(
-                f"{field}: the app takes no '{min(given)}'.", hint="Leave it out.", field=field
+                f"The app takes no '{min(given)}' in '{field}'.", hint="Leave it out.", field=field
             )
     _check_base_url(arguments)
     forced = arguments.get("forced") is True
@@ -138,7 +138,7 @@ def _check_base_url(arguments: dict[str, Any]) -> None:
     plain = isinstance(path, str) and path.startswith("/") and path.isprintable() and " " not in path
     if not plain or len(path) > _LONGEST_PATH:
         hint = "Give an absolute path, such as /."
-        raise InvalidRequest("arguments: base_url is no path.", hint=hint, field="arguments")
+        raise InvalidRequest("The argument 'base_url' is no path.", hint=hint, field="arguments")
 
 
 async def _connect(

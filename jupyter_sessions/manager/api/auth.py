@@ -51,7 +51,7 @@ def acting(request: web.Request, owner: object = None) -> Key:
     """
     wanted = owner or request.query.get("owner_access_key")
     if wanted is not None and not isinstance(wanted, str):
-        raise InvalidRequest("owner_access_key: this must be text.", field="owner_access_key")
+        raise InvalidRequest("The owner's access key must be text.", field="owner_access_key")
     return request.app[STORE].keys.acting_for(request[WHO], wanted)
 
 

@@ -28,7 +28,7 @@ class QueryContext(msgspec.Struct):
         """Count what a query costs. Errors: InvalidRequest for one that asks for too much."""
         self.spent += rows
         if self.spent > _MOST:
-            raise InvalidRequest(f"query: this asks for more than {_MOST} sessions.", field="query")
+            raise InvalidRequest(f"The query asks for more than {_MOST} sessions.", field="query")
 
     def queue_position(self, record: Record) -> int | None:
         """The place of a pending session in the queue, from 0."""
@@ -56,9 +56,7 @@ def in_pages(query: Callable[..., list[GraphQLItem]]) -> Callable[..., GraphQLIt
         """Errors: InvalidRequest for a filter, which only sessions have, or a page that cannot be."""
         found = query(sessions, who, **args)
         if filter:
-            raise InvalidRequest(
-                "filter: only sessions can be filtered here.", hint="Leave it out.", field="filter"
-            )
+            raise InvalidRequest("Only sessions can be filtered here.", hint="Leave it out.", field="filter")
         if limit < 0 or offset < 0:
             raise InvalidRequest("limit and offset must not be negative.")
         return {"items": found[offset : offset + limit], "total_count": len(found)}

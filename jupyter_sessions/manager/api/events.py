@@ -63,7 +63,7 @@ def _wanted(request: web.Request, who: Key, record: Record | None) -> _EventFilt
     scopes = frozenset(request.query.get("scope", "*").split(","))
     if not scopes <= _SCOPES | {"*"}:
         hint = "Use session, kernel, both with a comma, or *."
-        raise InvalidRequest(f"scope: '{min(scopes - _SCOPES)}' is none.", hint=hint, field="scope")
+        raise InvalidRequest(f"There is no scope '{min(scopes - _SCOPES)}'.", hint=hint, field="scope")
     keys, key = request.app[STORE].keys, request[WHO].access_key
     return _EventFilter(
         who,
@@ -111,4 +111,4 @@ def _within(request: web.Request) -> float:
     try:
         return max(0.0, min(float(request.query.get("within", "0")), HOLD_SECONDS))
     except ValueError:
-        raise InvalidRequest("within: this is no number of seconds.", field="within") from None
+        raise InvalidRequest("The time in 'within' is no number of seconds.", field="within") from None

@@ -63,7 +63,7 @@ def _run(supervisor: SessionSupervisor, asked: RunCodeRequest, options: dict[str
     if asked.mode not in ("continue", "input"):
         return begin(supervisor, asked.mode, asked.code, options)
     if not asked.runId:
-        raise InvalidRequest("runId: it is needed to go on with a run.", field="runId")
+        raise InvalidRequest("The id of the run that is to go on ('runId') is missing.", field="runId")
     link = supervisor.running_link()
     run = link.run(asked.runId)
     if asked.mode == "input":

@@ -63,12 +63,12 @@ async def _received(
             count += 1
             if count > FILES_MOST:
                 raise InvalidRequest(
-                    f"src: more than {FILES_MOST} files.", hint="Send them in parts.", field="src"
+                    f"More than {FILES_MOST} files are sent.", hint="Send them in parts.", field="src"
                 )
             name = _name(part.filename)
             target = folder.path(name, "src")
             if target.is_dir():
-                raise InvalidRequest(f"src: '{name}' is a folder in the session.", field="src")
+                raise InvalidRequest(f"'{name}' is a folder in the session.", field="src")
             yield await _store(part, stage / str(count)), target
     except (HttpProcessingError, ValueError, AssertionError, RuntimeError) as error:
         why = " ".join(str(error).split()) or "it is cut off"
@@ -80,7 +80,7 @@ def _name(sent: str) -> str:
     name = unquote(sent)
     if name.count("/") > FOLDERS_MOST:
         raise InvalidRequest(
-            f"src: '{name[:60]}…' is below more than {FOLDERS_MOST} folders.",
+            f"'{name[:60]}…' is below more than {FOLDERS_MOST} folders.",
             hint="Send it as an archive.",
             field="src",
         )
@@ -95,7 +95,7 @@ async def _store(part: BodyPartReader, path: Path) -> Path:
             if size > FILE_BYTES:
                 limit = human_size(FILE_BYTES)
                 raise InvalidRequest(
-                    f"src: '{part.filename}' is larger than {limit}.", hint="Send it in parts.", field="src"
+                    f"'{part.filename}' is larger than {limit}.", hint="Send it in parts.", field="src"
                 )
             file.write(chunk)
     return path
@@ -108,10 +108,10 @@ async def download(request: web.Request) -> web.StreamResponse:
     names = request.query.getall("files", []) or (await body_of(request)).get("files")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise InvalidRequest(
-            "files: this must be a list of names.", hint='Send {"files": ["a.txt"]}.', field="files"
+            "The value of 'files' must be a list of names.", hint='Send {"files": ["a.txt"]}.', field="files"
         )
     if len(names) > FILES_MOST:
-        raise InvalidRequest(f"files: more than {FILES_MOST}.", hint="Name a folder.", field="files")
+        raise InvalidRequest(f"More than {FILES_MOST} files are named.", hint="Name a folder.", field="files")
     paths = [folder.existing(name, "files") for name in names]
     count(request, supervisor.record)
     return await send_archives(request, paths)
@@ -124,9 +124,9 @@ async def download_single(request: web.Request) -> web.StreamResponse:
     name = str(request.query.get("file") or body.get("file") or "")
     path = WorkFolder(supervisor.record.launch.cwd).existing(name, "file")
     if not path.is_file():
-        raise InvalidRequest(f"file: '{name}' is no file.", hint="Folders are for download.", field="file")
+        raise InvalidRequest(f"'{name}' is no file.", hint="Folders are for download.", field="file")
     if not os.access(path, os.R_OK):
-        raise InvalidRequest(f"file: '{name}' cannot be read.", field="file")
+        raise InvalidRequest(f"The file '{name}' cannot be read.", field="file")
     count(request, supervisor.record)
     return web.FileResponse(path, headers={"Content-Type": "application/octet-stream"})
 
@@ -158,6 +158,6 @@ def _said() -> Iterator[None]:
         why = error.strerror or str(error)
         if error.errno in _FULL:
             raise NotEnough(
-                f"src: the files find no room: {why}.", hint="Remove some others.", field="src"
+                f"The files find no room: {why}.", hint="Remove some others.", field="src"
             ) from None
-        raise InvalidRequest(f"src: the files cannot be stored: {why}.", field="src") from None
+        raise InvalidRequest(f"The files cannot be stored: {why}.", field="src") from None

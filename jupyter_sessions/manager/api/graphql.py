@@ -71,10 +71,10 @@ async def _ask(request: web.Request, *, seed: bool) -> ExecutionResult:
     text, variables = body.get("query"), body.get("variables") or {}
     if not isinstance(text, str):
         raise InvalidRequest(
-            "query: this is required, as text.", field="query", data={"query": "is required"}
+            "The query is missing, or is no text.", field="query", data={"query": "is required"}
         )
     if not isinstance(variables, dict):
-        raise InvalidRequest("variables: this must be an object.", field="variables")
+        raise InvalidRequest("The value of 'variables' must be an object.", field="variables")
     name = body.get("operation_name") or body.get("operationName")
     try:
         document = _read(text)
@@ -91,7 +91,7 @@ async def _ask(request: web.Request, *, seed: bool) -> ExecutionResult:
         _hide(result.errors or [])
         return result
     except RecursionError:
-        raise InvalidRequest("query: this is nested too deeply.", field="query") from None
+        raise InvalidRequest("The query is nested too deeply.", field="query") from None
 
 
 def _hide(errors: list[GraphQLError]) -> None:

@@ -52,7 +52,7 @@ def _graph(record: Record, context: QueryContext, above: set[str]) -> dict[str, 
     """
     context.spend(1)
     if len(above) > _DEEPEST:
-        raise InvalidRequest(f"session: it depends on others over more than {_DEEPEST} steps.")
+        raise InvalidRequest(f"The session depends on others over more than {_DEEPEST} steps.")
     found = [context.sessions.known(one) for one in record.dependencies if one not in above]
     others = [other for other in found if other and context.who.sees(other)]
     return {
@@ -69,7 +69,7 @@ async def match(request: web.Request) -> web.Response:
     text = request.query.get("id", "")
     if not text:
         raise InvalidRequest(
-            "id: say what to look for.", hint="Give the beginning of an id or name.", field="id"
+            "The id or name to look for is missing.", hint="Give the beginning of an id or name.", field="id"
         )
     found = request.app[SESSIONS].beginning(text, acting(request), MATCHES)
     return answer({"matches": [{"id": one.id, "name": one.name, "status": one.status} for one in found]})

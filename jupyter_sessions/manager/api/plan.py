@@ -53,7 +53,9 @@ def _split(text: str) -> list[str]:
             names = untrusted.decode(text, type=list[str])
         except msgspec.MsgspecError:
             raise InvalidRequest(
-                "dependencies: this is no list of sessions.", hint="Give ids or names.", field="dependencies"
+                "The value of 'dependencies' is no list of sessions.",
+                hint="Give ids or names.",
+                field="dependencies",
             ) from None
     else:
         names = [name.strip() for name in text.split(",") if name.strip()]
@@ -66,7 +68,7 @@ def _find(ref: str, sessions: SessionManager, who: Key) -> str:
         return sessions.find_any(ref, who).id
     except SessionNotFound:
         raise InvalidRequest(
-            f"dependencies: there is no session '{ref}'.",
+            f"There is no session '{ref}' to depend on.",
             hint="Give the ids or names of sessions that exist.",
             field="dependencies",
         ) from None

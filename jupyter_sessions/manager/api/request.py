@@ -117,13 +117,13 @@ def read_create(body: object) -> CreateRequest:
         raise InvalidRequest("The request must be a JSON object.", hint="Send {…}.")
     config = body.get("config") or {}
     if not isinstance(config, dict):
-        raise InvalidRequest("config: this must be an object.", hint="Send {…}.", field="config")
+        raise InvalidRequest("The value of 'config' must be an object.", hint="Send {…}.", field="config")
     chosen = _choose(body, _ALIASES) | _choose(config, _CONFIG)
     if "cluster_size" not in chosen:
         chosen |= _choose(config, {"cluster_size": ("clusterSize", "cluster_size")})
     if "name" not in chosen:
         raise InvalidRequest(
-            "clientSessionToken: this is required.",
+            "The name of the session is missing.",
             hint="Send the name of the session as clientSessionToken, or as name.",
             field="clientSessionToken",
         )
@@ -147,16 +147,16 @@ def _choose(source: dict[str, Any], aliases: dict[str, tuple[str, ...]]) -> dict
 def read_environ(given: object) -> dict[str, str]:
     """Environment variables as text; numbers are taken, too. Errors: InvalidRequest."""
     if not isinstance(given, dict):
-        raise InvalidRequest("environ: this must be an object.", hint="Send {NAME: value}.", field="environ")
+        raise InvalidRequest(
+            "The value of 'environ' must be an object.", hint="Send {NAME: value}.", field="environ"
+        )
     for name, value in given.items():
         if not name or "=" in name or "\0" in name:
             hint = "A name is not empty and holds no '='."
-            raise InvalidRequest(
-                f"environ: {name!r} cannot be the name of a variable.", hint=hint, field="environ"
-            )
+            raise InvalidRequest(f"{name!r} cannot be the name of a variable.", hint=hint, field="environ")
         if isinstance(value, bool) or not isinstance(value, str | int | float) or "\0" in str(value):
             raise InvalidRequest(
-                f"environ: the value of {name} is no text.", hint="Put it in quotes.", field="environ"
+                f"The value of the variable {name} is no text.", hint="Put it in quotes.", field="environ"
             )
     return {name: str(value) for name, value in given.items()}
 
@@ -167,16 +167,24 @@ def _invalid(error: msgspec.ValidationError, spelled: dict[str, str]) -> Invalid
     field = path.rstrip("`") or text.rpartition("field `")[2].rstrip("`") or "request"
     name = re.split(r"[.\[]", field, maxsplit=1)[0]
     field = spelled.get(name, name) + field.removeprefix(name)
-    return InvalidRequest(f"{field}: {text[0].lower()}{text[1:]}.", hint="Correct this field.", field=field)
+    return InvalidRequest(
+        f"The field '{field}' cannot be read: {text[0].lower()}{text[1:]}.",
+        hint="Correct this field.",
+        field=field,
+    )
 
 
 def _refuse(request: CreateRequest) -> None:
     if not 0 <= request.max_wait_seconds < math.inf:
         raise InvalidRequest(
-            "maxWaitSeconds: this must be 0 or more.", hint="0 waits for ever.", field="maxWaitSeconds"
+            "The value of 'maxWaitSeconds' must be 0 or more.",
+            hint="0 waits for ever.",
+            field="maxWaitSeconds",
         )
     if "\0" in request.image or len(request.image) > _LONGEST_IMAGE:
-        raise InvalidRequest("image: this cannot be a name.", hint="Choose one of the list.", field="image")
+        raise InvalidRequest(
+            "This cannot be the name of an image.", hint="Choose one of the list.", field="image"
+        )
     if request.launch is not None:
         _check_launch(request.launch)
     _check_kind(request)
@@ -187,36 +195,38 @@ def _refuse(request: CreateRequest) -> None:
 def _check_kind(request: CreateRequest) -> None:
     if request.type in _TYPES_ELSEWHERE:
         raise NotSupported(
-            f"type: this machine does not run {request.type} sessions.",
+            f"This machine does not run {request.type} sessions.",
             hint="Use interactive or batch.",
             field="type",
         )
     if request.type not in _TYPES:
         raise InvalidRequest(
-            f"type: there are no {request.type} sessions.", hint="Use interactive or batch.", field="type"
+            f"There are no {request.type} sessions.", hint="Use interactive or batch.", field="type"
         )
     if request.type == "batch" and not (request.startup_command or "").strip():
         raise InvalidRequest(
-            "startupCommand: a batch session needs one.",
+            "A batch session needs a startup command.",
             hint="Give the shell command that it is to run.",
             field="startupCommand",
         )
     for field in ("startup_command", "bootstrap_script"):
         if "\0" in (getattr(request, field) or ""):
-            raise InvalidRequest(f"{field}: this holds a zero byte.", hint="Send plain text.", field=field)
+            raise InvalidRequest(
+                f"The value of '{field}' holds a zero byte.", hint="Send plain text.", field=field
+            )
 
 
 def _check_cluster(request: CreateRequest) -> None:
     if not 1 <= request.cluster_size <= MOST_MEMBERS:
         hint = f"Use 1 to {MOST_MEMBERS}."
         raise InvalidRequest(
-            f"cluster_size: a session cannot have {request.cluster_size} members.",
+            f"A session cannot have {request.cluster_size} members.",
             hint=hint,
             field="cluster_size",
         )
     if request.cluster_mode not in MODES:
         raise InvalidRequest(
-            f"cluster_mode: there is no '{request.cluster_mode}'.",
+            f"There is no cluster mode '{request.cluster_mode}'.",
             hint=f"Use {' or '.join(MODES)}.",
             field="cluster_mode",
         )
@@ -226,9 +236,9 @@ def _check_amounts(request: CreateRequest) -> None:
     for port in request.preopen_ports:
         if port not in _PORTS or request.preopen_ports.count(port) > 1:
             hint = f"Use each once, from {_PORTS[0]} to {_PORTS[-1]}."
-            raise InvalidRequest(f"preopen_ports: {port} cannot be opened.", hint=hint, field="preopen_ports")
+            raise InvalidRequest(f"Port {port} cannot be opened.", hint=hint, field="preopen_ports")
     if "shmem" in request.resources:
-        raise InvalidRequest("shmem: this is no resource.", hint="Put it into resource_opts.", field="shmem")
+        raise InvalidRequest("'shmem' is no resource.", hint="Put it into resource_opts.", field="shmem")
 
 
 def _check_launch(launch: Launch) -> None:
@@ -237,7 +247,7 @@ def _check_launch(launch: Launch) -> None:
     for name in launch.services:
         if not _SERVICE.fullmatch(name):
             hint = "Use letters, digits, '.', '_' and '-', at most 40."
-            raise InvalidRequest(f"launch: '{name[:60]}' cannot name a service.", hint=hint, field="launch")
+            raise InvalidRequest(f"'{name[:60]}' cannot name a service.", hint=hint, field="launch")
     texts = [launch.cwd, *launch.argv, *(part for command in launch.services.values() for part in command)]
     if not all(launch.argv[:1]) or not launch.argv or any("\0" in text for text in texts):
-        raise InvalidRequest("launch: this cannot be started.", field="launch")
+        raise InvalidRequest("The value of 'launch' names nothing that can be started.", field="launch")

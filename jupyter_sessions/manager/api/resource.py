@@ -40,7 +40,7 @@ async def echo(request: web.Request) -> web.Response:
     """GET or POST /auth and /auth/test: whether the key and its signature are right."""
     asked = await params_of(request)
     if "echo" not in asked:
-        raise InvalidRequest("echo: this is required.", field="echo", data={"echo": "is required"})
+        raise InvalidRequest("The value of 'echo' is missing.", field="echo", data={"echo": "is required"})
     return answer({"authorized": "yes", "echo": str(asked["echo"])})
 
 
@@ -118,7 +118,9 @@ async def check_presets(request: web.Request) -> web.Response:
 async def _bounds(request: web.Request) -> Slots:
     given = (await body_of(request)).get("bounds") or {}
     if not isinstance(given, dict):
-        raise InvalidRequest("bounds: this must be an object.", hint="Send {slot: amount}.", field="bounds")
+        raise InvalidRequest(
+            "The value of 'bounds' must be an object.", hint="Send {slot: amount}.", field="bounds"
+        )
     return parse_slots(given)
 
 
@@ -126,7 +128,9 @@ async def _visible_devices(request: web.Request) -> str | None:
     given = (await body_of(request)).get("visible_devices")
     if not isinstance(given, str | None):
         raise InvalidRequest(
-            "visible_devices: this must be text.", hint="Send a list, as '0,1'.", field="visible_devices"
+            "The value of 'visible_devices' must be text.",
+            hint="Send a list, as '0,1'.",
+            field="visible_devices",
         )
     return given
 

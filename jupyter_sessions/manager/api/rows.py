@@ -91,7 +91,7 @@ def _listed(request: web.Request) -> Iterator[list[SessionInfo]]:
 def _by_ids(request: web.Request) -> Iterator[list[SessionInfo]]:
     ids = request.query["ids"].split(",")
     if len(ids) > MOST_IDS:
-        raise InvalidRequest(f"ids: more than {MOST_IDS} are not told at once.", field="ids")
+        raise InvalidRequest(f"More than {MOST_IDS} ids are asked for at once.", field="ids")
     rows = _RowMaker(request)
     return _slices(ids, rows.sessions.measured, rows.who.sees, rows.detailed)
 

@@ -46,16 +46,18 @@ def begin(supervisor: SessionSupervisor, mode: str, code: str, options: dict[str
         return link.execute(code, stdin=bool(options.get("stdin", True)))
     if mode != "batch":
         raise InvalidRequest(
-            f"mode: '{mode}' cannot be run here.",
+            f"There is no mode '{mode}' here.",
             hint="Use query, batch, complete, continue or input.",
             field="mode",
         )
     try:
         plan = msgspec.convert({name: options.get(name) for name in Plan.__struct_fields__}, Plan)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"options: {error}.", hint="Each is a command.", field="options") from None
+        raise InvalidRequest(
+            f"The commands in 'options' cannot be read: {error}.", hint="Each is a command.", field="options"
+        ) from None
     if any("\0" in (command or "") for command in (plan.clean, plan.build, plan.exec)):
-        raise InvalidRequest("options: a command holds a NUL character.", field="options")
+        raise InvalidRequest("A command in 'options' holds a NUL character.", field="options")
     run = Run(secrets.token_hex(16))
     link.keep(run)
     supervisor.programs.do(BatchRun(run, plan, supervisor.programs).perform())

@@ -182,7 +182,7 @@ def _check_architecture(asked: str | None) -> None:
     wanted = asked or machine
     if _ARCHITECTURES.get(wanted, wanted) != _ARCHITECTURES.get(machine, machine):
         raise InvalidRequest(
-            f"architecture: this machine is {machine}, not {wanted}.",
+            f"This machine is {machine}, not {wanted}.",
             hint="Leave it out.",
             field="architecture",
         )
@@ -338,7 +338,7 @@ async def params_of(request: web.Request) -> dict[str, Any]:
 
 def read_object(text: str | bytes, field: str = "") -> dict[str, Any]:
     """The JSON object in a text, {} if it is empty. Errors: InvalidRequest."""
-    what = f"{field}: this" if field else "The request's body"
+    what = f"The value of '{field}'" if field else "The request's body"
     try:
         found = untrusted.decode(text) if text else {}
     except msgspec.DecodeError as error:

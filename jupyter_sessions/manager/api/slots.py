@@ -30,5 +30,7 @@ def _check_shared_memory(asked: CreateRequest, each: Slots) -> None:
     shmem = asked.resource_opts.get("shmem")
     if shmem is not None and parse_size(shmem, field="shmem") >= each["mem"]:
         raise InvalidRequest(
-            f"shmem: {shmem} is not less than the memory asked for.", hint="Ask for more mem.", field="shmem"
+            f"The shared memory of {shmem} is not less than the memory asked for.",
+            hint="Ask for more mem.",
+            field="shmem",
         )

@@ -46,7 +46,7 @@ def check_url(url: str) -> str:
     except ValueError:
         good = False
     if not good or any(character.isspace() or not character.isprintable() for character in url):
-        raise InvalidRequest("callback_url: this is no address to post to.", hint=hint, field="callback_url")
+        raise InvalidRequest("The callback URL is no address to post to.", hint=hint, field="callback_url")
     return url
 
 

@@ -94,7 +94,7 @@ def start_time(text: str | None, now: datetime) -> datetime | None:
         moment = _relative(text, now)
     if moment - now > _FARTHEST:
         raise InvalidRequest(
-            f"starts_at: '{text}' is more than {human_time(_FARTHEST.total_seconds())} away.",
+            f"The start time '{text}' is more than {human_time(_FARTHEST.total_seconds())} away.",
             hint="Choose an earlier time.",
             field="starts_at",
         )
@@ -106,7 +106,7 @@ def _relative(text: str, now: datetime) -> datetime:
         return now + timedelta(seconds=parse_duration(text, field="starts_at"))
     except InvalidRequest:
         raise InvalidRequest(
-            f"starts_at: '{text}' is no time.",
+            f"'{text}' is no time.",
             hint="Give a date such as 2030-01-31T09:00:00+01:00, or a time from now such as 5m.",
             field="starts_at",
         ) from None

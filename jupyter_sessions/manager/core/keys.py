@@ -139,7 +139,7 @@ class Keys:
         """Make a key. Errors: InvalidRequest for an unknown role; StoreError."""
         if role not in ROLES:
             raise InvalidRequest(
-                f"role: there is no role '{role}'.", hint=f"There are: {', '.join(ROLES)}.", field="role"
+                f"There is no role '{role}'.", hint=f"There are: {', '.join(ROLES)}.", field="role"
             )
         access_key = "AKIA" + secrets.token_hex(8).upper()
         key = Key(
@@ -175,7 +175,7 @@ class Keys:
                 field="key",
             )
         if access_key == self.first.access_key:
-            raise InvalidRequest("key: this machine's own key cannot be removed.", field="key")
+            raise InvalidRequest("This machine's own key cannot be removed.", field="key")
         self._write("DELETE FROM keys WHERE access_key = ?", (access_key,))
         del self._keys[access_key]
         self._changed(self)
@@ -192,7 +192,7 @@ class Keys:
         other = self._keys.get(str(owner))
         if other is None or (who.role == ADMIN and other.domain != who.domain):
             raise InvalidRequest(
-                f"owner_access_key: there is no key '{owner}'.",
+                f"There is no key '{owner}'.",
                 hint="Use one of the list.",
                 field="owner_access_key",
             )
@@ -223,7 +223,7 @@ class Keys:
 def _one_of(field: str, wanted: str, there: list[str]) -> str:
     if wanted not in there:
         raise InvalidRequest(
-            f"{field}: there is no {field} '{wanted}'.",
+            f"There is no {field.replace('_', ' ')} '{wanted}'.",
             hint=f"There is: {', '.join(there)}.",
             field=field,
         )

@@ -79,7 +79,7 @@ def since(column: str, moment: datetime) -> Clause:
 def parse_order(text: str) -> str:
     """What follows ORDER BY, ties by id. Errors: InvalidRequest for an unknown field."""
     if len(text) > LONGEST:
-        raise InvalidRequest(f"order: this is longer than {LONGEST} characters.", field="order")
+        raise InvalidRequest(f"The order is longer than {LONGEST} characters.", field="order")
     parts = []
     for word in text.split(","):
         word = word.strip()
@@ -91,7 +91,7 @@ def parse_order(text: str) -> str:
 def parse_filter(text: str) -> Clause:
     """A filter as SQL. Errors: InvalidRequest that says what cannot be read."""
     if len(text) > LONGEST:
-        raise _wrong(f"this is longer than {LONGEST} characters")
+        raise _wrong(f"it is longer than {LONGEST} characters")
     parser = _FilterParser(_tokens(text))
     clause = parser.any_of(0)
     if parser.kind:
@@ -100,7 +100,7 @@ def parse_filter(text: str) -> Clause:
 
 
 def _wrong(what: str) -> InvalidRequest:
-    return InvalidRequest(f"filter: {what}.", hint=_HINT, field="filter")
+    return InvalidRequest(f"The filter cannot be read: {what}.", hint=_HINT, field="filter")
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:
@@ -123,7 +123,7 @@ def _column(where: str, name: str) -> tuple[str, str]:
     if column not in COLUMNS:
         there = ", ".join(sorted({*COLUMNS, *_CONSTANT} - {"changed"} | {"status_changed"}))
         raise InvalidRequest(
-            f"{where}: there is no field '{name[:60]}'.", hint=f"There are: {there}.", field=where
+            f"There is no field '{name[:60]}' to {where} by.", hint=f"There are: {there}.", field=where
         )
     return column, COLUMNS[column].kind
 
@@ -236,7 +236,7 @@ def _compare(name: str, op: str, value: Any) -> Clause:
         marks = ", ".join("?" * len(value))
         return Clause(f"{column} IN ({marks})", tuple(_typed(name, kind, one) for one in value))
     if isinstance(value, list):
-        raise _wrong(f"{name}: a list comes after 'in' only")
+        raise _wrong(f"a list, as for '{name}', comes after 'in' only")
     if op in ("like", "ilike", "contains"):
         return _like(name, column, kind, op, value)
     return Clause(f"{column} {_OPS[op]} ?", (_typed(name, kind, value),))
@@ -244,7 +244,7 @@ def _compare(name: str, op: str, value: Any) -> Clause:
 
 def _like(name: str, column: str, kind: str, op: str, value: Any) -> Clause:
     if kind not in (TEXT, ENUM) or not isinstance(value, str):
-        raise _wrong(f"{name}: '{op}' compares text")
+        raise _wrong(f"'{op}' compares text, and '{name}' is none")
     if op == "ilike":
         return Clause(f"{column} LIKE ?", (value,))
     if op == "contains":
@@ -264,7 +264,7 @@ def _typed(name: str, kind: str, value: Any) -> object:
     if kind in (TEXT, ENUM) and isinstance(value, str):
         return value.upper() if kind == ENUM else value
     wanted = {NUMBER: "a number", TIME: "a time in double quotes"}.get(kind, "text in double quotes")
-    raise _wrong(f"{name}: this is compared with {wanted}")
+    raise _wrong(f"'{name}' is compared with {wanted}")
 
 
 def _timestamp(name: str, text: str) -> float:
@@ -272,4 +272,6 @@ def _timestamp(name: str, text: str) -> float:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        raise _wrong(f"{name}: '{text[:40]}' is no time such as 2026-11-20T12:00:00+00:00") from None
+        raise _wrong(
+            f"'{text[:40]}', which '{name}' is compared with, is no time such as 2026-11-20T12:00:00+00:00"
+        ) from None

@@ -56,7 +56,7 @@ def choose(
     for name in places:
         if name not in wanted:
             hint = "Name it among the mounts, too."
-            raise InvalidRequest(f"mount_map: '{name}' is not mounted.", hint=hint, field="mount_map")
+            raise InvalidRequest(f"The folder '{name}' is not mounted.", hint=hint, field="mount_map")
     mounts = [_mount(folders, name, places.get(name) or name) for name in wanted]
     _keep_apart(mounts)
     return mounts
@@ -68,7 +68,7 @@ def _keep_apart(mounts: list[Mount]) -> None:
     for outer, inner in itertools.pairwise(places):
         if inner.startswith(outer):
             raise InvalidRequest(
-                f"mount_map: '{inner[:-1]}' is taken by the folder at '{outer[:-1]}'.",
+                f"'{inner[:-1]}' is taken by the folder at '{outer[:-1]}'.",
                 hint="Give each folder a place of its own.",
                 field="mount_map",
             )
@@ -78,12 +78,10 @@ def _mount(folders: Mapping[str, ConfiguredFolder], name: str, place: str) -> Mo
     folder = folders.get(name)
     if folder is None:
         there = f"There are: {', '.join(sorted(folders))}." if folders else "None is configured."
-        raise InvalidRequest(f"mounts: there is no folder '{name}'.", hint=there, field="mounts")
+        raise InvalidRequest(f"There is no folder '{name}' to mount.", hint=there, field="mounts")
     if not os.path.isdir(folder.path):
         hint = "Whoever configured it can tell."
-        raise InvalidRequest(
-            f"mounts: the folder '{name}' is not there: {folder.path}.", hint=hint, field="mounts"
-        )
+        raise InvalidRequest(f"The folder '{name}' is not there: {folder.path}.", hint=hint, field="mounts")
     return Mount(name, folder.path, _target(place), folder.read_only)
 
 
@@ -92,9 +90,7 @@ def _target(place: str) -> str:
     path = posixpath.normpath(posixpath.join(HOME, place))
     if "\0" in path or not path.startswith(f"{HOME}/"):
         hint = f"Name a place in it, as 'data' or '{HOME}/data'."
-        raise InvalidRequest(
-            f"mount_map: '{place}' is outside of the working folder.", hint=hint, field="mount_map"
-        )
+        raise InvalidRequest(f"'{place}' is outside of the working folder.", hint=hint, field="mount_map")
     return path.removeprefix(f"{HOME}/")
 
 
@@ -107,9 +103,7 @@ def check(mounts: Iterable[Mount], cwd: str) -> None:
         taken += [folder for folder in above if folder.is_symlink() or folder.is_file()]
         if taken:
             hint = "Mount it elsewhere, or move that away."
-            raise InvalidRequest(
-                f"mounts: there is something at {taken[-1]} already.", hint=hint, field="mounts"
-            )
+            raise InvalidRequest(f"There is something at {taken[-1]} already.", hint=hint, field="mounts")
 
 
 def link(mounts: Iterable[Mount], cwd: str) -> None:

@@ -109,7 +109,7 @@ def check_preopened(wanted: Iterable[int], live: Iterable[Record], earlier: Reco
         if port in holders or ports.taken(port):
             holder = f"the session '{holders[port]}'" if port in holders else "another program"
             raise InvalidRequest(
-                f"preopen_ports: {port} is held by {holder} on this machine.",
+                f"Port {port} is held by {holder} on this machine.",
                 hint="Use another port.",
                 field="preopen_ports",
             )

@@ -27,15 +27,15 @@ class WorkFolder:
     def path(self, name: str, field: str) -> Path:
         """The real path of a file that is or could be there. Errors: InvalidRequest."""
         if "\0" in name or not name:
-            raise InvalidRequest(f"{field}: {name!r} cannot be a path.", field=field)
+            raise InvalidRequest(f"{name!r} cannot be a path.", field=field)
         try:
             found = Path(os.path.realpath(self.root / self._relative(name)))
             found.is_dir()  # Raises for what no file system takes.
         except (OSError, ValueError) as error:
-            raise InvalidRequest(f"{field}: '{name[:100]}' cannot be a path: {error}.", field=field) from None
+            raise InvalidRequest(f"'{name[:100]}' cannot be a path: {error}.", field=field) from None
         if found != self.root and self.root not in found.parents:
             raise InvalidRequest(
-                f"{field}: '{name}' is not in the session's working folder.",
+                f"'{name}' is not in the session's working folder.",
                 hint=f"Name files in {HOME}, or relative to it.",
                 field=field,
             )
@@ -45,7 +45,7 @@ class WorkFolder:
         """The same for a file that must be there. Errors: InvalidRequest, NotFound."""
         found = self.path(name, field)
         if not found.exists():
-            raise NotFound(f"{field}: there is no file '{name}' in the session.", field=field)
+            raise NotFound(f"There is no file '{name}' in the session.", field=field)
         return found
 
     def _relative(self, name: str) -> str:

@@ -80,7 +80,7 @@ class Capacity(msgspec.Struct, frozen=True):
                 )
             if name == GPU_SLOT and amount != amount.to_integral_value():
                 raise InvalidRequest(
-                    f"{name}: a part of a GPU cannot be had here.", hint="Ask for whole ones.", field=name
+                    "A part of a GPU cannot be had here.", hint="Ask for whole ones.", field=name
                 )
             self._check_amount(name, amount)
 

@@ -22,20 +22,11 @@ function fieldName(field: string): string {
   return field.replace(/^resources\./, '');
 }
 
-/** A message without the name of the field beside which it stands. */
-function withoutField(message: string, field: string): string {
-  const rest = message.startsWith(`${field}: `)
-    ? message.slice(field.length + 2)
-    : message;
-  return rest.charAt(0).toUpperCase() + rest.slice(1);
-}
-
 /** What an error says of one of a form's fields; null if it is of none. */
 export function blamed(error: ApiError, fields: string[]): FieldErrors | null {
   const field = error.field && fieldName(error.field);
   if (!field || !fields.includes(field)) {
     return null;
   }
-  const words = [withoutField(error.message, field), error.hint];
-  return { [field]: words.filter(Boolean).join(' ') };
+  return { [field]: [error.message, error.hint].filter(Boolean).join(' ') };
 }

@@ -55,12 +55,12 @@ async def test_folders(state: Path, service: SessionService, tmp_path: Path) -> 
 
     (work / "taken").write_text("mine")
     for fields, why in (
-        ({"mounts": ["nowhere"]}, "there is no folder 'nowhere'. There are: data, gone, tools."),
-        ({"mounts": ["gone"]}, "the folder 'gone' is not there"),
-        ({"mounts": ["data"], "mount_map": {"data": "taken"}}, "there is something at .*/taken already"),
+        ({"mounts": ["nowhere"]}, "There is no folder 'nowhere' to mount. There are: data, gone, tools."),
+        ({"mounts": ["gone"]}, "The folder 'gone' is not there"),
+        ({"mounts": ["data"], "mount_map": {"data": "taken"}}, "There is something at .*/taken already"),
         (
             {"mounts": ["tools"], "mount_map": {"tools": "data/tools"}},
-            "there is something at .*/data already",
+            "There is something at .*/data already",
         ),
         ({"mounts": ["data"], "mount_map": {"data": "../data"}}, "outside of the working folder"),
         ({"mounts": ["data"], "mount_map": {"data": "/etc/data"}}, "outside of the working folder"),

@@ -154,7 +154,7 @@ def test_a_machine_that_became_smaller_does_not_stop_the_queue() -> None:
         ({"cpu": 5}, NotEnough, "5 CPU asked for, but this machine has 4 CPU."),
         ({"mem": 9 * GIB}, NotEnough, "9 GiB asked for, but this machine has 8 GiB."),
         ({"cuda_device": 3}, NotEnough, "3 GPU asked for, but this machine has 2 GPU."),
-        ({"cuda_device": "0.5"}, InvalidRequest, "a part of a GPU cannot be had here"),
+        ({"cuda_device": "0.5"}, InvalidRequest, "A part of a GPU cannot be had here"),
         ({"tpu_device": 1}, InvalidRequest, "'tpu.device' is no resource of this machine. There are: cpu, "),
     ],
 )

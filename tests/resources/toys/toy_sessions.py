@@ -40,7 +40,7 @@ class Toy(Backend):
             if row.live and row.name == spec.name:
                 if spec.reuse_if_exists and row.image == spec.image:
                     return structs.replace(row, reused=True)
-                raise AlreadyExists(f"name: a session '{row.name}' exists already.", field="name")
+                raise AlreadyExists(f"A session '{row.name}' exists already.", field="name")
         row = SessionInfo(
             backend=self.name, id=f"{self.name}.{uuid4()}", name=spec.name, image=spec.image or "toy", type=spec.type,
             status="RUNNING", status_info="", resources={}, services=[], tag=spec.tag,
