@@ -27,6 +27,7 @@
     │   └── StoreError                500  the database cannot be read or written (manager.core.store)
     │       └── StoreDamaged          500  the database is damaged (manager.core.store)
     ├── MovedAway                     500  the manager ends so that the next one repairs its files (manager.presence)
+    ├── ImpossibleTransition          500  a change that a session cannot make in its status (manager.core.machine)
     ├── BadAnswer                     502  a backend talks nonsense
     │   ├── AnswerRefused             502  its answer is too large, cut off or compressed (wire.bounded)
     │   ├── EventTooLarge             502  an event of its stream is too large (wire.sse)

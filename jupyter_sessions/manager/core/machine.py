@@ -26,6 +26,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 
+from jupyter_sessions.errors import SessionError
 from jupyter_sessions.manager.core import snapshots
 from jupyter_sessions.manager.core.changes import Enqueued
 from jupyter_sessions.manager.core.cluster import MemberRecord
@@ -40,7 +41,7 @@ TransitionListener = Callable[[Record, Transition], None]
 """Called with a session after its change was stored."""
 
 
-class ImpossibleTransition(ValueError):
+class ImpossibleTransition(SessionError):
     """A change was asked for that a session cannot make in its status."""
 
 
@@ -136,6 +137,6 @@ def _check(record: Record, transitions: tuple[Transition, ...]) -> None:
     for transition in transitions:
         if transition.sources and status not in transition.sources:
             raise ImpossibleTransition(
-                f"{record.name} is {status}; {type(transition).__name__} is impossible."
+                f"The session '{record.name}' is {status}, in which {type(transition).__name__} is impossible."
             )
         status = transition.target or status
