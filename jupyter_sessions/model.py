@@ -194,7 +194,8 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
     `age` and `cpu_credit_used` are milliseconds; `limits` names the means that
     enforce each resource, `survives` says what the session outlives, `owned` that it was made for a
-    notebook and ends with it, and `extra` keeps whatever a backend reports that has no field here.
+    notebook and ends with it, `expected_at` when one that waits is expected to start, `hopeless` that it never will as things
+    are, and `extra` keeps whatever a backend reports that has no field here.
     """
 
     backend: str
@@ -252,6 +253,8 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     restarts: int = 0
     owned: bool = False
     reused: bool = False
+    expected_at: datetime | None = None
+    hopeless: bool = False
     extra: dict[str, Any] = {}
 
     @property
@@ -263,7 +266,7 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         """What a list shows of it; measurements that change all the time are left out."""
         services = [(service.name, service.url, service.ended) for service in self.services]
         state = (self.status, self.status_info, self.status_changed, self.ends_at, self.ends_why)
-        return (*state, self.name, self.resources, services)
+        return (*state, self.expected_at, self.hopeless, self.name, self.resources, services)
 
     @property
     def ref(self) -> str:
@@ -295,11 +298,13 @@ class Image(msgspec.Struct, kw_only=True, omit_defaults=True):
 class Amount(msgspec.Struct, kw_only=True, omit_defaults=True):
     """How much of a slot a backend has in all, and how much of it is free now.
 
-    `device` is how much of the slot one whole device is, where devices are given out in shares.
+    `most` is what one session can have, if that is less: the largest of several machines. `device` is how much of the
+    slot one whole device is, where devices are given out in shares.
     """
 
     total: str
     free: str
+    most: str | None = None
     device: str | None = None
 
 

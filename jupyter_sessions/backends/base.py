@@ -16,6 +16,10 @@ configuration's ``{"type": key}`` is the entry point's name.
 People can sign in to a backend that says by which `methods`; what they give it finds in `given`. They can
 add one to those of the configuration whose type names its `address_option` and can `probe` it.
 
+A row's `status_changed` never goes back: rows that look older than those that are known may have been on their way
+when the session changed. If it does go back, as after a restart of a scheduler that forgets, `get` is asked for each
+such session, and what it says holds.
+
 Methods raise errors of `jupyter_sessions.errors` and nothing else that is meant for people. Rows
 are new objects at each call: what is given away is not changed afterwards.
 """
@@ -68,6 +72,7 @@ class Backend(ABC):
     """What people call this type of backend; one that is named as its type is called so, too."""
     name_rule: ClassVar[NameRule] = ANY_NAME
     poll_seconds: ClassVar[float] = 5.0
+    """How often it may be asked for all rows; for one that somebody waits for, five times as often, from 1 s on."""
     storage: Storage = Storage()
     types: ClassVar[tuple[str, ...]] = TYPES
     """The types of sessions it has; the rest is refused by the service."""

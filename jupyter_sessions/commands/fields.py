@@ -32,6 +32,8 @@ def describe(row: SessionInfo, places: Mapping[str, str]) -> str:
     where = places.get(row.backend, row.backend)
     what = " · ".join(filter(None, (row.image, resources(row))))
     also = f". {row.status_info}" if sentence else ""
+    if row.expected_at and row.status == "PENDING":
+        also = f"{also.removesuffix('.')}. It is expected to start at {words(row.expected_at)}."
     return plain(f"{row.name} is {how}: {what} on {where}{also}")
 
 

@@ -158,6 +158,8 @@ async def _wait_running(api: Api, row: SessionInfo, seconds: float, say: Say) ->
 
 async def _after_failure(api: Api, row: SessionInfo) -> str:
     """Return what can be done about a session that failed, of what its backend does then."""
+    if row.hopeless:
+        return f"As things are it never starts: `%session rm {row.name}` cancels it."
     if row.live:
         return f"`%session logs {row.name}` shows more, `%session rm {row.name}` removes it."
     with suppress(SessionError):
@@ -170,8 +172,8 @@ async def _after_failure(api: Api, row: SessionInfo) -> str:
 
 
 def settled(row: SessionInfo) -> bool:
-    """Whether a session that begins has come to run, or to an end."""
-    return row.status in USABLE or row.status == "ERROR" or not row.live
+    """Whether a session that begins has come to run, or to an end, or never will."""
+    return row.status in USABLE or row.status == "ERROR" or not row.live or row.hopeless
 
 
 async def resources_of(api: Api, asked: Namespace, backend: str | None = None) -> dict[str, Any]:

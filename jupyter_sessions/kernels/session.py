@@ -260,7 +260,7 @@ class KernelSession:
 
 
 def _settled(row: SessionInfo) -> bool:
-    return row.status in USABLE or row.status == "ERROR" or not row.live
+    return row.status in USABLE or row.status == "ERROR" or not row.live or row.hopeless
 
 
 async def _ends(api: Api, row: SessionInfo) -> None:

@@ -11,6 +11,8 @@ from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service.feed import Feed
 
 _FIRST_SECONDS, _LONGEST_SECONDS, _GROWTH = 0.02, 1.0, 1.5
+_SHARE = 0.2
+"""Of a backend's `poll_seconds`: what somebody waits for is asked for more often than what is only listed."""
 
 
 class Looks(Protocol):
@@ -44,7 +46,8 @@ async def wait(
                 return
             seen = row
             await _change(where.backend(backend), row, told, pause)
-            pause = min(pause * _GROWTH, _LONGEST_SECONDS)
+            longest = max(_LONGEST_SECONDS, where.backend(backend).poll_seconds * _SHARE)
+            pause = min(pause * _GROWTH, longest)
     finally:
         stop()
 

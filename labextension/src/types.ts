@@ -13,12 +13,14 @@ export interface IAbout {
 /**
  * How much of a slot a backend has in all, and how much of it is free now.
  *
- * `device` is how much of the slot one whole device is, where devices are given
- * out in shares.
+ * `most` is what one session can have, if that is less: the largest of several
+ * machines. `device` is how much of the slot one whole device is, where devices
+ * are given out in shares.
  */
 export interface IAmount {
   total: string;
   free: string;
+  most?: string;
   device?: string;
 }
 
@@ -475,8 +477,9 @@ export interface ISessionFields {
  *
  * `age` and `cpu_credit_used` are milliseconds; `limits` names the means that
  * enforce each resource, `survives` says what the session outlives, `owned`
- * that it was made for a notebook and ends with it, and `extra` keeps whatever
- * a backend reports that has no field here.
+ * that it was made for a notebook and ends with it, `expected_at` when one that
+ * waits is expected to start, `hopeless` that it never will as things are, and
+ * `extra` keeps whatever a backend reports that has no field here.
  */
 export interface ISession {
   backend: string;
@@ -534,6 +537,8 @@ export interface ISession {
   restarts?: number;
   owned?: boolean;
   reused?: boolean;
+  expected_at?: string;
+  hopeless?: boolean;
   extra?: Record<string, unknown>;
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
+import { limitOf } from '../src/form/limits';
 import { FormModel, type ICreator } from '../src/form/model';
 import { ApiError } from '../src/request';
 import type { IBackend, ISession, ISessionSpec } from '../src/types';
@@ -62,6 +63,18 @@ describe('a fresh form', () => {
         reuse_if_exists: false
       }
     ]);
+  });
+
+  it('takes what one session can have, not what there is in all', () => {
+    const capacity = { cpu: { total: '4', free: '4', most: '2' } };
+    const offers = backend({ capacity });
+    assert.equal(limitOf(offers, 'cpu').most, 2);
+    const form = open(new FakeCreator([offers]));
+    form.setAmount('cpu', { cpu: '4' });
+    assert.equal(
+      form.errors.cpu,
+      'A session on This machine can have 2 CPU at most.'
+    );
   });
 
   it('has no accelerators where the backend has none', () => {

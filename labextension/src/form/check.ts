@@ -102,8 +102,12 @@ export class FormChecker {
       return this._trans.__('Give a number.');
     }
     const { most } = limitOf(this._backend, slot);
-    return most === null || value <= most
-      ? null
-      : this._trans.__('%1 has %2.', titleOf(this._backend), spell(slot, most));
+    if (most === null || value <= most) {
+      return null;
+    }
+    const words = [titleOf(this._backend), spell(slot, most)];
+    return this._backend.capacity?.[slot]?.most
+      ? this._trans.__('A session on %1 can have %2 at most.', ...words)
+      : this._trans.__('%1 has %2.', ...words);
   }
 }

@@ -29,7 +29,7 @@ export function limitOf(backend: IBackend, slot: string): ILimit {
   const presets = backend.suggested_resources ?? backend.default_resources;
   return {
     slot,
-    most: amount(slot, capacity?.total),
+    most: amount(slot, capacity?.most ?? capacity?.total),
     free: amount(slot, capacity?.free),
     preset: presets?.[slot] ?? ''
   };
