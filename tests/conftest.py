@@ -28,18 +28,17 @@ from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.files import remove
-from jupyter_sessions.wire.identity import Identity
 from jupyter_sessions.wire.places import STATE_VARIABLE, place
+from tests import isolation, workers
 from tests.attacks import ATTACKS
 from tests.ending import end_sessions
+from tests.workers import pytest_xdist_auto_num_workers as pytest_xdist_auto_num_workers
 
 # Processes of tests keep compiled code, as a person's do, or each one would compile the package anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 CI = os.environ.get("CI") == "true"
-_leaving: list[Identity] = []
-"""Managers that were told to end. They take a second for it, in which the next test may begin."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,6 +48,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--interop", action="store_true", help="run others' clients and servers as well")
     parser.addoption("--gallery", action="store_true", help="measure all that the panel shows as well")
     parser.addoption("--renew-gallery", action="store_true", help="approve what the panel shows now")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Benchmarks run alone."""
+    workers.refuse_for_benchmarks(config)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -113,13 +117,18 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def all_have_left() -> Iterator[None]:
-    """No manager of a test stays."""
-    yield
-    deadline = time.monotonic() + 20
-    while left := [one for one in _leaving if one.alive()]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.05)
+def isolated() -> Iterator[None]:
+    """Nothing is the user's own, and no process stays."""
+    yield from isolation.isolated()
+
+
+@pytest.fixture(autouse=True)
+def environment(isolated: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin before all other fixtures, so that what a test sets in the environment is there until all of them have ended.
+
+    pytest-jupyter stops its server late, and a server without the test's variables would look after the user's
+    own state folder.
+    """
 
 
 @pytest.fixture(scope="session")
@@ -194,6 +203,5 @@ async def end_everything(*, wait: bool = True) -> None:
     await service.close()
     if contact := local.find():
         os.kill(contact.identity.pid, signal.SIGTERM)
-        _leaving.append(contact.identity)
         while wait and contact.identity.alive() and time.monotonic() < deadline:
             await asyncio.sleep(0.02)

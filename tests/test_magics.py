@@ -24,7 +24,12 @@ MAKE = "%session create python --cpu 1 --mem 512m --name demo"
 SMALL = "%session create python --cpu 0.5 --mem 256m --name demo"
 
 
-@pytest.fixture(scope="module", params=["of a server", "alone"])
+KERNELS = [
+    pytest.param(name, marks=pytest.mark.xdist_group(f"kernel {name}")) for name in ("of a server", "alone")
+]
+
+
+@pytest.fixture(scope="module", params=KERNELS)
 def kernel(
     request: pytest.FixtureRequest, manager_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shell]:

@@ -1,0 +1,29 @@
+"""How many processes the tests run in.
+
+Tests spend most of their time waiting for kernels and servers, so all of them are run by several workers. A
+single file is sooner done by this process, and benchmarks measure, which nothing else may disturb.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+WORKERS = 3
+"""More workers than processors, because they wait; with four, two processors are busy all the time."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return the number of workers that `-n auto`, which pyproject.toml asks for, stands for."""
+    asked = {argument.partition("::")[0] for argument in config.args}
+    is_one_file = len(asked) == 1 and Path(*asked).is_file()
+    # Without capturing, somebody wants to see what tests print, which workers do not show.
+    alone = config.getoption("benchmarks") or config.getoption("capture") == "no"
+    return 0 if is_one_file or alone or config.getoption("collectonly") else WORKERS
+
+
+def refuse_for_benchmarks(config: pytest.Config) -> None:
+    """Stop if benchmarks would run beside each other. Errors: UsageError."""
+    if config.getoption("benchmarks") and config.getoption("numprocesses"):
+        raise pytest.UsageError("benchmarks run alone: leave out -n")
