@@ -19,6 +19,7 @@ from jupyter_client.manager import start_new_kernel
 
 from jupyter_sessions.wire.access import VARIABLE, ServerInfo
 from jupyter_sessions.wire.places import STATE_VARIABLE
+from tests.waiting import wait_until
 
 TOKEN = "token-of-the-test-server"
 QUICKLY = "--KernelRestarter.time_to_dead=0.3"
@@ -66,7 +67,7 @@ class Server:
         """A session that runs."""
         small = {"name": name, "image": "python", "resources": {"cpu": "0.5", "mem": "256m"}}
         row = self.ask("POST", "jupyter-sessions/sessions", small | spec)
-        until(lambda: self.session(row)["status"] == "RUNNING", lambda: self.session(row))
+        wait_until(lambda: self.session(row)["status"] == "RUNNING", why=lambda: self.session(row))
         return self.session(row)
 
     def session(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +124,7 @@ def server(
     process = start_server(given, folder, log, *options, python=python)
     made = Server(process, folder, log, given, {})
     try:
-        until(made.access_file.exists, log.read_text, process)
+        wait_until(made.access_file.exists, why=log.read_text, process=process)
         made.info = json.loads((folder / "runtime" / f"jpserver-{process.pid}.json").read_text())
         yield made
     finally:
@@ -157,17 +158,6 @@ def start_server(
         return subprocess.Popen(
             command, env=env, cwd=folder, stdout=out, stderr=out, stdin=subprocess.DEVNULL
         )
-
-
-def until(
-    true: Callable[[], bool], why: Callable[[], object], process: subprocess.Popen[bytes] | None = None
-) -> None:
-    """Wait until something holds; fail, saying why, if it takes too long or the process ends."""
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline, why()
-        assert process is None or process.poll() is None, why()
-        time.sleep(0.03)
 
 
 @contextmanager

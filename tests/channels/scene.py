@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from jupyter_sessions.channels.relay_addresses import CHANNELS, front_of
 from jupyter_sessions.channels.relay_targets import ZmqBackEnd
 from jupyter_sessions.channels.unanswered import UnansweredRequest
 from tests.processes import until_ready
+from tests.waiting import wait_until
 
 KEY = "a key"
 INFO = {"status": "ok", "protocol_version": "5.4", "implementation": "x", "language_info": {"name": "python"}}
@@ -62,18 +62,11 @@ class Scene:
         file.write_text(json.dumps({**ports, **scheme, "key": KEY}))
         process = subprocess.Popen([sys.executable, "-m", "ipykernel_launcher", "-f", str(file)])
         try:
-            until((self.folder / "k-1").exists)
+            wait_until((self.folder / "k-1").exists)
             yield process
         finally:
             process.kill()
             process.wait()
-
-
-def until(true: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def heard(client: BlockingKernelClient, uid: str, last: str, seconds: float = 30) -> Messages:

@@ -9,7 +9,8 @@ import pytest
 from jupyter_client import BlockingKernelClient
 
 from jupyter_sessions.channels import placeholder_kernel
-from tests.channels.scene import INFO, WAITS, Scene, heard, replied, until
+from tests.channels.scene import INFO, WAITS, Scene, heard, replied
+from tests.waiting import wait_until
 
 
 def test_it_answers_what_needs_no_kernel(scene: Scene) -> None:
@@ -78,7 +79,7 @@ def test_an_interrupt_and_a_restart_refuse_what_is_queued(scene: Scene) -> None:
         visitor.shutdown()
         owner.shutdown()
         told = [("interrupt", True), ("interrupt", False), ("shutdown", False), ("shutdown", True)]
-        until(lambda: sorted(scene.told) == sorted(told))
+        wait_until(lambda: sorted(scene.told) == sorted(told))
 
 
 def interrupt(client: BlockingKernelClient) -> None:

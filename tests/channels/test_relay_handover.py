@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from jupyter_client import BlockingKernelClient
 
-from tests.channels.scene import Scene, heard, replied, until
+from tests.channels.scene import Scene, heard, replied
+from tests.waiting import wait_until
 
 ASKS_TWICE = "import time; print(input('a? ')); time.sleep(1); print(input('b? '))"
 
@@ -29,7 +30,7 @@ def test_replies_and_input_requests_find_who_asked(scene: Scene) -> None:
             follow(scene)
             client.input("2")
             assert replied(client, uid)["status"] == "ok"
-            until(lambda: not scene.relay.unanswered({}))
+            wait_until(lambda: not scene.relay.unanswered({}))
             scene.relay.settle()
             assert replied(client, client.execute("1"))["execution_count"] == 2
 
@@ -49,7 +50,7 @@ def test_others_answer_in_the_kernels_place(scene: Scene) -> None:
             follow(scene)
             (one,) = scene.relay.unanswered({uid: 7})
             assert (one.id, one.count) == (uid, 7)
-            until(lambda: is_back(client))
+            wait_until(lambda: is_back(client))
             content = {"status": "error", "ename": "Lost", "evalue": "", "traceback": []}
             scene.relay.answer(one, content, idle=True)
             assert replied(client, uid) == content

@@ -22,7 +22,8 @@ from jupyter_sessions.wire.access import SCHEME, VARIABLE
 from tests import processes
 from tests.conftest import need
 from tests.manager.world import contact
-from tests.processes import Server, read_access, server, until
+from tests.processes import Server, read_access, server
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("machine")
 
@@ -78,7 +79,8 @@ def test_a_running_server_is_signed_in_from_a_shell_and_from_a_notebook(
         shell.run("%load_ext jupyter_sessions")
         added = shell.run(f"%session backend add lab --kind backendai --url {contact().url}")
         assert "The backend lab is there" in added.text, added.error
-        until(lambda: len(made.ask("GET", "jupyter-sessions/backends")["backends"]) == 2, made.log.read_text)
+        path = "jupyter-sessions/backends"
+        wait_until(lambda: len(made.ask("GET", path)["backends"]) == 2, why=made.log.read_text)
         wrong = shell.run("%session login lab", answers=(keypair.access_key, "wrong-secret"))
         assert "Signature mismatch" in wrong.error and "wrong-secret" not in wrong.error + wrong.text
         asked = shell.run(f"%session login lab --keypair {keypair.access_key}", answers=(keypair.secret_key,))

@@ -25,7 +25,7 @@ from tests.interop.vendor import Cli, environment_from
 from tests.interop.venvs import BACKENDAI_23, BACKENDAI_25, BACKENDAI_26, Venv
 from tests.manager.world import configure
 from tests.ports import free_port
-from tests.processes import until
+from tests.waiting import wait_until
 
 VERSIONS = {"23.9.10": BACKENDAI_23, "25.5.2": BACKENDAI_25, "26.9.6": BACKENDAI_26}
 # Seed 003; `id` is its `session_id`, `service_ports` is for JSON.
@@ -120,7 +120,7 @@ def test_lists(cli: Cli, version: str) -> None:
 
     assert "Done" in cli("rm", runs["Session ID"], waits["Session ID"]).text
     dead = ("--dead", "--filter", 'name like "list-%"')
-    until(lambda: len(cli.statuses(*dead)) == 2, lambda: cli("ps", *dead).text)
+    wait_until(lambda: len(cli.statuses(*dead)) == 2, why=lambda: cli("ps", *dead).text)
     assert cli.statuses(*dead) == {"list-01": "TERMINATED", "list-02": "CANCELLED"}
     assert cli.statuses("--all", *dead[1:]) == cli.statuses(*dead)
     assert "There is no session 'list-02'" in cli("rm", "list-01", "list-02", code=1).text
@@ -149,7 +149,9 @@ def test_runs(cli: Cli) -> None:
     assert "Execution finished. (exit code = 1)" in failed.err
     too_much = cli("start", "-r", "cpu=99", "python", code=1).text
     assert "99 CPU asked for, but this machine has 2 CPU" in too_much
-    until(lambda: json.loads(cli("--output=json", "ps").out)["total_count"] == 0, lambda: cli("ps").text)
+    wait_until(
+        lambda: json.loads(cli("--output=json", "ps").out)["total_count"] == 0, why=lambda: cli("ps").text
+    )
 
 
 @FULL
@@ -168,7 +170,7 @@ def test_waits(cli: Cli) -> None:
         for watcher in (events, same, watch):
             cli.listens(watcher, "wait-01")
         cli("rm", "wait-02", "wait-03", "wait-00")
-        until(lambda: "session_started" in events.text, lambda: events.text)
+        wait_until(lambda: "session_started" in events.text, why=lambda: events.text)
         cli("rm", "wait-01")
         assert (events.ended(), same.ended(), watch.ended()) == (0, 0, 0)
     for said in (events.text, same.text):
@@ -210,7 +212,7 @@ def test_one_session(cli: Cli) -> None:
 
     port = free_port()
     with cli.beside("app", "mine-02", "jupyter", "-b", f"127.0.0.1:{port}") as app:
-        until(lambda: f"tcp://127.0.0.1:{port}" in app.text, lambda: app.text, app.process)
+        wait_until(lambda: f"tcp://127.0.0.1:{port}" in app.text, why=lambda: app.text, process=app.process)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api", timeout=60) as answer:
             assert json.load(answer)["version"]
     cli("rm", "mine-02")
@@ -243,7 +245,7 @@ def test_batches(cli: Cli) -> None:
     assert "session_failure" in second.text
     assert "second" in cli("session", "logs", "job-2").out
     dead = ("--dead", "--filter", 'name like "job-%"')
-    until(lambda: len(cli.statuses(*dead)) == 3, lambda: cli("ps", *dead).text)
+    wait_until(lambda: len(cli.statuses(*dead)) == 3, why=lambda: cli("ps", *dead).text)
     rows = {row["Name"]: row for row in cli("ps", "-f", "name,status,result,status_info", *dead).rows}
     ends = [(rows[f"job-{number}"]["Status"], rows[f"job-{number}"]["Result"]) for number in (1, 2, 3)]
     assert ends == [("TERMINATED", "SUCCESS"), ("TERMINATED", "FAILURE"), ("CANCELLED", "UNDEFINED")]

@@ -18,7 +18,7 @@ from jupyter_sessions.backends import local
 from tests.conftest import need
 from tests.manager.test_seeds import CREATE, QUERY
 from tests.manager.world import configure, contact
-from tests.processes import until
+from tests.waiting import wait_until
 
 V4, V5, V6, V7 = "v4.20190615", "v5.20191215", "v6.20200815", "v7.20230615"
 # As the Backend.AI manual on authentication says it, for requests whose body is not signed.
@@ -122,7 +122,7 @@ def test_seed_000(curl: Curl) -> None:
 
     ended = curl("DELETE", "/session/mysession-01")
     assert (ended.code, ended.text) == (204, "")
-    until(lambda: curl("GET", "/session/mysession-01").body["status"] == "TERMINATED", lambda: ended)
+    wait_until(lambda: curl("GET", "/session/mysession-01").body["status"] == "TERMINATED", why=lambda: ended)
     assert curl("GET", "/session/mysession-01").body["terminationTime"]
     assert curl("GET", "/session/mysession-01", version=V7).code == 404
     assert curl("GET", "/session/none-such").code == 404

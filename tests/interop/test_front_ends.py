@@ -23,7 +23,7 @@ from tests.browser.conftest import TOKEN, Lab
 from tests.kernels.script import client, nothing, play
 from tests.manager.world import run, says, until
 from tests.processes import server
-from tests.processes import until as until_true
+from tests.waiting import wait_until
 
 RUN = """
 import nbformat
@@ -157,4 +157,4 @@ def test_a_notebook_run_by_a_kernel_of_the_server(state: Path, tmp_path: Path) -
     with server(state, tmp_path) as made, made.shell() as shell:
         ran = shell.run(RUN)
         assert ran.text.startswith("kernel-"), ran.error
-        until_true(lambda: not made.ask("GET", "jupyter-sessions/sessions")["sessions"], lambda: "left")
+        wait_until(lambda: not made.ask("GET", "jupyter-sessions/sessions")["sessions"])

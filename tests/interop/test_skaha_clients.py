@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import httpx
 import pytest
 
 from tests.interop.venvs import CANFAR, SKAHA, Venv
+from tests.waiting import wait_until
 
 IMAGE = f"local/jupyter/python:{sys.version_info[0]}.{sys.version_info[1]}"
 PRELUDE = f"""
@@ -245,7 +245,7 @@ def test_canfar_s_command_line(environ: dict[str, str], tmp_path: Path) -> None:
     assert "Dry run complete" in dry and "CPUs: 1" in dry and "Memory: 1GB" in dry
     assert rows("-a") == []
     ids = json.loads(canfar(*job, "-o", "json", "--", "env"))
-    wait_for(lambda: [row["status"] for row in rows("-a")] == ["Completed"] * 2)
+    wait_until(lambda: [row["status"] for row in rows("-a")] == ["Completed"] * 2)
     asked = {(row["requestedCPUCores"], row["requestedRAM"]) for row in rows("-a")}
     assert asked == {("1", "1.07")}
     assert {row["id"] for row in rows("-a", "-s", "Succeeded", "-k", "headless")} == set(ids)
@@ -258,7 +258,7 @@ def test_canfar_s_command_line(environ: dict[str, str], tmp_path: Path) -> None:
     canfar("create", "desktop", IMAGE, "-n", "no", code=1)
 
     (note,) = json.loads(canfar("create", "notebook", IMAGE, "-n", "note", "-o", "json"))
-    wait_for(lambda: [row["status"] for row in rows("-k", "notebook")] == ["Running"])
+    wait_until(lambda: [row["status"] for row in rows("-k", "notebook")] == ["Running"])
     canfar("open", note)
     url = (tmp_path / "visited").read_text().strip()
     with httpx.Client(trust_env=False, follow_redirects=True, timeout=30) as browser:
@@ -271,12 +271,4 @@ def test_canfar_s_command_line(environ: dict[str, str], tmp_path: Path) -> None:
     assert rows("-k", "notebook")[0]["expiryTime"] > before
     canfar("delete", "-f", note)
     canfar("prune", "cli")
-    wait_for(lambda: rows("-a") == [])
-
-
-def wait_for(true: Callable[[], bool]) -> None:
-    """Ask until it is so."""
-    for _ in range(60):
-        if true():
-            return
-    pytest.fail("waited in vain")
+    wait_until(lambda: rows("-a") == [])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.processes import until
+from tests.waiting import wait_until
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -91,7 +91,7 @@ class Cli:
             self("session", "rename", name, name)
             return "session_renamed" in watcher.text
 
-        until(heard, lambda: watcher.text, watcher.process)
+        wait_until(heard, why=lambda: watcher.text, process=watcher.process)
 
     def statuses(self, *options: str) -> dict[str, str]:
         """The statuses of sessions by name, of those listed first."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,12 +38,3 @@ def shut_down(front: Shell, *, restart: bool = False) -> dict[str, Any]:
     """The answer to a shutdown request."""
     front.client.shutdown(restart=restart)
     return dict(front.client.get_control_msg(timeout=10)["content"])
-
-
-def until(true: Callable[[], Any], seconds: float = 30) -> Any:
-    """Poll until something holds, and give it."""
-    deadline = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < deadline, f"not so within {seconds} s"
-        time.sleep(0.03)
-    return found

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.places import Contact
 from jupyter_sessions.wire.signing import DEFAULT_CONTENT_TYPE, Keypair, headers_for
+from tests.waiting import until as until
 
 SMALL = {"cpu": "0.5", "mem": "256m"}
 WebSocket = aiohttp.ClientWebSocketResponse[bool]
@@ -34,19 +35,6 @@ def configure(state: Path, **settings: object) -> None:
     """Write the configuration that the next manager reads."""
     path = state.parent / "config" / "jupyter_sessions_config.json"
     path.write_bytes(msgspec.json.encode({"JupyterSessions": settings}))
-
-
-async def until(true: Callable[[], Any], seconds: float = 30) -> Any:
-    """Poll until something holds, and give it; it may be awaitable."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = true()
-        if isinstance(found, Awaitable):
-            found = await found
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"not so within {seconds} s"
-        await asyncio.sleep(0.02)
 
 
 async def ask(service: SessionService, name: str, **fields: Any) -> SessionInfo:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
@@ -14,22 +13,15 @@ import pytest
 
 from jupyter_sessions.manager.runtime import ending
 from jupyter_sessions.manager.runtime.launch import Process, launch
+from tests.waiting import wait_until
 
 Until = Callable[..., None]
 Start = Callable[..., Coroutine[Any, Any, Process]]
 
 
-def _until(true: Callable[[], object], seconds: float = 10.0) -> None:
-    """Poll until something holds."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"not so within {seconds} s"
-        time.sleep(0.01)
-
-
 @pytest.fixture
 def until() -> Until:
-    return _until
+    return wait_until
 
 
 @pytest.fixture
@@ -47,6 +39,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     yield run
     for process in started:
-        _until(partial(ending.kill, process))
-    _until(lambda: not any(process.shim.alive() for process in started))
+        wait_until(partial(ending.kill, process))
+    wait_until(lambda: not any(process.shim.alive() for process in started))
     ending.reap()

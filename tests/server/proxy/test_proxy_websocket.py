@@ -9,6 +9,8 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType, WSServerHandshakeError
 
+from tests.waiting import until
+
 if TYPE_CHECKING:
     from conftest import FakeServices, Memory, Proxy
 
@@ -17,12 +19,11 @@ if TYPE_CHECKING:
 
 async def eventually(proxy: Proxy, what: str) -> None:
     """Wait until the tiny service has noted something."""
-    for _ in range(100):
-        noted = (await proxy.fetch("gone")).json
-        if what in noted:
-            return
-        await asyncio.sleep(0.05)
-    pytest.fail(f"{what!r} is not in {noted}")
+
+    async def noted() -> bool:
+        return what in (await proxy.fetch("gone")).json
+
+    await until(noted)
 
 
 async def test_text_and_bytes(proxy: Proxy) -> None:
