@@ -24,12 +24,7 @@ MAKE = "%session create python --cpu 1 --mem 512m --name demo"
 SMALL = "%session create python --cpu 0.5 --mem 256m --name demo"
 
 
-KERNELS = [
-    pytest.param(name, marks=pytest.mark.xdist_group(f"kernel {name}")) for name in ("of a server", "alone")
-]
-
-
-@pytest.fixture(scope="module", params=KERNELS)
+@pytest.fixture(scope="module", params=["of a server", "alone"])
 def kernel(
     request: pytest.FixtureRequest, manager_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shell]:

@@ -20,17 +20,6 @@ from tests.browser.conftest import tab as tab
 from tests.interop.backendai_server import Server, running
 from tests.kernels.conftest import jupyter as jupyter
 
-HERE = Path(__file__).parent
-
-
-@pytest.hookimpl(tryfirst=True)  # Before pytest-xdist reads the groups.
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker have all tests of the real Backend.AI server, and another the tests of each other file."""
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            shares = "backendai" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("the Backend.AI server" if shares else item.path.stem))
-
 
 @pytest.fixture(scope="session")
 def backendai() -> Iterator[Server]:

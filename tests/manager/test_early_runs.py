@@ -14,7 +14,7 @@ import zmq
 
 from jupyter_sessions.manager.endpoints.kernel_link import KernelLink, KernelSockets, Run, new_key
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60), pytest.mark.xdist_group("a kernel that runs")]
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 LATE_SECONDS = 0.5
 
 

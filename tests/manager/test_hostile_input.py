@@ -60,7 +60,6 @@ LAUNCH_FIELDS = [
     "minimum",
 ]
 SLOTS = ["cpu", "mem", "cuda.device", "cuda.devices", "shmem", "tpu", ""]
-pytestmark = pytest.mark.xdist_group("attacked manager")
 
 
 @pytest.fixture(scope="module")
