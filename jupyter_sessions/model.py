@@ -30,6 +30,14 @@ REPLICA_ID, REPLICA_COUNT = "REPLICA_ID", "REPLICA_COUNT"
 
 
 _REASONS = {"user-requested": "on request"}
+_STATUS_WORDS = {
+    **dict.fromkeys(("PENDING", "SCHEDULED"), "waiting"),
+    **dict.fromkeys(("PULLING", "PREPARING", "PREPARED", "CREATING"), "starting"),
+    "RUNNING_DEGRADED": "running, degraded",
+    "TERMINATED": "ended",
+    "ERROR": "failed",
+}
+_STATUS_CLAUSES = {"ended": "has ended", "failed": "has failed", "cancelled": "was cancelled"}
 
 RESERVED_FIELDS = ("cluster_template", "abusing_reports")
 """Names that the command line of Backend.AI knows and that no row has a field for; see `SessionInfo.extra`."""
@@ -40,12 +48,25 @@ def is_live(status: str) -> bool:
     return status not in DEAD
 
 
+def status_word(status: str) -> str:
+    """Return a status in people's words, such as "waiting"; the panel's `statusLabel` has the same words."""
+    return _STATUS_WORDS.get(status, status.lower() if status in STATUSES else status)
+
+
+def status_clause(status: str) -> str:
+    """Return a status as the predicate of a sentence: "is running", "has ended"."""
+    word = status_word(status)
+    return _STATUS_CLAUSES.get(word, f"is {word}")
+
+
 def standing(name: str, status: str, info: str, called: str = "") -> str:
-    """Say in a sentence how it stands with a session, with the reason if one is known."""
+    """Describe the state of a session in a sentence, with the reason if there is one."""
     called = called or f"The session '{name}'"
+    if status_word(status) == "waiting" and info:
+        return f"{called} is {waiting(info)}."
     if info.endswith("."):
-        return f"{called} is {status}: {info[0].lower()}{info[1:]}"
-    return f"{called} is {state(status, info)}."
+        return f"{called} {status_clause(status)}: {info[0].lower()}{info[1:]}"
+    return f"{called} {status_clause(status)}{f' ({reason(info)})' if info else ''}."
 
 
 def state(status: str, info: str) -> str:

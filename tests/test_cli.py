@@ -36,7 +36,7 @@ def session(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run
 def test_sessions(session: Run) -> None:
     made = session("create", "python", "-t", "demo", "--cpu", "0.5", "--mem", "256m")
     assert (made.returncode, made.stderr) == (0, "")
-    assert made.stdout.splitlines()[-1] == "demo is RUNNING: python3 · 0.5 CPU · 256 MiB on this machine"
+    assert made.stdout.splitlines()[-1] == "demo is running: python3 · 0.5 CPU · 256 MiB on this machine"
     assert "demo" in session("ps").stdout
     assert session("logs", "demo").stdout == "", "nothing of its own was printed yet"
     (row,) = json.loads(session("ps", "--json").stdout)
@@ -46,8 +46,8 @@ def test_sessions(session: Run) -> None:
         1,
         "The session 'demo' has no execution 1. Nothing has run in it yet.\n",
     )
-    assert session("rm", "demo").stdout == "demo is TERMINATED.\n"
-    assert session("ps").stdout == "There are no sessions. `jupyter session create python` makes one.\n"
+    assert session("rm", "demo").stdout == "demo has ended.\n"
+    assert session("ps").stdout == "There are no sessions. `jupyter session create python` creates one.\n"
 
 
 def test_other_clients_are_let_in(session: Run) -> None:
@@ -64,7 +64,7 @@ def test_a_backend_is_added_and_signed_in_to(session: Run, tmp_path: Path) -> No
     url, key, secret = (lines[f"BACKEND_{name}"] for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY"))
     added = session("backend", "add", "lab", "--kind", "backendai", "--url", url)
     assert added.returncode == 0 and added.stdout.splitlines() == [
-        "The backend lab is there: A manager of jupyter_sessions, API v7.20230615.",
+        "Added the backend lab: A manager of jupyter_sessions, API v7.20230615.",
         "`jupyter session login lab` signs in to it.",
     ], added
     again = session("backend", "add", "lab", "--kind", "skaha", "--url", url)
@@ -81,16 +81,16 @@ def test_a_backend_is_added_and_signed_in_to(session: Run, tmp_path: Path) -> No
     assert "lacks access_key" in session("ps", "--backend", "lab").stderr
     done = session("login", "lab", "--save", typed=f"{key}\n{secret}\n")
     file = tmp_path / "data" / "jupyter_sessions" / "signed_in" / "lab.json"
-    assert done.stdout == f"You are signed in to lab as {key}; {file} keeps it.\n", done
+    assert done.stdout == f"You are signed in to lab as {key}. The credentials are saved in {file}.\n", done
     assert file.stat().st_mode & 0o777 == 0o600
     made = session("create", "python", "-t", "demo", "--backend", "lab", "--cpu", "0.5", "--mem", "256m")
-    assert made.returncode == 0 and "Nothing is mounted: files" in made.stdout, made
+    assert made.returncode == 0 and "No folder is mounted: this session's files" in made.stdout, made
     assert "demo" in session("ps", "--backend", "lab").stdout
     shown = session("backend", "list").stdout
     assert f"{key} (saved)" in shown and "you" in shown and secret not in shown
     assert session("logout", "lab").stdout == "You are signed out of lab.\n"
     assert not file.exists() and "lacks access_key" in session("ps", "--backend", "lab").stderr
-    assert session("backend", "rm", "lab").stdout == "The backend lab is gone.\n"
+    assert session("backend", "rm", "lab").stdout == "Removed the backend lab.\n"
     assert session("backend", "rm", "local").returncode == 1
 
 
@@ -124,9 +124,9 @@ def test_access_that_expires_is_said_beside_the_list(
         (["login", "nowhere"], 1, "There are: local."),
         (["login", "local", "--token"], 2, "Nobody signs in to 'local'"),
         (["backend", "add", "x", "--kind", "skaha", "--url", "nowhere"], 2, "The URL is no address."),
-        (["frob"], 2, "There is no command 'frob'."),
-        (["kernel"], 2, "There are: kernel add, kernel list, kernel rm."),
-        (["kernel", "add"], 2, "usage: jupyter session kernel add"),
+        (["frob"], 2, "There is no verb 'frob'. `jupyter session --help` lists the verbs."),
+        (["kernel"], 2, "`jupyter session kernel` is not complete. Type one of these: kernel add,"),
+        (["kernel", "add"], 2, "`jupyter session kernel add` needs a name."),
         (["kernel", "add", "A b"], 2, "'A b' cannot be a kernel's name."),
         (["kernel", "add", "some", "--image", "pyton"], 2, "The nearest is 'python'."),
         (["kernel", "add", "some", "--session", "nowhere"], 1, "There is no session 'nowhere'."),
@@ -146,9 +146,9 @@ def test_kernels(session: Run, tmp_path: Path) -> None:
     (tmp_path / "config" / "jupyter_sessions_config.json").write_text(json.dumps(settings))
     assert session("kernel", "list").stdout.startswith("No kernel runs in sessions.")
     made = session("kernel", "add", "big", "--gpu", "2", "--backend", "local")
-    assert (made.returncode, made.stdout) == (0, "The kernel big is there: Python · 2 GPU\n"), made
+    assert (made.returncode, made.stdout) == (0, "Added the kernel big: Python · 2 GPU\n"), made
     made = session("kernel", "add", "small", "--image", "python", "--cpu", "1", "--mem", "1g")
-    assert (made.returncode, made.stdout) == (0, "The kernel small is there: Python · 1 CPU · 1 GiB\n")
+    assert (made.returncode, made.stdout) == (0, "Added the kernel small: Python · 1 CPU · 1 GiB\n")
     session("create", "python", "-t", "demo", "--cpu", "0.5", "--mem", "256m")
     assert session("kernel", "add", "visit", "--session", "demo", "--display-name", "Mine").returncode == 0
     listed = {kernel["name"]: kernel for kernel in json.loads(session("kernel", "list", "--json").stdout)}
@@ -201,7 +201,7 @@ def test_a_terminal_without_utf8_is_shown_all_the_same(session: Run, monkeypatch
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     made = session("create", "python", "-t", "demo", "--cpu", "0.5", "--mem", "256m", "--tag", "größer·😀")
     assert (made.returncode, made.stderr) == (0, "")
-    assert made.stdout.splitlines()[-1] == "demo is RUNNING: python3 , 0.5 CPU , 256 MiB on this machine"
+    assert made.stdout.splitlines()[-1] == "demo is running: python3 , 0.5 CPU , 256 MiB on this machine"
     assert session("ps").stdout.splitlines()[1] == "-" * len(session("ps").stdout.splitlines()[1])
     (row,) = json.loads(session("ps", "--json").stdout)
     assert row["tag"] == "größer·😀"

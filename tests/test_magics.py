@@ -49,7 +49,7 @@ def shell(kernel: Shell, machine: Path) -> Shell:
 def demo(shell: Shell) -> Shell:
     """A kernel with the magics, and a session `demo`."""
     made = shell.run(SMALL)
-    assert "demo is RUNNING" in made.text, (made.text, made.error)
+    assert "demo is running" in made.text, (made.text, made.error)
     return shell
 
 
@@ -62,17 +62,17 @@ def plain(ran: Ran) -> str:
 
 def test_create_ps_info_rm(shell: Shell) -> None:
     made = shell.run(MAKE)
-    assert made.text == "demo is RUNNING: python3 · 1 CPU · 512 MiB on this machine\n", made.error
+    assert made.text == "demo is running: python3 · 1 CPU · 512 MiB on this machine\n", made.error
     listed = shell.run("%session ps")
     assert (
         "<td style='text-align:left;white-space:nowrap'>demo</td>" in listed.html
         and "1 CPU · 512 MiB" in listed.html
     )
-    assert "demo" in listed.text and "RUNNING" in listed.text
+    assert "demo" in listed.text and "Running" in listed.text
     info = shell.run("%session info demo")
     assert "512m" in info.html and "cwd" in info.text
     assert shell.run(MAKE).text.endswith("(reused)\n")
-    assert shell.run("%session rm demo").text == "demo is TERMINATED.\n"
+    assert shell.run("%session rm demo").text == "demo has ended.\n"
     assert "There are no sessions." in shell.run("%session ps").html
     assert "usage: %session" in shell.run("%session --help").text
 
@@ -150,7 +150,7 @@ def test_what_was_printed_is_shown_again(demo: Shell, machine: Path) -> None:
     assert shown["data"]["text/plain"] == "42"
     assert '"status": "error"' in demo.run("%session output demo 2 --json").text
     refused = demo.run("%session output demo 7")
-    assert plain(refused) == "NotFound: The session 'demo' has no execution 7. There are 1 to 2."
+    assert plain(refused) == "NotFound: The session 'demo' has no execution 7. Choose from 1 to 2."
     assert demo.complete("%session output de") == ["demo"]
     itself = f"import os; os.environ['{STATE_VARIABLE}'] = '{machine}'\n%load_ext jupyter_sessions"
     inside = demo.run(f"%%session demo\n{itself}\n%session output")
@@ -182,7 +182,7 @@ def test_a_second_interrupt_lets_go(demo: Shell) -> None:
     code = "import time\nword = 'begun'\nwhile True:\n    try:\n        print(word, flush=True)\n        time.sleep(60)\n    except KeyboardInterrupt:\n        word = 'no'"
     ran = demo.run(f"%%session demo\n{code}", on_text={"begun": demo.interrupt, "no\n": demo.interrupt})
     assert ran.reply["ename"] == "KeyboardInterrupt"
-    assert "RUNNING" in demo.run("%session ps").text
+    assert "Running" in demo.run("%session ps").text
 
 
 def test_a_session_that_ends_meanwhile(demo: Shell) -> None:
@@ -209,7 +209,7 @@ def test_a_session_that_ends_meanwhile(demo: Shell) -> None:
     ("line", "said"),
     [
         ("%session info nothing", "SessionNotFound: There is no session 'nothing'."),
-        ("%session crate", "InvalidRequest: There is no command 'crate'. Did you mean 'create'?"),
+        ("%session crate", "InvalidRequest: There is no verb 'crate'. Did you mean 'create'?"),
         (
             "%session create no-such-image",
             "UnknownImage: There is no environment 'no-such-image' here.",
@@ -235,14 +235,14 @@ def test_mistakes_are_said_in_one_sentence(shell: Shell, line: str, said: str) -
 
 def test_kernels(demo: Shell) -> None:
     made = demo.run("%session kernel add small --image python --cpu 1 --mem 1g")
-    assert made.text == "The kernel small is there: Python · 1 CPU · 1 GiB\n", made.error
+    assert made.text == "Added the kernel small: Python · 1 CPU · 1 GiB\n", made.error
     visits = demo.run("%session kernel add visit --session demo --display-name <Mine>")
-    assert visits.text == "The kernel visit is there: <Mine>\n", visits.error
+    assert visits.text == "Added the kernel visit: <Mine>\n", visits.error
     listed = demo.run("%session kernel list")
     assert "small" in listed.text and "&lt;Mine&gt;" in listed.html and "local/demo" in listed.html
     assert "AlreadyExists" in plain(demo.run("%session kernel add python3"))
     assert demo.run("%session kernel rm small visit").text == (
-        "The kernel small is gone.\nThe kernel visit is gone.\n"
+        "Removed the kernel small.\nRemoved the kernel visit.\n"
     )
     assert "No kernel runs in sessions." in demo.run("%session kernel list").text
     assert "There is no kernel 'small' on a session." in plain(demo.run("%session kernel rm small"))
@@ -268,18 +268,20 @@ def test_who_waits_is_told_why_and_may_go(shell: Shell) -> None:
         return info.capacity["cpu"].total
 
     everything = asyncio.run(cpus())
-    assert "RUNNING" in shell.run(f"%session create python --cpu {everything} --mem 256m --name first").text
+    assert (
+        "is running" in shell.run(f"%session create python --cpu {everything} --mem 256m --name first").text
+    )
     waits = shell.run(
         "%session create python --cpu 1 --mem 256m --name demo", on_text={"Waiting for": shell.interrupt}
     )
     assert (
-        "demo is PENDING: python3 · 1 CPU · 256 MiB on this machine. Waiting for 1 CPU (0 free)."
+        "demo is waiting: python3 · 1 CPU · 256 MiB on this machine. Waiting for 1 CPU (0 free)."
         in waits.text
     )
-    assert plain(waits) == "demo stays in the queue, PENDING; `%session rm demo` cancels it."
+    assert plain(waits) == "demo stays in the queue. `%session rm demo` cancels it."
     assert waits.reply["ename"] == "KeyboardInterrupt"
-    assert "PENDING" in shell.run("%session ps").text
-    assert shell.run("%session rm demo").text == "demo is CANCELLED.\n"
+    assert "Waiting" in shell.run("%session ps").text
+    assert shell.run("%session rm demo").text == "demo was cancelled.\n"
 
 
 def test_a_name_that_comes_to_mean_another_session(demo: Shell) -> None:
@@ -299,7 +301,7 @@ def test_outputs_stay_with_their_cell(demo: Shell) -> None:
     for word in ("one", "two"):
         ran = demo.run(f"%%session demo\nprint('{word}')")
         assert ran.text == f"{word}\n"
-        assert "demo is RUNNING" in demo.run(SMALL).text
+        assert "demo is running" in demo.run(SMALL).text
 
 
 def test_tab_completes_verbs_options_and_names(demo: Shell) -> None:
@@ -314,7 +316,7 @@ def test_tab_completes_verbs_options_and_names(demo: Shell) -> None:
 def test_tab_offers_nothing_that_is_not_ours(demo: Shell) -> None:
     offered = demo.completions("x = 1\n%session create python --")
     assert offered["--cpu"] == "number of CPUs" and all(name.startswith("--") for name in offered)
-    assert demo.completions("%session info ")["demo"] == "RUNNING python3"
+    assert demo.completions("%session info ")["demo"] == "running python3"
     assert demo.complete("rows = %session ps --na") == ["--name-only"]
     assert demo.complete("%session create python --nonsense") == ["--nonsense"]
     assert "upper" in demo.complete("text = '%session create '\ntext.up")[0]
@@ -325,10 +327,10 @@ def test_tab_offers_nothing_that_is_not_ours(demo: Shell) -> None:
 def test_an_interrupted_wait_says_in_one_sentence_how_to_cancel_it(shell: Shell) -> None:
     ran = shell.run(
         "%session create python --cpu 0.5 --mem 256m --name later --starts-at 1h",
-        on_text={"later is PENDING": shell.interrupt},
+        on_text={"later is waiting": shell.interrupt},
     )
     assert ran.reply["ename"] == "KeyboardInterrupt"
-    assert plain(ran) == "later stays in the queue, PENDING; `%session rm later` cancels it."
+    assert plain(ran) == "later stays in the queue. `%session rm later` cancels it."
     assert "stays in the queue" not in ran.text
 
 
@@ -354,7 +356,10 @@ def test_a_kernel_alone_keeps_what_somebody_signs_in_with(machine: Path, tmp_pat
         shell.run("%load_ext jupyter_sessions")
         shell.run(SMALL)
         here = contact()
-        assert "is there" in shell.run(f"%session backend add lab --kind skaha --url {here.url}/skaha").text
+        assert (
+            "Added the backend"
+            in shell.run(f"%session backend add lab --kind skaha --url {here.url}/skaha").text
+        )
         asked = shell.run("%session login lab --token", answers=(here.bearer(),))
         assert asked.text == "You are signed in to lab.\n" and asked.of("input_request")[0]["password"]
         assert "demo" in shell.run("%session ps --backend lab").text

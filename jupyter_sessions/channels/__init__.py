@@ -1,1 +1,1 @@
-"""Kernels as both sides of a wire need them: messages, the relay, and what answers in a kernel's place."""
+"""Messages of kernels, the relay between notebooks and kernels, and the placeholder without a kernel."""

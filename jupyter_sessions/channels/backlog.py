@@ -1,4 +1,4 @@
-"""What waits for a session's kernel, in a file: it outlives the process that keeps it waiting."""
+"""Messages that wait for a session's kernel, kept in a file so that they outlive the process that holds them."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _decoder = msgspec.json.Decoder(Waiting)
 
 
 class Backlog:
-    """Messages in the order they came, a line of JSON for each. A full disk keeps none, and stops nothing.
+    """Waiting messages in the order they arrived, a line of JSON for each.
 
-    Without a path nothing is kept.
+    If the disk is full, messages are not kept, and nothing else fails. Without a path nothing is kept.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
     def add(self, channel: str, frames: list[bytes]) -> None:
-        """Keep one more."""
+        """Append a message."""
         if self._path is None:
             return
         try:
             with open(os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as file:
                 file.write(msgspec.json.encode((channel, frames)) + b"\n")
         except OSError:
-            log.exception("what waits for a kernel cannot be kept")
+            log.exception("Messages that wait for a kernel cannot be saved.")
 
     def read(self) -> Iterator[Waiting]:
-        """All of them; a damaged line is left out."""
+        """Yield all messages; damaged lines are left out."""
         try:
             lines = read(self._path).splitlines() if self._path else []
         except OSError:
@@ -50,6 +50,6 @@ class Backlog:
                 continue
 
     def clear(self) -> None:
-        """Keep none of them any more."""
+        """Remove all messages."""
         if self._path is not None:
             remove(self._path)

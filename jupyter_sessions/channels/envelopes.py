@@ -1,9 +1,9 @@
-"""Keeps the envelopes of messages for kernels that answer without them.
+"""Restore the envelopes of replies, for kernels that leave them out.
 
-A request comes with the identities of those it passed, which a reply has to repeat so that it finds its
-way back. Some kernels (Deno 2.9) answer the one connection a request came by and repeat nothing, which is
-enough for one front end that is connected directly. Here requests go on without identities, and replies
-get those of the request that they name as their parent.
+A request arrives with the identities of the sockets that it passed, and a reply has to repeat them to find its way
+back. Some kernels (Deno 2.9) send each reply to the connection that its request came by and repeat nothing, which
+works only for a single front end that is connected directly. Here requests go on without identities, and a reply
+gets the identities of the request that it names as its parent.
 
 Source: "Messaging in Jupyter", The Wire Protocol; ZeroMQ's guide, chapter 3, "The Extended Reply Envelope".
 """
@@ -33,9 +33,9 @@ class _Header(msgspec.Struct):
 
 
 class Envelopes:
-    """Listens at `front`, and is connected to the kernel at `back`, until `close`.
+    """Passes messages between front ends at `front` and the kernel at `back`, until `close`.
 
-    Both are what the paths of ipc sockets begin with. Errors: zmq.ZMQError.
+    Both are prefixes of the paths of ipc sockets. Errors: zmq.ZMQError.
     """
 
     def __init__(self, front: str, back: str) -> None:
@@ -50,7 +50,7 @@ class Envelopes:
         threading.Thread(target=self._run, args=(fronts, backs), name="envelopes", daemon=True).start()
 
     def close(self) -> None:
-        """Let go of both ends."""
+        """Close both ends."""
         self._context.term()
 
     def _connect(self, path: str) -> ZmqSocket:
@@ -89,7 +89,7 @@ class Envelopes:
             start = frames.index(_DELIMITER)
             request = _id(frames[start + _HEADER])
         except (ValueError, IndexError):
-            return  # It is no message.
+            return  # Not a message.
         self._envelopes[request] = frames[:start]
         if len(self._envelopes) > _MOST:
             self._envelopes.popitem(last=False)
@@ -100,7 +100,7 @@ class Envelopes:
             start = frames.index(_DELIMITER)
             envelope = self._envelopes[_id(frames[start + _PARENT])]
         except (ValueError, IndexError, KeyError):
-            return  # Nobody asked for it.
+            return  # A reply to no request.
         front.send_multipart([*envelope, *frames[start:]])
 
 

@@ -1,6 +1,6 @@
-"""What a kernel says to all, read in gatherings: a notebook beside which it is read must not feel it.
+"""Read a kernel's iopub messages in batches, so that connected notebooks are not slowed.
 
-Source: "Messaging in Jupyter", wire protocol 5.4; ZeroMQ's ZMQ_FD, which tells of changes only.
+Source: "Messaging in Jupyter", wire protocol 5.4; ZeroMQ's ZMQ_FD, which reports changes only.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _LAST = 5000
 
 
 class Iopub:
-    """Reads a subscribed socket, which it closes: each message goes to `take`.
+    """Reads a subscribed socket, which it closes, and passes each message to `take`.
 
-    While nobody is `waiting`, they are left to gather for GATHER_SECONDS and then read all together:
-    waking up for each one would take the CPU from the kernel and its front end.
+    While nobody is `waiting`, messages are left to accumulate for GATHER_SECONDS and are then read together: waking
+    up for each one would take CPU time from the kernel and its front end.
     """
 
     def __init__(
@@ -42,17 +42,20 @@ class Iopub:
         self._next: asyncio.Handle = self._loop.call_soon(self.read)
 
     def turn(self, socket: ZmqSocket) -> None:
-        """Go over to a socket on which the same messages come, which stays its owner's; none is lost or taken twice."""
+        """Switch to another socket on which the same messages arrive, without losing or repeating any.
+
+        The new socket stays its owner's.
+        """
         if self._closed or socket in self._sockets():
             return
         self._deaf()
         while _receive(socket):
-            continue  # Old, or about to come on the other one.
+            continue  # Old, or about to arrive on the other socket as well.
         self._turn = _Turn(socket)
         self.read()
 
     def read(self) -> None:
-        """Read what has come so far; done by itself, but sooner for who begins to wait."""
+        """Read what has arrived so far. This happens by itself, but a caller that begins to wait reads sooner."""
         self._next.cancel()
         if self._closed:
             return
@@ -60,12 +63,12 @@ class Iopub:
         if again:
             self._next = self._loop.call_soon(self.read)
         else:
-            # Only now will the descriptors tell of the next one.
+            # Only now do the descriptors signal the next message.
             for socket in self._sockets():
                 self._loop.add_reader(socket.FD, self._come)
 
     def close(self) -> None:
-        """Read a kernel's last words, and let go of the socket."""
+        """Read the kernel's last messages, and let go of the socket."""
         self._next.cancel()
         if not self._closed:
             self._deaf()
@@ -90,7 +93,7 @@ class Iopub:
             self._next = self._loop.call_later(GATHER_SECONDS, self.read)
 
     def _read_some(self, most: int) -> bool:
-        """Read so many messages at most; whether there may be more."""
+        """Read at most `most` messages, and return whether there may be more."""
         for _ in range(most):
             frames = _receive(self._socket)
             if not frames:
@@ -104,7 +107,7 @@ class Iopub:
         return True
 
     def _go_over(self, turn: _Turn) -> bool:
-        """Read the other socket; once it has what this one had, it has all that follows."""
+        """Read the other socket, and switch to it once it has caught up with this one."""
         if not turn.look():
             return False
         self._loop.remove_reader(self._socket.FD)
@@ -119,12 +122,14 @@ class Iopub:
     def _hand_on(self, message: Message) -> None:
         try:
             self._take(message)
-        except Exception:  # Whatever code in a session makes its kernel say: what comes next is heard, too.
-            log.exception("a kernel's message of type %s", message["msg_type"])
+        except (
+            Exception
+        ):  # Code in a session can make its kernel send anything; later messages must still be read.
+            log.exception("A kernel's message of type %s cannot be handled.", message["msg_type"])
 
 
 class _Turn:
-    """On the way to another socket: what was `taken` meanwhile, in order, and what came there.
+    """The switch to another socket: what was `taken` meanwhile, in order, and what arrived on the other socket.
 
     Both have the same messages in the same order, but neither begins or arrives with the other.
     """
@@ -135,19 +140,25 @@ class _Turn:
         self._held: list[Message] = []
 
     def look(self) -> bool:
-        """Read the other socket; whether anything came there that was taken, so that all that follows comes, too."""
+        """Read the other socket, and return whether it has a message that was already taken.
+
+        From then on, all later messages arrive there as well.
+        """
         while frames := _receive(self.socket):
             if message := deserialize(frames):
                 self._held.append(message)
         return any(message["msg_id"] in self.taken for message in self._held)
 
     def new(self) -> list[Message]:
-        """What came there and was not taken; what came before what was may have been before the turn began."""
+        """Return the messages of the other socket that follow the last one taken.
+
+        Earlier ones may be from before the switch began.
+        """
         known = [at for at, message in enumerate(self._held) if message["msg_id"] in self.taken]
         return self._held[known[-1] + 1 :]
 
     def early(self) -> set[str]:
-        """What was taken and is still to come there."""
+        """Return the ids of messages that were taken and are still to arrive on the other socket."""
         came = {message["msg_id"] for message in self._held}
         ids = [*self.taken]
         last = max(at for at, one in enumerate(ids) if one in came)
@@ -155,7 +166,7 @@ class _Turn:
 
 
 def _receive(socket: ZmqSocket) -> list[bytes]:
-    """The next message's frames; none if there is none."""
+    """Return the frames of the next message, or no frames if there is none."""
     try:
         return socket.recv_multipart(zmq.NOBLOCK)
     except zmq.Again:

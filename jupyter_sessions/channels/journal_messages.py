@@ -1,4 +1,4 @@
-"""A session's journal: what it printed, by execution. Said by a manager, read by everybody else."""
+"""A session's journal, its output by execution, as the manager sends it and clients read it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _PARAMETERS = {"heads": (re.compile("true|false"), "true or false")}
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """Code that ran, whoever sent it: a notebook, `%%session`, or a program over REST.
 
-    `number` counts over the session's life from 1, `execution_count` is what the kernel said, which
-    begins anew when it is restarted. `id` is that of the request's message. `status` is running, ok,
-    error, or unknown if its end was not seen. `outputs` are those of a notebook's cell, nbformat 4.
+    `number` counts from 1 over the session's life. `execution_count` is the kernel's own number, which starts again
+    when the kernel is restarted. `id` is the id of the request's message. `status` is running, ok, error, or
+    unknown if nobody saw the end. `outputs` are those of a notebook's cell, nbformat 4.
     """
 
     number: int
@@ -34,7 +34,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """A time in which nobody listened; what was printed then is not in the journal."""
+    """A time in which the manager did not listen; output from then is not in the journal."""
 
     since: datetime
     until: datetime
@@ -48,7 +48,7 @@ class Outputs(msgspec.Struct, frozen=True):
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which executions: those after number `since`, of these the `last` ones, or the one of a `number`.
+    """Which executions to return: those after number `since`, of these the `last` ones, or the one with `number`.
 
     With `heads` they come without outputs.
     """
@@ -59,13 +59,13 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     heads: bool = False
 
     def params(self) -> dict[str, str]:
-        """The same as a query string's parameters."""
+        """Return the selection as parameters of a query string."""
         return {
             name: msgspec.json.encode(value).decode() for name, value in msgspec.to_builtins(self).items()
         }
 
     def of(self, numbers: list[int]) -> list[int]:
-        """Those of `numbers`, which are in order, that are meant."""
+        """Return the selected ones of `numbers`, which are in order."""
         if self.number is not None:
             return [number for number in numbers if number == self.number]
         later = [number for number in numbers if number > self.since]
@@ -73,7 +73,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def read_selection(query: Mapping[str, str]) -> Selection:
-    """The selection of a query string. Errors: InvalidRequest naming the parameter."""
+    """Parse the selection in a query string. Errors: InvalidRequest naming the parameter."""
     given = {name: query[name] for name in Selection.__struct_fields__ if query.get(name)}
     for name, text in given.items():
         pattern, wanted = _PARAMETERS.get(name, _NUMBER)

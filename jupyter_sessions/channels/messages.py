@@ -1,4 +1,4 @@
-"""A kernel's messages, read from their frames at a tenth of what jupyter_client's Session takes for it.
+"""Read a kernel's messages from their frames, in a tenth of the time that jupyter_client's Session takes.
 
 Source: "Messaging in Jupyter", wire protocol 5.4.
 """
@@ -17,14 +17,14 @@ from jupyter_sessions.wire import untrusted
 _DELIMITER = b"<IDS|MSG>"
 
 _MOST_DEPTH = 256
-"""What is deeper can be read, but not always written again."""
+"""The deepest nesting; deeper messages can be read, but not always written again."""
 
 
 def deserialize(frames: list[bytes]) -> Message | None:
-    """A message as jupyter_client's Session has it, but for dates, which stay text; None for what is not of a kernel.
+    """Return a message in the form of jupyter_client's Session, or None if it is not a kernel's message.
 
-    Signatures are not looked at: the sockets lie in a folder of this user's alone, whose processes
-    can all read the key.
+    Dates stay text. Signatures are not checked: the sockets lie in a folder that only this user may enter, and all
+    processes of this user can read the key.
     """
     try:
         first = frames.index(_DELIMITER) + 2
@@ -43,14 +43,14 @@ def deserialize(frames: list[bytes]) -> Message | None:
 
 
 def _decode(part: bytes) -> dict[str, Any]:
-    """As Session does it; what is no strict JSON (NaN, half characters) passes, too."""
+    """Decode a part of a message as Session does, including JSON that is not strict (NaN, lone surrogates)."""
     untrusted.check(part, values=sys.maxsize, depth=_MOST_DEPTH)
     try:
         found = msgspec.json.decode(part)
     except (msgspec.DecodeError, UnicodeDecodeError):
         found = json.loads(part.decode(errors="replace"))
-    if found is None:  # So some kernels (xeus 6) say that a message has no parent.
+    if found is None:  # Some kernels (xeus 6) send null for a message without a parent.
         return {}
     if not isinstance(found, dict):
-        raise TypeError("a part of a message is no object")
+        raise TypeError("a part of a message is not an object")
     return found

@@ -1,8 +1,8 @@
-"""Answers front ends as long as a session has no kernel: it waits, it is being started, or it has ended.
+"""Answer front ends while a session has no kernel: while it waits, while it starts, and after it has ended.
 
-While a session waits, what front ends want to know of any kernel is answered here, and the reason for
-the wait is shown as output of each page's first cell. While its kernel is being started, even that is
-left to the kernel. Everything else is queued, to be passed on to the kernel as it came.
+While a session waits, requests for general information about the kernel are answered here, and the first cell of
+each page shows the reason for the wait as its output. While the kernel starts, these requests are left to the kernel
+as well. All other requests are queued, and passed on to the kernel unchanged.
 
 Source: "Messaging in Jupyter", protocol 5.4. jupyter_server 2.21 lets nobody in before it has heard
 from the kernel on shell or control, and on iopub.
@@ -25,16 +25,16 @@ from jupyter_sessions.channels.sockets import Message, ZmqSocket, ZmqSockets
 log = logging.getLogger("jupyter_sessions")
 
 MOST_QUEUED = 1000
-"""Messages kept for the kernel; those beyond are refused."""
+"""The most messages kept for the kernel; further ones are refused."""
 _SUBSCRIBE = b"\x01"
 _MORE_MS = 20
 
 ControlCallback = Callable[[str, bool], None]
-"""Called with "shutdown" or "interrupt", and whether the owner asked for it, in the thread that serves."""
+"""Called with "shutdown" or "interrupt", and whether the owner asked for it, in the serving thread."""
 
 
 class Queued(msgspec.Struct, frozen=True):
-    """A message for the kernel: its frames as they came, who sent it, and what it says."""
+    """A message for the kernel: its frames as they arrived, its sender, and its content."""
 
     channel: str
     frames: list[bytes]
@@ -43,22 +43,22 @@ class Queued(msgspec.Struct, frozen=True):
 
     @property
     def kind(self) -> str:
-        """The message's type."""
+        """Return the type of the message."""
         return str(self.message["header"]["msg_type"])
 
     @property
     def page(self) -> str:
-        """What its front end calls itself; another after a page was loaded again."""
+        """Return the id of the front end's page; a page gets another id when it is reloaded."""
         return str(self.message["header"].get("session", ""))
 
 
 class PlaceholderKernel:
     """Serves sockets at which front ends expect a kernel, until it is told to stop.
 
-    `info` is the content of the answer to ``kernel_info_request``, `text` what is shown to who waits;
-    empty while the kernel is being started. Afterwards `queue` and `topics`, what front ends subscribed
-    to, are there for whoever takes over. The queue begins with the `backlog`, which is kept up with it;
-    `refilled` says that there was one.
+    `info` is the content of the reply to ``kernel_info_request``. `text` is shown to those who wait, "" while the
+    kernel is being started. After `serve`, `queue` and `topics` (the subscriptions of front ends) are for the
+    kernel that takes over. The queue begins with the messages in `backlog`, which is kept in step with the queue;
+    `refilled` says that the backlog held messages.
     """
 
     def __init__(
@@ -76,10 +76,11 @@ class PlaceholderKernel:
         self.refilled = False
 
     def serve(self, sockets: ZmqSockets, orders: ZmqSocket) -> bool:
-        """Answer until an order says "lead" (True), for there is a kernel, or "end" (False), with the reason.
+        """Answer until the order "lead" (returns True) or "end" (returns False).
 
-        Others are "say", with another text, and "interrupt". Channels are those of a kernel, and "owner",
-        the owner's own control channel. Errors: zmq.ContextTerminated.
+        "lead" says that there is a kernel, "end" gives a reason. The other orders are "say", with another text, and
+        "interrupt". Channels are those of a kernel, and "owner", the owner's own control channel. Errors:
+        zmq.ContextTerminated.
         """
         self._sockets = sockets
         self._refill()
@@ -96,14 +97,14 @@ class PlaceholderKernel:
                     return done
 
     def end(self, sockets: ZmqSockets, why: str, running: list[Queued] | None = None) -> None:
-        """Tell all whose code runs or is queued that nothing comes of it any more, and that the kernel is dead."""
+        """Fail all requests that run or are queued, and announce that the kernel is dead."""
         self._sockets = sockets
         while sockets["shell"].poll(_MORE_MS):
             self._answer_or_keep("shell", sockets["shell"].recv_multipart())
         found = {one.message["header"]["msg_id"]: one for one in [*(running or []), *self.queue]}
         self.queue = [*found.values()]
         if not any(one.kind == "execute_request" for one in self.queue):
-            # No cell can show it; what belongs to none is printed by consoles, and logged by JupyterLab.
+            # No cell can show the reason. Consoles print output without a cell, and JupyterLab logs it.
             self._publish("stream", {"name": "stderr", "text": f"{why}\n"}, None)
         self._refuse("SessionEnded", why)
         self._publish("status", {"execution_state": "dead"}, None)
@@ -113,10 +114,13 @@ class PlaceholderKernel:
             if (one := self._read(channel, frames)) is not None:
                 self.queue.append(one)
         self.refilled = bool(self.queue)
-        self._shown = self._first()  # By whoever stood in before.
+        self._shown = self._first()  # An earlier placeholder has shown them the reason.
 
     def hear_subscriptions(self, seconds: float) -> None:
-        """If front ends may not have come back whose requests were kept, wait so long for them to subscribe."""
+        """Wait up to `seconds` until the front ends of kept requests have subscribed.
+
+        They may have to reconnect first.
+        """
         deadline, iopub = time.monotonic() + seconds, self._sockets["iopub"]
         while self.refilled and not self.topics and (left := deadline - time.monotonic()) > 0:
             if iopub.poll(1 + int(1000 * left)):
@@ -143,7 +147,7 @@ class PlaceholderKernel:
             self._show()
 
     def _show(self) -> None:
-        """Let the first cell of each page that waits show the reason, in place of the last one."""
+        """Show the reason in the first cell of each waiting page, in place of the earlier reason."""
         if not self._text:
             return
         for page, first in self._first().items():
@@ -156,7 +160,10 @@ class PlaceholderKernel:
         self._shown[page] = cell
 
     def _first(self) -> dict[str, Message]:
-        """The first cell that waits, by page: one that was loaded again does not see what it asked before."""
+        """Return the first waiting cell of each page.
+
+        A page that was reloaded does not see the cells that it ran before.
+        """
         first: dict[str, Message] = {}
         for one in self.queue:
             if one.kind == "execute_request":
@@ -175,7 +182,7 @@ class PlaceholderKernel:
         try:
             self._take(channel, frames)
         except (AttributeError, ValueError, TypeError, KeyError, IndexError, RecursionError):
-            log.warning("a message on a session's %s channel is none that a kernel would understand", channel)
+            log.warning("A message on a session's %s channel is not one that a kernel understands.", channel)
 
     def _take(self, channel: str, frames: list[bytes]) -> None:
         if channel == "hb":
@@ -193,7 +200,7 @@ class PlaceholderKernel:
             sender, parts = self._session.feed_identities(frames)
             return Queued(channel, frames, sender, self._session.deserialize(parts))
         except (ValueError, TypeError, KeyError, IndexError, RecursionError):
-            log.warning("a message on a session's %s channel is malformed or not signed by its key", channel)
+            log.warning("A message on a session's %s channel is malformed or not signed by its key.", channel)
             return None
 
     def _answer(self, one: Queued) -> None:
@@ -213,7 +220,7 @@ class PlaceholderKernel:
             self._keep(one)
 
     def _known(self, one: Queued) -> Message | None:
-        """What can be said without a kernel; None if only that can answer."""
+        """Return the reply that needs no kernel, or None if only the kernel can answer."""
         content = one.message["content"]
         if one.kind == "kernel_info_request":
             return self._info
@@ -238,7 +245,7 @@ class PlaceholderKernel:
 
     def _keep(self, one: Queued) -> None:
         if len(self.queue) >= MOST_QUEUED:
-            self._fail(one, "QueueFull", f"{MOST_QUEUED} requests wait already for this session's kernel.")
+            self._fail(one, "QueueFull", f"{MOST_QUEUED} requests already wait for this session's kernel.")
             return
         self.queue.append(one)
         self._backlog.add(one.channel, one.frames)
@@ -248,13 +255,16 @@ class PlaceholderKernel:
                 self._show_at(one.page, one.message)
 
     def _look_busy(self) -> None:
-        """As a kernel does that has something to run; what it answers meanwhile must not make it look idle."""
+        """Publish that the kernel is busy while cells wait, as a kernel with work does.
+
+        Replies sent meanwhile must not make the kernel look idle.
+        """
         waiting = next((one.message for one in self.queue if one.kind == "execute_request"), None)
         if waiting is not None:
             self._publish("status", {"execution_state": "busy"}, waiting)
 
     def _refuse(self, name: str, why: str) -> None:
-        """Answer what is queued: nothing comes of it."""
+        """Fail all queued requests."""
         self._clear()
         self._backlog.clear()
         queue, self.queue = self.queue, []

@@ -1,10 +1,9 @@
-"""The way from front ends to a session's kernel, at addresses that stay while kernels come and go.
+"""Connect front ends to a session's kernel, at addresses that stay the same while kernels come and go.
 
-Shell, iopub, stdin and heartbeat are passed on as they are, by libzmq in threads of their own; so
-binary buffers pass, and nothing is measurable of it. On control a `shutdown_request` is answered
-here and told to the owner: a notebook that closes must not end a session that it only visits
-(jupyter_client sends that request before it asks anybody). All else passes there, too. As long as
-there is no kernel, a `PlaceholderKernel` answers in its place.
+Shell, iopub, stdin and heartbeat are passed on unchanged, by libzmq in threads of their own, so binary buffers pass
+as well, and the delay is not measurable. On control, a `shutdown_request` is answered here and reported to the owner:
+a notebook that closes must not end a session that it only visits (jupyter_client sends this request without asking).
+All other control messages are passed on. While there is no kernel, a `PlaceholderKernel` answers in its place.
 
 Source: "Messaging in Jupyter", wire protocol 5.4; ROUTER and DEALER as in ZeroMQ's guide, chapter 3.
 """
@@ -46,14 +45,14 @@ from jupyter_sessions.channels.unanswered import Unanswered, UnansweredRequest
 log = logging.getLogger("jupyter_sessions")
 
 _RETURN_SECONDS = 0.3
-"""Clients try every 0.1 s to connect again, unless told otherwise."""
+"""Time for clients to come back; by default they try to connect every 0.1 s."""
 _HEAR_SECONDS = 2.0
 _ASK_MS = 100
 _AGAIN_SECONDS = 0.01
 _TURN_MS = 300
-"""What a relay is given to turn to who speaks for a kernel that has ended."""
+"""Time for a relay to connect to the placeholder that speaks for a kernel that has ended."""
 _PASS_SECONDS = 0.1
-"""What the relay's threads are given to pass on the last words."""
+"""Time for the relay's threads to pass on the last messages."""
 _PORTS = {**CHANNELS, "owner": OWNER_CONTROL}
 _TAGS = {"control": b"a", "owner": b"o"}
 _ASKER = b"relay"
@@ -62,14 +61,13 @@ _HEARD = "inproc://heard"
 
 
 class Relay:
-    """One session's relay, with a ZeroMQ context of its own, until `close`.
+    """The relay of one session, with a ZeroMQ context of its own, until `close`.
 
-    All that the kernel says on iopub comes at `heard`, too, for the one who calls: it costs a notebook
-    less than another subscription. Let go of it by `tidy` while nobody reads it.
-
-    `stem` is what the paths of its sockets begin with, `key` the kernel's. What waits for a kernel is
-    kept in `backlog`, and `earlier` is what relays before this one have passed on that is not answered.
-    Begin with `open` if there is a kernel, else with `stand_in`. All but `told` is called in one thread.
+    All iopub messages of the kernel also arrive at `heard`, for the caller: this costs a notebook less than another
+    subscription. Empty it with `tidy` while nobody reads it. `stem` is the prefix of the paths of its sockets,
+    `key` the kernel's key. Messages that wait for a kernel are kept in `backlog`. `earlier` holds the unanswered
+    requests that earlier relays have passed on. Begin with `open` if there is a kernel, otherwise with `stand_in`.
+    All methods are called in one thread; `told` is called in another.
     """
 
     def __init__(
@@ -86,7 +84,7 @@ class Relay:
         self._back = back
         self._told = told
         if not key:
-            raise ValueError("a relay without a key would let anybody speak to the kernel")
+            raise ValueError("A relay without a key would let anybody send messages to the kernel.")
         self._session = Session(key=key, username="jupyter_sessions")
         self._identity = secrets.token_bytes(8).replace(b"\0", b"\1")
         self._context: ZmqContext = zmq.Context()
@@ -101,10 +99,10 @@ class Relay:
         self.heard = self._collect(_HEARD)
 
     def open(self, *, again: bool = False) -> None:
-        """Listen, or do so `again` where an earlier relay has gone that had clients.
+        """Listen for front ends, or do so `again` in place of an earlier relay that had clients.
 
-        Those come back on one channel after the other; what they ask then waits until they can hear
-        what comes of it. Errors: zmq.ZMQError.
+        These clients come back on one channel after the other; their requests wait until they can hear the replies.
+        Errors: zmq.ZMQError.
         """
         try:
             if self._before:
@@ -116,7 +114,7 @@ class Relay:
             raise
 
     def close(self) -> None:
-        """Let go of all clients; takes at most 0.3 s."""
+        """Disconnect all clients; takes at most 0.3 s."""
         if self._orders is not None:
             self._orders.close()
         if self._handover is not None:
@@ -126,11 +124,11 @@ class Relay:
         self._context.term()
 
     def reachable(self) -> bool:
-        """Whether the sockets at which clients find it are still there."""
+        """Return whether the sockets at which clients connect still exist."""
         return all(os.path.exists(f"{self._stem}-{port}") for port in _PORTS.values())
 
     def tidy(self, *, deaf: bool = False) -> None:
-        """Let go of what was answered, and of what was `heard` if nobody reads it; for about once a second."""
+        """Drop answered requests, and if `deaf` the messages in `heard` as well; call this about once a second."""
         for frames in read_all(self._copies):
             self._unanswered.take(frames)
         if deaf:
@@ -138,7 +136,7 @@ class Relay:
                 continue
 
     def forget(self) -> None:
-        """The kernel is gone, and another one comes: nothing is to be answered any more."""
+        """Drop all unanswered requests: their kernel is gone, and another follows."""
         self.tidy()
         self._unanswered.clear()
         self.settle()
@@ -146,17 +144,20 @@ class Relay:
     # What is not answered yet.
 
     def unanswered(self, counts: Mapping[str, int]) -> list[UnansweredRequest]:
-        """The requests to run code that are not; `counts` are the kernel's numbers for them, by id."""
+        """Return the requests to run code that are not answered yet.
+
+        `counts` are the kernel's numbers for the executions, by the id of the request.
+        """
         self.tidy()
         return self._unanswered.all(counts)
 
     def answer(self, one: UnansweredRequest, content: Message | None, *, idle: bool) -> None:
-        """Answer one of the `earlier` in the kernel's place; see `RelayHandover.answer`."""
+        """Answer one of the `earlier` requests in place of the kernel; see `RelayHandover.answer`."""
         if self._handover is not None:
             self._handover.answer(self._session, one, content, idle=idle)
 
     def settle(self) -> None:
-        """All of the `earlier` are answered."""
+        """Declare that all `earlier` requests are answered."""
         if self._handover is not None:
             self._handover.settle()
 
@@ -176,22 +177,22 @@ class Relay:
         self._waiting = self._start("stand-in", self._wait, stand_in, fronts)
 
     def say(self, text: str) -> None:
-        """Show another reason for the wait; none while the kernel is being started."""
+        """Show another reason for the wait, "" while the kernel is being started."""
         self._order("say", text)
 
     def interrupt(self) -> None:
-        """Let nothing come of what is queued."""
+        """Fail all queued requests as interrupted."""
         self._order("interrupt")
 
     def lead(self) -> None:
-        """From now on there is a kernel, which gets what is queued."""
+        """Connect the kernel, which gets the queued messages."""
         self._order("lead")
         self._waiting = None
 
     def end(self, why: str, counts: dict[str, int]) -> None:
-        """Tell clients that the kernel is gone for good, and why; takes at most half a second.
+        """Tell clients that the kernel has ended for good, and why; takes at most half a second.
 
-        `counts` are the kernel's numbers of what ran, by the id of the request.
+        `counts` are the kernel's numbers for the executions, by the id of the request.
         """
         if self._waiting is not None:
             self._order("end", why)
@@ -203,7 +204,7 @@ class Relay:
 
     def _order(self, order: str, text: str = "") -> None:
         if self._waiting is not None and self._orders is not None:
-            with suppress(zmq.Again):  # Whoever stood in is gone.
+            with suppress(zmq.Again):  # The placeholder has stopped.
                 self._orders.send_multipart([order.encode(), text.encode()], zmq.NOBLOCK)
 
     def _wait(self, stand_in: PlaceholderKernel, fronts: dict[str, ZmqSocket]) -> None:
@@ -217,13 +218,13 @@ class Relay:
         except zmq.ContextTerminated:
             pass
         except zmq.ZMQError:
-            log.exception("notebooks that wait for a kernel cannot be led to it")
+            log.exception("Notebooks that wait for a kernel cannot be connected to it.")
         finally:
             orders.close()
         close(fronts.values())
 
     def _take_over(self, stand_in: PlaceholderKernel, fronts: dict[str, ZmqSocket]) -> None:
-        """Lead clients to the kernel: first what they are subscribed to, then what they asked."""
+        """Connect clients to the kernel: first their subscriptions, then their requests."""
         backs = each(self._connect, CHANNELS)
         stand_in.hear_subscriptions(_HEAR_SECONDS)
         for topic in stand_in.topics:
@@ -231,7 +232,7 @@ class Relay:
         if stand_in.queue and stand_in.topics:
             self._until_heard(backs, fronts["iopub"])
         copies = self._copier(_COPIES)
-        self._backlog.clear()  # Rather once too few than twice.
+        self._backlog.clear()  # A lost request is better than one that runs twice.
         for one in stand_in.queue:
             tag = _TAGS.get(one.channel)
             backs["control" if tag else one.channel].send_multipart([tag, *one.frames] if tag else one.frames)
@@ -240,7 +241,7 @@ class Relay:
         self._pass_on(fronts, backs, _RETURN_SECONDS if stand_in.refilled else 0)
 
     def _until_heard(self, backs: dict[str, ZmqSocket], iopub: ZmqSocket) -> None:
-        """Ask the kernel something until it is heard on iopub: a subscription takes effect late."""
+        """Send requests to the kernel until iopub carries a reply, because a subscription takes effect late."""
         deadline = time.monotonic() + _HEAR_SECONDS
         while time.monotonic() < deadline:
             self._session.send(backs["shell"], "kernel_info_request", {}, ident=_ASKER)
@@ -251,7 +252,7 @@ class Relay:
     def _speak_for_the_dead(self, why: str, unheard: list[Queued]) -> None:
         sockets = each(lambda channel: self._back.place(self._context, channel), ("shell", "iopub"))
         try:
-            sockets["iopub"].poll(_TURN_MS)  # A subscription comes.
+            sockets["iopub"].poll(_TURN_MS)  # Wait for a subscription.
             self._until_turned(sockets["shell"])
             PlaceholderKernel(self._session, {}, "", self._told, Backlog(None)).end(sockets, why, unheard)
         finally:
@@ -259,7 +260,7 @@ class Relay:
         time.sleep(_PASS_SECONDS)
 
     def _until_turned(self, shell: ZmqSocket) -> None:
-        shell.router_mandatory = True  # Else what nobody is there for yet is lost.
+        shell.router_mandatory = True  # Otherwise messages to peers that are not connected yet are lost.
         deadline = time.monotonic() + _TURN_MS / 1000
         while time.monotonic() < deadline:
             try:
@@ -322,7 +323,10 @@ class Relay:
             close(filter(None, way))
 
     def _filter(self, fronts: list[ZmqSocket], back: ZmqSocket) -> None:
-        """Pass on control until the end; a frame that tells the front leads replies back to it."""
+        """Pass on control messages until the end.
+
+        A frame in front of each request names its front, so that the reply returns there.
+        """
         poller = zmq.Poller()
         for socket in (*fronts, back):
             poller.register(socket, zmq.POLLIN)
@@ -340,7 +344,7 @@ class Relay:
             close((*fronts, back))
 
     def _answered(self, frames: list[bytes], front: ZmqSocket, owner: bool) -> bool:
-        """Whether this was a message to be answered, or dropped, here."""
+        """Return whether this message was answered, or dropped, here."""
         try:
             identities, parts = self._session.feed_identities(frames)
             if msgspec.json.decode(cast("bytes", parts[1]))["msg_type"] != "shutdown_request":
@@ -348,7 +352,7 @@ class Relay:
             message = self._session.deserialize(parts)
             restart = bool(message["content"].get("restart"))
         except (AttributeError, ValueError, TypeError, KeyError, IndexError, RecursionError):
-            log.warning("a message on a session's control channel is malformed or not signed by its key")
+            log.warning("A message on a session's control channel is malformed or not signed by its key.")
             return True
         reply = {"status": "ok", "restart": restart}
         self._session.send(front, "shutdown_reply", reply, parent=message, ident=identities)

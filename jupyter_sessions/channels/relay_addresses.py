@@ -1,4 +1,4 @@
-"""Where front ends meet a session's kernel: numbers that stand for ports in the names of ipc sockets."""
+"""The addresses at which front ends reach a session's kernel: port numbers in the names of ipc sockets."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from jupyter_sessions.model import KernelConnection
 
 CHANNELS = {"shell": 1, "iopub": 2, "stdin": 3, "control": 4, "hb": 5}
 OWNER_CONTROL = 6
-"""A second front of control, for who owns the session: what is asked there ends it."""
+"""A second control channel, for the owner of the session: a shutdown there ends the session."""
 
 
 def front_of(stem: str, key: str, *, owner: bool) -> KernelConnection:
-    """The connection that front ends are given; the owner's has a control port of its own."""
+    """Return the connection for front ends; the owner's has a control port of its own."""
     return KernelConnection(
         transport="ipc",
         ip=stem,

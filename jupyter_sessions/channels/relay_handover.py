@@ -1,10 +1,10 @@
-"""The first while of a relay in another one's place: the kernel still answers that one.
+"""The first seconds of a relay that replaces another, while the kernel still replies to the earlier relay.
 
-A kernel's ROUTER leads replies and input requests to the identity that a request came from. So whoever
-connects under that identity gets them, if the kernel allows it (ipykernel does, by ROUTER_HANDOVER).
-What it said while nobody was there is lost; somebody who knows what became of it must say it again.
-What the new relay's own front ends ask goes under an identity of its own: a kernel that allows no
-handover would never hear one that it believes to be there still.
+A kernel's ROUTER sends replies and input requests to the identity that a request came from. A relay that connects
+under that identity receives them, if the kernel allows it (ipykernel does, by ROUTER_HANDOVER). Messages that the
+kernel sent while no relay was connected are lost; whoever knows their outcome must send them again. Requests of the
+new relay's own front ends use an identity of its own: a kernel that allows no handover would ignore a peer that it
+believes to be still connected.
 
 Source: libzmq 4.3, `router_t::identify_peer`; "Messaging in Jupyter", wire protocol 5.4.
 """
@@ -24,21 +24,23 @@ CHANNELS = ("shell", "stdin")
 _SAID = "inproc://said"
 _AGAIN_MS = 50
 _RETURN_SECONDS = 10.0
-"""How long an answer is kept for a front end that has not come back."""
+"""How long a reply is kept for a front end that has not come back."""
 
 Heirs = Callable[[str], list[ZmqSocket]]
-"""Sockets in the place of earlier relays, by channel."""
+"""Returns the sockets that take the place of earlier relays on a channel."""
 
 
 class RelayHandover:
     """Lets front ends of earlier relays hear the kernel, and others answer in its place, until settled.
 
-    All but `pass_on`, which is called in the thread of each of CHANNELS, is called in one thread.
-    Errors of the constructor: zmq.ZMQError.
+    `pass_on` is called in the thread of each of CHANNELS, everything else in one thread. Errors of the constructor:
+    zmq.ZMQError.
     """
 
     def __init__(self, context: ZmqContext, heirs: Heirs) -> None:
-        self._heirs = {channel: heirs(channel) for channel in CHANNELS}  # At once: a reply may come any time.
+        self._heirs = {
+            channel: heirs(channel) for channel in CHANNELS
+        }  # First of all: a reply may arrive at any time.
         self._settled = False
         self._told = each(lambda channel: queue(context, zmq.PULL), CHANNELS)
         self._tell = each(lambda channel: queue(context, zmq.PUSH), CHANNELS)
@@ -49,15 +51,15 @@ class RelayHandover:
         self._said.bind(_SAID)
 
     def join(self, iopub: ZmqSocket) -> None:
-        """Let what is said here be heard by who is subscribed to the kernel."""
+        """Let the subscribers of the kernel receive what is published here."""
         iopub.connect(_SAID)
 
     def answer(
         self, session: Session, one: UnansweredRequest, content: Message | None, *, idle: bool
     ) -> None:
-        """Answer in the kernel's place; with `idle`, also say on iopub that it has ended, and of what error.
+        """Reply in the kernel's place; with `idle`, also publish that the execution has ended, and its error.
 
-        Without content only that is said.
+        Without `content` only the end is published.
         """
         if self._settled:
             return
@@ -72,24 +74,24 @@ class RelayHandover:
             session.send(self._said, "status", state, parent=request, ident=b"status")
 
     def settle(self) -> None:
-        """Nothing more comes for earlier relays."""
+        """Declare that nothing more follows for earlier relays."""
         if not self._settled:
             self._settled = True
             for socket in self._tell.values():
                 socket.send(b"")
 
     def close(self) -> None:
-        """Let go of all that no other thread has."""
+        """Close the sockets that no other thread uses."""
         close((*self._tell.values(), self._said))
 
     def pass_on(self, channel: str, front: ZmqSocket, back: ZmqSocket, copies: ZmqSocket | None) -> None:
-        """Do what a proxy does, for earlier relays' front ends, too, until all is settled.
+        """Pass on messages like a proxy, also for the front ends of earlier relays, until all is settled.
 
-        Answers wait for front ends that have not come back. Errors: zmq.ContextTerminated.
+        Replies wait for front ends that have not come back. Errors: zmq.ContextTerminated.
         """
         told, heirs = self._told[channel], self._heirs[channel]
         try:
-            front.router_mandatory = True  # Else what nobody is there for yet is lost.
+            front.router_mandatory = True  # Otherwise messages to peers that are not connected yet are lost.
             _pass_on(front, [back, *heirs], told, copies)
             front.router_mandatory = False
         finally:
@@ -122,6 +124,6 @@ def _sent(front: ZmqSocket, frames: list[bytes]) -> bool:
         front.send_multipart(frames)
     except zmq.ContextTerminated:
         raise
-    except zmq.ZMQError:  # Nobody of that name is there.
+    except zmq.ZMQError:  # No peer of that identity is connected.
         return False
     return True

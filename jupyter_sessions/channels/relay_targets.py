@@ -1,4 +1,4 @@
-"""What a relay leads to: the sockets of a kernel, and of who speaks in its place."""
+"""What a relay connects to: the sockets of a kernel, or of the placeholder that speaks in its place."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ RECONNECT_MS = 10
 
 
 class BackEnd(Protocol):
-    """What a relay leads to."""
+    """What a relay connects front ends to."""
 
     def socket(self, context: ZmqContext, channel: str, identity: bytes) -> ZmqSocket:
-        """A connected socket on which a channel's messages go in and out: XSUB for iopub, else DEALER.
+        """Return a connected socket for a channel: XSUB for iopub, otherwise DEALER.
 
-        `identity` is the same for shell and stdin, so that input requests find who ran the code.
+        `identity` is the same for shell and stdin, so that input requests reach the client that ran the code.
         """
         ...
 
     def place(self, context: ZmqContext, channel: str) -> ZmqSocket:
-        """A socket in the place of a kernel that has ended, to which the relay's turn by themselves."""
+        """Return a socket in place of a kernel that has ended, to which the relay's sockets connect by themselves."""
         ...
 
 
 class ZmqBackEnd(msgspec.Struct, frozen=True):
-    """A kernel that listens at ipc sockets; it may end and another one listen there."""
+    """A kernel at ipc sockets; it may end, and another kernel listen there."""
 
     stem: str
 

@@ -1,4 +1,4 @@
-"""ZeroMQ sockets as a relay has them, which loses no message for want of room.
+"""ZeroMQ sockets for relays, which lose no messages for lack of buffer space.
 
 Source: ROUTER and DEALER as in ZeroMQ's guide, chapter 3.
 """
@@ -12,23 +12,23 @@ from typing import Any
 import zmq
 
 MOST_WAITING = 10_000
-"""Messages on iopub kept for a front end that does not read; those beyond are lost to it."""
+"""The most iopub messages kept for a front end that does not read; it loses further ones."""
 LINGER_MS = 200
 
 ZmqSocket = zmq.Socket[bytes]
 ZmqSockets = Mapping[str, ZmqSocket]
 ZmqContext = zmq.Context[zmq.Socket[bytes]]
 Message = dict[str, Any]
-"""A kernel's message, as jupyter_client's Session has it."""
+"""A kernel's message, in the form of jupyter_client's Session."""
 
 
 def listen(context: ZmqContext, channel: str, address: str) -> ZmqSocket:
-    """A socket to which front ends, or relays, connect. Errors: zmq.ZMQError."""
+    """Return a socket to which front ends or relays connect. Errors: zmq.ZMQError."""
     socket = context.socket(zmq.XPUB if channel == "iopub" else zmq.ROUTER)
     socket.linger = LINGER_MS
     socket.set_hwm(MOST_WAITING if channel == "iopub" else 0)
     if channel != "iopub":
-        socket.router_handover = True  # A front end that comes back may do so under its old name.
+        socket.router_handover = True  # A front end may come back under its old identity.
     try:
         socket.bind(address)
     except zmq.ZMQError:
@@ -38,7 +38,7 @@ def listen(context: ZmqContext, channel: str, address: str) -> ZmqSocket:
 
 
 def queue(context: ZmqContext, kind: int) -> ZmqSocket:
-    """A socket between threads. Errors: zmq.ZMQError."""
+    """Return a socket that connects threads. Errors: zmq.ZMQError."""
     made = context.socket(kind)
     made.linger = 0
     made.set_hwm(0)
@@ -46,7 +46,7 @@ def queue(context: ZmqContext, kind: int) -> ZmqSocket:
 
 
 def each(make: Callable[[str], ZmqSocket], names: Iterable[str]) -> dict[str, ZmqSocket]:
-    """A socket for each name, or for none. Errors: zmq.ZMQError."""
+    """Create a socket for each name, or none at all. Errors: zmq.ZMQError."""
     made = dict[str, ZmqSocket]()
     try:
         for name in names:
@@ -58,13 +58,13 @@ def each(make: Callable[[str], ZmqSocket], names: Iterable[str]) -> dict[str, Zm
 
 
 def read_all(socket: ZmqSocket) -> Iterator[list[bytes]]:
-    """What has come; nothing if it is closed."""
+    """Yield the messages that have arrived; none if the socket is closed."""
     with suppress(zmq.ZMQError):
         while True:
             yield socket.recv_multipart(zmq.NOBLOCK)
 
 
 def close(sockets: Iterable[ZmqSocket]) -> None:
-    """Close all of them."""
+    """Close all sockets."""
     for socket in sockets:
         socket.close()

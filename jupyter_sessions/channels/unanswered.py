@@ -1,6 +1,6 @@
-"""What a kernel was asked to run and has not answered: whoever asked is told when it never will.
+"""The requests that a kernel has not answered, so that their senders can be told if it never will.
 
-Source: "Messaging in Jupyter", wire protocol 5.4; a DEALER's messages begin with who sent them.
+Source: "Messaging in Jupyter", wire protocol 5.4; a DEALER's messages begin with their sender.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _DELIMITER = b"<IDS|MSG>"
 
 
 class UnansweredRequest(msgspec.Struct, frozen=True):
-    """A request to run code: what the relay that passed it on was called, who sent it, and its header.
+    """A request to run code: the identity of the relay that passed it on, its sender, and its header.
 
-    `count` is the kernel's number for it once it runs.
+    `count` is the kernel's number for the execution once it runs.
     """
 
     relay: bytes
@@ -29,20 +29,20 @@ class UnansweredRequest(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """The id of its message."""
+        """Return the id of the message."""
         return str(self.header["msg_id"])
 
     def queued(self, relay: bytes) -> Queued:
-        """The same as a message that waits, of who reaches its sender through that relay."""
+        """Return the request as a queued message whose sender is reached through the given relay."""
         content = {"execution_count": self.count}
         message = {"header": self.header, "parent_header": {}, "metadata": {}, "content": content}
         return Queued("shell", [], [relay, *self.sender], message)
 
 
 class Unanswered:
-    """Takes in what passes on shell, both ways, of a relay that the kernel's end knows as `relay`.
+    """Tracks the shell messages, both ways, of a relay whose identity at the kernel is `relay`.
 
-    `earlier` is what other relays had passed on to the same kernel.
+    `earlier` holds requests that other relays had passed on to the same kernel.
     """
 
     def __init__(self, relay: bytes, earlier: Iterable[UnansweredRequest] = ()) -> None:
@@ -50,7 +50,7 @@ class Unanswered:
         self._asked = {one.id: one for one in earlier}
 
     def take(self, frames: list[bytes]) -> None:
-        """Note a request to run code, or that one was answered."""
+        """Record a request to run code, or remove one that was answered."""
         try:
             at = frames.index(_DELIMITER)
             header, parent = (untrusted.decode(part) for part in frames[at + 2 : at + 4])
@@ -59,14 +59,14 @@ class Unanswered:
             elif header["msg_type"] == "execute_reply":
                 self._asked.pop(parent["msg_id"], None)
         except (ValueError, KeyError, TypeError):
-            return  # Nothing that a kernel would answer.
+            return  # A kernel would not answer this.
 
     def clear(self) -> None:
-        """Nobody waits any more."""
+        """Drop all requests."""
         self._asked.clear()
 
     def all(self, counts: Mapping[str, int]) -> list[UnansweredRequest]:
-        """In the order they were asked; `counts` are the kernel's numbers for them, where known."""
+        """Return the requests in the order they arrived; `counts` are the kernel's numbers for them, where known."""
         return [
             msgspec.structs.replace(one, count=counts.get(uid, one.count)) for uid, one in self._asked.items()
         ]

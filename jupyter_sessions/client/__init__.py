@@ -1,4 +1,4 @@
-"""Sessions from Python: through the Jupyter server this runs under, else on the backends directly."""
+"""Sessions from Python: through the Jupyter server that runs this kernel, otherwise directly on the backends."""
 
 from __future__ import annotations
 

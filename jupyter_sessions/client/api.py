@@ -1,4 +1,4 @@
-"""What one can do with sessions, wherever the backends are: here or in a Jupyter server."""
+"""The operations on sessions, whether the backends are in this process or in a Jupyter server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jupyter_sessions.service import BackendInfo, Defaults, Listing
 
 
 class Api(Protocol):
-    """The part of `Service` that faces use; `RemoteService` offers it over HTTP."""
+    """The operations of `SessionService` that magics and shells use; `RemoteService` offers them over HTTP."""
 
     async def list(
         self,
@@ -24,27 +24,27 @@ class Api(Protocol):
         offset: int = 0,
         fields: Sequence[str] = (),
     ) -> Listing:
-        """Sessions, most recently changed first; with these `fields` beyond those that lists tell anyway."""
+        """Return sessions, the most recently changed first, with `fields` beyond those of any list."""
         ...
 
     async def get(self, backend: str, id: str) -> SessionInfo:
-        """One session."""
+        """Return a session."""
         ...
 
     async def find(self, ref: str) -> SessionInfo:
-        """A session by what people call it."""
+        """Return the session that a name, id or backend/name refers to."""
         ...
 
     async def describe(self, backend: str | None = None) -> builtins.list[BackendInfo]:
-        """One backend or all."""
+        """Return a description of one backend or of all."""
         ...
 
     async def defaults(self) -> Defaults:
-        """What fills in a spec."""
+        """Return the defaults that complete a spec."""
         ...
 
     async def create(self, spec: SessionSpec) -> SessionInfo:
-        """Ask for a session; its row at once."""
+        """Request a session, and return its row at once."""
         ...
 
     async def destroy(
@@ -58,58 +58,58 @@ class Api(Protocol):
         ...
 
     async def rename(self, backend: str, id: str, name: str) -> SessionInfo:
-        """Call a session otherwise."""
+        """Rename a session."""
         ...
 
     async def renew(self, backend: str, id: str) -> SessionInfo:
-        """Put off the end of a session."""
+        """Extend the time of a session."""
         ...
 
     async def logs(self, backend: str, id: str) -> str:
-        """What a session printed."""
+        """Return the output of a session's processes."""
         ...
 
     async def events(self, backend: str, id: str) -> builtins.list[Event]:
-        """What has happened to a session, oldest first."""
+        """Return the events of a session, the oldest first."""
         ...
 
     async def outputs(self, backend: str, id: str, which: Selection) -> Outputs:
-        """What a session printed, by execution."""
+        """Return the output of a session by execution."""
         ...
 
     def wait(
         self, backend: str, id: str, until: Callable[[SessionInfo], bool], *, every: bool = False
     ) -> AsyncIterator[SessionInfo]:
-        """Its rows as they change, or at `every` look, up to one that `until` holds for."""
+        """Yield the session's row whenever it changes, or after `every` look, until `until` holds."""
         ...
 
     def execute(
         self, backend: str, id: str, code: str, *, stdin: bool = False, ref: str | None = None
     ) -> AsyncIterator[Output]:
-        """Run code in a session, which must be the one that `ref` means if that is given.
+        """Run code in a session; with `ref`, only if `ref` still refers to this session.
 
-        Errors: SessionNotFound if it means another by now; NotReached. Then nothing has run.
+        Errors: SessionNotFound if `ref` refers to another session by now; NotReached. Nothing has run in either case.
         """
         ...
 
     async def interrupt(self, backend: str, id: str) -> None:
-        """Interrupt what runs."""
+        """Interrupt the running code of a session."""
         ...
 
     async def input(self, backend: str, id: str, run: str, text: str) -> None:
-        """Answer a run that asked for input."""
+        """Answer the input request of a run."""
         ...
 
     async def connection(
         self, backend: str, id: str, owner: ProcessId | None = None, patience: float = 0
     ) -> KernelConnection:
-        """How to reach a session's kernel; `owner` has the session from now on; see `Backend.connection`."""
+        """Return how to reach a session's kernel; see `Backend.connection`. An `owner` takes over the session."""
         ...
 
     async def alive(self) -> bool:
-        """Whether it can be used still."""
+        """Return whether this connection can still be used."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         ...

@@ -1,8 +1,8 @@
-"""Where the backends are for this process.
+"""Find the backends of this process.
 
-The environment names the Jupyter server that started this kernel. That is a hint: if it is dead,
-the servers in the runtime folder are tried, and then the backends are run in this process, as they
-are where there is no server at all.
+The environment names the Jupyter server that started this kernel. This is only a hint: if that server is gone, the
+servers in the runtime folder are tried next, and then the backends run in this process, as they do without any
+server.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jupyter_sessions.wire.access import VARIABLE, ServerInfo
 
 
 async def connect() -> Api:
-    """The server's sessions if this runs under one, else those of this process.
+    """Connect to the sessions of the Jupyter server that runs this kernel, otherwise to those of this process.
 
     Errors: InvalidRequest for a configuration that cannot be used.
     """

@@ -1,6 +1,6 @@
-"""From code that waits to code that awaits: an event loop in a thread of its own.
+"""An event loop in a thread of its own, for blocking code that calls coroutines.
 
-A notebook's kernel has a loop already, which a magic must not block.
+A notebook's kernel has an event loop already, which a magic must not block.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PARTING_SECONDS = 2.0
 
 
 class Interrupted(KeyboardInterrupt):
-    """An interrupt that cancelled a coroutine; `last_words` are what that had to say on its way out."""
+    """An interrupt that cancelled a coroutine; `last_words` are the messages it sent while it was cancelled."""
 
     def __init__(self, last_words: list[str]) -> None:
         super().__init__(*last_words)
@@ -28,7 +28,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Items(Iterator[T]):
-    """Items that another thread makes. An interrupt while waiting for one loses none: go on, or `close`."""
+    """Items that another thread produces. An interrupt while waiting loses none: continue, or `close`."""
 
     def __init__(self, items: queue.SimpleQueue[Any], maker: Future[None]) -> None:
         self._items = items
@@ -42,12 +42,12 @@ class Items(Iterator[T]):
         return item  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """Ask for no more."""
+        """Stop producing items."""
         self._maker.cancel()
 
 
 class Bridge:
-    """Runs coroutines for a thread that waits. The loop starts on first use."""
+    """Runs coroutines for a blocking thread. The event loop starts on first use."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -55,13 +55,13 @@ class Bridge:
         self._lock = threading.Lock()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return the result of a coroutine. Errors: Interrupted, by which the coroutine is cancelled."""
+        """Return the result of a coroutine. Errors: Interrupted; the coroutine is cancelled then."""
         return self.talk(lambda say: work, lambda text: None)
 
     def talk(self, work: Callable[[Say], Coroutine[Any, Any, T]], say: Say) -> T:
-        """Return the result of a coroutine that says things on the way; they are said in the thread that waits.
+        """Return the result of a coroutine, and pass its messages to `say` in the calling thread.
 
-        Errors: Interrupted, by which the coroutine is cancelled.
+        Errors: Interrupted; the coroutine is cancelled then.
         """
         words: queue.SimpleQueue[Any] = queue.SimpleQueue()
         future = self.start(_ending(work(words.put), words))
@@ -78,12 +78,12 @@ class Bridge:
         return future.result()
 
     def iterate(self, source: AsyncIterator[T]) -> Items[T]:
-        """The items of an asynchronous iterator as they come."""
+        """Return the items of an asynchronous iterator as they arrive."""
         items: queue.SimpleQueue[Any] = queue.SimpleQueue()
         return Items(items, self.start(_ending(_pump(source, items), items)))
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Begin to run a coroutine; may be called from any thread."""
+        """Start a coroutine; may be called from any thread."""
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()

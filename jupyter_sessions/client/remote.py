@@ -1,4 +1,4 @@
-"""Sessions through a Jupyter server's extension."""
+"""Sessions through the extension of a Jupyter server."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from jupyter_sessions.wire.log_redaction import QuietClient
 from jupyter_sessions.wire.releases import is_earlier
 from jupyter_sessions.wire.unix_http import unix_transport
 
-TIMEOUT = httpx.Timeout(200.0, connect=5.0)  # The server itself answers in time, whatever a backend does.
+TIMEOUT = httpx.Timeout(200.0, connect=5.0)  # The server limits the time of backends itself.
 ALIVE_SECONDS = 5.0
 LOOK_AGAIN_SECONDS = 5.0
 T = TypeVar("T")
 
 
 class RemoteService:
-    """The same as `Service`, in a Jupyter server."""
+    """The operations of `SessionService`, performed by a Jupyter server."""
 
     def __init__(self, access: ServerInfo) -> None:
         tls = tls_of(access)
@@ -49,7 +49,7 @@ class RemoteService:
         self._streams = Streams(access, self._about, tls)
 
     async def alive(self) -> bool:
-        """Whether the server answers, and lets us in. Errors: BadAnswer if it speaks another protocol."""
+        """Return whether the server answers and accepts our token. Errors: BadAnswer if its protocol is another."""
         try:
             response = await self._http.get(self._about, timeout=ALIVE_SECONDS)
             about = untrusted.decode(response.content)
@@ -73,32 +73,32 @@ class RemoteService:
         offset: int = 0,
         fields: Sequence[str] = (),
     ) -> Listing:
-        """Sessions, most recently changed first; with these `fields` beyond those that lists tell anyway."""
+        """Return sessions, the most recently changed first, with `fields` beyond those of any list."""
         given = {"status": status, "backend": backend, "limit": limit, "offset": offset}
         given["details"] = ",".join(fields) or None
         params = {key: str(value) for key, value in given.items() if value is not None}
         return await self._ask(Listing, "GET", "/sessions", params=params)
 
     async def get(self, backend: str, id: str) -> SessionInfo:
-        """One session."""
+        """Return a session."""
         return await self._ask(SessionInfo, "GET", _path(backend, id))
 
     async def find(self, ref: str) -> SessionInfo:
-        """A session by what people call it."""
+        """Return the session that a name, id or backend/name refers to."""
         return await find(lambda status: self.list(status=status), ref)
 
     async def describe(self, backend: str | None = None) -> builtins.list[BackendInfo]:
-        """One backend or all."""
+        """Return a description of one backend or of all."""
         params = {"backend": backend} if backend else None
         answer = await self._ask(dict[str, Any], "GET", "/backends", params=params)
         return msgspec.convert(answer["backends"], builtins.list[BackendInfo])
 
     async def defaults(self) -> Defaults:
-        """What fills in a spec."""
+        """Return the defaults that complete a spec."""
         return await self._ask(Defaults, "GET", "/defaults")
 
     async def create(self, spec: SessionSpec) -> SessionInfo:
-        """Ask for a session; its row at once."""
+        """Request a session, and return its row at once."""
         return await self._ask(SessionInfo, "POST", "/sessions", body=spec)
 
     async def destroy(
@@ -113,33 +113,33 @@ class RemoteService:
         return await self._patch(backend, id, {"action": "restart"})
 
     async def rename(self, backend: str, id: str, name: str) -> SessionInfo:
-        """Call a session otherwise."""
+        """Rename a session."""
         return await self._patch(backend, id, {"name": name})
 
     async def renew(self, backend: str, id: str) -> SessionInfo:
-        """Put off the end of a session."""
+        """Extend the time of a session."""
         return await self._patch(backend, id, {"action": "renew"})
 
     async def _patch(self, backend: str, id: str, body: dict[str, str]) -> SessionInfo:
         return await self._ask(SessionInfo, "PATCH", _path(backend, id), body=body)
 
     async def logs(self, backend: str, id: str) -> str:
-        """What a session printed."""
+        """Return the output of a session's processes."""
         return (await self._ask(dict[str, str], "GET", f"{_path(backend, id)}/logs"))["logs"]
 
     async def events(self, backend: str, id: str) -> builtins.list[Event]:
-        """What has happened to a session, oldest first."""
+        """Return the events of a session, the oldest first."""
         answer = await self._ask(dict[str, builtins.list[Event]], "GET", f"{_path(backend, id)}/events")
         return answer["events"]
 
     async def outputs(self, backend: str, id: str, which: Selection) -> Outputs:
-        """What a session printed, by execution."""
+        """Return the output of a session by execution."""
         return await self._ask(Outputs, "GET", f"{_path(backend, id)}/outputs", params=which.params())
 
     async def wait(
         self, backend: str, id: str, until: Callable[[SessionInfo], bool], *, every: bool = False
     ) -> AsyncIterator[SessionInfo]:
-        """Its rows as they change, or at `every` look, up to one that `until` holds for."""
+        """Yield the session's row whenever it changes, or after `every` look, until `until` holds."""
         async with self._streams.open("GET", "/events") as events:
             coming = sse.Patient(events)
             try:
@@ -167,26 +167,26 @@ class RemoteService:
                 elif event.name == sse.CLOSE:
                     return
         raise errors.BackendUnavailable(
-            "The Jupyter server broke off the answer.", hint="Is it still running?"
+            "The Jupyter server broke off its answer.", hint="Check that it is still running."
         )
 
     async def interrupt(self, backend: str, id: str) -> None:
-        """Interrupt what runs."""
+        """Interrupt the running code of a session."""
         await self._send("POST", f"{_path(backend, id)}/interrupt")
 
     async def input(self, backend: str, id: str, run: str, text: str) -> None:
-        """Answer a run that asked for input."""
+        """Answer the input request of a run."""
         await self._send("POST", f"{_path(backend, id)}/input", body={"run": run, "text": text})
 
     async def connection(
         self, backend: str, id: str, owner: ProcessId | None = None, patience: float = 0
     ) -> KernelConnection:
-        """How to reach a session's kernel; `owner` has the session from now on; see `Backend.connection`."""
+        """Return how to reach a session's kernel; see `Backend.connection`. An `owner` takes over the session."""
         body = {"owner": owner, "patience": patience}
         return await self._ask(KernelConnection, "POST", f"{_path(backend, id)}/connection", body=body)
 
     async def close(self) -> None:
-        """Close connections."""
+        """Close all connections."""
         await self._streams.close()
         await self._http.aclose()
 
@@ -205,7 +205,7 @@ class RemoteService:
         except msgspec.MsgspecError as error:
             raise errors.BadAnswer(
                 f"The Jupyter server gave an answer that cannot be read: {error}.",
-                hint="Install the same version of jupyter_sessions here and there.",
+                hint="Install the same version of jupyter_sessions for the kernel and the server.",
             ) from None
 
     async def _send(
@@ -217,7 +217,9 @@ class RemoteService:
         try:
             response = await self._http.send(request)
         except AnswerRefused as error:
-            raise errors.BadAnswer(f"The Jupyter server gave an answer that is not read: {error}.") from error
+            raise errors.BadAnswer(
+                f"The Jupyter server gave an answer that was rejected: {error}."
+            ) from error
         except httpx.TransportError as error:
             raise lost(error) from error
         if not response.is_success:
@@ -230,7 +232,7 @@ def _path(backend: str, id: str) -> str:
 
 
 async def _mention(events: sse.Patient[sse.ServerEvent], id: str) -> None:
-    """Return when an event mentions the session, or after a while; events can be missed."""
+    """Wait until an event mentions the session, or for a while, because events can be missed."""
     deadline = time.monotonic() + LOOK_AGAIN_SECONDS
     try:
         while (left := deadline - time.monotonic()) > 0:
@@ -239,5 +241,5 @@ async def _mention(events: sse.Patient[sse.ServerEvent], id: str) -> None:
                 return
     except StopAsyncIteration:
         raise errors.BackendUnavailable(
-            "The Jupyter server has stopped.", hint="Start it again; sessions run on."
+            "The Jupyter server has stopped.", hint="Start it again; sessions keep running."
         ) from None

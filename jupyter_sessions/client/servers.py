@@ -1,7 +1,7 @@
-"""The Jupyter servers of this user on this machine, asked as the user: with the token in the files that they leave.
+"""This user's Jupyter servers on this machine, called with the tokens in the files that they write.
 
-Source: `jpserver-PID.json` of jupyter_server 2.21. A server that wants a password, or is behind a hub, leaves no
-token: nobody gets in this way.
+Source: `jpserver-PID.json` of jupyter_server 2.21. A server with a password, or behind a hub, writes no token and
+cannot be called in this way.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NO_SUCH_ROUTE = 404
 
 
 class Running(msgspec.Struct, frozen=True):
-    """A server's file, as far as it matters here."""
+    """The relevant part of a server's file."""
 
     pid: int
     url: str
@@ -43,17 +43,17 @@ class Running(msgspec.Struct, frozen=True):
 
 
 def running() -> list[Running]:
-    """The servers that live and let this user in."""
+    """Return the servers that run and accept their token."""
     return [server for server in _files() if server.token and _listens(server)]
 
 
 def _listens(server: Running) -> bool:
-    """Whether a process of this user listens where the file says.
+    """Return whether a process of this user listens where the file says.
 
-    Files outlive servers that were killed, and homes are shared by machines: somebody else may have the number
-    of the process by now, or listen in its place.
+    Files outlive servers that were killed, and machines may share a home: by now the pid may belong to another
+    process, or another process may listen in the server's place.
     """
-    import psutil  # Costs 10 ms, and only who signs in needs it.
+    import psutil  # Takes 10 ms, and only signing in needs it.
 
     try:
         process, port = psutil.Process(server.pid), urlsplit(server.url).port
@@ -77,9 +77,9 @@ def _files() -> Iterator[Running]:
 
 
 async def sign_in(backend: str, given: Credentials) -> list[str]:
-    """Sign in on each server that has the backend; their addresses.
+    """Sign in on each server that has the backend, and return the servers' addresses.
 
-    Errors: what they say, if none lets in; NotSupported if none has it.
+    Errors: those of the servers, if none accepts the credentials; NotSupported if none has the backend.
     """
     answers = await _each("POST", backend, {"method": given.method, "values": given.values})
     if done := [url for url, error in answers.items() if error is None]:
@@ -89,18 +89,18 @@ async def sign_in(backend: str, given: Credentials) -> list[str]:
             raise error
     raise errors.NotSupported(
         f"No Jupyter server of yours that runs here has the backend '{backend}'.",
-        hint="Add `--save`: a file that only you can read keeps it.",
+        hint="Add `--save` to keep the credentials in a file that only you can read.",
     )
 
 
 async def sign_out(backend: str) -> list[str]:
-    """Sign out on each server; the addresses of those where that could not be done."""
+    """Sign out on each server, and return the addresses of those where that failed."""
     answers = await _each("DELETE", backend, None)
     return [url for url, error in answers.items() if error is not None]
 
 
 async def _each(method: str, backend: str, body: object) -> dict[str, errors.SessionError | None]:
-    """What went wrong on each server that has, or may have, the backend, by address; None if nothing did."""
+    """Send a request to each server that has, or may have, the backend, and return its error or None, by address."""
     answers: dict[str, errors.SessionError | None] = {}
     for server in filter(_listens, _files()):
         try:
@@ -111,8 +111,8 @@ async def _each(method: str, backend: str, body: object) -> dict[str, errors.Ses
 
 
 async def _asked(server: Running, method: str, backend: str, body: object) -> errors.SessionError | None:
-    """What went wrong. Errors: NotFound if the server has no such backend."""
-    not_reached = errors.NotReached(f"{server.url} cannot be asked.", hint="Do it there.")
+    """Send a request to a server, and return its error or None. Errors: NotFound if it has no such backend."""
+    not_reached = errors.NotReached(f"{server.url} cannot be reached.", hint="Sign in or out there.")
     if not server.token:
         return not_reached
     try:

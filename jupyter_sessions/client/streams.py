@@ -1,4 +1,4 @@
-"""Streams of events from a Jupyter server's extension, and what can be wrong with its answers."""
+"""Streams of events from a Jupyter server's extension, and errors in its answers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5.0
 SILENT_SECONDS = 4 * sse.KEEP_ALIVE_SECONDS
 EVENT_BYTES = 128 * 1024**2
-"""Of one event: it may hold what a cell shows, which kernels of notebooks send without a limit."""
+"""The size limit of an event, which may hold the output of a cell: kernels do not limit the output."""
 _ERROR_BYTES = 2**20
 _BUFFER_BYTES = 2**20
-_HINT = "Is it still running?"
+_HINT = "Check that it is still running."
 
 
 class Streams:
-    """Opens streams. By aiohttp, whose part in a cell's time is a quarter of httpx's; imported when first needed."""
+    """Opens streams with aiohttp, which takes a quarter of httpx's time in a cell; imported on first use."""
 
     def __init__(self, access: ServerInfo, root: str, tls: ssl.SSLContext) -> None:
         self._access = access
@@ -39,7 +39,7 @@ class Streams:
     async def open(
         self, method: str, path: str, body: object = None
     ) -> AsyncIterator[AsyncIterator[sse.ServerEvent]]:
-        """The events of an answer. Errors: NotReached, BackendUnavailable, and what the server says."""
+        """Open a stream of events. Errors: NotReached, BackendUnavailable, and those that the server reports."""
         import aiohttp
         from yarl import URL
 
@@ -53,12 +53,14 @@ class Streams:
         except aiohttp.ClientConnectorError as error:
             raise errors.NotReached(f"The Jupyter server cannot be reached: {error}.", hint=_HINT) from error
         except sse.EventTooLarge as error:
-            raise errors.BadAnswer(f"The Jupyter server gave an answer that is not read: {error}.") from error
+            raise errors.BadAnswer(
+                f"The Jupyter server gave an answer that was rejected: {error}."
+            ) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise lost(error) from error
 
     async def close(self) -> None:
-        """Close connections."""
+        """Close all connections."""
         if self._http is not None:
             await self._http.close()
 
@@ -88,7 +90,10 @@ async def _beginning(content: aiohttp.StreamReader) -> bytes:
 
 
 def tls_of(access: ServerInfo) -> ssl.SSLContext:
-    """The server's own certificate is trusted, whatever names stand in it; without one, nobody is."""
+    """Return a TLS context that trusts the server's own certificate, whatever names it has.
+
+    Without a certificate, the context trusts nobody.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if access.ca_file:
         context.check_hostname = False
@@ -98,7 +103,7 @@ def tls_of(access: ServerInfo) -> ssl.SSLContext:
 
 
 def refused(status: int, content: bytes) -> errors.SessionError:
-    """The error that an answer says."""
+    """Return the error that an answer reports."""
     try:
         body = untrusted.decode(content)
     except msgspec.DecodeError:
@@ -107,6 +112,6 @@ def refused(status: int, content: bytes) -> errors.SessionError:
 
 
 def lost(error: Exception) -> errors.SessionError:
-    """A connection that could not be made, or broke."""
+    """Return the error for a connection that could not be made, or broke."""
     why = str(error) or type(error).__name__
     return errors.BackendUnavailable(f"The Jupyter server cannot be reached: {why}.", hint=_HINT)

@@ -1,4 +1,4 @@
-"""One grammar and one implementation a verb, for `%session` and the shell alike."""
+"""Parse and perform the verbs of `%session`, in notebooks and in the shell alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one may type about backends and signing in to them."""
+"""The grammar of the verbs about backends and signing in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from jupyter_sessions.commands.adding import add_verb
 
 
 def define(parsers: Any) -> None:
-    """Add the verbs. `lasting` is set by faces whose process goes on after a verb."""
+    """Add the verbs to the grammar.
+
+    A caller whose process outlives the verb sets `lasting`: credentials can then be kept in memory.
+    """
     for add in (_login, _logout, _backend_add, _backend_list, _backend_takeover, _backend_rm):
         add(parsers)
 
@@ -24,27 +27,34 @@ def _login(parsers: Any) -> None:
         "--keypair", nargs="?", const="", metavar="ACCESS_KEY", help="with an access key and its secret"
     )
     how.add_argument("--token", action="store_true", help="with a token")
-    how.add_argument("--certificate", metavar="FILE", help="with a certificate that holds its key, too")
-    verb.add_argument("--save", action="store_true", help="keep it in a file that only you can read")
+    how.add_argument("--certificate", metavar="FILE", help="with a certificate file that includes its key")
+    verb.add_argument(
+        "--save", action="store_true", help="keep the credentials in a file that only you can read"
+    )
 
 
 def _logout(parsers: Any) -> None:
-    about = "Forget what you signed in to a backend with, also where it was saved."
+    about = "Forget your credentials for a backend, also those that were saved."
     verb = add_verb(parsers, "logout", help="sign out of a backend", description=about)
     verb.set_defaults(lasting=False)
     verb.add_argument("backend", help="name of the backend")
 
 
 def _backend_add(parsers: Any) -> None:
-    about = "Offer one more backend from now on, if its address answers."
+    about = "Add a backend, provided that its address answers."
     verb = add_verb(parsers, "backend add", help="add a backend", description=about)
     verb.set_defaults(lasting=False)
-    verb.add_argument("name", help="what to call it")
+    verb.add_argument("name", help="name of the new backend")
     verb.add_argument("--kind", required=True, metavar="KIND", help="type of backend")
-    verb.add_argument("--url", required=True, help="its address, or several with commas between")
-    verb.add_argument("--title", default="", metavar="TEXT", help="what people see")
+    verb.add_argument("--url", required=True, help="its address, or several separated by commas")
+    verb.add_argument("--title", default="", metavar="TEXT", help="title that the panel shows")
     verb.add_argument(
-        "-o", "--option", action="append", default=[], metavar="NAME=VALUE", help="another of its options"
+        "-o",
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any other option of the backend",
     )
 
 
@@ -56,8 +66,8 @@ def _backend_list(parsers: Any) -> None:
 
 def _backend_takeover(parsers: Any) -> None:
     about = (
-        "After an upgrade, end the session manager of the earlier version and start this version's, which goes on"
-        " with its sessions."
+        "After an upgrade, replace the session manager of the earlier version by this version's. Sessions go on"
+        " running."
     )
     verb = add_verb(parsers, "backend takeover", help="take over after an upgrade", description=about)
     verb.set_defaults(lasting=False)
@@ -65,7 +75,7 @@ def _backend_takeover(parsers: Any) -> None:
 
 
 def _backend_rm(parsers: Any) -> None:
-    about = "Offer backends that were added no more; sessions stay."
+    about = "Remove backends that you added. Their sessions go on running."
     verb = add_verb(parsers, "backend rm", help="remove backends", description=about)
     verb.set_defaults(lasting=False)
     verb.add_argument("backends", nargs="+", metavar="backend", help="name of the backend")

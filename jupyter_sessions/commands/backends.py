@@ -1,7 +1,7 @@
-"""The verbs about backends: which there are, adding them, signing in and out.
+"""The verbs about backends: list, add and remove them, sign in and out.
 
-They are done in this process, for kernels may not ask their server to; it sees the files that come of it.
-What nobody wants in a file is given to the Jupyter servers of this user, which keep it in memory.
+These verbs run in this process, because kernels may not ask their Jupyter server to; the server sees the files that
+they write. Credentials that are not saved to a file go to the user's Jupyter servers, which keep them in memory.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _GIVEN = {"user": "username", "keypair": "access_key", "certificate": "certifica
 
 
 async def questions(api: Api, asked: Namespace) -> list[CredentialField]:
-    """What has to be asked of a person before `perform`, which takes it as `asked.answers`.
+    """Return the credential fields to ask a person for before `perform`, which takes the answers as `asked.answers`.
 
-    Errors: InvalidRequest for a way to sign in that the backend does not take; NotSupported if nothing could
-    keep what is asked for.
+    Errors: InvalidRequest for a sign-in method that the backend does not support; NotSupported if nothing could keep
+    the answers.
     """
     if asked.verb != "login":
         return []
@@ -45,13 +45,13 @@ async def questions(api: Api, asked: Namespace) -> list[CredentialField]:
 
 
 async def login(api: Api, asked: Namespace, say: Say) -> Result:
-    """Sign in."""
+    """Sign in to a backend."""
     async with _service(api) as service:
         backend = service.backend(asked.backend)
         given = Credentials(_method(backend, asked).name, _values(asked) | asked.answers)
         if _is_kept(api, asked):
             await service.sign_in(backend.name, given, remember=asked.save)
-            where = f"; {backend.ring.path} keeps it" if asked.save else ""
+            where = f". The credentials are saved in {backend.ring.path}" if asked.save else ""
         else:
             where = f" on {', '.join(await servers.sign_in(backend.name, given))}"
         state = state_of(backend)
@@ -63,7 +63,7 @@ async def login(api: Api, asked: Namespace, say: Say) -> Result:
 
 
 async def logout(api: Api, asked: Namespace, say: Say) -> Result:
-    """Sign out, here and of the Jupyter servers of this user."""
+    """Sign out of a backend, in this process and on the Jupyter servers of this user."""
     async with _service(api) as service:
         backend = service.backend(asked.backend)
         if not backend.methods():
@@ -74,7 +74,7 @@ async def logout(api: Api, asked: Namespace, say: Say) -> Result:
         if left:
             say(
                 plain(
-                    f"These servers could not be asked to, and may hold what you gave them: {', '.join(left)}."
+                    f"These Jupyter servers did not answer and may still keep your credentials: {', '.join(left)}."
                 )
             )
     return Nothing()
@@ -86,7 +86,7 @@ async def add(api: Api, asked: Namespace, say: Say) -> Result:
     wanted = NewBackend(name=asked.name, type=asked.kind, url=asked.url, title=asked.title, options=options)
     async with _service(api) as service:
         found = await service.add_backend(wanted)
-        say(plain(f"The backend {asked.name} is there: {found}."))
+        say(plain(f"Added the backend {asked.name}: {found}."))
         try:
             await service.backend(asked.name).list(Query(limit=1))
         except SessionError:
@@ -95,7 +95,7 @@ async def add(api: Api, asked: Namespace, say: Say) -> Result:
 
 
 async def show(api: Api, asked: Namespace, say: Say) -> Result:
-    """List backends, with who is signed in; none is asked."""
+    """List the backends and who is signed in to them, without connecting to any."""
     async with _service(api) as service:
         found = [_described(service, backend) for backend in service.backends.values()]
     if asked.json:
@@ -106,6 +106,7 @@ async def show(api: Api, asked: Namespace, say: Say) -> Result:
 
 
 def _described(service: SessionService, backend: Backend) -> dict[str, str]:
+    """Return a backend as a row of the list."""
     state = state_of(backend)
     try:
         address = backend.where()
@@ -131,22 +132,22 @@ async def take_over(api: Api, asked: Namespace, say: Say) -> Result:
         able = [one.name for one in service.backends.values() if one.can_be_taken_over()]
         backend = service.backend(asked.backend or next(iter(able), None))
         await service.take_over(backend.name)
-        say(plain(f"Version {__version__} looks after the sessions of {backend.title} now."))
+        say(plain(f"Version {__version__} manages the sessions of {backend.title} now."))
     return Nothing()
 
 
 async def remove(api: Api, asked: Namespace, say: Say) -> Result:
-    """Remove backends that were added."""
+    """Remove backends that the user added."""
     async with _service(api) as service:
         for name in asked.backends:
             await service.remove_backend(name)
-            say(f"The backend {name} is gone.")
+            say(f"Removed the backend {name}.")
     return Nothing()
 
 
 @asynccontextmanager
 async def _service(api: Api) -> AsyncIterator[SessionService]:
-    """The backends in this process: those of `api` if they are here, else ones for this once."""
+    """Provide the backends in this process: those of `api` if it is local, otherwise backends for this verb alone."""
     if isinstance(api, SessionService):
         yield api
         return
@@ -158,12 +159,12 @@ async def _service(api: Api) -> AsyncIterator[SessionService]:
 
 
 def _is_kept(api: Api, asked: Namespace) -> bool:
-    """Whether what is given here is still there when this verb is done."""
+    """Return whether the credentials are still available when this verb is done."""
     return bool(asked.save or (asked.lasting and isinstance(api, SessionService)))
 
 
 def _method(backend: Backend, asked: Namespace) -> SignInMethod:
-    """The way that the options ask for, else the backend's usual one. Errors: InvalidRequest."""
+    """Return the sign-in method that the options choose, or the backend's usual one. Errors: InvalidRequest."""
     methods = {method.name: method for method in backend.methods()}
     if not methods:
         raise InvalidRequest(f"Nobody signs in to '{backend.name}'.", field="backend")
@@ -177,7 +178,7 @@ def _method(backend: Backend, asked: Namespace) -> SignInMethod:
 
 
 def _values(asked: Namespace) -> dict[str, str]:
-    """What the options tell; paths as seen from here."""
+    """Return the credentials that the options hold; paths are made absolute."""
     given = {name: getattr(asked, option) for option, name in _GIVEN.items() if getattr(asked, option)}
     if "certificate" in given:
         given["certificate"] = os.path.abspath(os.path.expanduser(given["certificate"]))

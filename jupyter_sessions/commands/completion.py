@@ -1,4 +1,4 @@
-"""What could be typed next: verbs, options, and names of sessions, images and backends, each with a few words on it."""
+"""Complete verbs, options, and names of sessions, images and backends, each with a short description."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from jupyter_sessions.commands.backend_options import fields_taken, is_taken
 from jupyter_sessions.commands.grammar import split_verb, verbs
 from jupyter_sessions.commands.types import addable_types, session_types
 from jupyter_sessions.kernels.specs import listed
-from jupyter_sessions.model import STATUSES
+from jupyter_sessions.model import STATUSES, status_word
 
 _ABOUT_GROUPS = {
-    "live": "those that have not ended",
-    "running": "those that run",
-    "dead": "those that have ended",
-    "all": "live and ended ones",
+    "live": "sessions that have not ended",
+    "running": "sessions that run",
+    "dead": "sessions that have ended",
+    "all": "live and ended sessions",
 }
 
 
 async def complete(api: Api, before: Sequence[str], word: str) -> dict[str, str]:
-    """Return what may stand in place of the unfinished `word` after the words `before`, the first a verb.
+    """Return the completions of the unfinished `word` after the words `before`, of which the first is a verb.
 
-    Each comes with what it means, "" if that goes without saying.
+    Each completion comes with its description, "" if it needs none.
     """
     known = verbs()
     verb, rest = split_verb(known, before)
@@ -48,7 +48,7 @@ async def complete(api: Api, before: Sequence[str], word: str) -> dict[str, str]
 def _next_words(
     known: Mapping[str, argparse.ArgumentParser], before: Sequence[str], word: str
 ) -> dict[str, str]:
-    """Return what may come next of verbs that begin so."""
+    """Return the next words of the verbs that begin with the words `before`."""
     begun = {verb: verb.split() for verb in known if verb.split()[: len(before)] == list(before)}
     found = dict[str, str]()
     for verb, words in begun.items():
@@ -58,18 +58,19 @@ def _next_words(
 
 
 def _about(option: argparse.Action) -> str:
+    """Return the description of an option, on one line."""
     return " ".join((option.help or "").split()).replace("%%", "%")
 
 
 async def session_names(api: Api, word: str) -> dict[str, str]:
-    """Return the names of live sessions that begin so, each with its status and image."""
+    """Return the names of live sessions that begin with `word`, each with its status and image."""
     return _fitting(await _values(api, "session"), word)
 
 
 def _positional(
     parser: argparse.ArgumentParser, before: Sequence[str], options: dict[str, argparse.Action]
 ) -> str:
-    """Which positional argument comes after these words."""
+    """Return the name of the positional argument that follows these words."""
     given, skip = 0, False
     for text in before:
         if skip or text.startswith("-"):
@@ -84,9 +85,10 @@ def _positional(
 
 
 async def _values(api: Api, what: str) -> dict[str, str]:
+    """Return the possible values of an argument, each with its description."""
     if what in ("session", "sessions"):
         rows = sorted((await api.list()).sessions, key=lambda row: row.name)
-        return {row.name: " ".join(filter(None, (row.status, row.image))) for row in rows}
+        return {row.name: " ".join(filter(None, (status_word(row.status), row.image))) for row in rows}
     if what == "status":
         return _ABOUT_GROUPS | dict.fromkeys(STATUSES, "")
     if what in ("backend", "backends"):
@@ -105,4 +107,5 @@ async def _values(api: Api, what: str) -> dict[str, str]:
 
 
 def _fitting(candidates: Mapping[str, str], word: str) -> dict[str, str]:
+    """Return the candidates that begin with `word`."""
     return {candidate: about for candidate, about in candidates.items() if candidate.startswith(word)}

@@ -1,4 +1,4 @@
-"""From what was typed to what does it."""
+"""The table of verbs and the functions that perform them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Verb = Callable[[Api, Namespace, Say], Awaitable[Result]]
 
 
 async def perform(api: Api, asked: Namespace, say: Say) -> Result:
-    """Do what was asked. Errors: SessionError."""
+    """Perform the verb that was parsed. Errors: SessionError."""
     return await VERBS[asked.verb](api, asked, say)
 
 

@@ -1,4 +1,4 @@
-"""Fields of a session as text for people, and the names by which people ask for them."""
+"""Session fields as text for people, and the names by which people ask for them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from decimal import Decimal
 from jupyter_sessions.amounts import parse_slots, slot_label
 from jupyter_sessions.commands.result import plain
 from jupyter_sessions.errors import InvalidRequest
-from jupyter_sessions.model import RESERVED_FIELDS, Container, Service, SessionInfo, state
+from jupyter_sessions.model import RESERVED_FIELDS, Container, Service, SessionInfo, reason, status_clause
 
 _ALIASES = {
     "session_id": "id",
@@ -18,34 +18,34 @@ _ALIASES = {
     "scaling_group": "resource_group",
     "service_ports": "services",
 }
-"""Names of the vendor's command line (seed 003)."""
+"""Field names of Backend.AI's command line (seed 003)."""
 _EVENTS = {"server_restart": "a restart of the server", "logout": "a logout", "reboot": "a reboot"}
 
 
 def describe(row: SessionInfo, places: Mapping[str, str]) -> str:
-    """A session in one line: "demo is RUNNING: python3 · 1 CPU · 512 MiB on this machine".
+    """Describe a session in one line: "demo is running: python3 · 1 CPU · 512 MiB on this machine".
 
-    `places` says where sessions of backends run, by their names; see `Defaults`.
+    `places` names where the sessions of each backend run; see `Defaults`.
     """
     sentence = row.status_info.endswith(".")
-    how = state(row.status, "" if sentence else row.status_info)
+    why = f" ({reason(row.status_info)})" if row.status_info and not sentence else ""
     where = places.get(row.backend, row.backend)
     what = " · ".join(filter(None, (row.image, resources(row))))
     also = f". {row.status_info}" if sentence else ""
     if row.expected_at and row.status == "PENDING":
         also = f"{also.removesuffix('.')}. It is expected to start at {words(row.expected_at)}."
-    return plain(f"{row.name} is {how}: {what} on {where}{also}")
+    return plain(f"{row.name} {status_clause(row.status)}{why}: {what} on {where}{also}")
 
 
 def resources(row: SessionInfo) -> str:
-    """What it was given, in words."""
+    """Return the resources of a session in words."""
     return " · ".join(
         slot_label(name, Decimal(amount)) for name, amount in parse_slots(row.resources).items()
     )
 
 
 def show(row: SessionInfo, field: str) -> str:
-    """A field of a session as text. Errors: InvalidRequest listing the fields."""
+    """Return a field of a session as text. Errors: InvalidRequest listing the fields."""
     if field == "resources":
         return resources(row)
     if field == "survives":
@@ -55,7 +55,7 @@ def show(row: SessionInfo, field: str) -> str:
 
 
 def survival(survives: dict[str, bool]) -> str:
-    """What a session outlives and what first it does not: "a restart of the server, not a reboot"."""
+    """Return what a session outlives, and what first ends it: "a restart of the server, not a reboot"."""
     named = [(_EVENTS.get(event, event.replace("_", " ")), yes) for event, yes in survives.items()]
     outlived = " and ".join(event for event, yes in named if yes)
     ending = next((f"not {event}" for event, yes in named if not yes), "")
@@ -63,7 +63,7 @@ def survival(survives: dict[str, bool]) -> str:
 
 
 def words(value: object) -> str:
-    """A value for people; `--json` has it for programs."""
+    """Return a value as text for people; `--json` has the value for programs."""
     match value:
         case None:
             return ""
@@ -84,7 +84,7 @@ def words(value: object) -> str:
 
 
 def field_of(given: str) -> str:
-    """A field by the name people know it by. Errors: InvalidRequest listing the fields."""
+    """Return the field for a name that people use. Errors: InvalidRequest listing the fields."""
     name = _ALIASES.get(given.strip(), given.strip())
     known = (*SessionInfo.__struct_fields__, *RESERVED_FIELDS)
     if name not in known:

@@ -1,4 +1,4 @@
-"""The verb `events`: what has happened to a session, and what does."""
+"""The verb `events`: the events of a session so far, and new ones as they happen."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jupyter_sessions.model import Event, SessionInfo
 
 
 async def events(api: Api, asked: Namespace, say: Say) -> Result:
-    """Say what has happened to a session, and then what does until it runs, or to `follow` it has ended."""
+    """Print the events of a session, and new ones until the session runs, or until its end with `--follow`."""
     row = await api.find(asked.session)
     told: list[Event] = []
     try:
@@ -32,7 +32,7 @@ async def events(api: Api, asked: Namespace, say: Say) -> Result:
 
 
 def _says(before: Event, event: Event) -> bool:
-    """Whether the event is known: backends leave out the reason for a status once there is another one."""
+    """Return whether an event is known: backends drop the reason for a status once another status follows."""
     return before.when == event.when and before.what.startswith(event.what)
 
 

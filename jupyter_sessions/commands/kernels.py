@@ -14,7 +14,7 @@ from jupyter_sessions.kernels.definition import KernelRequest, make
 
 
 async def add(api: Api, asked: Namespace, say: Say) -> Result:
-    """Make a kernel."""
+    """Create a kernel that runs in sessions."""
     resources = await resources_of(api, asked)
     if asked.session and resources:
         hint = "Leave them out, or leave out --session."
@@ -29,12 +29,12 @@ async def add(api: Api, asked: Namespace, say: Say) -> Result:
     )
     kernel = await make(api, request)
     specs.add(kernel)
-    say(f"The kernel {kernel.name} is there: {plain(kernel.display_name)}")
+    say(f"Added the kernel {kernel.name}: {plain(kernel.display_name)}")
     return Nothing()
 
 
 async def show(api: Api, asked: Namespace, say: Say) -> Result:
-    """List kernels."""
+    """List the kernels that run in sessions."""
     found = specs.listed()
     if asked.json:
         return Json(found)
@@ -42,14 +42,14 @@ async def show(api: Api, asked: Namespace, say: Say) -> Result:
         [kernel.name, kernel.display_name, kernel.session or kernel.image, kernel.backend] for kernel in found
     ]
     empty = (
-        "No kernel runs in sessions. `%session kernel add NAME --image python --cpu 1 --mem 1g` makes one."
+        "No kernel runs in sessions. `%session kernel add NAME --image python --cpu 1 --mem 1g` creates one."
     )
     return Table(["Name", "Display name", "Session or image", "Backend"], rows, empty=empty)
 
 
 async def remove(api: Api, asked: Namespace, say: Say) -> Result:
-    """Remove kernels."""
+    """Remove kernels that run in sessions."""
     for name in asked.kernels:
         specs.remove(name)
-        say(f"The kernel {name} is gone.")
+        say(f"Removed the kernel {name}.")
     return Nothing()

@@ -1,4 +1,4 @@
-"""The verbs about keys, which are for shells alone: their secrets do not belong into notebooks."""
+"""The verbs about keys, for shells only: secrets do not belong in notebooks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from jupyter_sessions.errors import NotSupported
 
 
 def exports(variables: Mapping[str, str]) -> Text:
-    """Lines for a shell to evaluate."""
+    """Return environment variables as lines for a shell to evaluate."""
     return Text("\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()))
 
 
 async def add(backend: Backend, asked: Namespace) -> Result:
-    """Make a key; what other clients need to use it."""
+    """Create a key and return the environment variables that other clients need to use it."""
     place = _administered(backend)
     made = await place.add_key(
         {
@@ -45,7 +45,7 @@ def _administered(backend: Backend) -> KeyAdministration:
 
 
 async def show(backend: Backend, asked: Namespace) -> Result:
-    """List keys."""
+    """List keys, without their secrets."""
     found = await _administered(backend).keys()
     if asked.json:
         return Json(found)
@@ -67,4 +67,4 @@ async def remove(backend: Backend, asked: Namespace) -> Result:
     """Remove keys."""
     for key in asked.keys:
         await _administered(backend).remove_key(key)
-    return Text("\n".join(f"The key {key} is gone." for key in asked.keys))
+    return Text("\n".join(f"Removed the key {key}." for key in asked.keys))

@@ -1,4 +1,4 @@
-"""The verb `output`: what an execution in a session printed."""
+"""The verb `output`: the output of an execution in a session."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ _NUMBER = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 
 
 class Shown(Result):
-    """Outputs of a cell, nbformat 4; a notebook shows them as if it had run the cell."""
+    """Outputs of a cell as nbformat 4 has them; a notebook shows them as if it had run the cell."""
 
     def __init__(self, outputs: list[dict[str, Any]]) -> None:
         self.outputs = outputs
 
     def messages(self) -> Iterator[Output]:
-        """The same as a kernel says it; what failed then fails nothing now, so it is only printed."""
+        """Return the outputs as a kernel sends them.
+
+        An error that was raised then is printed as text, so that it does not fail the cell that shows it.
+        """
         for output in self.outputs:
             if output["output_type"] == "error":
                 yield Output(kind="stream", content={"name": "stderr", "text": _text(output)})
@@ -33,14 +36,14 @@ class Shown(Result):
                 yield Output(kind=output["output_type"], content=output)
 
     def text(self, width: int = 100) -> str:
-        """As a terminal shows them."""
+        """Return the outputs as a terminal shows them."""
         return "".join(map(_text, self.outputs)).rstrip("\n")
 
 
 async def output(api: Api, asked: Namespace, say: Say) -> Result:
-    """Show what an execution printed: the last one, or the one of a number.
+    """Show the output of an execution: the latest, or the one with the given number.
 
-    Counted from the end, the one that asks (its `request`) is left out: it is still running.
+    The execution that asks (its `request`) is still running; it does not count when counting from the end.
     """
     ref, number = _meant(asked.session, asked.number)
     row = await api.find(ref) if ref else await _only_one(api)
@@ -55,13 +58,14 @@ async def output(api: Api, asked: Namespace, say: Say) -> Result:
 
 
 def _meant(ref: str | None, number: int | None) -> tuple[str, int]:
-    """Session and execution; a number alone is that of an execution."""
+    """Return the session and the number of the execution; a number alone is an execution's."""
     if ref and number is None and _NUMBER.fullmatch(ref):
         return "", int(ref)
     return ref or "", -1 if number is None else number
 
 
 async def _only_one(api: Api) -> SessionInfo:
+    """Return the only live session. Errors: InvalidRequest if there is none or several."""
     rows = (await api.list()).sessions
     if len(rows) != 1:
         names = ", ".join(row.name for row in rows)
@@ -71,14 +75,14 @@ async def _only_one(api: Api) -> SessionInfo:
 
 
 async def _execution(api: Api, row: SessionInfo, number: int, request: str) -> Execution:
-    """One by its number, or counted from the end. Errors: NotFound."""
+    """Return an execution by its number, or counted from the end. Errors: NotFound."""
     which = Selection(number=number) if number >= 0 else Selection(last=1 - number)
     there = (await api.outputs(row.backend, row.id, which)).executions
     others = [one for one in there if number >= 0 or one.id != request]
     if len(others) >= max(1, -number):
         return others[number] if number < 0 else others[0]
     heads = (await api.outputs(row.backend, row.id, Selection(heads=True))).executions
-    hint = f"There are {heads[0].number} to {heads[-1].number}." if heads else "Nothing has run in it yet."
+    hint = f"Choose from {heads[0].number} to {heads[-1].number}." if heads else "Nothing has run in it yet."
     raise NotFound(f"The session '{row.name}' has no execution {number}.", hint=hint, field="number")
 
 

@@ -1,4 +1,4 @@
-"""What a session is to run, from the options of `create`."""
+"""What a session runs, from the options of `create`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PLAIN = ("type", "startup_command", "cluster_size", "cluster_mode", "starts_at"
 
 
 def program_of(asked: Namespace) -> dict[str, Any]:
-    """The fields of a `SessionSpec` that were asked for. Errors: InvalidRequest."""
+    """Return the fields of a `SessionSpec` that the options set. Errors: InvalidRequest."""
     mounts = [_split(mount) for mount in asked.mount]
     found = {name: getattr(asked, name) for name in _PLAIN} | {
         "bootstrap_script": _text(asked.bootstrap_script),
@@ -27,18 +27,19 @@ def program_of(asked: Namespace) -> dict[str, Any]:
 
 
 def _split(mount: str) -> tuple[str, str]:
-    """Name and path, "" for none; the vendor's client 23.9.10 takes "=" between them."""
+    """Split a mount into name and path, "" for no path; Backend.AI's client 23.9.10 writes "=" between them."""
     name, _, path = mount.replace("=", ":", 1).partition(":")
     return name, path
 
 
 def _text(file: str | None) -> str | None:
+    """Return the text of a file. Errors: InvalidRequest if the file cannot be read."""
     if file is None:
         return None
     try:
         return Path(file).expanduser().read_text()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
         raise InvalidRequest(
             f"The bootstrap script {file} cannot be read: {reason}.",
             hint="Name a shell script.",
@@ -47,12 +48,12 @@ def _text(file: str | None) -> str | None:
 
 
 def _options(texts: list[str]) -> dict[str, Any]:
-    """Resource options; amounts of memory as elsewhere, MiB for a bare number."""
+    """Return the resource options; memory takes the usual units, a bare number is in MiB."""
     found: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not name or not equals:
-            hint = "Give a name, '=' and a value."
+            hint = "Give a name, '=' and a value, for example shmem=64m."
             raise InvalidRequest(
                 f"'{text}' after --resource-opts is no NAME=VALUE.", hint=hint, field="resource-opts"
             )

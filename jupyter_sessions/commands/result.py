@@ -1,4 +1,4 @@
-"""What a command gives back, for a terminal and for a notebook."""
+"""Results of verbs, as a terminal and a notebook show them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _WHOLE = 32  # characters
 _GAP = 3
 _LEAST_WRAPPED = 24
 _KEPT = 2
-"""How many of the first columns stay longer than others."""
+"""How many columns, from the left, are dropped last when there is no room."""
 
 
 class Result:
-    """Something to show; `warnings` are sentences beside it, which a shell says on its stderr."""
+    """Something to show; `warnings` are sentences that a shell prints on its stderr."""
 
     warnings: Sequence[str] = ()
 
     def text(self, width: int = 100) -> str:
-        """For terminals and plain output."""
+        """Return the result as text for terminals."""
         return ""
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
@@ -34,32 +34,32 @@ class Result:
 
 
 class Nothing(Result):
-    """Nothing: all has been said on the way."""
+    """No result: the verb has printed everything on the way."""
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return {}
 
 
 class Text(Result):
-    """Plain text, shown as it is."""
+    """Plain text, shown unchanged."""
 
     def __init__(self, text: str) -> None:
         self._text = text
 
     def text(self, width: int = 100) -> str:
-        """The text."""
+        """Return the text."""
         return self._text
 
 
 class Json(Text):
-    """JSON, indented."""
+    """A value as indented JSON."""
 
     def __init__(self, value: object) -> None:
         super().__init__(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
 class Table(Result):
-    """Rows under a head; `empty` is said when there are none. With `fold`, long cells take several lines."""
+    """Rows under a head, or the sentence `empty` if there are no rows. With `fold`, long cells take several lines."""
 
     def __init__(
         self,
@@ -77,9 +77,10 @@ class Table(Result):
         self._wrapped = wrapped
 
     def text(self, width: int = 100) -> str:
-        """A table of that many columns of text at most; whole columns are left out from the right.
+        """Return the table with lines of at most `width` columns of text.
 
-        The one that is `wrapped` takes several lines instead, and is among the last to go.
+        Columns that do not fit are left out from the right. The column `wrapped` takes several lines instead, and is
+        among the last to go.
         """
         return self._drawn(width) if self.rows else self._empty
 
@@ -101,7 +102,10 @@ class Table(Result):
 
 
 def _aligned(lines: list[list[str]], width: int, wrapped: int | None = None) -> str:
-    """Columns side by side under a rule. By hand: rich takes a tenth of a second more, from import to last line."""
+    """Draw columns side by side under a rule.
+
+    Drawn by hand: rich takes a tenth of a second more, from import to last line.
+    """
     from rich.cells import cell_len
 
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
@@ -122,7 +126,7 @@ def _aligned(lines: list[list[str]], width: int, wrapped: int | None = None) -> 
 
 
 def _fitting(widths: list[int], width: int, wrapped: int | None) -> list[int]:
-    """The columns that there is room for, the first and the `wrapped` one as long as there can be."""
+    """Return the columns that fit into the width; the first and the `wrapped` column are dropped last."""
     shown = [*range(len(widths))]
     while len(shown) > 1 and sum(widths[at] + _GAP for at in shown) > width:
         rest = [at for at in shown[_KEPT:] if at != wrapped] or [at for at in shown[1:] if at != wrapped]
@@ -131,7 +135,7 @@ def _fitting(widths: list[int], width: int, wrapped: int | None) -> list[int]:
 
 
 def _joined(cells: list[list[str]], shown: list[int], widths: list[int]) -> str:
-    """One row of the table, of as many lines as its highest cell."""
+    """Draw one row of the table, with as many lines as its highest cell."""
     from rich.cells import set_cell_size
 
     lines = zip_longest(*cells, fillvalue="")
@@ -143,7 +147,7 @@ def _joined(cells: list[list[str]], shown: list[int], widths: list[int]) -> str:
 
 
 def _broken(text: str, width: int) -> list[str]:
-    """The text in lines of that many columns, broken between words where there are any."""
+    """Break a text into lines of at most `width` columns, between words where possible."""
     from rich.cells import cell_len, chop_cells
 
     lines = [""]
@@ -157,7 +161,7 @@ def _broken(text: str, width: int) -> list[str]:
 
 
 def _folded(lines: list[list[str]], width: int) -> str:
-    """Columns in which long cells take several lines."""
+    """Draw columns in which long cells take several lines."""
     from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable
@@ -173,11 +177,11 @@ def _folded(lines: list[list[str]], width: int) -> str:
 
 
 def _cell(text: str) -> str:
-    """Names, ids and amounts stay in one piece, or a browser would break them at a hyphen."""
+    """Return a cell as HTML; short texts stay in one piece, because a browser would break them at a hyphen."""
     whole = ";white-space:nowrap" if len(text) <= _WHOLE else ""
     return f"<td style='text-align:left{whole}'>{escape(text)}</td>"
 
 
 def plain(text: str) -> str:
-    """A text on one line without control characters, which a terminal would obey."""
+    """Return a text on one line without control characters, which a terminal would obey."""
     return "".join(char if char.isprintable() else "?" for char in text)

@@ -1,4 +1,4 @@
-"""The verb about the configuration."""
+"""The verb `config`, about the configuration."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _NO_FILE = "default"
 
 
 async def show(api: Api, asked: Namespace, say: Say) -> Result:
-    """Show what the files on Jupyter's configuration path say, and what holds where they say nothing.
+    """Show each option of the configuration files on Jupyter's path, and the defaults of all others.
 
-    A Jupyter server may lay options of its own over it. Secrets are shown as being set.
+    A Jupyter server may override them by options of its own. Secrets are shown as "(set)".
     """
     settings, files = configuration(), sources()
     names = sorted(JupyterSessions.class_trait_names(config=True))
@@ -43,7 +43,7 @@ async def show(api: Api, asked: Namespace, say: Say) -> Result:
 
 
 def _shown(value: Any) -> Any:
-    """A value without the secrets in it."""
+    """Return a value without the secrets in it."""
     match value:
         case dict():
             return {

@@ -1,4 +1,4 @@
-"""Printing to terminals and pipes as they are: not each can show every character, and some are closed early."""
+"""Print to terminals and pipes: not all can show every character, and some are closed early."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ class OutputClosed(SessionError):
 
 
 def write(text: str, stream: TextIO, *, exact: bool = False) -> None:
-    """Print a line. What the stream cannot encode is replaced, or escaped as in JSON if it is to be `exact`.
+    """Print a line.
 
+    Characters that the stream cannot encode are replaced, or escaped as in JSON if the line must be `exact`.
     Errors: OutputClosed.
     """
     try:
@@ -30,7 +31,7 @@ def write(text: str, stream: TextIO, *, exact: bool = False) -> None:
 
 
 def printable(text: str, encoding: str | None, *, exact: bool = False) -> str:
-    """The text in characters that an encoding has."""
+    """Return the text in characters that an encoding has."""
     encoding = encoding or "utf-8"
     try:
         text.encode(encoding)
@@ -41,7 +42,7 @@ def printable(text: str, encoding: str | None, *, exact: bool = False) -> str:
 
 
 def _discard(stream: TextIO) -> None:
-    """Let what is still buffered go nowhere, or Python complains of it when it exits."""
+    """Send what is still buffered to /dev/null, or Python would complain about it at exit."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -49,7 +50,7 @@ def _discard(stream: TextIO) -> None:
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
-    r"""Write characters as JSON does, ``\u00e9``, in two parts beyond the first 65,536."""
+    r"""Escape characters as JSON does, ``\u00e9``, in two parts beyond the first 65,536."""
     assert isinstance(error, UnicodeEncodeError)  # noqa: S101
     units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2)), error.end

@@ -1,4 +1,4 @@
-"""The verbs, one function each."""
+"""The verbs about sessions, one function each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from jupyter_sessions.errors import (
     SessionError,
     SessionNotFound,
 )
-from jupyter_sessions.model import USABLE, SessionInfo, SessionSpec, standing
+from jupyter_sessions.model import USABLE, SessionInfo, SessionSpec, standing, status_word
 from jupyter_sessions.service import Listing, create_replicas
 
 COLUMNS = ("name", "status", "image", "resources", "status_info", "id")
@@ -41,7 +41,7 @@ _GPU_ENDINGS = (".device", ".shares")
 
 
 async def create(api: Api, asked: Namespace, say: Say) -> Result:
-    """Create a session, or several alike, and wait until they run, saying why they wait."""
+    """Create one session or several replicas, and wait until they run, saying why they wait."""
     defaults = await api.defaults()
     preset = defaults.presets.get(asked.preset, {}) if asked.preset else {}
     spec = SessionSpec(
@@ -78,7 +78,10 @@ async def create(api: Api, asked: Namespace, say: Say) -> Result:
 async def _follow_all(
     api: Api, rows: list[SessionInfo], failures: list[SessionError], asked: Namespace, say: Say
 ) -> None:
-    """Say what becomes of each, failures as soon as they are known. Errors: LaunchFailed if there are some."""
+    """Follow several sessions at once, and report failures as soon as they are known.
+
+    Errors: LaunchFailed if any session failed.
+    """
 
     async def one(row: SessionInfo) -> bool:
         try:
@@ -93,11 +96,11 @@ async def _follow_all(
     failed = len(failures) + (await asyncio.gather(*map(one, rows))).count(False)
     if failed:
         there = len(rows) + len(failures)
-        raise LaunchFailed(f"{failed} of {there} sessions failed.", hint="What is said above tells why.")
+        raise LaunchFailed(f"{failed} of {there} sessions failed.", hint="The reasons are above.")
 
 
 async def _follow(api: Api, row: SessionInfo, asked: Namespace, say: Say) -> None:
-    """Say what becomes of a session that was asked for; wait until it runs if that is wanted."""
+    """Report the state of a new session, and wait until the session runs if that is wanted."""
     waits = not asked.enqueue_only and row.status not in USABLE
     if row.reused or not waits:
         places = (await api.defaults()).places
@@ -107,10 +110,10 @@ async def _follow(api: Api, row: SessionInfo, asked: Namespace, say: Say) -> Non
 
 
 def _lost_files(spec: SessionSpec, preset: dict[str, Any], storage: Storage | None) -> str:
-    """A warning if all the files of the session will be deleted at its end."""
+    """Return a warning if all files of the session will be deleted at its end."""
     if storage is None or not storage.needs_mount or spec.mounts or preset.get("mounts"):
         return ""
-    return "Nothing is mounted: files of this session are deleted when it ends. `--mount NAME` keeps those in a folder."
+    return "No folder is mounted: this session's files are deleted when it ends. `--mount NAME` keeps a folder's files."
 
 
 def _image(asked: Namespace) -> str | None:
@@ -138,13 +141,11 @@ async def _wait_running(api: Api, row: SessionInfo, seconds: float, say: Say) ->
                     say(line)
                     told = line
     except (TimeoutError, asyncio.CancelledError) as stop:
-        say(
-            f"{plain(row.name)} stays in the queue, {row.status}; `%session rm {plain(row.name)}` cancels it."
-        )
+        say(_still_beginning(row))
         if isinstance(stop, asyncio.CancelledError):
             raise
         return
-    except SessionError:  # It is there, whatever keeps us from seeing what becomes of it.
+    except SessionError:  # The session exists, even if its state cannot be read.
         if not told:
             say(describe(row, places))
         raise
@@ -156,28 +157,39 @@ async def _wait_running(api: Api, row: SessionInfo, seconds: float, say: Say) ->
     say(describe(row, places))
 
 
+def _still_beginning(row: SessionInfo) -> str:
+    """Say that a session goes on to start although nobody waits for it any longer."""
+    name = plain(row.name)
+    if (word := status_word(row.status)) == "waiting":
+        return f"{name} stays in the queue. `%session rm {name}` cancels it."
+    return f"{name} is still {word}. `%session rm {name}` ends it."
+
+
 async def _after_failure(api: Api, row: SessionInfo) -> str:
-    """Return what can be done about a session that failed, of what its backend does then."""
+    """Return a hint about a session that failed, by what its backend still keeps of the session."""
     if row.hopeless:
         return f"As things are it never starts: `%session rm {row.name}` cancels it."
     if row.live:
-        return f"`%session logs {row.name}` shows more, `%session rm {row.name}` removes it."
+        return f"`%session logs {row.name}` shows its output, `%session rm {row.name}` removes it."
     with suppress(SessionError):
         if await api.logs(row.backend, row.id):
-            return f"`%session logs {row.name}` shows what it printed."
+            return f"`%session logs {row.name}` shows its output."
     with suppress(SessionError):
         await api.get(row.backend, row.id)
-        return f"`%session info {row.name}` shows what is known of it."
-    return "Create it again once that is mended."
+        return f"`%session info {row.name}` shows its details."
+    return "Create it again once the cause is fixed."
 
 
 def settled(row: SessionInfo) -> bool:
-    """Whether a session that begins has come to run, or to an end, or never will."""
+    """Return whether a new session has come to run, has failed or ended, or can never start."""
     return row.status in USABLE or row.status == "ERROR" or not row.live or row.hopeless
 
 
 async def resources_of(api: Api, asked: Namespace, backend: str | None = None) -> dict[str, Any]:
-    """The amounts asked for by slot, of `backend` unless the options name one. Errors: InvalidRequest."""
+    """Return the resources that the options ask for, by slot.
+
+    GPUs are counted as `backend` does unless the options name another backend. Errors: InvalidRequest.
+    """
     given = parse_slots(pairs(asked.resource, "--resource"), unit="m")
     options = [("cpu", "cpu", asked.cpu), ("mem", "mem", asked.mem), ("ram", "mem", asked.ram)]
     if asked.gpu not in (None, "0"):
@@ -203,7 +215,7 @@ def _check_gpu(given: str) -> Decimal:
 
 
 async def _gpus(api: Api, backend: str | None, count: Decimal) -> tuple[str, str]:
-    """Return the slot by which a backend counts GPUs, and how much of it so many whole ones are."""
+    """Return the slot in which a backend counts GPUs, and the amount of it that this many whole GPUs take."""
     (info,) = await api.describe(backend or (await api.defaults()).backend)
     slots = [name for name in info.capacity if name.endswith(_GPU_ENDINGS)]
     if GPU_SLOT in slots or not slots:
@@ -216,7 +228,7 @@ async def _gpus(api: Api, backend: str | None, count: Decimal) -> tuple[str, str
 
 
 def pairs(texts: list[str], option: str) -> dict[str, str]:
-    """NAME=VALUE texts as a dict. Errors: InvalidRequest for another text."""
+    """Return NAME=VALUE texts as a dict. Errors: InvalidRequest for any other text."""
     found = dict[str, str]()
     for text in texts:
         key, equals, value = text.partition("=")
@@ -230,7 +242,7 @@ def pairs(texts: list[str], option: str) -> dict[str, str]:
 
 
 async def ps(api: Api, asked: Namespace, say: Say) -> Result:
-    """List sessions. Errors: BackendUnavailable if no backend could be asked."""
+    """List sessions. Errors: BackendUnavailable if no backend answered."""
     listing = await api.list(status=asked.status, backend=asked.backend, fields=_wanted(asked))
     await _check_answered(api, asked, listing)
     result = _listed(listing, asked)
@@ -244,14 +256,14 @@ async def ps(api: Api, asked: Namespace, say: Say) -> Result:
 
 
 def _wanted(asked: Namespace) -> list[str]:
-    """Return the fields that are shown: all in JSON but what takes a backend long to tell."""
+    """Return the fields to show; JSON has all of them except those that are slow to fetch."""
     if asked.json:
         return [name for name in SessionInfo.__struct_fields__ if name not in _COSTLY]
     return [field_of(field) for field in asked.format.split(",")] if asked.format else []
 
 
 async def _check_answered(api: Api, asked: Namespace, listing: Listing) -> None:
-    """Errors: BackendUnavailable with all reasons if every backend failed, which is not the same as an empty list."""
+    """Raise BackendUnavailable with all reasons if every backend failed: that is not the same as an empty list."""
     if listing.sessions or not listing.errors:
         return
     names = [asked.backend] if asked.backend else (await api.defaults()).storage
@@ -265,7 +277,7 @@ def _listed(listing: Listing, asked: Namespace) -> Result:
         return Json(listing.sessions)
     chosen = "name" if asked.name_only else asked.format or ",".join(COLUMNS)
     fields = [field_of(field) for field in chosen.split(",")]
-    rows = [[show(row, field) for field in fields] for row in listing.sessions]
+    rows = [[_cell(row, field, asked) for field in fields] for row in listing.sessions]
     if asked.name_only:
         return Text("\n".join(row[0] for row in rows))
     backends = {row.backend for row in listing.sessions}
@@ -279,9 +291,16 @@ def _listed(listing: Listing, asked: Namespace) -> Result:
     return Table(
         head,
         rows,
-        empty=f"{none}{which}. `%session create python` makes one.",
+        empty=f"{none}{which}. `%session create python` creates one.",
         wrapped=None if asked.format else fields.index("status_info"),
     )
+
+
+def _cell(row: SessionInfo, field: str, asked: Namespace) -> str:
+    """Return a cell of the table: people read the status as a word, `--format` keeps the backend's name for it."""
+    if field == "status" and not asked.format:
+        return status_word(row.status).capitalize()
+    return show(row, field)
 
 
 async def info(api: Api, asked: Namespace, say: Say) -> Result:
@@ -295,7 +314,7 @@ async def info(api: Api, asked: Namespace, say: Say) -> Result:
 
 
 async def rm(api: Api, asked: Namespace, say: Say) -> Result:
-    """End sessions; one that cannot be ended does not keep the others."""
+    """End sessions. A session that cannot be ended does not stop the others from being ended."""
     failures: list[SessionError] = []
     for ref in asked.sessions:
         try:
@@ -312,7 +331,7 @@ async def rm(api: Api, asked: Namespace, say: Say) -> Result:
 async def _end(api: Api, ref: str, forced: bool, recursive: bool) -> str:
     row = await api.find(ref)
     if not row.live:
-        return f"{plain(row.name)} has ended before, {row.status}."
+        return f"{plain(row.name)} had already ended."
     row = await api.destroy(row.backend, row.id, forced=forced, recursive=recursive)
     try:
         async for now in api.wait(row.backend, row.id, lambda row: not row.live):
@@ -331,10 +350,10 @@ async def restart(api: Api, asked: Namespace, say: Say) -> Result:
 
 
 async def renew(api: Api, asked: Namespace, say: Say) -> Result:
-    """Put off the end of a session."""
+    """Extend the time of a session."""
     row = await api.find(asked.session)
     row = await api.renew(row.backend, row.id)
-    until = f"; it ends at {words(row.ends_at)} at the latest" if row.ends_at else ""
+    until = f" and ends at {words(row.ends_at)} at the latest" if row.ends_at else ""
     say(f"{plain(row.name)} is renewed{until}.")
     return Nothing()
 
@@ -348,6 +367,6 @@ async def rename(api: Api, asked: Namespace, say: Say) -> Result:
 
 
 async def logs(api: Api, asked: Namespace, say: Say) -> Result:
-    """Show what a session printed."""
+    """Show the output of a session."""
     row = await api.find(asked.session)
     return Text(await api.logs(row.backend, row.id))

@@ -1,1 +1,1 @@
-"""The Jupyter server extension; nothing else imports it."""
+"""The Jupyter server extension; no other package imports this one."""

@@ -1,7 +1,7 @@
-"""How code in this server's kernels reaches its extension: a file with the URL and a scoped token.
+"""How code in this server's kernels reaches the extension: a file with the URL and a scoped token.
 
-The token is good for our routes only, and only in our own Authorization scheme, so that it works
-beside passwords and JupyterHub. The file's path, never the token, goes into the environment.
+The token is valid for our routes only, and only in our own Authorization scheme, so that it works alongside passwords
+and JupyterHub. The path of the file, never the token, is in the environment.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _PREFIX = "jupyter_sessions-server-"
 
 
 class ScopedToken:
-    """A token that opens our routes and no other."""
+    """A token that gives access to our routes only."""
 
     def __init__(self) -> None:
         self._value = secrets.token_urlsafe(32)
 
     def matches(self, authorization: str) -> bool:
-        """Whether an Authorization header holds it."""
+        """Return whether an Authorization header holds this token."""
         scheme, _, value = authorization.partition(" ")
         return scheme == SCHEME and hmac.compare_digest(value.encode(), self._value.encode())
 
     def publish(self, app: ServerApp) -> Path:
-        """Write the file, and name it to the kernels that the server starts from now on."""
+        """Write the file, and pass its path to the kernels that the server starts from now on."""
         _sweep(Path(app.runtime_dir))
         path = Path(app.runtime_dir) / f"{_PREFIX}{os.getpid()}.json"
         write_private(path, msgspec.json.encode(self._access(app)))
@@ -56,14 +56,14 @@ class ScopedToken:
 
 
 def withdraw(path: Path) -> None:
-    """Remove the file."""
+    """Remove the file and its environment variable."""
     path.unlink(missing_ok=True)
     if os.environ.get(VARIABLE) == str(path):
         del os.environ[VARIABLE]
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what servers left behind that were killed."""
+    """Remove files of servers that were killed."""
     for path in folder.glob(f"{_PREFIX}*.json"):
         try:
             left = not msgspec.json.decode(path.read_bytes(), type=ServerInfo).server.alive()

@@ -29,7 +29,7 @@ _SCHEMA_FILE = Path(__file__).parent / "events" / "session" / "v1.yaml"
 
 
 class SessionsExtension(ExtensionApp):
-    """Compute sessions: REST API, pushed changes and service ports of all backends."""
+    """Compute sessions of all backends: REST API, pushed changes and service ports."""
 
     name = "jupyter_sessions"
     version = __version__
@@ -44,10 +44,13 @@ class SessionsExtension(ExtensionApp):
     _tasks: list[asyncio.Task[None]] = []
 
     def load_config_file(self, *args: Any, **options: Any) -> None:
-        """Nothing: `config.load` reads the files. Read here they would be logged, keypairs and all."""
+        """Do nothing: `config.load` reads the files. Reading them here would log them, keypairs included."""
 
     def initialize_settings(self) -> None:
-        """Make the service and the scoped token. Without a usable configuration every route says what is wrong."""
+        """Create the service and the scoped token.
+
+        If the configuration cannot be used, every route reports what is wrong.
+        """
         self._server = cast("ServerApp", self.serverapp)
         self._events = cast("EventLogger", self._server.event_logger)
         self._token = ScopedToken()
@@ -66,7 +69,7 @@ class SessionsExtension(ExtensionApp):
         self.service.feed.listen(self._push)
 
     def initialize_handlers(self) -> None:
-        """Make our routes known."""
+        """Register our routes."""
         base_url = self._server.base_url
         for rules in (handlers.handlers(base_url), proxy.handlers(base_url), handlers.unknown(base_url)):
             self._server.web_app.add_handlers(".*$", rules)  # type: ignore[no-untyped-call]
@@ -74,7 +77,7 @@ class SessionsExtension(ExtensionApp):
             self._server.web_app.add_handlers(".*$", handlers.from_the_root(base_url))  # type: ignore[no-untyped-call]
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
-        """Once the port is known: tell kernels of it, and begin to watch the backends."""
+        """Tell kernels the address, and start to watch the backends, once the port is known."""
         self._access_file = self._token.publish(serverapp)
         self._tasks = [asyncio.create_task(heartbeat.beat(self._events, self.service))]
         if self.service is not None:
@@ -90,7 +93,7 @@ class SessionsExtension(ExtensionApp):
             ]
 
     async def stop_extension(self) -> None:
-        """Let go of everything; sessions run on."""
+        """Release all resources; sessions keep running."""
         if self._access_file is not None:
             withdraw(self._access_file)
         for stream in self.settings.get(STREAMS, ()):

@@ -1,7 +1,7 @@
-"""The routes about backends: which there are, adding one, and signing in to one.
+"""The routes about backends: listing, adding and removing them, and signing in.
 
-What is secret comes in and never goes out. Code in kernels may look, no more: it is people who add
-backends and sign in, in the browser or in a shell.
+Secrets come in and never go out. Code in kernels may only read: people add backends and sign in, in the browser or in
+a shell.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from jupyter_sessions.service import NewBackend
 
 
 class BackendsHandler(BaseHandler):
-    """The backends, what they can do, and what is free."""
+    """The backends, their capabilities, and their free resources."""
 
     @web.authenticated
     @authorized
-    @operation({200: Backends}, query={"backend": (str, "Only this backend.")})
+    @operation({200: Backends}, query={"backend": (str, "Describe only this backend.")})
     async def get(self) -> None:
-        """Describe all backends, or with `backend` one: what they can do, and what is free."""
+        """Describe all backends, or only the one named by `backend`: capabilities and free resources."""
         config = self.service.config
         backends = await self.service.describe(self.argument("backend") or None)
         types = self.service.additions.types()
@@ -34,20 +34,20 @@ class BackendsHandler(BaseHandler):
     @authorized
     @operation({201: BackendAdded}, body=NewBackend, caller="person")
     async def post(self) -> None:
-        """Add a backend, if something of its type answers at its address."""
+        """Add a backend, provided that a server of its type answers at its address."""
         by_a_person(self)
         wanted = self.read(NewBackend)
         self.answer(BackendAdded(wanted.name, await self.service.add_backend(wanted)), 201)
 
 
 class BackendHandler(BaseHandler):
-    """One backend."""
+    """A backend."""
 
     @web.authenticated
     @authorized
     @operation({204: None}, caller="person")
     async def delete(self, backend: str) -> None:
-        """Remove a backend that a person added; its sessions stay."""
+        """Remove a backend that a person added; its sessions keep running."""
         by_a_person(self)
         await self.service.remove_backend(backend)
         self.set_status(204)
@@ -55,7 +55,7 @@ class BackendHandler(BaseHandler):
 
 
 class SignInHandler(BaseHandler):
-    """Signing in to a backend, and out."""
+    """Signing in to a backend, and signing out."""
 
     @web.authenticated
     @authorized
@@ -81,13 +81,13 @@ class SignInHandler(BaseHandler):
 
 
 class TakeoverHandler(BaseHandler):
-    """Another version's session manager, and this version's in its place."""
+    """Replacing the session manager of another version."""
 
     @web.authenticated
     @authorized
     @operation({204: None}, caller="person")
     async def post(self, backend: str) -> None:
-        """After an upgrade, have this version's session manager take over a backend's sessions, which go on."""
+        """After an upgrade, replace a backend's session manager by this version's; its sessions keep running."""
         by_a_person(self)
         await self.service.take_over(backend)
         self.set_status(204)
@@ -95,9 +95,9 @@ class TakeoverHandler(BaseHandler):
 
 
 def by_a_person(handler: BaseHandler) -> None:
-    """Errors: Forbidden for what comes with a kernel's token."""
+    """Check that a person sent the request. Errors: Forbidden for a request with a kernel's token."""
     if handler.scoped:
         raise Forbidden(
             "Kernels may not change backends or sign in to them.",
-            hint="Do that in the panel or in a shell.",
+            hint="Use the panel or a shell instead.",
         )

@@ -1,4 +1,4 @@
-"""What is true of all our handlers: who may call them, and how they say errors."""
+"""What all our handlers share: who may call them, and how they report errors."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from jupyter_sessions.service import SessionService
 TOKEN = "jupyter_sessions_token"  # noqa: S105
 T = TypeVar("T", bound=msgspec.Struct)
 _SLICE = 500
-"""How many items of a list are encoded before others have their turn."""
+"""How many items of a list are encoded before the event loop serves other requests."""
 
 _REFUSALS = {
     401: ("You are not logged in to the Jupyter server.", "Log in, or send the server's token."),
-    403: ("The Jupyter server does not allow you this.", "Log in, or ask who runs it."),
-    404: ("There is nothing at this address.", "Compare it with the documentation."),
-    405: ("This address does not know that method.", "Compare it with the documentation."),
+    403: ("The Jupyter server does not allow this.", "Log in, or ask its administrator."),
+    404: ("There is nothing at this address.", "Compare the address with the documentation."),
+    405: ("This address does not support that method.", "Compare the method with the documentation."),
 }
-_FAILURE = ("Something failed in the Jupyter server.", "Its log says more.")
+_FAILURE = ("Something failed in the Jupyter server.", "See the server's log for details.")
 
 
 class BaseHandler(APIHandler):
-    """A handler of ours. Requests with the scoped token are let in here; others go Jupyter's way.
+    """The base of our handlers, which accepts the scoped token as well as Jupyter's own authentication.
 
-    `scoped` tells which of the two it was.
+    `scoped` says whether the request came with the scoped token.
     """
 
     auth_resource = "jupyter_sessions"
@@ -45,14 +45,14 @@ class BaseHandler(APIHandler):
 
     @property
     def service(self) -> SessionService:
-        """All backends. Errors: InvalidRequest if the configuration cannot be used."""
+        """Return the service with all backends. Errors: InvalidRequest if the configuration cannot be used."""
         made = self.settings[SERVICES_KEY]
         if isinstance(made, SessionError):
             raise made
         return cast("SessionService", made)
 
     async def prepare(self) -> None:  # type: ignore[override]
-        """Authenticate: by the scoped token if one is shown, else as Jupyter does."""
+        """Authenticate the request by the scoped token if it has one, otherwise as Jupyter does."""
         token: ScopedToken = self.settings[TOKEN]
         if not token.matches(self.request.headers.get("Authorization", "")):
             await super().prepare()
@@ -63,24 +63,27 @@ class BaseHandler(APIHandler):
         self.current_user = User(username="jupyter_sessions", name="A kernel of this server")
 
     def check_xsrf_cookie(self) -> None:
-        """Needless with the scoped token, which no other site can know; else as Jupyter does."""
+        """Check the XSRF cookie as Jupyter does, except with the scoped token, which no other site can know."""
         if not self.scoped:
             super().check_xsrf_cookie()
 
     def answer(self, body: object, status: int = 200) -> None:
-        """Finish with JSON."""
+        """Finish the response with a JSON body."""
         self.set_status(status)
         self.finish(msgspec.json.encode(body))
 
     def argument(self, name: str) -> str:
-        """Return a query parameter that the method's description names; "" if it is absent."""
+        """Return a query parameter, "" if it is absent. The description of the method must name the parameter."""
         method = operation_of(getattr(self, (self.request.method or "").lower()))
         if method is None or name not in method.query:
             raise LookupError(f"{type(self).__name__} does not describe the parameter '{name}'")
         return self.get_query_argument(name, "") or ""
 
     async def answer_long(self, body: msgspec.Struct, name: str) -> None:
-        """Finish with JSON whose list of that name may be long: others have their turn while it is encoded."""
+        """Finish the response with JSON whose list `name` may be long.
+
+        The event loop serves other requests while the list is encoded.
+        """
         items: list[object] = getattr(body, name)
         empty = f'"{name}":['.encode()
         head, _, rest = msgspec.json.encode(structs.replace(body, **{name: []})).partition(empty + b"]")
@@ -96,7 +99,7 @@ class BaseHandler(APIHandler):
         return reading.read(self.request.body, kind, most=most)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Every error as `{message, reason, hint?, field?}`; nothing of the inside is shown."""
+        """Answer every error as `{message, reason, hint?, field?}`, without internal details."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         if isinstance(error, SessionError):
             self.set_status(error.status)
@@ -108,17 +111,17 @@ class BaseHandler(APIHandler):
         self.finish(msgspec.json.encode(Problem(message, _reason(status_code), hint)))
 
     def log_exception(self, *args: Any) -> None:
-        """What a person did wrong is no fault to log with a traceback."""
+        """Log an exception, but not the mistakes of clients."""
         if isinstance(args[1], SessionError) and args[1].status != HTTPStatus.INTERNAL_SERVER_ERROR:
             return
         super().log_exception(*args)
 
 
 class UnknownHandler(BaseHandler):
-    """All that is below our address and is nothing else."""
+    """Answers all addresses below ours that have no route."""
 
     async def prepare(self) -> None:  # type: ignore[override]
-        """Say that there is nothing, to whoever may know."""
+        """Answer 404, or 403 to a client without access."""
         await super().prepare()
         raise HTTPError(404 if self.current_user else 403)
 

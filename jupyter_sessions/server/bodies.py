@@ -1,4 +1,4 @@
-"""JSON bodies of requests and answers that only the REST API knows; all others are models of the floors below."""
+"""The JSON bodies that only the REST API has; all others are models of lower layers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jupyter_sessions.service import BackendInfo, BackendType, Change, Expiry, P
 
 
 class About(msgspec.Struct, frozen=True):
-    """The versions of the package that runs, of the one that is `installed` by now, and of the REST protocol."""
+    """The running version of the package, the `installed` version, and the version of the REST protocol."""
 
     version: str
     installed: str
@@ -20,10 +20,10 @@ class About(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The body of every answer that is an error, and the data of `error` events.
+    """The body of every error response, and the data of `error` events.
 
-    `message` is a sentence for people, `hint` says what to do about it, and `field` is the parameter it is about.
-    `reason` is the kind of error, stable for programs; `data` holds what a program may need to know of it.
+    `message` is a sentence for people, `hint` says what to do, and `field` names the parameter in question.
+    `reason` is the kind of error, stable for programs; `data` holds details for programs.
     """
 
     message: str
@@ -34,7 +34,11 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class SessionList(Position, frozen=True):
-    """The sessions that were asked for, the `errors` of backends that did not answer, when credentials expire, and what else people should know, by backend."""
+    """The requested sessions.
+
+    `errors` has the backends that did not answer, `expiries` the ends of credentials, and `notices` what else people
+    should know, each by backend.
+    """
 
     sessions: list[SessionInfo]
     errors: dict[str, str]
@@ -43,7 +47,10 @@ class SessionList(Position, frozen=True):
 
 
 class SessionFields(Position, frozen=True):
-    """The same where `fields` were named: each row has these, as far as they have values, and `backend` and `id`."""
+    """The requested sessions with only the named `fields`, where they have values, and always `backend` and `id`.
+
+    The other lists are those of `SessionList`.
+    """
 
     sessions: list[dict[str, Any]]
     errors: dict[str, str]
@@ -52,7 +59,7 @@ class SessionFields(Position, frozen=True):
 
 
 class SessionChanges(Position, frozen=True):
-    """What has changed since the position that was asked about."""
+    """The changes since the requested position."""
 
     changes: list[Change]
     errors: dict[str, str]
@@ -61,21 +68,24 @@ class SessionChanges(Position, frozen=True):
 
 
 class SessionPatch(msgspec.Struct, forbid_unknown_fields=True):
-    """An `action`, "restart" or "renew", or a new name."""
+    """An `action`, "restart" or "renew", or a new `name`."""
 
     action: str | None = None
     name: str | None = None
 
 
 class ConnectionRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """The process that owns the session from now on, and for how many seconds the session waits for it (`patience`)."""
+    """The process that is to own the session, and the seconds that the session waits for this owner (`patience`)."""
 
     owner: ProcessId | None = None
     patience: float = 0
 
 
 class ExecuteRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Code to run, and whether it may ask for input. With `ref` it only runs if that still names this session."""
+    """Code to run, and whether it may ask for input.
+
+    With `ref`, the code runs only if `ref` still refers to this session.
+    """
 
     code: str
     stdin: bool = False
@@ -83,40 +93,40 @@ class ExecuteRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class InputReply(msgspec.Struct, forbid_unknown_fields=True):
-    """The answer to an `input_request` of a run, which the output named."""
+    """The answer to the input request of a run; the `input_request` output names the run."""
 
     run: str
     text: str
 
 
 class Logs(msgspec.Struct, frozen=True):
-    """The newest part of what a session printed."""
+    """The newest part of a session's output."""
 
     logs: str
 
 
 class History(msgspec.Struct, frozen=True):
-    """All that has happened to a session, oldest first."""
+    """The events of a session, the oldest first."""
 
     events: list[Event]
 
 
 class ServiceStarted(msgspec.Struct, frozen=True):
-    """A service that was started, and the path at which it opens."""
+    """A service that was started, and its address."""
 
     name: str
     url: str
 
 
 class SessionOfKernel(msgspec.Struct, frozen=True):
-    """The session that a kernel runs in; nulls if it runs in none."""
+    """The session that a kernel runs in; nulls if the kernel runs in no session."""
 
     backend: str | None
     id: str | None
 
 
 class Backends(msgspec.Struct, frozen=True):
-    """The backends, the types of which people may add some, and saved specs by name."""
+    """The backends, the types of backends that people may add, and the presets by name."""
 
     default_backend: str
     presets: dict[str, dict[str, Any]]
@@ -125,14 +135,14 @@ class Backends(msgspec.Struct, frozen=True):
 
 
 class BackendAdded(msgspec.Struct, frozen=True):
-    """A backend that was added, and what was found at its address."""
+    """A new backend, and a description of the server at its address."""
 
     name: str
     found: str
 
 
 class SignInRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """A method, the values of its fields, and whether to keep them in a file."""
+    """A sign-in method, the values of its fields, and whether to save them in a file."""
 
     method: str
     values: dict[str, str]

@@ -1,4 +1,4 @@
-"""The REST API at ``/jupyter-sessions/``: each handler reads, calls one thing, and answers."""
+"""The handlers of the REST API at ``/jupyter-sessions/``."""
 
 from __future__ import annotations
 
@@ -52,36 +52,39 @@ from jupyter_sessions.wire.spec_limits import check_size
 OPENAPI = Path(__file__).parent / "openapi.yaml"
 """The file that describes this API; `openapi` generates it."""
 YAML = "application/yaml"
-"""RFC 9512."""
+"""The media type of YAML (RFC 9512)."""
 
 _ACTIONS = 'Give {"action": "restart"}, {"action": "renew"} or {"name": …}.'
 
 _LIST = {
-    "status": (str, '"live" (the default), "running", "dead", "all", or a comma list of statuses.'),
-    "backend": (str, "Only the sessions of this backend."),
-    "limit": (int, "How many sessions to return at most."),
-    "offset": (int, "How many sessions to leave out at the beginning."),
-    "order": (str, f'A field to sort by, backwards with a "-" before it; `{NEWEST}` is the default.'),
-    "fields": (str, "A comma list of fields: rows have only these, and `backend` and `id`."),
-    "details": (str, "A comma list of fields to ask backends for beyond those that lists tell anyway."),
-    "since": (int, "A revision: only what has changed after it is returned, as long as that is known."),
+    "status": (str, '"live" (the default), "running", "dead", "all", or statuses separated by commas.'),
+    "backend": (str, "Return only the sessions of this backend."),
+    "limit": (int, "The most sessions to return."),
+    "offset": (int, "The number of sessions to skip at the beginning."),
+    "order": (str, f'The field to sort by, with a "-" in front for descending order; `{NEWEST}` by default.'),
+    "fields": (str, "Fields separated by commas: rows have only these fields, `backend` and `id`."),
+    "details": (
+        str,
+        "Further fields, separated by commas, to request from backends beyond those of any list.",
+    ),
+    "since": (int, "A revision: return only later changes, as long as they are known."),
     "epoch": (str, "The epoch of that revision."),
 }
 _END = {
-    "forced": (bool, "Leave out the grace time; needed where a refusal has the reason `NeedsForce`."),
+    "forced": (bool, "End at once, without the grace period; required after the error `NeedsForce`."),
     "recursive": (bool, "Also end the sessions that depend on this one."),
 }
-_START = {"forced": (bool, "Start the service even if the session's memory is too little (`NoRoom`).")}
+_START = {"forced": (bool, "Start the service even if the session has too little memory (`NoRoom`).")}
 _SELECTION = {
-    "since": (int, "Only executions after the one of this number."),
-    "last": (int, "Of these only so many, the latest."),
-    "number": (int, "Only the execution of this number."),
-    "heads": (bool, "Leave out what the executions printed."),
+    "since": (int, "Return only executions after this number."),
+    "last": (int, "Of these, return only so many of the latest."),
+    "number": (int, "Return only the execution with this number."),
+    "heads": (bool, "Leave out the outputs of the executions."),
 }
 
 
 class AboutHandler(BaseHandler):
-    """What this is."""
+    """The versions of this extension."""
 
     @web.authenticated
     @authorized
@@ -109,7 +112,7 @@ class SessionsHandler(BaseHandler):
     @authorized
     @operation({200: (SessionList, SessionFields, SessionChanges)}, query=_LIST)
     async def get(self) -> None:
-        """List sessions, or with `since` and `epoch` only what has changed since then."""
+        """List sessions, or with `since` and `epoch` only the changes after that revision."""
         feed = self.service.feed
         epoch, rev = feed.epoch, feed.rev
         changes = self._changes()
@@ -143,7 +146,10 @@ class SessionsHandler(BaseHandler):
     @authorized
     @operation({202: SessionInfo}, body=SessionSpec)
     async def post(self) -> None:
-        """Ask for a session, and return its row and place at once. A relative folder is below the server's root."""
+        """Request a session, and return its row and address at once.
+
+        A relative folder is resolved below the server's root folder.
+        """
         check_size(self.request.body)
         row = await self.service.create(self.read(SessionSpec))
         place = f"sessions/{quote(row.backend, safe='')}/{quote(row.id, safe='')}"
@@ -152,13 +158,13 @@ class SessionsHandler(BaseHandler):
 
 
 class SessionHandler(BaseHandler):
-    """One session."""
+    """A session."""
 
     @web.authenticated
     @authorized
     @operation({200: SessionInfo})
     async def get(self, backend: str, id: str) -> None:
-        """Return a session, also after its end."""
+        """Return a session, even after its end."""
         self.answer(await self.service.get(backend, id))
 
     @web.authenticated
@@ -182,78 +188,78 @@ class SessionHandler(BaseHandler):
     @authorized
     @operation({200: SessionInfo, 202: SessionInfo}, query=_END)
     async def delete(self, backend: str, id: str) -> None:
-        """End a session: 202 while it ends, 200 if it has ended, or was cancelled before it began."""
+        """End a session: 202 while it is ending, 200 if it has ended or was cancelled before its start."""
         flags = {name: flag(name, self.argument(name)) for name in _END}
         row = await self.service.destroy(backend, id, **flags)
         self.answer(row, 202 if row.live else 200)
 
 
 class DefaultsHandler(BaseHandler):
-    """What fills in a spec."""
+    """The defaults that complete a spec."""
 
     @web.authenticated
     @authorized
     @operation({200: Defaults})
     async def get(self) -> None:
-        """Return the default backend, the presets and what becomes of files; no backend is asked."""
+        """Return the default backend, the presets, and whether files are kept, without contacting backends."""
         self.answer(await self.service.defaults())
 
 
 class LogsHandler(BaseHandler):
-    """What a session printed."""
+    """The output of a session's processes."""
 
     @web.authenticated
     @authorized
     @operation({200: Logs})
     async def get(self, backend: str, id: str) -> None:
-        """Return the newest part of what a session printed."""
+        """Return the newest part of a session's output."""
         self.answer(Logs(await self.service.logs(backend, id)))
 
 
 class HistoryHandler(BaseHandler):
-    """What has happened to a session."""
+    """The events of a session."""
 
     @web.authenticated
     @authorized
     @operation({200: History})
     async def get(self, backend: str, id: str) -> None:
-        """Return what has happened to a session, oldest first."""
+        """Return the events of a session, the oldest first."""
         self.answer(History(await self.service.events(backend, id)))
 
 
 class OutputsHandler(BaseHandler):
-    """What a session printed, by execution."""
+    """The output of a session by execution."""
 
     @web.authenticated
     @authorized
     @operation({200: Outputs}, query=_SELECTION)
     async def get(self, backend: str, id: str) -> None:
-        """Return the outputs of all executions in a session, or of those that the query names."""
+        """Return the outputs of all executions in a session, or of those that the query selects."""
         which = read_selection({name: self.argument(name) for name in _SELECTION})
         self.answer(await self.service.outputs(backend, id, which))
 
 
 class InterruptHandler(BaseHandler):
-    """Interrupts what runs in a session."""
+    """Interrupts the running code of a session."""
 
     @web.authenticated
     @authorized
     @operation({204: None})
     async def post(self, backend: str, id: str) -> None:
-        """Interrupt what runs in a session."""
+        """Interrupt the running code of a session."""
         await self.service.interrupt(backend, id)
         self.set_status(204)
         self.finish()
 
 
 class InputHandler(BaseHandler):
-    """Answers to code that asks for input."""
+    """Answers code that asks for input."""
 
     @web.authenticated
     @authorized
     @operation({204: None}, body=InputReply)
     async def post(self, backend: str, id: str) -> None:
-        """Answer a run that asks for input."""
+        """Answer the input request of a run."""
         asked = self.read(InputReply)
         await self.service.input(backend, id, asked.run, asked.text)
         self.set_status(204)
@@ -267,7 +273,10 @@ class StartServiceHandler(BaseHandler):
     @authorized
     @operation({202: ServiceStarted, 303: None}, query=_START)
     async def post(self, backend: str, id: str, name: str) -> None:
-        """Start a service of a session, and return its place; the form of a page is redirected there."""
+        """Start a service of a session, and return its address.
+
+        A form of a page is redirected to that address.
+        """
         key = key_of(self)
         place = "/".join(quote(part, safe="") for part in (*([f"~{key}"] if key else []), backend, id, name))
         url = f"{self.base_url}{proxy.ROOT}{place}/"
@@ -280,15 +289,15 @@ class StartServiceHandler(BaseHandler):
 
 
 class ConnectionHandler(BaseHandler):
-    """Where front ends reach a session's kernel, with the key; for kernels of this server, never for pages."""
+    """The address and key of a session's kernel, for kernels of this server, never for pages."""
 
     @web.authenticated
     @authorized
     @operation({200: KernelConnection}, body=ConnectionRequest, caller="kernel")
     async def post(self, backend: str, id: str) -> None:
-        """Return how to reach a session's kernel, with the key that signs messages."""
+        """Return how to reach a session's kernel, including the key that signs messages."""
         if not self.scoped:
-            raise Forbidden("A session's key is only told to kernels of this server.")
+            raise Forbidden("Only kernels of this server may read the key of a session.")
         asked = self.read(ConnectionRequest)
         self.answer(await self.service.connection(backend, id, asked.owner, asked.patience))
 
@@ -306,22 +315,22 @@ class KernelHandler(BaseHandler):
 
 
 class RootHandler(web.RequestHandler):
-    """What is asked for at the root of a session's Jupyter is below its path."""
+    """Redirects requests at the root of a session's Jupyter to its base path."""
 
     def initialize(self, base_url: str) -> None:
-        """Take that path."""
+        """Set the base path."""
         self._base_url = base_url
 
     def prepare(self) -> None:
-        """Redirect, with method and body."""
+        """Redirect the request, keeping its method and body."""
         self.redirect(self._base_url + (self.request.uri or "").lstrip("/"), status=307)
 
     def check_xsrf_cookie(self) -> None:
-        """Nothing: it is checked where this leads to."""
+        """Skip the check, which the target of the redirect does."""
 
 
 def _names(text: str, parameter: str = "fields", more: Sequence[str] = ()) -> list[str]:
-    """A comma list of fields; backend and id are always among them."""
+    """Parse field names separated by commas; backend and id are always included."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     check_fields(names, parameter, more)
     return ["backend", "id", *names] if names else []
@@ -354,17 +363,20 @@ ROUTES: list[tuple[str, type[BaseHandler]]] = [
 
 
 def handlers(base_url: str) -> list[Any]:
-    """Our routes for a server's application."""
+    """Return our routes for a server's application."""
     prefix = re.escape(base_url.rstrip("/")) + "/jupyter-sessions"
     return [(prefix + pattern, handler) for pattern, handler in ROUTES]
 
 
 def from_the_root(base_url: str) -> list[Any]:
-    """Routes that lead who expects a session's Jupyter at the root, as a tunnel's client does, to its path."""
+    """Return routes that redirect from the root to the base path of a session's Jupyter.
+
+    Clients of a tunnel expect Jupyter at the root.
+    """
     elsewhere = rf"/(?!{re.escape(base_url.strip('/'))}(?:/|$)).*"
     return [(elsewhere, RootHandler, {"base_url": base_url})]
 
 
 def unknown(base_url: str) -> list[Any]:
-    """What answers where neither we nor the proxy have a route; to be added last."""
+    """Return the route for all other addresses below ours; it must be added last."""
     return [(re.escape(base_url.rstrip("/")) + r"/jupyter-sessions(?:/.*)?", UnknownHandler)]

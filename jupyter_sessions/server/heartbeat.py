@@ -1,7 +1,7 @@
-"""A heartbeat for pages: whether the server lives, and which revision of the sessions is the latest.
+"""A heartbeat for pages: whether the server is alive, and the latest revision of the sessions.
 
-It goes out over Jupyter's event stream, and only while somebody subscribes to it, so that the event log
-that an administrator may have configured is not filled while no page is open.
+Heartbeats go out over Jupyter's event stream, and only while somebody subscribes, so that they do not fill an event
+log that an administrator may have configured.
 """
 
 from __future__ import annotations
@@ -29,6 +29,6 @@ async def beat(events: EventLogger, service: SessionService | None) -> None:
 
 
 def has_listeners(events: EventLogger) -> bool:
-    """Return whether a page is subscribed; true where jupyter_events (0.12 does) keeps no such table."""
+    """Return whether a page is subscribed; true for versions of jupyter_events without the table that 0.12 has."""
     tables = (getattr(events, name, None) for name in ("_modified_listeners", "_unmodified_listeners"))
     return any(table is None or table.get(SCHEMA_ID) for table in tables)

@@ -1,4 +1,4 @@
-"""Kernels on sessions, made and removed for the panel; a server lists them among its kernelspecs."""
+"""The routes that add and remove kernels on sessions; the server lists them among its kernelspecs."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from jupyter_sessions.server.operation import operation
 
 
 class KernelspecsHandler(BaseHandler):
-    """All of them."""
+    """All kernels on sessions."""
 
     @web.authenticated
     @authorized
     @operation({201: Kernel}, body=KernelRequest)
     async def post(self) -> None:
-        """Make a kernel; that of a session which has no name of its own may be there already."""
+        """Add a kernel. A kernel for a session without a name of its own may exist already."""
         kernel = await make(self.service, self.read(KernelRequest))
         await asyncio.to_thread(specs.add, kernel, replace=kernel.ends_with_session)
         self.answer(kernel, 201)
 
 
 class KernelspecHandler(BaseHandler):
-    """One of them."""
+    """A kernel on sessions."""
 
     @web.authenticated
     @authorized
     @operation({204: None})
     async def delete(self, name: str) -> None:
-        """Remove a kernel; sessions stay."""
+        """Remove a kernel; its sessions keep running."""
         await asyncio.to_thread(specs.remove, name)
         self.set_status(204)
         self.finish()

@@ -1,4 +1,4 @@
-"""What a method of a handler takes and answers, said where the method is."""
+"""Descriptions of the parameters and answers of handler methods, next to the methods themselves."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Stream:
-    """An answer of server-sent events: the type of their data, by the name of the event. The last is `server_close`."""
+    """An answer of server-sent events: the type of their data, by event name. The last event is `server_close`."""
 
     events: Mapping[str, type[msgspec.Struct]]
 
 
 @dataclass(frozen=True)
 class PlainText:
-    """An answer that is no JSON."""
+    """An answer that is not JSON."""
 
     media_type: str
 
 
 ResponseType = type[msgspec.Struct] | tuple[type[msgspec.Struct], ...] | Stream | PlainText | None
-"""The model of a JSON body, several of which the answer is one, something that is no JSON, or no body at all."""
+"""The model of a JSON body, a tuple of possible models, a stream, an answer that is not JSON, or None for no body."""
 
 
 Parameter = tuple[Any, str]
-"""The type and the meaning of a query parameter."""
+"""The type and the description of a query parameter."""
 
 CallerKind = Literal["anyone", "kernel", "person"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """What one method of a route takes and answers.
+    """The parameters and answers of a handler method.
 
-    `query` describes the parameters by name. `caller` says that only kernels of the server or only people may
-    call it.
+    `query` describes the parameters by name. `caller` says whether only kernels of the server, or only people, may
+    call the method.
     """
 
     answers: Mapping[int, ResponseType]
@@ -56,7 +56,7 @@ def operation(
     query: Mapping[str, Parameter] | None = None,
     caller: CallerKind = "anyone",
 ) -> Callable[[Function], Function]:
-    """Describe a method of a handler; see `Operation`. Decorators that wrap the method go above this one."""
+    """Describe a handler method; see `Operation`. Decorators that wrap the method go above this one."""
     described = Operation(answers=answers, body=body, query=query or {}, caller=caller)
 
     def describe(method: Function) -> Function:
@@ -67,6 +67,6 @@ def operation(
 
 
 def operation_of(method: Callable[..., Any]) -> Operation | None:
-    """Return the description of a handler's method."""
+    """Return the description of a handler method."""
     described: Operation | None = getattr(method, "__operation__", None)
     return described

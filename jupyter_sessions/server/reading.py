@@ -1,4 +1,4 @@
-"""JSON bodies of requests as typed objects, and in words what is wrong with them."""
+"""Decode JSON bodies into typed objects, and explain in words what is wrong with them."""
 
 from __future__ import annotations
 
@@ -33,19 +33,21 @@ _NAMED = re.compile(r"Object (?P<what>contains unknown|missing required) field `
 def read(body: bytes, kind: type[T], *, most: int = MOST_BYTES) -> T:
     """Decode the JSON of a body of at most `most` bytes; an empty body is an object without fields.
 
-    Errors: InvalidRequest naming the field and how it would be right.
+    Errors: InvalidRequest naming the field and what it must be.
     """
     if len(body) > most:
         raise InvalidRequest(
-            f"The request's body has {human_size(len(body))}, and {human_size(most)} are read here.",
-            hint="Send less.",
+            f"The request's body has {human_size(len(body))}; at most {human_size(most)} are accepted here.",
+            hint="Send a smaller body.",
         )
     try:
         return untrusted.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:
         raise _invalid(str(error), kind) from None
     except msgspec.DecodeError as error:
-        raise InvalidRequest(f"The request's body is no JSON: {error}.", hint="Send a JSON object.") from None
+        raise InvalidRequest(
+            f"The request's body is not JSON: {error}.", hint="Send a JSON object."
+        ) from None
 
 
 def _invalid(text: str, kind: type[msgspec.Struct]) -> InvalidRequest:
@@ -53,7 +55,7 @@ def _invalid(text: str, kind: type[msgspec.Struct]) -> InvalidRequest:
         return _named(named["name"], named["what"].startswith("missing"), kind)
     if expected := _EXPECTED.match(text):
         return _expected(expected)
-    return InvalidRequest(f"The request cannot be read: {text}.", hint="Correct it.")
+    return InvalidRequest(f"The request cannot be read: {text}.", hint="Correct the request.")
 
 
 def _named(name: str, missing: bool, kind: type[msgspec.Struct]) -> InvalidRequest:
@@ -84,7 +86,7 @@ def _words(types: str) -> str:
 
 
 def whole_number(field: str, text: str) -> int:
-    """A query argument that is a number from 0 on. Errors: InvalidRequest."""
+    """Parse a query parameter that is a whole number, 0 or more. Errors: InvalidRequest."""
     if not re.fullmatch(r"[0-9]{1,15}", text):
         raise InvalidRequest(
             f"'{text[:40]}' is no number from 0 on.", hint="Give a whole number.", field=field
@@ -93,7 +95,7 @@ def whole_number(field: str, text: str) -> int:
 
 
 def flag(field: str, text: str) -> bool:
-    """A query argument that is true or false. Errors: InvalidRequest."""
+    """Parse a query parameter that is true or false. Errors: InvalidRequest."""
     values: dict[str, bool] = {"true": True, "1": True, "false": False, "0": False, "": False}
     if text.lower() not in values:
         raise InvalidRequest(
@@ -103,6 +105,6 @@ def flag(field: str, text: str) -> bool:
 
 
 def chosen(row: msgspec.Struct, fields: list[str]) -> dict[str, Any]:
-    """A row with these fields only."""
+    """Return a row with these fields only."""
     whole: dict[str, Any] = msgspec.to_builtins(row)
     return {name: whole[name] for name in fields if name in whole}

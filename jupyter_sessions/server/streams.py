@@ -1,4 +1,4 @@
-"""Answers as server-sent events: outputs of a cell, and changes of sessions."""
+"""Answers as server-sent events: the outputs of a cell, and changes of sessions."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ STREAMS = "jupyter_sessions_streams"
 FIRST_SECONDS = 1.0
 MOST_BEHIND = 1000
 CODE_BYTES = 32 * 1024**2
-"""As much as this machine's manager takes."""
+"""The most bytes of code; this machine's manager accepts as much."""
 
 NamedEvent = tuple[str, object]
 
 
 class StreamHandler(BaseHandler):
-    """A handler that answers with server-sent events, until they end or nobody listens."""
+    """A handler that answers with server-sent events, until they end or the client disconnects."""
 
     _sending: asyncio.Task[None] | None = None
 
     async def stream(self, events: sse.Patient[NamedEvent], first: NamedEvent | None = None) -> None:
-        """Send the head of the answer, and then every event as it comes."""
+        """Send the head of the answer, and then each event as it arrives."""
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-cache")
         self.set_header("X-Accel-Buffering", "no")
@@ -51,7 +51,7 @@ class StreamHandler(BaseHandler):
         try:
             while True:
                 self.write(sse.frame(*event) if event else sse.KEEP_ALIVE)
-                if not await events.over():  # The last one leaves together with the end.
+                if not await events.over():  # The last event is sent together with the end.
                     await self.flush()
                 event = await events.next(sse.KEEP_ALIVE_SECONDS)
         except StopAsyncIteration:
@@ -63,13 +63,13 @@ class StreamHandler(BaseHandler):
             return
 
     def on_connection_close(self) -> None:
-        """Nobody listens any more."""
+        """Stop sending, because the client has disconnected."""
         if self._sending is not None:
             self._sending.cancel()
         super().on_connection_close()
 
     def finish(self, *args: Any, **kwargs: Any) -> asyncio.Future[None]:
-        """End the answer, whose head has been sent if it was a stream."""
+        """End the answer; the head of a stream has been sent already."""
         if self._sending is not None:
             kwargs["set_content_type"] = "text/event-stream"
         return super().finish(*args, **kwargs)
@@ -82,7 +82,10 @@ class ExecuteHandler(StreamHandler):
     @authorized
     @operation({200: Stream({"output": Output, "error": Problem})}, body=ExecuteRequest)
     async def post(self, backend: str, id: str) -> None:
-        """Run code in a session; every message is an `output` event, an error after the beginning an `error` event."""
+        """Run code in a session; every message is an `output` event.
+
+        An error after the first event is an `error` event.
+        """
         cell = self.read(ExecuteRequest, most=CODE_BYTES)
         events = sse.Patient(self._outputs(backend, id, cell))
         first = await events.next(FIRST_SECONDS)
@@ -94,13 +97,13 @@ class ExecuteHandler(StreamHandler):
 
 
 class EventsHandler(StreamHandler):
-    """Changes of sessions, for clients that are no browser."""
+    """Changes of sessions, for clients other than browsers."""
 
     @web.authenticated
     @authorized
     @operation({200: Stream({"hello": Position, "sessions": Batch, "error": Problem})})
     async def get(self) -> None:
-        """Follow changes: `hello` says where the stream begins, and every batch is a `sessions` event."""
+        """Follow changes: a `hello` event with the position of the stream, then a `sessions` event for each batch."""
         feed = self.service.feed
         batches: asyncio.Queue[Batch] = asyncio.Queue()
         stop = feed.listen(batches.put_nowait)
@@ -112,6 +115,6 @@ class EventsHandler(StreamHandler):
 
 
 async def _changes(batches: asyncio.Queue[Batch]) -> AsyncIterator[NamedEvent]:
-    """Batches, up to the moment when the listener is far behind: it must read the list again."""
+    """Yield batches until the client is far behind, and has to read the list again."""
     while batches.qsize() < MOST_BEHIND:
         yield "sessions", await batches.get()

@@ -1,1 +1,1 @@
-"""What both ends of a wire share."""
+"""What the ends of a connection share: addresses, signatures, encodings and limits."""

@@ -1,4 +1,4 @@
-"""What a Jupyter server tells the kernels it starts about its extension."""
+"""How a Jupyter server tells the kernels that it starts where its extension is."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from jupyter_sessions.wire.identity import Identity
 SCHEME = "jupyter-sessions"
 VARIABLE = "JUPYTER_SESSIONS_SERVER"
 PROTOCOL = 1
-"""The number of the extension's REST protocol; another one is another protocol."""
+"""The version of the extension's REST protocol; versions do not understand each other."""
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The contents of the 0600 file that the environment variable names.
 
-    `url` ends with the base URL's slash; `socket` is the path of a unix socket or ""; `ca_file` a
-    certificate to trust or "". `server` is the process that wrote it: a port may be somebody else's
-    once that has gone, and the token is not for him.
+    `url` ends with the slash of the base URL. `socket` is the path of a unix socket or "", `ca_file` a certificate to
+    trust or "". `server` is the process that wrote the file: once it has ended, anybody may listen on its port, and
+    must not get the token.
     """
 
     url: str

@@ -1,7 +1,7 @@
-"""Answers of HTTP servers, read within a limit: 3 MB that are compressed can hold 3 GB.
+"""Read answers of HTTP servers within a size limit: 3 MB of compressed data can hold 3 GB.
 
-httpx decompresses each piece that it has read as a whole, so the limit would come too late; here a piece is
-decompressed in parts. Source: RFC 9110, section 8.4; zlib's `max_length`.
+httpx decompresses each piece that it has read as a whole, so a limit on its output would come too late. Here a piece
+is decompressed in parts. Source: RFC 9110, section 8.4; zlib's `max_length`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from jupyter_sessions.errors import BadAnswer
 
 ANSWER_BYTES = 64 * 1024**2
 ENCODINGS = "gzip, deflate"
-"""What servers may compress with."""
+"""The compressions that servers may use."""
 _PART = 256 * 1024
 _GZIP, _ZLIB, _RAW = 31, 15, -15
 _PLAIN = ("", "identity")
 
 
 class AnswerRefused(BadAnswer, httpx.DecodingError):
-    """An answer that is not read to its end; the message says why, as the end of a sentence."""
+    """An answer that was not read to its end; the message is the reason, as the end of a sentence."""
 
     def __init__(self, message: str, *, request: httpx.Request | None = None) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class AnswerRefused(BadAnswer, httpx.DecodingError):
 
 
 async def read(response: httpx.Response, most: int = ANSWER_BYTES) -> bytes:
-    """Read the body of an answer that is streamed. Errors: AnswerRefused, and those of httpx."""
+    """Read the body of a streamed answer. Errors: AnswerRefused, and those of httpx."""
     body = bytearray()
     async for part in _parts(response):
         body += part
@@ -46,7 +46,7 @@ async def read(response: httpx.Response, most: int = ANSWER_BYTES) -> bytes:
 async def lines(
     response: httpx.Response, most_line: int, most: int = ANSWER_BYTES
 ) -> AsyncIterator[list[bytes]]:
-    """Read the lines of an answer that is streamed, as they come. Errors: AnswerRefused, and those of httpx."""
+    """Yield the lines of a streamed answer as they arrive. Errors: AnswerRefused, and those of httpx."""
     begun, total = b"", 0
     async for part in uncompressed(response):
         total += len(part)
@@ -59,7 +59,7 @@ async def lines(
 
 
 def whole(response: httpx.Response, body: bytes) -> httpx.Response:
-    """Return an answer that was streamed as one that has been read."""
+    """Return a streamed answer as an answer that has been read."""
     headers = httpx.Headers(
         [
             pair
@@ -68,14 +68,14 @@ def whole(response: httpx.Response, body: bytes) -> httpx.Response:
         ]
     )
     extensions: dict[str, Any] = {**response.extensions}
-    extensions.pop("network_stream", None)  # It is closed by now.
+    extensions.pop("network_stream", None)  # The stream is closed by now.
     return httpx.Response(
         response.status_code, headers=headers, content=body, request=response.request, extensions=extensions
     )
 
 
 def uncompressed(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Return the pieces of an answer that must not be compressed. Errors: AnswerRefused."""
+    """Yield the pieces of an answer that must not be compressed. Errors: AnswerRefused."""
     if _encoding(response) not in _PLAIN:
         raise AnswerRefused("compressed, which was not asked for", request=response.request)
     return response.aiter_raw()
@@ -91,7 +91,7 @@ async def _parts(response: httpx.Response) -> AsyncIterator[bytes]:
     async for piece in response.aiter_raw():
         for part in unpack.take(piece):
             yield part
-            await asyncio.sleep(0)  # One piece can hold seconds of work.
+            await asyncio.sleep(0)  # One piece can take seconds to decompress.
     unpack.check_end()
 
 
@@ -100,7 +100,7 @@ def _encoding(response: httpx.Response) -> str:
 
 
 class _Unpack:
-    """Decompresses a body as it comes."""
+    """Decompresses a body as it arrives."""
 
     def __init__(self, encoding: str, request: httpx.Request) -> None:
         self._request = request
@@ -111,7 +111,7 @@ class _Unpack:
         self._begun = False
 
     def take(self, piece: bytes) -> Iterator[bytes]:
-        """Decompress a piece, in parts of a bounded size. Errors: AnswerRefused."""
+        """Decompress a piece into parts of a bounded size. Errors: AnswerRefused."""
         while piece and not self._unpack.eof:
             part = self._part(piece)
             piece = self._unpack.unconsumed_tail
@@ -124,13 +124,13 @@ class _Unpack:
         except zlib.error as error:
             if self._begun or not self._windows:
                 raise self._refused(f"damaged: {error}") from None
-            self._unpack = zlib.decompressobj(self._windows.pop(0))  # Many servers leave out zlib's head.
+            self._unpack = zlib.decompressobj(self._windows.pop(0))  # Many servers leave out zlib's header.
             return self._part(piece)
         self._begun = True
         return part
 
     def check_end(self) -> None:
-        """Find out whether all has come. Errors: AnswerRefused."""
+        """Check that the body is complete. Errors: AnswerRefused."""
         if self._begun and not self._unpack.eof:
             raise self._refused("cut off")
 

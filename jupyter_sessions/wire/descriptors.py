@@ -1,6 +1,6 @@
-"""Hand a connection over to another process of the same user, as a descriptor on a unix socket.
+"""Hand over a connection to another process of the same user, as a descriptor on a unix socket.
 
-Source: unix(7), SCM_RIGHTS. Each connection to the unix socket is for one descriptor.
+Each connection to the unix socket carries one descriptor. Source: unix(7), SCM_RIGHTS.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import os
 import socket
 
 HANDOVER = "handover"
-"""The scheme of addresses of unix sockets that hand over connections."""
+"""The URL scheme of unix sockets that hand over connections."""
 
 
 def send_connection(channel: socket.socket, connection: socket.socket) -> None:
-    """Give a connection to whoever is at the other end of a unix socket."""
+    """Send a connection to the process at the other end of a unix socket."""
     socket.send_fds(channel, [b"\n"], [connection.fileno()])
 
 
 async def receive_connection(path: str) -> socket.socket:
-    """Return the connection that the process which listens on a unix socket hands over.
+    """Return the connection that the process listening on a unix socket hands over.
 
-    Errors: ConnectionRefusedError if it gives none; OSError if nobody listens there.
+    Errors: ConnectionRefusedError if it hands over none; OSError if nobody listens there.
     """
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_UNIX) as channel:

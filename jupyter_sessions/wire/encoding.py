@@ -1,4 +1,4 @@
-"""Requests as JSON, and in words why one cannot be sent."""
+"""Encode requests as JSON, and explain why a request cannot be encoded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _GROUPS = frozenset({"config", "launch", "variables"})
 
 
 def encoded(body: object) -> bytes:
-    """A body as JSON. Errors: InvalidRequest naming the field whose text is no Unicode."""
+    """Encode a body as JSON. Errors: InvalidRequest naming the field whose text is not Unicode."""
     try:
         return msgspec.json.encode(body)
     except UnicodeEncodeError:
@@ -26,7 +26,7 @@ def encoded(body: object) -> bytes:
 
 
 def _unsendable(value: object) -> list[str] | None:
-    """The keys that lead to the first text that cannot be encoded."""
+    """Return the keys that lead to the first text that cannot be encoded, or None."""
     parts: Iterable[tuple[str, object]] = ()
     match value:
         case str():
@@ -43,7 +43,7 @@ def _unsendable(value: object) -> list[str] | None:
 
 
 def is_text(value: str) -> bool:
-    """Whether a string can be sent at all: one with lone surrogates is no Unicode text."""
+    """Return whether a string can be encoded: a string with lone surrogates cannot."""
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
-"""Whose Python: from the name of an environment to what is started, on the side that asks.
+"""Resolve the name of an environment to the commands that start a session, on the side of the client.
 
-The Jupyter server's kernelspecs decide (so conda environments count), or those of the shell; the
-request then carries a `Launch`. The manager resolves names itself only for the vendors' clients.
+The kernelspecs of the Jupyter server (so that conda environments count) or of the shell decide; the request then
+carries a `Launch`. The manager resolves names only for the vendors' clients.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from jupyter_sessions.wire.minimum import minimum_of
 
 PROVISIONER = "jupyter-sessions"  # In kernelspecs of kernels that run in sessions.
 NATIVE = "python3"
-"""The environment that is always there: ipykernel's own kernelspec."""
+"""The environment that always exists: ipykernel's own kernelspec."""
 _LEFT_OUT = re.compile(
     # A Jupyter server's own secrets, and what ties a process to that server.
     r"JUPYTER_TOKEN(_FILE)?|JUPYTER_SESSIONS_.*|JPY_.*"
-    # A hub's secrets. What else it says of itself, as JUPYTERHUB_SERVICE_PREFIX, programs do need.
+    # A hub's secrets. Programs need its other variables, such as JUPYTERHUB_SERVICE_PREFIX.
     r"|JUPYTERHUB_(API_TOKEN|API_KEY|CRYPT_KEY|COOKIE_SECRET)|CONFIGPROXY_AUTH_TOKEN"
-    # Where backends are, and a person's credentials for them. Source: backend.ai-client 23.9.10, skaha, canfar.
+    # Addresses of backends, and a person's credentials for them. Source: backend.ai-client 23.9.10, skaha, canfar.
     r"|(BACKEND|SORNA)_(ENDPOINT(_TYPE)?|ACCESS_KEY|SECRET_KEY|API_VERSION|HASH_TYPE)|CANFAR_(TOKEN|URL)"
     r"|SKAHA_(TOKEN|SERVICE_URL)"
-    # Of the session or service in which this process runs: another one than that to be started.
+    # Variables of the session or service in which this process runs, which is not the session to be started.
     r"|BACKENDAI_.*|NOTIFY_SOCKET|LISTEN_(FDS|PID|FDNAMES)"
 )
-"""Variables that are not handed on; all others are, as a Jupyter server hands them on to its kernels."""
+"""Variables that sessions do not inherit. They inherit all others, as kernels do from a Jupyter server."""
 SESSION_NAME = "JPY_SESSION_NAME"
-"""The notebook that a kernel is for; a process finds there that of the kernel which started it."""
+"""The variable that holds the path of a kernel's notebook."""
 CPU_COUNTS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -54,11 +54,11 @@ CPU_COUNTS = (
     "LOKY_MAX_CPU_COUNT",
     "PYTHON_CPU_COUNT",
 )
-"""Variables that tell libraries for how many CPUs there is work; each session sets them for its own."""
+"""Variables that tell libraries how many CPUs to use; each session sets them to its own number."""
 _IN_A_SESSION = "BACKENDAI_SESSION_ID"
 _CONNECTION_FILE = "{connection_file}"
 _OPTIONS = "jupyter_sessions"
-"""What kernelspecs may say in their metadata: {"jupyter_sessions": {"transport": "tcp"}}."""
+"""The key of our options in the metadata of kernelspecs: {"jupyter_sessions": {"transport": "tcp"}}."""
 _LAB_OPTIONS = (
     "--no-browser",
     "--ServerApp.sock={socket}",
@@ -75,11 +75,12 @@ _LAB_OPTIONS = (
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How a session's processes are started.
+    """How to start the processes of a session.
 
-    `argv` holds `{connection_file}`; those of `services` hold `{socket}`, `{base_url}` and `{cwd}`.
-    `transport` is "tcp" for a kernel that cannot speak ipc, "" if that is not known. `umask` is the asker's, None if it is not known. `minimum` are the least amounts with which it starts;
-    for slots that are left out, those of all environments (`minimum.START`).
+    `argv` holds `{connection_file}`; the commands in `services` hold `{socket}`, `{base_url}` and `{cwd}`.
+    `transport` is "tcp" for a kernel that cannot use ipc, "" if unknown. `umask` is the umask of the client, None
+    if unknown. `minimum` holds the least resources with which the session starts; slots that are left out have the
+    minimum of all environments (`minimum.START`).
     """
 
     argv: list[str]
@@ -95,7 +96,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Spec(Protocol):
-    """The part of jupyter_client's KernelSpec that is read here."""
+    """The part of jupyter_client's KernelSpec that is used here."""
 
     argv: list[str]
     env: dict[str, str]
@@ -107,7 +108,7 @@ class Spec(Protocol):
 
 
 def provisioned(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Our provisioner's configuration in a kernelspec's metadata; None if the kernel is not of ours."""
+    """Return our provisioner's configuration in a kernelspec's metadata, or None for any other kernel."""
     entry = metadata.get("kernel_provisioner")
     if not isinstance(entry, dict) or entry.get("provisioner_name") != PROVISIONER:
         return None
@@ -116,7 +117,7 @@ def provisioned(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 class Specs:
-    """The environments this process can see: kernelspecs by name, each known by aliases too."""
+    """The environments that this process can see: kernelspecs by name, some with aliases."""
 
     def __init__(self, found: Mapping[str, Spec], broken: Mapping[str, str] | None = None) -> None:
         self._found = dict(found)
@@ -124,7 +125,10 @@ class Specs:
 
     @classmethod
     def here(cls, manager: Any = None) -> Specs:
-        """Those of a KernelSpecManager, or of a new one; kernels that run in sessions are none."""
+        """Return the environments of a KernelSpecManager, or of a new one.
+
+        Kernelspecs of kernels that run in sessions are left out.
+        """
         from jupyter_client.kernelspec import KernelSpecManager
 
         manager = manager or KernelSpecManager()
@@ -133,7 +137,9 @@ class Specs:
         for name in manager.find_kernel_specs():
             try:
                 spec: Spec = manager.get_kernel_spec(name)
-            except Exception as error:  # A kernel.json may hold anything; jupyter_client skips those, too.
+            except (
+                Exception
+            ) as error:  # A kernel.json may hold anything; jupyter_client skips broken ones, too.
                 broken[name] = f"{type(error).__name__}: {error}"
                 continue
             if not spec.argv:
@@ -144,7 +150,7 @@ class Specs:
 
     @classmethod
     def lately(cls) -> Specs:
-        """Those of a new manager as of not more than a second ago, for when many are asked for at once."""
+        """Return the environments as of at most a second ago, for when many requests come at once."""
         return _lately(int(time.monotonic()))
 
     @cached_property
@@ -152,7 +158,7 @@ class Specs:
         return _services()
 
     def images(self) -> list[Image]:
-        """Return what can be asked for: Python, which forms offer as the default, and then the others by name."""
+        """Return the environments to choose from: Python first, which forms offer as the default, then by name."""
         return [
             Image(
                 name=name,
@@ -173,10 +179,11 @@ class Specs:
         given: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
     ) -> tuple[str, Launch]:
-        """The canonical name of an environment and how to start it, as jupyter_client would.
+        """Return the canonical name of an environment and how to start it, as jupyter_client would.
 
-        `environ` is the asker's environment, `given` what was given for the session besides, and `arguments`
-        follow those of the kernelspec. Errors: UnknownImage naming the nearest; InvalidRequest for a folder that does not exist.
+        `environ` is the client's environment, `given` holds the variables of the session itself, and `arguments`
+        follow those of the kernelspec. Errors: UnknownImage naming the nearest; InvalidRequest for a folder that
+        does not exist.
         """
         folder = os.path.abspath(os.path.expanduser(cwd or os.getcwd()))
         if not os.path.isdir(folder):
@@ -197,7 +204,7 @@ class Specs:
         )
 
     def minimum(self, image: str) -> dict[str, str]:
-        """The least amounts with which an environment starts. Errors: UnknownImage."""
+        """Return the least resources with which an environment starts. Errors: UnknownImage."""
         return minimum_of(self._find(image)[1].metadata)
 
     def _find(self, image: str) -> tuple[str, Spec]:
@@ -236,7 +243,7 @@ def _lately(second: int) -> Specs:
 
 
 class _Interpreter:
-    """A Python named by its path, as a kernelspec."""
+    """A Python interpreter given by its path, in the form of a kernelspec."""
 
     resource_dir = ""
 
@@ -250,16 +257,16 @@ class _Interpreter:
 
 
 def _is_this_python(program: str) -> bool:
-    """As jupyter_client has it: a bare "python" in a kernelspec is the interpreter that reads it."""
+    """Return whether a kernelspec's program is this interpreter; jupyter_client takes a bare "python" for it."""
     own = ("python", f"python{sys.version_info[0]}", f"python{sys.version_info[0]}.{sys.version_info[1]}")
     return program in own or program == sys.executable
 
 
 def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without a server's secrets and what is another kernel's or session's own.
+    """Return an environment without secrets of servers and variables of other kernels or sessions.
 
-    In a session the CPU counts are that session's, so they are left out as well, and so is what is no
-    UTF-8, which JSON cannot carry.
+    In a session the variables that count CPUs are the session's own, so they are left out as well, and so are
+    variables that are not UTF-8, which JSON cannot carry.
     """
     other = CPU_COUNTS if _IN_A_SESSION in environ else ()
     return {
@@ -270,10 +277,10 @@ def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _argv(spec: Spec, arguments: Sequence[str], folder: str) -> list[str]:
-    """Return a kernelspec's command with all filled in but the connection file."""
+    """Return a kernelspec's command with everything filled in but the connection file."""
     from jupyter_client.manager import KernelManager
 
-    # It takes the absolute path of a file that is not known before the session starts.
+    # jupyter_client wants an absolute path, but the path is unknown before the session starts.
     manager = SimpleNamespace(
         kernel_spec=spec, connection_file=f"/{_CONNECTION_FILE}", _launch_args={"cwd": folder}
     )
@@ -282,7 +289,7 @@ def _argv(spec: Spec, arguments: Sequence[str], folder: str) -> list[str]:
 
 
 def _env(spec: Spec, asker: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """Return a kernel's environment. As jupyter_client has it, a kernelspec's may refer to the asker's."""
+    """Return a kernel's environment; variables of its kernelspec may refer to the client's, as in jupyter_client."""
     known = {**asker, **given}
     env = clean_environ(asker)
     env |= {key: Template(value).safe_substitute(known) for key, value in spec.env.items()}
@@ -292,14 +299,17 @@ def _env(spec: Spec, asker: Mapping[str, str], given: Mapping[str, str]) -> dict
 
 
 def _transport(metadata: Mapping[str, Any]) -> str:
-    """Return how a kernelspec says that its kernel is to be reached; "" if it says nothing."""
+    """Return the transport that a kernelspec asks for, "" if it asks for none."""
     options = metadata.get(_OPTIONS)
     asked = options.get("transport") if isinstance(options, dict) else None
     return asked if asked in ("ipc", "tcp") else ""
 
 
 def _umask() -> int | None:
-    """This process's; from /proc, for asking the system means setting it, which other threads would feel."""
+    """Return the umask of this process.
+
+    Read from /proc, because the system call sets the umask as well, which other threads would notice.
+    """
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
@@ -309,6 +319,7 @@ def _umask() -> int | None:
 
 
 def _services() -> dict[str, list[str]]:
+    """Return the commands of the services that this environment can run."""
     if importlib.util.find_spec("jupyterlab") is None:
         return {}
     return {"jupyter": [sys.executable, "-m", "jupyterlab", *_LAB_OPTIONS]}

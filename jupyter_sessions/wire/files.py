@@ -1,6 +1,6 @@
-"""Small files of ours: written in one step, and read so that a damaged one is an error like a missing one.
+"""Read and write our own small files: each is written in one step, and a damaged file is an error like a missing one.
 
-Power loss leaves files empty or full of zeros, a person may put anything in their place.
+A power loss leaves files empty or full of zeros, and people may put anything in their place.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LEAST_ROOM = 64 * 1024
 
 def read(path: Path, most: int = MOST_BYTES) -> bytes:
     """Return the content of a regular file. Errors: OSError, which names the file if it is damaged."""
-    # A named pipe in its place would otherwise be waited for.
+    # Without O_NONBLOCK, opening a named pipe would wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
@@ -36,7 +36,7 @@ def read(path: Path, most: int = MOST_BYTES) -> bytes:
 
 
 def load(path: Path, type: type[T], most: int = MOST_BYTES) -> T:
-    """Return what a JSON file holds. Errors: OSError, which names the file if it is damaged."""
+    """Return the value in a JSON file. Errors: OSError, which names the file if it is damaged."""
     data = read(path, most)
     try:
         return msgspec.json.decode(data, type=type)
@@ -46,10 +46,10 @@ def load(path: Path, type: type[T], most: int = MOST_BYTES) -> T:
 
 
 def write_private(path: Path, data: bytes, *, durable: bool = False) -> None:
-    """Write a 0600 file in one step: readers see the old one or the new one.
+    """Write a 0600 file in one step: readers see either the old content or the new.
 
-    A folder in its place is removed. A `durable` file is on the disk when this returns, which takes
-    some milliseconds: for what must survive a power loss. Errors: OSError.
+    A folder at this path is removed. A `durable` file is on the disk on return, which takes some milliseconds: use
+    this for what must survive a power loss. Errors: OSError.
     """
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -70,7 +70,7 @@ def write_private(path: Path, data: bytes, *, durable: bool = False) -> None:
 def _replace(new: str, path: Path) -> None:
     try:
         os.replace(new, path)
-    except (IsADirectoryError, PermissionError):  # The latter on macOS.
+    except (IsADirectoryError, PermissionError):  # macOS raises the latter.
         if not path.is_dir():
             raise
         remove(path)
@@ -78,7 +78,7 @@ def _replace(new: str, path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):  # Not every file system can.
+    with suppress(OSError):  # Not every file system can sync folders.
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -87,12 +87,12 @@ def _sync_folder(folder: Path) -> None:
 
 
 def mount_of(path: Path) -> Path:
-    """Return where the file system of a path is mounted."""
+    """Return the mount point of the file system that holds a path."""
     return next((one for one in (path, *path.parents) if one.is_mount()), path)
 
 
 def is_full(folder: Path) -> bool:
-    """Return whether the file system of a folder takes no more files of a few KiB."""
+    """Return whether the file system of a folder has no room left for a file of a few KiB."""
     try:
         status = os.statvfs(folder)
     except (OSError, AttributeError):
@@ -101,7 +101,7 @@ def is_full(folder: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Remove whatever is at a path, as far as that can be done; links are not followed."""
+    """Remove whatever is at a path, as far as possible, without following links."""
     with suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             _remove_folder(path)
@@ -112,5 +112,5 @@ def remove(path: Path) -> None:
 def _remove_folder(path: Path) -> None:
     try:
         shutil.rmtree(path, ignore_errors=True)
-    except RecursionError:  # Programs can nest folders without end.
+    except RecursionError:  # Programs can nest folders arbitrarily deep.
         subprocess.run(["rm", "-rf", "--", path], stderr=subprocess.DEVNULL, check=False)

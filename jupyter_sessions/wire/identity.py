@@ -1,7 +1,7 @@
-"""Which process, on which boot of which machine, in which container.
+"""Identify a process: by its pid and start time, the boot of its machine, and its container.
 
-A pid alone says little: it is used again after a while, after a reboot, and in every container. An
-`Identity` is believed only if start time, boot and pid namespace agree, and the process is no zombie.
+A pid alone says little: it is reused after a while, after a reboot, and in every container. An `Identity` matches
+only if start time, boot and pid namespace agree and the process is not a zombie.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LINUX = sys.platform == "linux"
 
 
 class Host(msgspec.Struct, frozen=True):
-    """Where a process runs. `boot_id` is new at each boot, `pid_ns` in each container."""
+    """Where a process runs. `boot_id` changes with each boot, `pid_ns` with each container."""
 
     hostname: str
     boot_id: str
@@ -30,33 +30,33 @@ class Host(msgspec.Struct, frozen=True):
 
 
 class Identity(ProcessId, frozen=True):
-    """A process that can be looked for."""
+    """A process that can be looked up."""
 
     def alive(self) -> bool:
-        """True while this very process runs; an ended one nobody waited for (a zombie) does not."""
+        """Return whether this very process runs; a zombie, which has ended but was not waited for, does not."""
         return identify(self.pid) == self
 
 
 def here() -> Host:
-    """The host, boot and container of this process."""
+    """Return the host, boot and container of this process."""
     return Host(socket.gethostname(), _boot_id(), _pid_ns())
 
 
 def identify(pid: int) -> Identity | None:
-    """The identity of a running process; None if there is none of that pid, or only a zombie."""
+    """Return the identity of a running process, or None if the pid belongs to no process or to a zombie."""
     start_time = _start_time(pid)
     return None if start_time is None else Identity(pid, start_time, _boot_id(), _pid_ns())
 
 
 def own_identity() -> Identity:
-    """The identity of this process."""
+    """Return the identity of this process."""
     return Identity(os.getpid(), _start_time(os.getpid()) or 0, _boot_id(), _pid_ns())
 
 
 def stat_fields(pid: int) -> list[int] | None:
-    """The numbers of /proc/PID/stat from the parent's pid on; None without a process, or for a zombie.
+    """Return the numbers of /proc/PID/stat from the parent's pid on, or None for a missing process or a zombie.
 
-    Field numbers are those of proc(5) less 4: the name before them may hold blanks and brackets.
+    Indices are the field numbers of proc(5) minus 4: the name before these fields may hold blanks and brackets.
     """
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
@@ -64,7 +64,7 @@ def stat_fields(pid: int) -> list[int] | None:
     except OSError:
         return None
     numbers = [int(field) for field in rest[:19]]
-    # A leader that ended before its other threads shows Z, too, and the process lives on.
+    # A main thread that ended before the other threads shows Z as well, but the process is alive.
     return None if state in b"XxZ" and numbers[16] <= 1 else numbers
 
 
@@ -90,7 +90,10 @@ def _boot_id() -> str:
 
 
 def _boot_session() -> str:
-    """The name macOS gives each boot; the boot time is no substitute, it moves with the clock."""
+    """Return the UUID that macOS gives each boot.
+
+    The boot time does not identify a boot, because it moves with the clock.
+    """
     command = ["sysctl", "-n", "kern.bootsessionuuid"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5)

@@ -1,4 +1,7 @@
-"""Requests whose answers are of bounded size and whose logs hold no secrets: httpx logs whole addresses, and Skaha takes all it is told in the query."""
+"""An httpx client with bounded answers and without secrets in its logs.
+
+httpx logs whole addresses, and Skaha takes all its parameters in the query.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ _quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 
 
 class QuietClient(httpx.AsyncClient):
-    """A client of httpx that reads answers within limits.
+    """An httpx client that limits the size of answers and leaves the query out of its log messages.
 
-    It leaves the query out of what is logged of its requests; those of other clients are logged as ever.
+    Log messages of other clients stay as they are.
     """
 
     def __init__(self, **options: Any) -> None:

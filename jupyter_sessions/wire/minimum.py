@@ -1,7 +1,7 @@
-"""The least that a session of an environment can be given: what its kernel needs to start.
+"""The least resources of an environment's sessions: what the kernel needs to start.
 
-Whoever makes a kernelspec can ask for more in its `metadata`, by the labels that images have for
-managers 23.09 to 26.8: ``"ai.backend.resource.min.mem": "2g"``.
+A kernelspec can ask for more in its `metadata`, with the labels that images have for managers 23.09 to 26.8:
+``"ai.backend.resource.min.mem": "2g"``.
 """
 
 from __future__ import annotations
@@ -16,23 +16,26 @@ from jupyter_sessions.errors import InvalidRequest
 
 LABEL = "ai.backend.resource.min."
 START = {"cpu": Decimal("0.01"), "mem": Decimal(64 * 1024**2)}
-"""For all environments. An idle ipykernel holds 36 MiB by itself and 52 MiB with its files (7.x, Python 3.11)."""
+"""The minimum of every environment. An idle ipykernel takes 36 MiB, or 52 MiB with its files (7.x, Python 3.11)."""
 
 _log = logging.getLogger(__name__)
 
 
 def minimum_of(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """The amounts that a kernelspec's metadata asks for, or more where no kernel starts with so little."""
+    """Return the minimum that a kernelspec's metadata asks for, raised to what any kernel needs."""
     return format_slots(at_least(_stated(metadata), START))
 
 
 def at_least(slots: Mapping[str, Decimal], least: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    """The amounts, raised where there is to be more."""
+    """Return the amounts, each raised to its minimum."""
     return {**least, **{name: max(amount, least.get(name, amount)) for name, amount in slots.items()}}
 
 
 def check(slots: Mapping[str, Decimal], least: Mapping[str, Decimal]) -> None:
-    """Errors: InvalidRequest naming the slot of which there is too little. Source of its words: managers 23.09 to 26.8."""
+    """Check that no slot has less than its minimum. Errors: InvalidRequest naming the slot.
+
+    Source of the words: managers 23.09 to 26.8.
+    """
     for name, amount in least.items():
         if slots.get(name, Decimal(0)) < amount:
             known = format_slots(dict(least))

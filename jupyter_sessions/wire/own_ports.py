@@ -1,8 +1,8 @@
-"""The loopback ports that managers of this user have had on this machine.
+"""The loopback ports that this user's managers have used on this machine.
 
-A shell keeps the address of a manager that has ended, and any user of the machine may listen there by then.
-So no manager takes a port again that an earlier one had, none answers to such an address, and no
-address of these is believed to be another manager's.
+A shell keeps the address of a manager that has ended, and any user of the machine may then listen on its port.
+Therefore a manager never reuses a port of an earlier manager, does not answer to such an address, and never takes
+such an address for another manager's.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from jupyter_sessions.wire.places import StateFolder, place
 
 LOOPBACK = "127.0.0.1"
 _KEPT = 1000
-"""How many are remembered: a manager for each hour of six weeks."""
+"""How many ports are remembered: enough for one manager an hour during six weeks."""
 
 
 def ports_of(where: StateFolder) -> list[int]:
-    """Return the ports that managers of a state folder have had, the latest last."""
+    """Return the ports that managers of a state folder have used, the latest last."""
     try:
         return load(_file(where.folder), list[int])
     except OSError:
@@ -32,9 +32,9 @@ def ports_of(where: StateFolder) -> list[int]:
 
 
 def listen_on_new_port(where: StateFolder) -> socket.socket:
-    """Return a socket that listens on a loopback port no manager of a state folder had; it is remembered."""
+    """Return a socket that listens on a loopback port new to this state folder, and remember the port."""
     earlier = ports_of(where)
-    passed_over: list[socket.socket] = []  # Held until one is found, so as not to be given the same again.
+    passed_over: list[socket.socket] = []  # Kept open so that the system does not offer the same port again.
     try:
         while True:
             found = socket.create_server((LOOPBACK, 0))
@@ -50,7 +50,7 @@ def listen_on_new_port(where: StateFolder) -> socket.socket:
 
 
 def is_own(url: str) -> bool:
-    """Return whether a URL leads to a port of this machine that a manager of this user has, or had."""
+    """Return whether a URL leads to a port of this machine that one of this user's managers has or had."""
     try:
         parts = urlsplit(url.strip())
         port = parts.port
@@ -66,7 +66,7 @@ def is_own(url: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host name or address, without a port, is one of this machine's loopback."""
+    """Return whether a host name or address, without a port, is a loopback address of this machine."""
     name = host.strip("[]").rstrip(".").lower()
     if name == "localhost":
         return True

@@ -1,10 +1,10 @@
-"""Where the local manager keeps things, and how those who ask find it.
+"""Where the local manager keeps its files, and how clients find them.
 
-State lives per host in the XDG state folder if that is on a local disk (homes are shared over
-networks, SQLite's WAL and locks are not), else in a private folder under /var/tmp. Two containers
-that share a home and a host name get a folder each (`StateFolder.secondary`). Sockets need short paths, and must not
-go when somebody tidies up: they lie in the state folder, and a link in $XDG_RUNTIME_DIR or /tmp, of a random name
-that nobody can make first, is their short path. The manager makes the link again when it is gone.
+State lives per host in the XDG state folder if that is on a local disk (homes are shared over networks, SQLite's WAL
+and locks are not), otherwise in a private folder under /var/tmp. Two containers that share a home and a host name get
+a folder each (`StateFolder.secondary`). Sockets need short paths, and must survive cleaners of temporary files: they
+lie in the state folder, and a link in $XDG_RUNTIME_DIR or /tmp, with a random name that nobody can create first, is
+their short path. The manager restores the link when it is gone.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from jupyter_sessions.wire.signing import Keypair
 
 PROTOCOL = 1
 STATE_VARIABLE = "JUPYTER_SESSIONS_STATE"
-_SHORT, _ON_DISK = "/tmp", "/var/tmp"  # noqa: S108 - what is made in them is checked for its owner
+_SHORT, _ON_DISK = "/tmp", "/var/tmp"  # noqa: S108 - the owner of what we create there is checked
 _LONGEST_RUN_FOLDER = 48
-"""Bytes, so that the paths of sockets in it stay under 100."""
+"""The longest run folder in bytes, so that paths of sockets in it stay under 100 bytes."""
 _PREFIX = "jps-"
 _LINGER = Path("/var/lib/systemd/linger")
 _NETWORKED = re.compile(
@@ -41,7 +41,7 @@ _NETWORKED = re.compile(
 
 
 class Contact(msgspec.Struct, frozen=True, kw_only=True):
-    """How to reach a running manager; kept in a 0600 file, for it holds a secret."""
+    """How to reach a running manager; kept in a 0600 file because it holds a secret."""
 
     identity: Identity
     socket: str
@@ -52,12 +52,12 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def audience(self) -> str:
-        """What tokens are for: this address, as long as this very manager lives."""
+        """Return the audience of tokens: the manager's address and process, so tokens end with the manager."""
         who = self.identity
         return f"{self.url} {who.boot_id} {who.pid_ns} {who.pid} {who.start_time}"
 
     def bearer(self, keypair: Keypair | None = None) -> str:
-        """Return the token of a keypair, this machine's own unless given, for this manager."""
+        """Return the token of a keypair for this manager; without a keypair, of this machine's own."""
         return (keypair or self.keypair).bearer(self.audience)
 
 
@@ -73,21 +73,21 @@ class StateFolder:
 
     @property
     def contact_file(self) -> Path:
-        """The file that says how to reach the manager."""
+        """Return the file that says how to reach the manager."""
         return self.folder / f"jupyter_sessions-{self.host.hostname}.json"
 
     @property
     def live_file(self) -> Path:
-        """Exists while the store holds live sessions, so that someone must look after them."""
+        """Return the file that exists while the store holds live sessions, which need a manager."""
         return self.folder / "live"
 
     @property
     def secondary(self) -> StateFolder:
-        """The place for a second pid namespace under the same home and host name."""
+        """Return the state folder for a second pid namespace under the same home and host name."""
         return StateFolder(self.folder.with_name(f"{self.folder.name}.{self.host.pid_ns}"), self.host)
 
     def contact(self) -> Contact | None:
-        """The running manager, or None: the file is believed only if its writer lives, here."""
+        """Return the running manager, or None unless the process that wrote the file is alive on this host."""
         try:
             if self.contact_file.stat().st_uid != os.getuid():
                 return None
@@ -97,28 +97,34 @@ class StateFolder:
         return contact if contact.identity.alive() else None
 
     def running(self) -> Contact | None:
-        """The manager of this container, in this place or the secondary one."""
+        """Return the manager of this container, from this folder or the secondary one."""
         return self.contact() or self.secondary.contact()
 
     def write_contact(self, contact: Contact) -> None:
-        """Publish the running manager, in one step."""
+        """Publish how to reach the running manager, in one step."""
         write_private(self.contact_file, msgspec.json.encode(contact))
 
     @property
     def key(self) -> str:
-        """A name for this manager's things on the machine: of this user, host, boot, container and state."""
+        """Return a name for this manager's objects on the machine.
+
+        The name is unique to the user, host, boot, container and state folder.
+        """
         key = f"{self.host.hostname} {self.host.boot_id} {self.host.pid_ns} {self.folder}"
         return f"{_PREFIX}{os.getuid()}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
     @property
     def run_folder_file(self) -> Path:
-        """The file that says where the run folder is, for later managers: sessions keep their sockets there."""
+        """Return the file that holds the path of the run folder.
+
+        Later managers need the path, because sessions keep their sockets there.
+        """
         return self.folder / f"run_folder-{self.host.hostname}.json"
 
     def run_folder(self) -> Path:
-        """Return the short path of the private folder for sockets on this node, made if need be.
+        """Return the short path of the private folder for sockets on this node, created if missing.
 
-        It stays the same for a boot and a container. If another user took its path, there is a new one.
+        The path stays the same for a boot and a container, unless another user has taken it.
         """
         sockets = private_folder(private_folder(self.folder) / "sockets")
         known = self._known_run_folder()
@@ -131,7 +137,7 @@ class StateFolder:
         return made
 
     def leave_run_folder(self) -> None:
-        """Remove the run folder unless there are sockets of sessions that run on."""
+        """Remove the run folder unless sessions that go on running have sockets there."""
         if known := self._known_run_folder():
             path = Path(known.path)
             with suppress(OSError):
@@ -143,7 +149,7 @@ class StateFolder:
             known = load(self.run_folder_file, RunFolder)
         except OSError:
             return None
-        if known.boot_id != self.host.boot_id:  # Nothing listens there any longer.
+        if known.boot_id != self.host.boot_id:  # Nothing listens there since the reboot.
             if Path(known.path).name.startswith(_PREFIX):
                 remove(Path(known.path))
             return None
@@ -151,7 +157,7 @@ class StateFolder:
 
 
 class RunFolder(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the sockets of this host are, in which boot and container."""
+    """Where the sockets of this host are, for one boot and container."""
 
     path: str
     boot_id: str
@@ -159,7 +165,7 @@ class RunFolder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _enter(path: Path, sockets: Path) -> Path:
-    """Return a run folder that is known, made again if it is gone. Errors: SessionError, OSError."""
+    """Return a known run folder, created again if it is gone. Errors: SessionError, OSError."""
     try:
         linked = (
             path.is_symlink() and path.lstat().st_uid == os.getuid() and os.readlink(path) == str(sockets)
@@ -175,7 +181,7 @@ def _enter(path: Path, sockets: Path) -> Path:
 
 
 def _link(path: Path, sockets: Path) -> None:
-    """Make a short path for the folder of sockets, or a folder where the state's file system takes none.
+    """Create a short path to the folder of sockets, or a folder if the state's file system cannot hold sockets.
 
     Errors: FileExistsError.
     """
@@ -191,7 +197,10 @@ def _link(path: Path, sockets: Path) -> None:
 
 
 def new_run_folder(sockets: Path) -> Path:
-    """Make a short path for the folder of sockets: in the user's runtime folder if that will do, else under /tmp."""
+    """Create a short path to the folder of sockets.
+
+    The path lies in the user's runtime folder if that is suitable, otherwise under /tmp.
+    """
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nonexistent")
     if holds_sockets(runtime):
         base = runtime
@@ -207,7 +216,7 @@ def new_run_folder(sockets: Path) -> Path:
 
 
 def holds_sockets(runtime: Path) -> bool:
-    """Return whether a runtime folder is private, local, short, and stays as long as sessions do."""
+    """Return whether a runtime folder is private, local and short, and stays as long as sessions do."""
     try:
         status = runtime.lstat()
     except OSError:
@@ -220,12 +229,12 @@ def holds_sockets(runtime: Path) -> bool:
 
 
 def _goes_at_logout(runtime: Path) -> bool:
-    """Return whether systemd removes the folder at the last logout, which sessions may well outlive."""
+    """Return whether systemd removes the folder at the last logout, which sessions may outlive."""
     if runtime != Path(f"/run/user/{os.getuid()}"):
         return False
     with suppress(OSError):
         if f"user@{os.getuid()}.service" in Path("/proc/self/cgroup").read_text():
-            return False  # This process and all it starts go with it.
+            return False  # This process and its children end at the logout as well.
     try:
         return not (_LINGER / getpass.getuser()).exists()
     except (OSError, KeyError):
@@ -233,7 +242,7 @@ def _goes_at_logout(runtime: Path) -> bool:
 
 
 def place() -> StateFolder:
-    """The state folder for this user on this host, made if need be."""
+    """Return the state folder of this user on this host, created if missing."""
     host = here()
     if given := os.environ.get(STATE_VARIABLE):
         return StateFolder(private_folder(Path(given)), host)
@@ -243,9 +252,9 @@ def place() -> StateFolder:
 
 
 def _on_disk(state: Path, host: Host) -> Path:
-    """Return a folder on this node's disk for a home that is shared over a network.
+    """Return a folder on this node's disk, for a home that is shared over a network.
 
-    Where another user took its usual name it has a random one, which a file in the home tells.
+    If another user took the usual name, the folder has a random one, which a file in the home keeps.
     """
     note = state / f"{host.hostname}.path"
     try:
@@ -262,9 +271,10 @@ def _on_disk(state: Path, host: Host) -> Path:
 
 
 def private_folder(path: Path) -> Path:
-    """The folder, made if need be, that only this user may enter.
+    """Return a folder that only this user may enter, created if missing.
 
-    Errors: SessionError if it cannot be made, or somebody else owns it or it is a link: it could be a trap.
+    Errors: SessionError if the folder cannot be created, belongs to somebody else, or is a link, which could be a
+    trap.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -283,7 +293,7 @@ def private_folder(path: Path) -> Path:
 
 
 def is_local(path: Path, mountinfo: str | None = None) -> bool:
-    """False if the path lies on a network file system, as far as /proc/self/mountinfo tells."""
+    """Return False if the path lies on a network file system, as far as /proc/self/mountinfo tells."""
     if mountinfo is None:
         try:
             mountinfo = Path("/proc/self/mountinfo").read_text()

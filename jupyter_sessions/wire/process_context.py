@@ -1,6 +1,6 @@
-"""What is true of the process that asks: the bounds it lives within, and whether it runs in a session itself.
+"""The limits that this process lives within, and whether it runs in a session itself.
 
-A manager serves many: how much one asker may have is the asker's own affair, and comes with the request.
+A manager serves many clients: how much a client may have is the client's own affair, and comes with its request.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ _PARENT = re.compile(r".*/(programs-[0-9a-f]{8}|programs)/(prestart_)?shim\.py")
 
 
 def bounds(environ: Mapping[str, str], root: Path = Path("/")) -> dict[str, str]:
-    """Return the most CPUs and bytes of memory that this process may have, by slot; what is not bounded is left out.
+    """Return the most CPUs and bytes of memory that this process may have, by slot.
 
-    From its CPU affinity, and CPU_LIMIT (cores) and MEM_LIMIT (bytes, or with K, M, G, T) as JupyterHub sets them.
-    A process in a session is not bound by it: a session that it asks for lies beside its own.
+    Slots without a limit are left out. Sources: its CPU affinity, and CPU_LIMIT (cores) and MEM_LIMIT (bytes, or
+    with K, M, G, T) as JupyterHub sets them. A process in a session has no such limits, because a session that it
+    creates runs beside its own.
     """
     if in_session(root):
         return {}
@@ -34,12 +35,12 @@ def bounds(environ: Mapping[str, str], root: Path = Path("/")) -> dict[str, str]
 
 
 def visible_devices(environ: Mapping[str, str], root: Path = Path("/")) -> str | None:
-    """Return the CUDA_VISIBLE_DEVICES of this process; None if it names none, or the process runs in a session."""
+    """Return CUDA_VISIBLE_DEVICES of this process, or None if it is not set or the process runs in a session."""
     return None if in_session(root) else environ.get("CUDA_VISIBLE_DEVICES")
 
 
 def _affinity() -> Decimal | None:
-    """How many CPUs this process may run on, if somebody took some away from it."""
+    """Return how many CPUs this process may run on, or None if it may run on all."""
     try:
         mine = len(os.sched_getaffinity(0))
     except AttributeError:
@@ -48,31 +49,31 @@ def _affinity() -> Decimal | None:
 
 
 def cpu_limit(environ: Mapping[str, str]) -> Decimal | None:
-    """Return what CPU_LIMIT says, or None."""
+    """Return the number of CPUs in CPU_LIMIT, or None."""
     text = environ.get("CPU_LIMIT", "").strip()
     try:
         cpu = Decimal(text) if text else Decimal(0)
     except InvalidOperation:
-        log.warning("CPU_LIMIT=%s is no number and is ignored.", text)
+        log.warning("CPU_LIMIT=%s is not a number and is ignored.", text)
         return None
     return cpu if cpu.is_finite() and cpu > 0 else None
 
 
 def mem_limit(environ: Mapping[str, str]) -> int | None:
-    """Return what MEM_LIMIT says in bytes, or None."""
+    """Return the number of bytes in MEM_LIMIT, or None."""
     text = environ.get("MEM_LIMIT", "").strip()
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)", text.upper())
     if match is None:
         if text:
-            log.warning("MEM_LIMIT=%s is no amount of memory and is ignored.", text)
+            log.warning("MEM_LIMIT=%s is not an amount of memory and is ignored.", text)
         return None
     return int(Decimal(match[1]) * _UNITS[match[2]]) or None
 
 
 def in_session(root: Path = Path("/")) -> bool:
-    """Return whether this process runs in a session of this machine: by its control groups, or its ancestors.
+    """Return whether this process runs in a session of this machine, by its control groups and its ancestors.
 
-    Environment variables may have been removed, or come from a session elsewhere.
+    Environment variables do not tell: they may have been removed, or come from a session elsewhere.
     """
     return bool(_GROUP.search(_read(root / "proc/self/cgroup"))) or any(
         _is_parent(root, pid) for pid in _ancestors(root)
@@ -90,7 +91,7 @@ def _ancestors(root: Path) -> Iterator[int]:
 
 
 def _is_parent(root: Path, pid: int) -> bool:
-    """Whether a process is the parent that the manager gives each process of a session."""
+    """Return whether a process is the parent that the manager gives to each process of a session."""
     arguments = _read(root / f"proc/{pid}/cmdline").split("\0")[:5]
     return "-S" in arguments and any(_PARENT.fullmatch(one) for one in arguments)
 

@@ -1,4 +1,4 @@
-"""Versions of this package: the one that runs, the one that is installed by now, and which of two is later."""
+"""Versions of this package: the running one, the installed one, and which of two is later."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LINE = re.compile(r'^__version__ = "([^"]+)"', re.MULTILINE)
 
 
 def installed() -> str:
-    """Return the version that a process started now would run; the running one if the package is gone."""
+    """Return the version that a new process would run; the running version if the package is gone."""
     try:
         found = _LINE.search(_FILE.read_text())
     except (OSError, ValueError):
@@ -21,8 +21,8 @@ def installed() -> str:
 
 
 def is_earlier(one: str, other: str) -> bool:
-    """Return whether a version comes before another one; False for what is no version."""
-    from packaging.version import InvalidVersion, Version  # Few processes ever meet another version.
+    """Return whether a version comes before another; False if either is not a version."""
+    from packaging.version import InvalidVersion, Version  # Few processes ever compare versions.
 
     try:
         return Version(one) < Version(other)

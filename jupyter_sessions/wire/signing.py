@@ -1,7 +1,7 @@
-"""How Backend.AI requests are signed, for both ends of the wire.
+"""How Backend.AI requests are signed, for clients and servers.
 
-Source: Backend.AI client 23.9.10 and managers 23.09 to 26.8; checked against that client's own
-vectors. The body is never part of the signature.
+Source: Backend.AI client 23.9.10 and managers 23.09 to 26.8; checked against the client's own test vectors. The body
+is never part of the signature.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DEFAULT_CONTENT_TYPE = "application/octet-stream"
 
 
 class Keypair(msgspec.Struct, frozen=True):
-    """An access key, which may be shown, and its secret, which may not."""
+    """An access key, which may be shown, and its secret key, which may not."""
 
     access_key: str
     secret_key: str
@@ -29,9 +29,9 @@ class Keypair(msgspec.Struct, frozen=True):
         return f"Keypair({self.access_key!r})"
 
     def bearer(self, audience: str) -> str:
-        """Return the token that stands for it where a token is asked for, as Skaha's clients do.
+        """Return the bearer token of this keypair, for clients such as Skaha's.
 
-        It is as secret as the key, and holds for one audience: the address and life of a manager.
+        The token is as secret as the key, and valid for one audience: the address and life of a manager.
         """
         digest = hmac.digest(self.secret_key.encode(), f"bearer for {audience}".encode(), "sha256")
         return f"{self.access_key}.{digest.hex()}"
@@ -40,8 +40,8 @@ class Keypair(msgspec.Struct, frozen=True):
 class Signable(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of a request that a signature covers.
 
-    `target` is path and query exactly as on the request line, `date` the header's text, and
-    `day` the YYYYMMDD of that date in the time zone it is written in.
+    `target` is path and query exactly as on the request line, `date` the text of the header, and `day` the YYYYMMDD
+    of that date in its own time zone.
     """
 
     method: str
@@ -54,7 +54,7 @@ class Signable(msgspec.Struct, frozen=True, kw_only=True):
     version_header: str = VERSION_HEADERS[0]
 
     def signature(self, secret_key: str, algorithm: str = "sha256") -> str:
-        """The lower-case hex signature. Errors: ValueError for an unknown hash."""
+        """Return the signature in lower-case hex. Errors: ValueError for an unknown hash."""
         media_type = self.content_type.split(";", 1)[0].strip().lower()
         lines = (
             self.method.upper(),
@@ -74,7 +74,7 @@ class Signable(msgspec.Struct, frozen=True, kw_only=True):
 def headers_for(
     keypair: Keypair, *, method: str, target: str, host: str, content_type: str, version: str
 ) -> dict[str, str]:
-    """The headers that sign a request now, to be sent with exactly these values."""
+    """Return the headers that sign a request now; it must be sent with exactly these values."""
     now = datetime.now(UTC)
     signable = Signable(
         method=method,
@@ -94,7 +94,7 @@ def headers_for(
 
 
 class Authorization(msgspec.Struct, frozen=True):
-    """What an Authorization header claims."""
+    """The claims of an Authorization header."""
 
     algorithm: str
     access_key: str
@@ -102,7 +102,7 @@ class Authorization(msgspec.Struct, frozen=True):
 
 
 def parse_authorization(value: str) -> Authorization:
-    """Read an Authorization header. Errors: ValueError if it is malformed."""
+    """Parse an Authorization header. Errors: ValueError if it is malformed."""
     scheme, _, rest = value.strip().partition(" ")
     if scheme not in SCHEMES:
         raise ValueError(f"Unknown authorization scheme '{scheme}'.")
@@ -118,7 +118,7 @@ def parse_authorization(value: str) -> Authorization:
 
 
 def first_header(headers: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, str]:
-    """The name and value of the first header present, or the first name and ""."""
+    """Return the name and value of the first header that is present, or the first name and ""."""
     for name in names:
         if name in headers:
             return name, headers[name]

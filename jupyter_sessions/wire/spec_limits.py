@@ -1,4 +1,4 @@
-"""How large a spec may be, for whoever asks for a session: the extension, shells and the manager's APIs.
+"""How large a spec may be, for all who accept specs: the extension, shells and the manager's APIs.
 
 A spec is copied, stored, and shown in lists, so a large one would slow down all other sessions.
 """
@@ -22,16 +22,16 @@ _ENVIRON = "environ"
 
 
 def check_size(body: bytes) -> None:
-    """Look at the size of a spec's JSON, before it is decoded. Errors: InvalidRequest."""
+    """Check the size of a spec's JSON before it is decoded. Errors: InvalidRequest."""
     if len(body) > SPEC_BYTES:
         raise InvalidRequest(
-            f"What is asked for takes {human_size(len(body))}; a session's spec has at most {human_size(SPEC_BYTES)}.",
+            f"The spec takes {human_size(len(body))}; a session's spec has at most {human_size(SPEC_BYTES)}.",
             hint="Put long texts and lists into a file, and mount or upload it.",
         )
 
 
 def check_lists(fields: Mapping[str, object]) -> None:
-    """Count the entries of each list and object among the fields of a spec. Errors: InvalidRequest."""
+    """Check how many entries each list and object in a spec has. Errors: InvalidRequest."""
     for name, value in fields.items():
         if name == _ENVIRON:
             _check_count(name, value, MOST_VARIABLES, "variables")
@@ -40,11 +40,10 @@ def check_lists(fields: Mapping[str, object]) -> None:
 
 
 def check_spec(spec: SessionSpec) -> None:
-    """Look at the size of a spec and of the lists in it. Errors: InvalidRequest."""
+    """Check the size of a spec and of the lists in it. Errors: InvalidRequest."""
     check_lists(structs.asdict(spec))
-    with suppress(
-        TypeError, RecursionError, UnicodeError
-    ):  # Whoever sends it says which field cannot be sent.
+    # A spec that cannot be encoded is reported with its field when it is sent.
+    with suppress(TypeError, RecursionError, UnicodeError):
         check_size(msgspec.json.encode(spec))
 
 

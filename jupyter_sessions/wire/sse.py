@@ -1,7 +1,7 @@
-"""Server-sent events, both ends: `frame` writes one, `parse` reads a stream of lines.
+"""Server-sent events, for clients and servers: `frame` writes an event, `parse` reads events from lines.
 
-As Backend.AI speaks them: an `event:` and one `data:` line of JSON each, and `server_close` as the
-name of the last event.
+Events look as in Backend.AI: an `event:` line and one `data:` line of JSON each, and the last is named
+`server_close`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jupyter_sessions.errors import BadAnswer
 from jupyter_sessions.wire import untrusted
 
 LINE_BYTES = 1024**2
-"""Of one event of a stream that tells of sessions."""
+"""The size limit of an event about sessions."""
 KEEP_ALIVE = b": keep-alive\n\n"
 KEEP_ALIVE_SECONDS = 8.0
 CLOSE = "server_close"
@@ -26,33 +26,33 @@ T = TypeVar("T")
 
 
 class ServerEvent(msgspec.Struct, frozen=True):
-    """One event: its name, and its data as JSON text."""
+    """An event: its name, and its data as JSON text."""
 
     name: str
     data: str
 
     def json(self) -> Any:
-        """The decoded data. Errors: msgspec.DecodeError."""
+        """Return the decoded data. Errors: msgspec.DecodeError."""
         return untrusted.decode(self.data)
 
 
 def frame(name: str, data: object) -> bytes:
-    """One event as bytes on the wire."""
+    """Return an event as bytes to send."""
     return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode(data))
 
 
 class EventTooLarge(BadAnswer):
-    """A line or an event is longer than is read; the message says so, as the end of a sentence."""
+    """A line or event over the size limit; the message is the reason, as the end of a sentence."""
 
 
 async def read(pieces: AsyncIterator[bytes], most: int = LINE_BYTES) -> AsyncIterator[ServerEvent]:
-    """Read events of at most `most` bytes from a stream; stop after `server_close`. Errors: EventTooLarge."""
+    """Yield events of at most `most` bytes from a stream, up to `server_close`. Errors: EventTooLarge."""
     async for event in parse(lines(pieces, most), most):
         yield event
 
 
 async def lines(pieces: AsyncIterator[bytes], most: int = LINE_BYTES) -> AsyncIterator[str]:
-    """Divide a stream into lines, and leave out their ends. Errors: EventTooLarge."""
+    """Split a stream into lines without their ends. Errors: EventTooLarge."""
     rest = bytearray()
     async for piece in pieces:
         *whole, last = piece.split(b"\n")
@@ -74,7 +74,7 @@ def _check_length(length: int, most: int) -> None:
 
 
 async def parse(lines: AsyncIterator[str], most: int = LINE_BYTES) -> AsyncIterator[ServerEvent]:
-    """Make events of lines without their ends; stop after `server_close`. Errors: EventTooLarge."""
+    """Parse lines without their ends into events, up to `server_close`. Errors: EventTooLarge."""
     name, data = "message", list[str]()
     length = 0
     async for line in lines:
@@ -95,14 +95,14 @@ async def parse(lines: AsyncIterator[str], most: int = LINE_BYTES) -> AsyncItera
 
 
 class Patient(Generic[T]):
-    """Items of a source, waited for in pieces: no item is lost when one does not come in time."""
+    """Waits for the items of a source with timeouts, and loses no item when a timeout expires."""
 
     def __init__(self, source: AsyncIterator[T]) -> None:
         self._source = source
         self._coming: asyncio.Future[T] | None = None
 
     async def next(self, seconds: float) -> T | None:
-        """The next item, None if there is none within that time. Errors: StopAsyncIteration at the end."""
+        """Return the next item, or None after `seconds` without one. Errors: StopAsyncIteration at the end."""
         coming = self._ask()
         done, _ = await asyncio.wait({coming}, timeout=seconds)
         if not done:
@@ -111,7 +111,7 @@ class Patient(Generic[T]):
         return coming.result()
 
     async def over(self) -> bool:
-        """Whether the source is at its end, if it says so at once."""
+        """Return whether the source has ended, as far as it says so at once."""
         coming = self._ask()
         await asyncio.sleep(0)
         return coming.done() and not coming.cancelled() and isinstance(coming.exception(), StopAsyncIteration)
@@ -122,7 +122,7 @@ class Patient(Generic[T]):
         return self._coming
 
     async def close(self) -> None:
-        """Want no more."""
+        """Stop waiting for further items."""
         if self._coming is not None:
             self._coming.cancel()
             await asyncio.wait({self._coming})

@@ -1,8 +1,8 @@
-"""httpx over unix sockets on asyncio's own streams.
+"""HTTP clients over unix sockets, on asyncio's own streams.
 
-anyio 4 waits for a raw socket with a bare `Future.set_result`: if a request is cancelled in the moment in which its
-answer comes, the event loop reports an InvalidStateError that nobody can catch. It also runs in circles while the
-other side does not accept connections, where this waits.
+anyio 4 waits for a raw socket with a bare `Future.set_result`: if a request is cancelled at the moment its answer
+arrives, the event loop reports an InvalidStateError that nobody can catch. anyio also loops without pause while the
+other side accepts no connections, where this module waits.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     import aiohttp
     import httpcore
 
-_MOST, _MOST_KEPT, _KEPT_SECONDS = 100, 20, 5.0  # httpx's own.
+_MOST, _MOST_KEPT, _KEPT_SECONDS = 100, 20, 5.0  # The defaults of httpx.
 _AGAIN_SECONDS = 0.01
 _BUFFER_BYTES = 1 << 20
 
 
 def unix_transport(path: str, verify: ssl.SSLContext | bool = True) -> httpx.AsyncHTTPTransport:
-    """A transport of httpx that sends all requests to a unix socket."""
+    """Return an httpx transport that sends all requests to a unix socket."""
     import httpcore
 
     context = httpx.create_ssl_context(verify=verify) if isinstance(verify, bool) else verify
@@ -54,7 +54,7 @@ def _backend() -> httpcore.AsyncNetworkBackend:
         async def connect_unix_socket(
             self, path: str, timeout: float | None = None, socket_options: Any = None
         ) -> httpcore.AsyncNetworkStream:
-            """Connect. Errors: httpcore's."""
+            """Connect to a unix socket. Errors: those of httpcore."""
             with _translated(httpcore.ConnectTimeout, httpcore.ConnectError):
                 async with asyncio.timeout(timeout):
                     connected = await _connected(path)
@@ -65,7 +65,7 @@ def _backend() -> httpcore.AsyncNetworkBackend:
 
 
 async def _connected(path: str) -> socket.socket:
-    """A socket that is connected, as soon as the other side has room for one more."""
+    """Return a connected socket, as soon as the other side accepts connections."""
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     made.setblocking(False)
     try:
@@ -83,12 +83,12 @@ async def _connected(path: str) -> socket.socket:
 
 
 def unix_connector(path: str) -> aiohttp.UnixConnector:
-    """Return a connector of aiohttp that connects to a unix socket, of this user or root only."""
+    """Return an aiohttp connector to a unix socket on which this user or root listens."""
     import aiohttp
     from aiohttp.client_exceptions import UnixClientConnectorError
 
     class Connector(aiohttp.UnixConnector):
-        """Looks who listens before anything is sent."""
+        """Checks who listens before anything is sent."""
 
         async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> Any:
             made = await super()._create_connection(req, traces, timeout)
@@ -104,9 +104,10 @@ def unix_connector(path: str) -> aiohttp.UnixConnector:
 
 
 def check_listener(connected: socket.socket, path: str) -> None:
-    """Errors: ConnectionRefusedError if another user listens, as one may at a path that somebody emptied.
+    """Check that this user or root listens on a connected unix socket. Errors: ConnectionRefusedError otherwise.
 
-    What is sent there could be sent on. Root may listen for everybody. Source: unix(7), SO_PEERCRED; Linux only.
+    Another user may listen at a path that somebody emptied, and pass on what is sent there. Root may listen for
+    everybody. Source: unix(7), SO_PEERCRED; Linux only.
     """
     if not hasattr(socket, "SO_PEERCRED"):
         return
@@ -123,13 +124,13 @@ def _stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> httpc
         """One connection."""
 
         async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-            """What has come; nothing at the end."""
+            """Return the bytes that have arrived, b"" at the end."""
             with _translated(httpcore.ReadTimeout, httpcore.ReadError):
                 async with asyncio.timeout(timeout):
                     return await reader.read(max_bytes)
 
         async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-            """Send all of it."""
+            """Send all bytes of the buffer."""
             if buffer:
                 with _translated(httpcore.WriteTimeout, httpcore.WriteError):
                     async with asyncio.timeout(timeout):
@@ -146,7 +147,7 @@ def _stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> httpc
             server_hostname: str | None = None,
             timeout: float | None = None,
         ) -> httpcore.AsyncNetworkStream:
-            """Go on encrypted."""
+            """Encrypt the connection from now on."""
             with _translated(httpcore.ConnectTimeout, httpcore.ConnectError):
                 await writer.start_tls(
                     ssl_context, server_hostname=server_hostname, ssl_handshake_timeout=timeout
@@ -154,7 +155,7 @@ def _stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> httpc
             return self
 
         def get_extra_info(self, info: str) -> Any:
-            """Whether the other side has closed a connection that is idle."""
+            """Return information about the connection, such as whether the other side has closed it."""
             return reader.at_eof() if info == "is_readable" else writer.get_extra_info(info)
 
     return Stream()

@@ -1,7 +1,7 @@
-"""JSON that others wrote: decoded within limits, with one kind of error for whatever is wrong with it.
+"""Decode JSON from others within limits, with one kind of error for everything that can be wrong with it.
 
-msgspec raises `RecursionError`, `UnicodeError` or `ValueError` for some texts that are no valid JSON, and takes
-as much memory and time as a text asks for: `[],[],…` becomes twenty times as large.
+msgspec raises `RecursionError`, `UnicodeError` or `ValueError` for some texts that are not valid JSON, and takes as
+much memory and time as a text asks for: `[],[],…` becomes twenty times as large.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from jupyter_sessions.errors import BadAnswer
 T = TypeVar("T")
 
 MOST_DEPTH = 64
-"""How deep lists and objects may be nested."""
+"""The deepest nesting of lists and objects."""
 MOST_VALUES = 1_000_000
-"""How many values a text may hold."""
+"""The most values that a text may hold."""
 ON_LOOP_BYTES = 256 * 1024
-"""A longer text is decoded in a thread."""
+"""The longest text that is decoded on the event loop; longer ones are decoded in a thread."""
 _OPENING = b"[{"
 _CLOSING = b"]}"
 _NO_BRACKET = bytes(byte for byte in range(256) if byte not in _OPENING + _CLOSING)
 _STEPS = dict.fromkeys(_OPENING, 1) | dict.fromkeys(_CLOSING, -1)
 _PIECE = 32 * 1024
-"""The interpreter can turn to other threads between two pieces."""
+"""Bytes to scan at a time; other threads can run between two pieces."""
 
 
 class LimitExceeded(BadAnswer, msgspec.DecodeError):
-    """A text that is not decoded, as its value would be too large."""
+    """A text whose value would be too large to decode."""
 
 
 @overload
@@ -45,7 +45,7 @@ def decode(text: bytes | str, *, type: type[T]) -> T: ...
 def decode(text: bytes | str, *, type: Any = Any) -> Any:
     """Decode JSON that is at most `MOST_DEPTH` deep and holds at most `MOST_VALUES` values.
 
-    Errors: msgspec.DecodeError for all that is wrong; msgspec.ValidationError for another type.
+    Errors: msgspec.DecodeError for any invalid text; msgspec.ValidationError for another type.
     """
     return _decode(text, type, MOST_VALUES, MOST_DEPTH)
 
@@ -53,7 +53,10 @@ def decode(text: bytes | str, *, type: Any = Any) -> Any:
 async def decode_gently(
     text: bytes | str, *, type: Any = Any, values: int = MOST_VALUES, depth: int = MOST_DEPTH
 ) -> Any:
-    """Decode like `decode`; a long text in a thread, so that the loop goes on. Errors: those of `decode`."""
+    """Decode JSON like `decode`, but a long text in a thread, so that the event loop is not blocked.
+
+    Errors: those of `decode`.
+    """
     if len(text) <= ON_LOOP_BYTES:
         return _decode(text, type, values, depth)
     return await asyncio.to_thread(_decode, text, type, values, depth)
@@ -79,7 +82,7 @@ def _read(text: bytes | str, type: Any) -> Any:
 
 
 def check(text: bytes | str, *, values: int = MOST_VALUES, depth: int = MOST_DEPTH) -> None:
-    """Find out without decoding a text whether its value keeps to the limits. Errors: LimitExceeded."""
+    """Check without decoding whether the value of a text keeps to the limits. Errors: LimitExceeded."""
     data = text.encode(errors="replace") if isinstance(text, str) else text
     opened = data.count(b"[") + data.count(b"{")
     if opened <= depth and opened + data.count(b",") < values:
@@ -90,7 +93,7 @@ def check(text: bytes | str, *, values: int = MOST_VALUES, depth: int = MOST_DEP
 
 
 class _Scan:
-    """Counts the values of a text and measures its depth, piece by piece; what is in quotes does not count."""
+    """Counts the values of a text and measures its depth, piece by piece, ignoring what is in quotes."""
 
     def __init__(self, values: int, most_depth: int = MOST_DEPTH) -> None:
         self._values_left = values
@@ -100,7 +103,7 @@ class _Scan:
         self._escape = b""
 
     def take(self, piece: bytes) -> None:
-        """Take in the next piece. Errors: LimitExceeded."""
+        """Scan the next piece. Errors: LimitExceeded."""
         outside = self._outside(self._escape + piece)
         opened = outside.count(b"[") + outside.count(b"{")
         self._values_left -= opened + outside.count(b",")
@@ -112,7 +115,7 @@ class _Scan:
             self._depth += opened - outside.count(b"]") - outside.count(b"}")
 
     def _outside(self, piece: bytes) -> bytes:
-        """What of a piece is not in quotes."""
+        """Return the part of a piece that is not in quotes."""
         plain = piece.replace(rb"\\", b"").replace(rb"\"", b"")
         self._escape = plain[-1:] if plain.endswith(b"\\") else b""
         parts = plain.split(b'"')

@@ -26,7 +26,7 @@ function sentence({ name, phase }: IState, trans: TranslationBundle): string {
     running: trans.__('%1 is running.', name),
     degraded: trans.__('%1 is running, degraded.', name),
     suspended: trans.__('%1 is suspended.', name),
-    stopping: trans.__('%1 is stopping.', name),
+    stopping: trans.__('%1 is terminating.', name),
     failed: trans.__('%1 has failed.', name),
     ended: trans.__('%1 has ended.', name),
     unknown: trans.__('%1 has changed.', name)
@@ -42,7 +42,7 @@ function count(phase: Phase, n: number, trans: TranslationBundle): string {
     running: trans.__('Running: %1.', n),
     degraded: trans.__('Running, degraded: %1.', n),
     suspended: trans.__('Suspended: %1.', n),
-    stopping: trans.__('Stopping: %1.', n),
+    stopping: trans.__('Terminating: %1.', n),
     failed: trans.__('Failed: %1.', n),
     ended: trans.__('Ended: %1.', n),
     unknown: trans.__('Changed: %1.', n)

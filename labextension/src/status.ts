@@ -36,23 +36,26 @@ export function phaseOf(status: string): Phase {
   return PHASES[status] ?? 'unknown';
 }
 
-/** The word shown for a status; one that is not known is shown as it is. */
+/**
+ * The word shown for a status; an unknown status is shown as it is. The
+ * commands print the same words: `status_word` in model.py.
+ */
 export function statusLabel(status: string, trans: TranslationBundle): string {
   const labels: Record<string, string> = {
-    PENDING: trans.__('Pending'),
-    SCHEDULED: trans.__('Scheduled'),
-    PULLING: trans.__('Pulling the image'),
-    PREPARING: trans.__('Preparing'),
-    PREPARED: trans.__('Prepared'),
-    CREATING: trans.__('Creating'),
+    PENDING: trans.__('Waiting'),
+    SCHEDULED: trans.__('Waiting'),
+    PULLING: trans.__('Starting'),
+    PREPARING: trans.__('Starting'),
+    PREPARED: trans.__('Starting'),
+    CREATING: trans.__('Starting'),
     RUNNING: trans.__('Running'),
     RUNNING_DEGRADED: trans.__('Running, degraded'),
     RESTARTING: trans.__('Restarting'),
     RESIZING: trans.__('Resizing'),
     SUSPENDED: trans.__('Suspended'),
     TERMINATING: trans.__('Terminating'),
-    TERMINATED: trans.__('Terminated'),
-    ERROR: trans.__('Error'),
+    TERMINATED: trans.__('Ended'),
+    ERROR: trans.__('Failed'),
     CANCELLED: trans.__('Cancelled')
   };
   return labels[status] ?? status;

@@ -1,6 +1,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import { reasonLabel, statusLabel } from './status';
+import { reasonLabel } from './status';
 import type { ISession } from './types';
 
 /** A clock time today, as people write it. */
@@ -15,12 +15,11 @@ export function isAtLimit(session: ISession): boolean {
 
 function wordsForOne(session: ISession, trans: TranslationBundle): string {
   const { name, status, status_info } = session;
-  const reason = status_info
-    ? reasonLabel(status_info, trans)
-    : statusLabel(status, trans).toLowerCase();
-  return status === 'ERROR'
-    ? trans.__("Session '%1' failed: %2", name, reason)
-    : trans.__("Session '%1' ended: %2", name, reason);
+  const words =
+    status === 'ERROR'
+      ? trans.__("Session '%1' failed", name)
+      : trans.__("Session '%1' ended", name);
+  return status_info ? `${words}: ${reasonLabel(status_info, trans)}` : words;
 }
 
 /** What one notification says of sessions that ended without anybody's wish. */

@@ -146,7 +146,7 @@ async def test_a_session_that_cannot_be_read_back_is_not_lost(
     assert (made.id, made.name, made.status) == (UID, "mysession", "RUNNING")
     said: list[str] = []
     await perform(service, parse("create python:3.6 --name again"), said.append)
-    assert said[-1].startswith("again is RUNNING: python:3.6")
+    assert said[-1].startswith("again is running: python:3.6")
 
 
 async def test_a_session_that_cannot_be_followed_is_told_of_before_the_error(
@@ -157,4 +157,4 @@ async def test_a_session_that_cannot_be_followed_is_told_of_before_the_error(
     said: list[str] = []
     with pytest.raises(InvalidRequest, match=r"Internal error\."):
         await perform(service, parse("create python:3.6 --name again"), said.append)
-    assert said[-1] == "again is PENDING: python:3.6 on lab"
+    assert said[-1] == "again is waiting: python:3.6 on lab"

@@ -178,7 +178,7 @@ async def test_one_that_cannot_start_says_why_and_leaves_nothing(
         await nothing_left(row)
         capacity = await service.backend("local").capacity()
         assert capacity["cpu"].free == capacity["cpu"].total
-        with pytest.raises(SessionError, match="is ERROR"):
+        with pytest.raises(SessionError, match="has failed"):
             await says(service, row, "1")
         assert (await service.destroy("local", row.id)).status == "TERMINATED"
 

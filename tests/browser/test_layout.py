@@ -38,7 +38,7 @@ def reach_buttons_by_keys(stage: Stage) -> None:
         ("ArrowLeft", "Terminate"),
         ("ArrowDown", "Terminate"),
         ("ArrowLeft ArrowLeft", "explore, Running"),
-        ("End", "gpu-two, Pending"),
+        ("End", "gpu-two, Waiting"),
         ("ArrowRight ArrowRight ArrowRight ArrowRight", "Cancel"),
         ("Tab", "Add backend…"),
     )
@@ -47,7 +47,7 @@ def reach_buttons_by_keys(stage: Stage) -> None:
             page.keyboard.press(key)
         assert focused(page) == place, keys
     page.keyboard.press("Shift+Tab")
-    assert focused(page) == "gpu-two, Pending"
+    assert focused(page) == "gpu-two, Waiting"
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     expect(page.get_by_role("menuitem", name="Copy as magic")).to_be_visible()

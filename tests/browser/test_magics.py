@@ -21,7 +21,7 @@ def test_create_ps_run_and_rm(page: Page) -> None:
     new_notebook(page)
     run_cell(page, "%load_ext jupyter_sessions", output=False)
     made = run_cell(page, "%session create python --cpu 1 --mem 512m --name from-magic")
-    expect(made).to_contain_text("from-magic is RUNNING: python3 · 1 CPU · 512 MiB")
+    expect(made).to_contain_text("from-magic is running: python3 · 1 CPU · 512 MiB")
     expect(row(page, "from-magic")).to_have_attribute("data-status", "RUNNING")
 
     listed = run_cell(page, "%session ps")
@@ -37,5 +37,5 @@ def test_create_ps_run_and_rm(page: Page) -> None:
     expect(failed).to_contain_text("ZeroDivisionError")
 
     gone = run_cell(page, "%session rm from-magic")
-    expect(gone).to_contain_text("from-magic is TERMINATED.")
+    expect(gone).to_contain_text("from-magic has ended.")
     expect(page.locator("[data-session-name=from-magic][data-live=true]")).to_have_count(0)

@@ -96,5 +96,5 @@ async def test_who_signs_out_learns_where_that_could_not_be_done(
         left = ", ".join(str(server.make_url(f"/{name}/")) for name in ("breaks", "fails", "password"))
     assert said == [
         "You are signed out of lab.",
-        f"These servers could not be asked to, and may hold what you gave them: {left}.",
+        f"These Jupyter servers did not answer and may still keep your credentials: {left}.",
     ]

@@ -40,9 +40,9 @@ def test_all_of_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("--type tea", "invalid choice: 'tea'"),
-        ("--cluster-size two", "invalid int value: 'two'"),
-        ("--preopen http", "'http' is no comma list of port numbers"),
+        ("--type tea", "--type takes one of interactive, batch, .*, not 'tea'"),
+        ("--cluster-size two", "takes a whole number, not 'two'"),
+        ("--preopen http", "takes port numbers with commas between them, not 'http'"),
         ("--resource-opts shmem", "'shmem' after --resource-opts is no NAME=VALUE"),
         ("--resource-opts shmem=x", "'x' is no amount of memory"),
         ("--bootstrap-script /no/such/file", "/no/such/file cannot be read: No such file"),
@@ -62,12 +62,12 @@ async def test_create_waits_for_a_batch_session_that_is_soon_done(machine: Path,
         await perform(
             service, parse(f"create python --name soon {small} --startup-command 'pwd > it'"), said.append
         )
-        assert said[-1].startswith(("soon is RUNNING", "soon is TERMINATED (task-done)"))
+        assert said[-1].startswith(("soon is running", "soon has ended (task-done)"))
         failing = (
             f"create python --name broken {small} --bootstrap-script {tmp_path}/b --startup-command true"
         )
         (tmp_path / "b").write_text("echo no good; false")
-        with pytest.raises(LaunchFailed, match=r"broken.* is ERROR \(.*bootstrap script failed.*: no good"):
+        with pytest.raises(LaunchFailed, match=r"broken.* has failed \(.*bootstrap script failed.*: no good"):
             await perform(service, parse(failing), said.append)
     finally:
         await service.close()

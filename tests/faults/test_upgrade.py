@@ -271,7 +271,7 @@ async def test_of_another_protocol(
         return
     said: list[str] = []
     await perform(service, parse("backend takeover"), said.append)
-    assert said == [f"Version {__version__} looks after the sessions of This machine now."]
+    assert said == [f"Version {__version__} manages the sessions of This machine now."]
     assert await says(service, rows["theirs"], "print(6 * 7)") == "42"
     assert (await service.list()).notices == {}
     shown_there = await asyncio.to_thread(session_of, doomed, "ps")

@@ -63,7 +63,7 @@ def test_the_port_of_an_earlier_manager_is_refused() -> None:
     hosts = Hosts(earlier_ports={4711})
     hosts.check("127.0.0.1:4712")
     for host in ("127.0.0.1:4711", "localhost:4711", "[::1]:4711", "127.0.0.1:04711"):
-        with pytest.raises(Forbidden, match="Port 4711 was that of an earlier manager"):
+        with pytest.raises(Forbidden, match="Port 4711 belonged to an earlier manager"):
             hosts.check(host)
 
 
@@ -120,7 +120,7 @@ async def test_what_is_caught_at_an_earlier_address_opens_nothing(
         assert answer.status_code == 401 and "jupyter session env" in answer.text
         replayed = await http.get("/folders", headers=signed.headers)
         assert replayed.status_code == 403
-        assert "was that of an earlier manager" in replayed.json()["message"]
+        assert "belonged to an earlier manager" in replayed.json()["message"]
 
 
 @pytest.mark.parametrize("lives", [True, False], ids=["living", "ended"])

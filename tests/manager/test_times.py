@@ -237,5 +237,5 @@ async def test_use_is_measured_when_asked_for(shared: SessionService) -> None:
 
 async def test_what_has_not_started_cannot_be_renewed(shared: SessionService) -> None:
     row = await ask(shared, "later", starts_at="1h")
-    with pytest.raises(NotRunning, match="is PENDING"):
+    with pytest.raises(NotRunning, match="is waiting"):
         await shared.renew("local", row.id)

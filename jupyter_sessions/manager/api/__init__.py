@@ -1,1 +1,1 @@
-"""The manager's HTTP API, in the terms of Backend.AI."""
+"""The manager's HTTP API, compatible with Backend.AI's."""

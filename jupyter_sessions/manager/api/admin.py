@@ -1,4 +1,4 @@
-"""`/admin/keys`: who may use this manager. These routes are ours, and superadmins' alone."""
+"""`/admin/keys`: the keys of this manager. Backend.AI has no such routes; only superadmins may use them."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class KeyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 async def list_keys(request: web.Request) -> web.Response:
-    """GET /admin/keys: all keys, without their secrets."""
+    """Answer GET /admin/keys: all keys, without their secrets."""
     superadmin(request)
     keys = request.app[STORE].keys
     return answer({"keys": [_shown(key, own=key == keys.first) for key in keys]})
 
 
 async def add_key(request: web.Request) -> web.Response:
-    """POST /admin/keys: make a key. The answer is the only one that holds its secret.
+    """Answer POST /admin/keys: create a key. Only this answer holds the secret.
 
-    Its `token` is the key's on the Skaha face, as long as this manager lives.
+    Its `token` is the key's bearer token for the Skaha API, valid as long as this manager lives.
     """
     superadmin(request)
     asked = _read(await body_of(request))
@@ -53,7 +53,7 @@ async def add_key(request: web.Request) -> web.Response:
 
 
 async def remove_key(request: web.Request) -> web.Response:
-    """DELETE /admin/keys/{key}: forget a key that has no live sessions."""
+    """Answer DELETE /admin/keys/{key}: remove a key that has no live sessions."""
     superadmin(request)
     access_key = request.match_info["key"]
     live = [record.name for record in request.app[SESSIONS].live if record.access_key == access_key]
@@ -69,7 +69,7 @@ def _read(body: dict[str, Any]) -> KeyRequest:
     try:
         asked = msgspec.convert(body, KeyRequest)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"The key cannot be made: {error}.", hint="Correct this field.") from None
+        raise InvalidRequest(f"The key cannot be created: {error}.", hint="Correct this field.") from None
     for field in ("domain", "group"):
         if not _is_name(getattr(asked, field)):
             hint = "Use 1 to 64 letters, digits, '.', '_' or '-'."

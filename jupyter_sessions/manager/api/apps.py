@@ -1,4 +1,4 @@
-"""Service ports: which there are, starting them, and a way to each through a WebSocket.
+"""Service ports: list and start them, and tunnel to them through a WebSocket.
 
 Source: seed 000, clients 23.9.10 to 26.9.6, managers 23.09 to 26.8.
 """
@@ -30,25 +30,26 @@ _CHUNK = 256 * 1024
 
 
 class LeaseRequest(msgspec.Struct):
-    """Whose a session is from now on, and how many seconds that waits for it to start, 0 for ever."""
+    """The process that owns a session from now on, and the seconds it waits for the start, 0 for no limit."""
 
     owner: Identity | None = None
     patience: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 0
 
 
 async def apps(request: web.Request) -> web.Response:
-    """GET /stream/session/{ref}/apps: the service ports."""
+    """Answer GET /stream/session/{ref}/apps: the service ports."""
     return answer(service_ports(find(request)))
 
 
 async def start_service(request: web.Request) -> web.Response:
-    """POST /session/{ref}/start-service: where a service listens; ours listen on unix sockets.
+    """Answer POST /session/{ref}/start-service: start a service and say where it listens, here on a unix socket.
 
-    `arguments` is JSON text; its "base_url" is the path under which the service's pages appear, the answer's
-    the one under which the service sees them; "forced" starts what may not fit into the session's memory. The app
-    "kernel" is ours: where notebooks connect (`front.front_of`), with the key as token; its "owner" is
-    the process that has the session from now on, "patience" how many seconds it waits for it to start.
-    It has no pages: with a "base_url" the app is a service, and one of that name is not declared.
+    `arguments` is JSON text. Its "base_url" is the path under which the service's pages appear; the answer's is the
+    path under which the service sees them. Its "forced" starts a service that may not fit into the session's
+    memory. The app "kernel" is an addition of this manager: it is the address for notebooks (`front_of`), with the
+    key as token. Its "owner" is the process that owns the session from now on, its "patience" the seconds that this
+    process waits for the start. The kernel has no pages: with a "base_url" the app is a service of that name, which
+    is not declared.
     """
     body = await body_of(request)
     name = str(body.get("app") or body.get("service") or "")
@@ -75,7 +76,7 @@ def _claim(arguments: dict[str, Any]) -> LeaseRequest:
 
 
 async def shutdown_service(request: web.Request) -> web.Response:
-    """POST /session/{ref}/shutdown-service: end a service; it starts again when it is asked for."""
+    """Answer POST /session/{ref}/shutdown-service: end a service, which starts again on the next request."""
     body = await body_of(request)
     supervisor = running(request)
     await supervisor.services.stop(str(body.get("service_name") or ""))
@@ -84,15 +85,15 @@ async def shutdown_service(request: web.Request) -> web.Response:
 
 
 async def service_log(request: web.Request) -> web.Response:
-    """GET /session/{ref}/service-log?app=…: the end of what a service printed (ours)."""
+    """Answer GET /session/{ref}/service-log?app=…: the end of a service's log (an addition of this manager)."""
     supervisor = request.app[SESSIONS].supervisor(find(request))
     return answer({"result": {"logs": supervisor.service_log(request.query.get("app", ""))}})
 
 
 async def tunnel(request: web.Request) -> web.StreamResponse:
-    """GET /stream/session/{ref}/tcpproxy?app=… or httpproxy: bytes to and from a service, in binary messages.
+    """Answer GET /stream/session/{ref}/tcpproxy?app=… or httpproxy: pass a service's bytes in binary messages.
 
-    Closes with 1013 if the service does not listen, and with 1001 when it hangs up.
+    Closes with 1013 if the service does not listen, and with 1001 when the service closes the connection.
     """
     supervisor = streamed(request)
     services, record = supervisor.services, supervisor.record
@@ -109,7 +110,9 @@ async def tunnel(request: web.Request) -> web.StreamResponse:
         try:
             async for message in socket:
                 if message.type is not WSMsgType.BINARY:
-                    raise InvalidRequest("Only binary messages are understood here.")
+                    raise InvalidRequest(
+                        "Only binary messages are accepted here.", hint="Send binary messages."
+                    )
                 sessions.touch(record)
                 writer.write(message.data)
                 await writer.drain()
@@ -133,7 +136,7 @@ async def _start(request: web.Request, supervisor: SessionSupervisor) -> Endpoin
 
 
 def _check_base_url(arguments: dict[str, Any]) -> None:
-    """Errors: InvalidRequest for what is no path of pages."""
+    """Check that the base URL is a path of pages. Errors: InvalidRequest."""
     path = arguments.get("base_url") or "/"
     plain = isinstance(path, str) and path.startswith("/") and path.isprintable() and " " not in path
     if not plain or len(path) > _LONGEST_PATH:
@@ -144,7 +147,7 @@ def _check_base_url(arguments: dict[str, Any]) -> None:
 async def _connect(
     endpoint: Endpoint, services: ServiceLauncher
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-    """Connect as soon as the service listens; None if it ends instead, or takes too long."""
+    """Connect as soon as the service listens, or return None if it ends or takes too long."""
     with suppress(TimeoutError):
         async with asyncio.timeout(START_SECONDS):
             while True:

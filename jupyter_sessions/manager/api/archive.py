@@ -1,7 +1,7 @@
-"""An answer of several parts, each the archive of one file or folder, made while it is sent.
+"""Send several files or folders in one answer, each as an archive that is built while it is sent.
 
-Each piece is made in a thread when there is room for it on the wire: a reader who takes nothing holds no
-thread, and so stops no other download.
+A thread builds each piece only when the connection has room for it: a client that does not read occupies no thread,
+and so does not block other downloads.
 
 Source: clients 23.9.10 to 26.9.6: ``multipart/mixed``, each part an uncompressed tar.
 """
@@ -20,14 +20,14 @@ from pathlib import Path
 from aiohttp import web
 
 STALL_SECONDS = 60.0
-"""For how long a reader may take nothing."""
+"""The longest time that a client may go without reading."""
 _BLOCK = 256 * 1024
 _END = b"\0" * 2 * tarfile.BLOCKSIZE
 _PACKERS = ThreadPoolExecutor(8, "archive")
 
 
 async def send_archives(request: web.Request, paths: Sequence[Path]) -> web.StreamResponse:
-    """Send them; broken off if one cannot be read after all, or nobody reads the answer."""
+    """Send the archives; break off if a file turns out to be unreadable, or the client stops reading."""
     boundary = secrets.token_hex(16)
     response = web.StreamResponse(headers={"Content-Type": f"multipart/mixed; boundary={boundary}"})
     await response.prepare(request)
@@ -40,12 +40,12 @@ async def send_archives(request: web.Request, paths: Sequence[Path]) -> web.Stre
         await response.write(f"--{boundary}--\r\n".encode())
     except (OSError, tarfile.TarError):
         if request.transport is not None:
-            request.transport.abort()  # Who reads must not take it for whole.
+            request.transport.abort()  # The client must not take the answer for complete.
     return response
 
 
 async def _send(response: web.StreamResponse, path: Path) -> None:
-    """Send one archive. Errors: OSError, tarfile.TarError; TimeoutError if nobody reads."""
+    """Send one archive. Errors: OSError, tarfile.TarError; TimeoutError if the client does not read."""
     loop = asyncio.get_running_loop()
     pieces = _gathered(_archive(path))
     while piece := await loop.run_in_executor(_PACKERS, next, pieces, b""):
@@ -54,7 +54,7 @@ async def _send(response: web.StreamResponse, path: Path) -> None:
 
 
 def _gathered(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """Gather small parts into pieces of some size."""
+    """Join small parts into larger pieces."""
     piece = bytearray()
     for part in parts:
         piece += part
@@ -66,7 +66,7 @@ def _gathered(parts: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _archive(path: Path) -> Iterator[bytes]:
-    """Make the archive of a file or folder. Errors: OSError, tarfile.TarError."""
+    """Build the archive of a file or folder. Errors: OSError, tarfile.TarError."""
     length = 0
     with tarfile.open(fileobj=io.BytesIO(), mode="w") as archive:
         for file, name in _files(path):
@@ -78,7 +78,7 @@ def _archive(path: Path) -> Iterator[bytes]:
 
 
 def _files(path: Path) -> Iterator[tuple[str, str]]:
-    """List a file, or a folder and all in it, with their names in an archive; folders of any depth."""
+    """Yield a file, or a folder and everything in it at any depth, with the names in the archive."""
     left = [(str(path), path.name)]
     while left:
         file, name = left.pop()
@@ -89,7 +89,7 @@ def _files(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _member(file: str, info: tarfile.TarInfo) -> Iterator[bytes]:
-    """Make the header of a file and its contents, as many bytes as the header says."""
+    """Build the header of a file and its contents, exactly as many bytes as the header says."""
     if not info.isreg():
         yield info.tobuf(tarfile.PAX_FORMAT, tarfile.ENCODING, "surrogateescape")
         return

@@ -1,4 +1,4 @@
-"""Who asks: every request is signed (see `wire.signing`), but for `GET /` and on the Skaha face."""
+"""Authenticate requests: all are signed (see `wire.signing`), except `GET /` and the Skaha API."""
 
 from __future__ import annotations
 
@@ -33,20 +33,21 @@ _DEFAULT_VERSIONS = ("v5.20191215", "")
 
 @web.middleware
 async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuses what is not signed by a key of this manager, or where that is asked for bears no key's token."""
+    """Reject requests that are not signed by a key of this manager, or on its routes carry no bearer token."""
     handler_, app = request.match_info.handler, request.app
     if handler_ not in app[OPEN]:
         verify = bearer.verify if handler_ in app[BEARER] else _verify
         try:
             request[WHO] = verify(request, app[STORE])
         except UnicodeError:
-            raise BadAuthParams("The request's headers hold bytes that are no text.") from None
+            raise BadAuthParams("The request's headers hold bytes that are not text.") from None
     return await handler(request)
 
 
 def acting(request: web.Request, owner: object = None) -> Key:
-    """In whose name a request asks: the key's own, or that of `owner_access_key`, in the query if not given.
+    """Return the key in whose name a request acts.
 
+    That is the request's own key, or the one named by `owner` or the query's `owner_access_key`.
     Errors: Forbidden, InvalidRequest.
     """
     wanted = owner or request.query.get("owner_access_key")
@@ -56,10 +57,10 @@ def acting(request: web.Request, owner: object = None) -> Key:
 
 
 def superadmin(request: web.Request) -> Key:
-    """The key that asks. Errors: Forbidden unless it is a superadmin's."""
+    """Return the key of a request. Errors: Forbidden unless it is a superadmin's."""
     who = request[WHO]
     if who.role != SUPERADMIN:
-        raise Forbidden("Only superadmins may do that.", hint="Use another key.")
+        raise Forbidden("Only superadmins may do this.", hint="Use a superadmin's key.")
     return who
 
 
@@ -67,7 +68,7 @@ def _verify(request: web.Request, store: Store) -> Key:
     header = request.headers.get("Authorization")
     if not header:
         raise Unauthorized("Unauthorized access", hint="Sign the request.")
-    header.encode()  # Raises UnicodeError for bytes that are no text.
+    header.encode()  # Raises UnicodeError for bytes that are not text.
     try:
         claim = parse_authorization(header)
     except ValueError as error:

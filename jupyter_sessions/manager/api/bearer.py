@@ -1,4 +1,4 @@
-"""Who asks where a bearer token stands for a key (see `Keypair.bearer`), as on the Skaha face."""
+"""Authenticate requests by bearer tokens of keys (see `Keypair.bearer`), as in the Skaha API."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from jupyter_sessions.manager.core.keys import Key
 from jupyter_sessions.manager.core.store import Store
 
 AUDIENCE = web.AppKey("audience", str)
-"""What tokens must be for; see `Contact.audience`."""
+"""The audience that tokens must be for; see `Contact.audience`."""
 
 _NOBODY = "nobody.0"
 
 
 def verify(request: web.Request, store: Store) -> Key:
-    """The key whose token a request carries. Errors: Unauthorized."""
+    """Return the key whose token a request carries. Errors: Unauthorized."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
@@ -29,11 +29,11 @@ def verify(request: web.Request, store: Store) -> Key:
     if not same(token, expected) or key is None:
         raise Unauthorized(
             "This token is not valid here.",
-            hint='It may be of an earlier manager: run `eval "$(jupyter session env)"` again.',
+            hint='It may be from an earlier manager: run `eval "$(jupyter session env)"` again.',
         )
     return key
 
 
 def same(given: str, expected: str) -> bool:
-    """Whether two secrets are the same; how long it takes tells nothing."""
+    """Return whether two secrets are equal, in constant time."""
     return hmac.compare_digest(given.encode(errors="surrogatepass"), expected.encode())

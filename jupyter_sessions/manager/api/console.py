@@ -1,7 +1,7 @@
-"""What a run has to say, in Backend.AI's terms.
+"""Report the state and output of a run as Backend.AI does.
 
-Source: managers 23.09 to 26.8. Asked with ``options: {"messages": true}``, which is ours, the
-console holds the kernel's messages as ``["jupyter", {"msg_type", "content"}]`` and nothing is lost.
+Source: managers 23.09 to 26.8. With ``options: {"messages": true}``, an addition of this manager, the console holds
+the kernel's messages as ``["jupyter", {"msg_type", "content"}]``, so that nothing is lost.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _INTERRUPTED = 130
 
 
 def report(run: Run, messages: list[Message], *, whole: bool) -> dict[str, Any]:
-    """How a run goes on and what it said; `whole` asks for the kernel's own messages."""
+    """Return the state of a run and its output; with `whole`, the output is the kernel's own messages."""
     said = [message for message in messages if _kind(message) != STEP]
     console = [_item(message) for message in said] if whole else _console(said)
     return {"exitCode": None, "options": None, "files": [], "console": console} | _state(run, messages)
 
 
 def ends_step(message: Message) -> bool:
-    """Whether a message tells of the end of a step, with which a report ends, too."""
+    """Return whether a message marks the end of a step, which also ends a report."""
     return _kind(message) == STEP
 
 
@@ -53,7 +53,7 @@ def _item(message: Message) -> list[Any]:
 
 
 def _console(messages: list[Message]) -> list[list[Any]]:
-    """Messages in Backend.AI's own terms, neighbouring text of one stream joined."""
+    """Return messages in Backend.AI's form; adjacent texts of the same stream are joined."""
     items: list[list[Any]] = []
     for message in messages:
         for item in _plain(_kind(message), message["content"]):

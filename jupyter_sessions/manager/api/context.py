@@ -1,4 +1,4 @@
-"""What those who answer GraphQL need to know of a request."""
+"""The context of a GraphQL request, which all resolvers get."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST = 5 * PAGE
 
 
 class QueryContext(msgspec.Struct):
-    """What resolvers need to know of a request. With `seed`, answers are spelled as in seed 002."""
+    """The sessions and the key of a request. With `seed`, answers are spelled as in seed 002."""
 
     sessions: SessionManager
     who: Key
@@ -25,23 +25,23 @@ class QueryContext(msgspec.Struct):
     spent: int = 0
 
     def spend(self, rows: int) -> None:
-        """Count what a query costs. Errors: InvalidRequest for one that asks for too much."""
+        """Count the sessions that a query reads. Errors: InvalidRequest for too many."""
         self.spent += rows
         if self.spent > _MOST:
             raise InvalidRequest(f"The query asks for more than {_MOST} sessions.", field="query")
 
     def queue_position(self, record: Record) -> int | None:
-        """The place of a pending session in the queue, from 0."""
+        """Return the place of a pending session in the queue, from 0, or None."""
         pending = [other.id for other in self.sessions.live if other.status == "PENDING"]
         return pending.index(record.id) if record.id in pending else None
 
 
 GraphQLItem = dict[str, Any]
-"""What GraphQL reads fields from, unless it is a record."""
+"""An object whose fields GraphQL reads, other than a record."""
 
 
 def in_pages(query: Callable[..., list[GraphQLItem]]) -> Callable[..., GraphQLItem]:
-    """A query for a page of what another one finds, as that one orders it."""
+    """Return a query for a page of another query's results, in their order."""
 
     def page(
         sessions: SessionManager,
@@ -53,7 +53,7 @@ def in_pages(query: Callable[..., list[GraphQLItem]]) -> Callable[..., GraphQLIt
         order: str | None = None,
         **args: Any,
     ) -> GraphQLItem:
-        """Errors: InvalidRequest for a filter, which only sessions have, or a page that cannot be."""
+        """Return a page. Errors: InvalidRequest for a filter, which only sessions have, or an impossible page."""
         found = query(sessions, who, **args)
         if filter:
             raise InvalidRequest("Only sessions can be filtered here.", hint="Leave it out.", field="filter")

@@ -23,7 +23,7 @@ _SCOPES = frozenset({"session", "kernel"})
 
 
 async def session_events(request: web.Request) -> web.StreamResponse:
-    """Stream the events of one session, or with ``*`` of all; ends with the manager or the session."""
+    """Stream the events of one session, or of all with ``*``, until the session or the manager ends."""
     sessions, who = request.app[SESSIONS], acting(request, request.query.get("ownerAccessKey"))
     ref = (
         request.query.get("sessionId") or request.query.get("sessionName") or request.query.get("name") or "*"
@@ -41,9 +41,9 @@ async def session_events(request: web.Request) -> web.StreamResponse:
 
 
 class _EventFilter(msgspec.Struct, frozen=True):
-    """Which events a listener gets: what it may see, of one session, a group or a scope if it says so.
+    """The events for a listener: those it may see, of a session, group or scope if the request names one.
 
-    `valid` tells whether the key that asked still is one.
+    `valid` returns whether the key of the request still exists.
     """
 
     who: Key
@@ -53,7 +53,7 @@ class _EventFilter(msgspec.Struct, frozen=True):
     valid: Callable[[], bool]
 
     def has(self, event: SessionEvent) -> bool:
-        """Whether this is one of them."""
+        """Return whether an event passes the filter."""
         one = self.session_id in (None, event.session_id) and self.group in (None, event.group)
         return one and event.name.partition("_")[0] in self.scopes and self.who.sees(event)
 
@@ -75,7 +75,7 @@ def _wanted(request: web.Request, who: Key, record: Record | None) -> _EventFilt
 
 
 async def _send(response: web.StreamResponse, queue: EventQueue, wanted: _EventFilter) -> None:
-    """Write events until the queue, or the one session wanted, has ended."""
+    """Write events until the queue ends, or the one session that the client follows."""
     while wanted.valid():
         try:
             event = await asyncio.wait_for(queue.get(), KEEP_ALIVE_SECONDS)
@@ -92,9 +92,9 @@ async def _send(response: web.StreamResponse, queue: EventQueue, wanted: _EventF
 
 
 async def change(request: web.Request) -> web.Response:
-    """GET /session/{ref}/change?seen=…&name=…&within=…: answers once a session looks otherwise (ours).
+    """Answer GET /session/{ref}/change?seen=…&name=…&within=… once a session differs (an addition of this manager).
 
-    `seen` is the `status_changed` of what was seen last, `within` the most seconds to wait.
+    `seen` is the last known `status_changed`, `within` the most seconds to wait.
     """
     sessions = request.app[SESSIONS]
     record = sessions.find_any(request.match_info["ref"], acting(request))

@@ -1,4 +1,4 @@
-"""Run code in a session, poll style: `POST /session/{ref}` again and again until it has finished.
+"""Run code in a session by polling: the client repeats `POST /session/{ref}` until the run has finished.
 
 Source: managers 23.09 to 26.8.
 """
@@ -35,14 +35,14 @@ class RunCodeRequest(msgspec.Struct, kw_only=True):
 
 
 class CompleteRequest(msgspec.Struct, kw_only=True):
-    """The body of a request for completions: the cursor stands before `options.post`, or at row and column."""
+    """The body of a request for completions: the cursor is before `options.post`, or at row and column."""
 
     code: str = ""
     options: dict[str, Any] | None = None
 
 
 async def execute(request: web.Request) -> web.Response:
-    """POST /session/{ref}: start code, or ask how it goes on."""
+    """Answer POST /session/{ref}: start code, or report the progress of a run."""
     asked = msgspec.convert(await body_of(request), RunCodeRequest)
     supervisor = running(request)
     link, options = supervisor.running_link(), asked.options or {}
@@ -72,7 +72,7 @@ def _run(supervisor: SessionSupervisor, asked: RunCodeRequest, options: dict[str
 
 
 async def _gather(run: Run) -> list[Message]:
-    """What came since the last time: the first thing as soon as it is there, and its neighbours."""
+    """Return the messages since the last request: the first as soon as it arrives, and those right after."""
     found: list[Message] = []
     with suppress(TimeoutError):
         async with asyncio.timeout(HOLD_SECONDS) as hold:
@@ -86,7 +86,7 @@ async def _gather(run: Run) -> list[Message]:
 
 
 async def complete(request: web.Request) -> web.Response:
-    """POST /session/{ref}/complete: how code could go on."""
+    """Answer POST /session/{ref}/complete: the completions of code."""
     asked = msgspec.convert(await body_of(request), CompleteRequest)
     supervisor = running(request)
     count(request, supervisor.record)
@@ -94,7 +94,7 @@ async def complete(request: web.Request) -> web.Response:
 
 
 async def _complete(link: KernelLink, code: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The kernel's matches; none if it is too busy to say soon."""
+    """Return the kernel's completions; none if the kernel is too busy to answer soon."""
     run = link.complete(code, _cursor(code, options))
     with suppress(TimeoutError):
         await asyncio.wait_for(run.replied.wait(), COMPLETE_SECONDS)
@@ -104,7 +104,7 @@ async def _complete(link: KernelLink, code: str, options: dict[str, Any]) -> dic
 
 
 def _cursor(code: str, options: dict[str, Any]) -> int:
-    """Where the cursor stands: rows and columns are counted from 0 (`options` of managers 23.09 to 26.8)."""
+    """Return the position of the cursor; rows and columns count from 0 (`options` of managers 23.09 to 26.8)."""
     post, row, column = (options.get(name) for name in ("post", "row", "col"))
     if isinstance(post, str) and post and code.endswith(post):
         return len(code) - len(post)
@@ -115,6 +115,6 @@ def _cursor(code: str, options: dict[str, Any]) -> int:
 
 
 async def interrupt(request: web.Request) -> web.Response:
-    """POST /session/{ref}/interrupt"""
+    """Answer POST /session/{ref}/interrupt: interrupt the running code."""
     request.app[SESSIONS].interrupt(find(request))
     return web.Response(status=204)

@@ -1,4 +1,4 @@
-"""What GraphQL says of a session and of its containers, field by field. Source: seed 002, managers 23.09 to 26.8."""
+"""The fields of sessions and containers in GraphQL. Source: seed 002, managers 23.09 to 26.8."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _ROLES = {"main": "master", "sub": "slave"}
 
 
 def text(value: object) -> str:
-    """Text that holds JSON."""
+    """Return a value as JSON text."""
     return msgspec.json.encode(value).decode()
 
 
 def slots_text(slots: dict[str, Decimal]) -> str:
-    """Amounts by slot, as text that holds JSON; memory in bytes."""
+    """Return amounts by slot as JSON text, with memory in bytes."""
     return text({name: str(amount) for name, amount in slots.items()})
 
 
 def spelled(field: str, value: Any) -> Any:
-    """A value as seed 002 spells it."""
+    """Return a value in the spelling of seed 002."""
     if field in ("type", "result") and isinstance(value, str):
         return value.lower()
     return _ROLES.get(value, value) if field == "role" else value
@@ -122,18 +122,18 @@ def _dependencies(record: Record, context: QueryContext) -> list[Record]:
 
 
 def dependencies(record: Record, sessions: SessionManager, who: Key) -> list[Record]:
-    """Return those that a session waits for or has waited for, of those that `who` sees."""
+    """Return the sessions that a session waits for, or has waited for, as far as `who` may see them."""
     found = [sessions.known(one) for one in record.dependencies]
     return [other for other in found if other and who.sees(other)]
 
 
 def containers(record: Record, context: QueryContext) -> list[Record | dict[str, Any]]:
-    """The members of a session; the main one is as the session is."""
+    """Return the members of a session; the main member is the session's own record."""
     return [record, *(_sub(record, sub, context) for sub in record.subs)]
 
 
 def _sub(record: Record, sub: MemberRecord, context: QueryContext) -> dict[str, Any]:
-    """Another member: what differs from the main one."""
+    """Return a member other than the main one, by its differences."""
     main = {name: field(record, context) for name, field in FIELDS["ComputeContainer"].items()}
     name = f"{sub.role}{sub.idx}"
     differs = {
@@ -169,7 +169,10 @@ def _type(record: Record, context: QueryContext) -> str:
 
 
 def resource_opts(record: Record) -> dict[str, Any]:
-    """Return them with `shmem` in bytes: the vendor's command line reads it as a number (23.9.10 to 26.9.6)."""
+    """Return resource options with `shmem` in bytes.
+
+    The vendor's command line reads `shmem` as a number (23.9.10 to 26.9.6).
+    """
     shmem = record.resource_opts.get("shmem")
     return record.resource_opts | ({} if shmem is None else {"shmem": str(parse_size(shmem))})
 

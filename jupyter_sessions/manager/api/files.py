@@ -1,7 +1,7 @@
-"""Files of a session's working folder: upload, download and list.
+"""Upload, download and list files of a session's working folder.
 
-Source: clients 23.9.10 to 26.9.6, managers 23.09 to 26.8, whose limits (20 files of 1 MiB up, 5 down)
-are those of their storage; ours are below.
+Source: clients 23.9.10 to 26.9.6, managers 23.09 to 26.8, whose limits (20 files of 1 MiB up, 5 down) come from their
+storage; the limits of this manager are below.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 async def upload(request: web.Request) -> web.Response:
-    """POST /session/{ref}/upload: files of a multipart form, named relative to the working folder.
+    """Answer POST /session/{ref}/upload: store the files of a multipart form, named relative to the working folder.
 
-    None of them is there before all of them have come.
+    No file appears before all of them have arrived.
     """
     supervisor = running(request)
     folder = WorkFolder(supervisor.record.launch.cwd)
@@ -52,14 +52,14 @@ async def upload(request: web.Request) -> web.Response:
 async def _received(
     request: web.Request, folder: WorkFolder, stage: Path
 ) -> AsyncIterator[tuple[Path, Path]]:
-    """Each file as it has been stored, and where it is to go. Errors: InvalidRequest, OSError."""
+    """Yield each stored file and its destination. Errors: InvalidRequest, OSError."""
     try:
         reader = await request.multipart()
         count = 0
         while (part := await reader.next()) is not None:
             part = cast("BodyPartReader", part)
             if not isinstance(part, BodyPartReader) or not part.filename:
-                continue  # A field that is no file.
+                continue  # A form field other than a file.
             count += 1
             if count > FILES_MOST:
                 raise InvalidRequest(
@@ -76,7 +76,10 @@ async def _received(
 
 
 def _name(sent: str) -> str:
-    """As the sender meant it: aiohttp's clients write "/" as "%2F", and its server takes off the first."""
+    """Return the name that the sender meant.
+
+    aiohttp's clients write "/" as "%2F", and its server removes the first slash.
+    """
     name = unquote(sent)
     if name.count("/") > FOLDERS_MOST:
         raise InvalidRequest(
@@ -102,7 +105,7 @@ async def _store(part: BodyPartReader, path: Path) -> Path:
 
 
 async def download(request: web.Request) -> web.StreamResponse:
-    """GET or POST /session/{ref}/download: each file or folder as an archive in one multipart answer."""
+    """Answer GET or POST /session/{ref}/download: each file or folder as an archive, in one multipart answer."""
     supervisor = running(request)
     folder = WorkFolder(supervisor.record.launch.cwd)
     names = request.query.getall("files", []) or (await body_of(request)).get("files")
@@ -118,7 +121,7 @@ async def download(request: web.Request) -> web.StreamResponse:
 
 
 async def download_single(request: web.Request) -> web.StreamResponse:
-    """GET or POST /session/{ref}/download_single: the bytes of one file."""
+    """Answer GET or POST /session/{ref}/download_single: the bytes of one file."""
     supervisor = running(request)
     body = {} if request.query.get("file") else await body_of(request)
     name = str(request.query.get("file") or body.get("file") or "")
@@ -132,7 +135,7 @@ async def download_single(request: web.Request) -> web.StreamResponse:
 
 
 async def files(request: web.Request) -> web.Response:
-    """GET /session/{ref}/files: what a folder holds; `files` is text that holds JSON."""
+    """Answer GET /session/{ref}/files: the contents of a folder; `files` is JSON text."""
     supervisor = running(request)
     folder = WorkFolder(supervisor.record.launch.cwd)
     body = {} if request.query.get("path") else await body_of(request)
@@ -149,7 +152,7 @@ async def files(request: web.Request) -> web.Response:
 
 @contextmanager
 def _said() -> Iterator[None]:
-    """What the file system refuses, as an error for people."""
+    """Turn errors of the file system into errors for people."""
     try:
         yield
     except OSError as error:

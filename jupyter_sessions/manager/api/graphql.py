@@ -43,22 +43,22 @@ from jupyter_sessions.manager.core.record import Record
 log = logging.getLogger("jupyter_sessions")
 
 SDL = Path(__file__).with_name("schema.graphql").read_text()
-"""Read at once: at the first query another version may be installed, or none."""
+"""The schema, read on import: by the first query, the package may have been replaced or removed."""
 _TOKENS = 2000
 _LONGEST = 50_000
 _READ_ONLY = (
-    "Nothing is changed by GraphQL here: keys are made by `jupyter session keys`, all else is configured."
+    "GraphQL is read-only here: use `jupyter session keys` for keys, and the configuration for all else."
 )
 _IDS = frozenset({"UUID", "ID", "String"})
 
 
 async def gql(request: web.Request) -> web.Response:
-    """POST /admin/gql: answers ``{"data", "errors"?}``, always with status 200."""
+    """Answer POST /admin/gql with ``{"data", "errors"?}``, always with status 200."""
     return answer((await _ask(request, seed=False)).formatted)
 
 
 async def graphql(request: web.Request) -> web.Response:
-    """POST /admin/graphql: bare data, up to v5 as seed 002 spells it; what is wrong with the query is 400."""
+    """Answer POST /admin/graphql with bare data, spelled as in seed 002 up to v5; an invalid query is a 400."""
     result = await _ask(request, seed=is_legacy(request))
     if result.errors:
         return graphql_problem([error.formatted for error in result.errors])
@@ -66,7 +66,7 @@ async def graphql(request: web.Request) -> web.Response:
 
 
 async def _ask(request: web.Request, *, seed: bool) -> ExecutionResult:
-    """What a query comes to. Errors: InvalidRequest for a body that holds none."""
+    """Return the result of a query. Errors: InvalidRequest for a body without a query."""
     body = await body_of(request)
     text, variables = body.get("query"), body.get("variables") or {}
     if not isinstance(text, str):
@@ -95,17 +95,17 @@ async def _ask(request: web.Request, *, seed: bool) -> ExecutionResult:
 
 
 def _hide(errors: list[GraphQLError]) -> None:
-    """Log what nobody foresaw, and do not show it."""
+    """Log unexpected errors, and hide their details from the client."""
     for error in errors:
         cause = error.original_error
         if cause is not None and not isinstance(cause, GraphQLError | SessionError):
             log.error("GraphQL %s", error.path, exc_info=cause)
-            error.message = "The manager failed; its log says why."
+            error.message = "The manager failed; see its log."
 
 
 @lru_cache(maxsize=64)
 def _read(text: str) -> DocumentNode | list[GraphQLError]:
-    """A query that may be executed, or what is wrong with it; clients ask the same ones again and again."""
+    """Return a query that may be executed, or its errors; cached, because clients repeat their queries."""
     if len(text) > _LONGEST:
         return [GraphQLError(f"A query has at most {_LONGEST} characters.")]
     try:
@@ -119,10 +119,10 @@ def _read(text: str) -> DocumentNode | list[GraphQLError]:
 
 
 class _AnyId(VariablesInAllowedPositionRule):
-    """Lets a variable of type UUID, ID or String stand where another of these is expected (seed 002)."""
+    """Allows a variable of type UUID, ID or String where another of these is expected (seed 002)."""
 
     def leave_operation_definition(self, operation: OperationDefinitionNode, *_: Any) -> None:
-        """Leave such variables to the resolvers, which read the id itself."""
+        """Leave such variables to the resolvers, which parse the id themselves."""
         others = set()
         usages = self.context.get_recursive_variable_usages(operation)
         for usage in usages:
@@ -146,7 +146,10 @@ _RULES = [_AnyId if rule is VariablesInAllowedPositionRule else rule for rule in
 
 @cache
 def schema() -> GraphQLSchema:
-    """The schema of the file beside this one, which a test checks so that no start waits for that."""
+    """Return the GraphQL schema from the file in this folder.
+
+    A test validates the file, so that the manager need not at its start.
+    """
     made = build_schema(SDL, assume_valid_sdl=True)
     uuid = made.type_map["UUID"]
     if isinstance(uuid, GraphQLScalarType):
@@ -158,7 +161,7 @@ def _uuid(value: Any) -> str:
     try:
         return str(UUID(value))
     except (ValueError, AttributeError, TypeError):
-        raise GraphQLError(f"'{str(value)[:60]}' is no UUID.") from None
+        raise GraphQLError(f"'{str(value)[:60]}' is not a UUID.") from None
 
 
 def _resolve(source: Any, info: GraphQLResolveInfo[Any], **args: Any) -> Any:

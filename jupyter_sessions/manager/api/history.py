@@ -1,4 +1,4 @@
-"""What became of a session, what it printed, what it depends on, and its clocks. Source: managers 23.09 to 26.8."""
+"""The status history, journal, dependencies and timers of a session. Source: managers 23.09 to 26.8."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _LOWER = ("PREPARING", "TERMINATED")
 
 
 async def status_history(request: web.Request) -> web.Response:
-    """GET /session/{ref}/status-history: when each status was last entered, of live and ended sessions.
+    """Answer GET /session/{ref}/status-history: when each status was last entered, of live and ended sessions.
 
-    The command line reads two of them in lower case (23.9.10 to 26.9.6), so both are there.
+    The command line reads two statuses in lower case (23.9.10 to 26.9.6), so both spellings are included.
     """
     record = find_any(request)
     times = {status: when.isoformat() for status, when in record.history.items()}
@@ -33,7 +33,7 @@ async def status_history(request: web.Request) -> web.Response:
 
 
 async def outputs(request: web.Request) -> web.Response:
-    """GET /session/{ref}/outputs?since=…&last=…&number=…&heads=…: the journal, of live and ended sessions. Ours."""
+    """Answer GET /session/{ref}/outputs?since=…&last=…&number=…&heads=… from the journal (an addition)."""
     record = find_any(request)
     which = read_selection(request.query)
     found = await asyncio.to_thread(read, Path(record.folder) / FOLDER, which, live=record.live)
@@ -41,14 +41,14 @@ async def outputs(request: web.Request) -> web.Response:
 
 
 async def dependency_graph(request: web.Request) -> web.Response:
-    """GET /session/{ref}/dependency-graph: the session, what it depends on, what that depends on."""
+    """Answer GET /session/{ref}/dependency-graph: the session and its dependencies, recursively."""
     return answer(_graph(find_any(request), QueryContext(request.app[SESSIONS], acting(request)), set()))
 
 
 def _graph(record: Record, context: QueryContext, above: set[str]) -> dict[str, Any]:
-    """A session as the command line wants it: its status begins with "KernelStatus.", the time has a blank.
+    """Return a session in the command line's form: its status begins with "KernelStatus.", its time holds a blank.
 
-    Errors: InvalidRequest for one that is too large.
+    Errors: InvalidRequest for a graph that is too large.
     """
     context.spend(1)
     if len(above) > _DEEPEST:
@@ -65,7 +65,10 @@ def _graph(record: Record, context: QueryContext, above: set[str]) -> dict[str, 
 
 
 async def match(request: web.Request) -> web.Response:
-    """GET /session/_/match?id=…: sessions whose id or name begins with that, newest first, ended ones too."""
+    """Answer GET /session/_/match?id=…: sessions whose id or name begins with a text.
+
+    The newest come first; ended ones are included.
+    """
     text = request.query.get("id", "")
     if not text:
         raise InvalidRequest(
@@ -76,12 +79,12 @@ async def match(request: web.Request) -> web.Response:
 
 
 async def renew(request: web.Request) -> web.Response:
-    """POST /session/{ref}/renew (ours): idle timeout and time limit count anew."""
+    """Answer POST /session/{ref}/renew (an addition): restart the idle timeout and time limit."""
     request.app[SESSIONS].renew(find(request))
     return web.Response(status=204)
 
 
 async def touch(request: web.Request) -> web.Response:
-    """POST /session/{ref}/touch (ours): somebody works in it through a connection that does not pass here."""
+    """Answer POST /session/{ref}/touch (an addition): record use of a session over another connection."""
     request.app[SESSIONS].touch(find(request))
     return web.Response(status=204)

@@ -1,6 +1,6 @@
-"""The kernel API, what the session API was before. Source: seed 001.
+"""The kernel API, the predecessor of the session API. Source: seed 001.
 
-Only creating differs: the rest is the session API with the codes of v5 (see `versions.is_kernel`).
+Only creating differs: the rest is the session API with the status codes of v5 (see `versions.is_kernel`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jupyter_sessions.manager.api.versions import REUSED
 
 
 async def create(request: web.Request) -> web.Response:
-    """POST /kernel: as for sessions; `kernelId` is the name, made up if there is none."""
+    """Answer POST /kernel, like POST /session; `kernelId` is the name, generated if the request has none."""
     body = await spec_of(request)
     if not any(body.get(name) for name in NAMES):
         body["clientSessionToken"] = f"kernel-{secrets.token_hex(8)}"

@@ -1,6 +1,6 @@
 """Keys, users, domains and groups, for GraphQL. Source: managers 23.09 to 26.8.
 
-Each query is given the sessions, who asks, and its arguments.
+Each query gets the sessions, the key of the request, and its arguments.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jupyter_sessions.manager.sessions import SessionManager
 
 
 def _visible_keys(sessions: SessionManager, who: Key, domain: str | None = None) -> list[Key]:
-    """The keys that a key may know of."""
+    """Return the keys that a key may see."""
     if who.role != SUPERADMIN and domain not in (None, who.domain):
         raise Forbidden("Forbidden operation.", hint="Use an administrator's key.")
     keys = [key for key in sessions.store.keys if domain in (None, key.domain)]

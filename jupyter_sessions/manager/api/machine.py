@@ -1,6 +1,6 @@
-"""What this machine offers, for GraphQL: images, folders, and itself as the one agent and resource group.
+"""Images, folders, and this machine as the only agent and resource group, for GraphQL.
 
-Source: managers 23.09 to 26.8. Each query is given the sessions, who asks, and its arguments.
+Source: managers 23.09 to 26.8. Each query gets the sessions, the key of the request, and its arguments.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _one_agent(sessions: SessionManager, who: Key, *, agent_id: str) -> GraphQLI
 
 
 def folders(sessions: SessionManager) -> list[GraphQLItem]:
-    """The folders that sessions may mount, as virtual folders."""
+    """Return the folders that sessions may mount, as virtual folders."""
     return [
         {
             "id": id_of("folder", name),

@@ -1,4 +1,4 @@
-"""What our own faces ask of the manager itself."""
+"""The state of the manager itself, for our own clients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ SETTINGS = web.AppKey("settings", LiveSettings)
 
 
 async def manager(request: web.Request) -> web.Response:
-    """GET /jupyter-sessions/manager: its version, the options in force, what it has to tell people, and why it cannot be replaced now."""
+    """Answer GET /jupyter-sessions/manager: the state of the manager.
+
+    The answer holds its version, the options in force, a notice for people, and why it cannot be replaced now.
+    """
     if acting(request).role != SUPERADMIN:
         raise Forbidden("Forbidden operation.", hint="Use an administrator's key.")
     sessions = request.app[SESSIONS]

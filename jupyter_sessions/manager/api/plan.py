@@ -1,4 +1,4 @@
-"""What a create request says of other sessions, of time, and of whom to tell."""
+"""The dependencies, times and callback of a create request."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from jupyter_sessions.wire import untrusted
 from jupyter_sessions.wire.spec_limits import check_lists
 
 IDLE_SECONDS = 1800.0
-"""The idle timeout of an interactive session that says nothing of it. Source: seed 003."""
+"""The default idle timeout of interactive sessions. Source: seed 003."""
 
 
 def plan(asked: CreateRequest, sessions: SessionManager, who: Key) -> dict[str, Any]:
-    """The fields of a record that follow. Errors: InvalidRequest naming the field."""
+    """Return these fields of a record. Errors: InvalidRequest naming the field."""
     default_idle = IDLE_SECONDS if asked.type == "interactive" else 0.0
     limit = asked.time_limit if asked.time_limit is not None else asked.batch_timeout
     return {
@@ -39,7 +39,7 @@ def _seconds(given: str | float | None, field: str, default: float) -> float:
 
 
 def _dependencies(given: list[str] | str, sessions: SessionManager, who: Key) -> list[str]:
-    """Ids of the sessions named: a list of ids or names, or a text that holds one or several."""
+    """Return the ids of the named sessions: a list of ids or names, or a text with one or several."""
     found = dict.fromkeys(
         _find(ref, sessions, who) for ref in (_split(given) if isinstance(given, str) else given)
     )
@@ -47,7 +47,10 @@ def _dependencies(given: list[str] | str, sessions: SessionManager, who: Key) ->
 
 
 def _split(text: str) -> list[str]:
-    """The names in a text: one, a comma list, or a list in JSON. Seed 000 declares `str` for a list."""
+    """Return the names in a text: a single name, names separated by commas, or a JSON list.
+
+    Seed 000 declares `str` for a list.
+    """
     if text.lstrip().startswith("["):
         try:
             names = untrusted.decode(text, type=list[str])

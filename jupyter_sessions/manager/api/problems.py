@@ -1,7 +1,7 @@
-"""Errors as Backend.AI's managers say them: problem JSON with `type`, `title`, `msg` and `data`.
+"""Errors in the form of Backend.AI's managers: problem JSON with `type`, `title`, `msg` and `data`.
 
-Source: clients 23.9.10 to 26.9.6, run against answers of managers 23.09 to 26.8; they index `type`
-and `title` without looking. `reason`, `hint` and `field` are members of ours besides.
+Source: clients 23.9.10 to 26.9.6, tested with answers of managers 23.09 to 26.8; these clients require `type` and
+`title`. The members `reason`, `hint` and `field` are additions of this manager.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ _OF_KERNELS: dict[type[SessionError], tuple[int, str, str]] = {
         "The kernel already exists but you requested not to reuse existing one.",
     ),
 }
-"""What is said at /kernel. Source: seed 001, managers up to 19.09."""
+"""The errors at /kernel. Source: seed 001, managers up to 19.09."""
 
 
 def problem(error: SessionError, request: web.Request) -> web.Response:
-    """The answer that says an error."""
+    """Return the answer for an error."""
     kinds = _KINDS | (_OF_KERNELS if is_kernel(request) else {})
     status, kind, title = next((kinds[base] for base in type(error).__mro__ if base in kinds), _OTHER)
     if isinstance(error, errors.NotEnough):
@@ -79,21 +79,21 @@ def problem(error: SessionError, request: web.Request) -> web.Response:
 
 
 def graphql_problem(problems: list[Any]) -> web.Response:
-    """The answer to a query that cannot be done, at /admin/graphql. Source: clients for API versions up to v5."""
+    """Return the answer for an invalid query at /admin/graphql. Source: clients for API versions up to v5."""
     said = "; ".join(str(one.get("message")) for one in problems)
     return _answer(400, "graphql-error", "GraphQL-generated error.", msg=said, data=problems)
 
 
 def _answer(status: int, kind: str, title: str, **members: Any) -> web.Response:
     body = {"type": _PREFIX + kind, "title": title} | {key: value for key, value in members.items() if value}
-    # What a header or path held may be no text at all, and is said nevertheless.
+    # Parts of a header or path may not be valid text, but are included nevertheless.
     said = json.dumps(body, ensure_ascii=False, default=str).encode(errors="replace")
     return web.Response(status=status, body=said, content_type="application/problem+json")
 
 
 @web.middleware
 async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turns every error into problem JSON; what nobody foresaw is logged, and not shown."""
+    """Turn every error into problem JSON; unexpected errors are logged, and their details hidden."""
     try:
         return await handler(request)
     except SessionError as error:
@@ -112,4 +112,4 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         raise
     except Exception:
         log.exception("%s %s", request.method, request.path)
-        return _answer(*_OTHER, msg="The manager failed; its log says why.")
+        return _answer(*_OTHER, msg="The manager failed; see its log.")

@@ -1,8 +1,8 @@
 """`GET /stream/session/{ref}/pty`: the session's terminal over a WebSocket.
 
-Source: client 23.9.10 (`StreamPty`), managers 23.09 to 26.8: ``stdin``, ``resize``, ``ping`` and ``restart``
-come, ``out`` goes, bytes in base64. There a restart is one of the whole session; here the shell alone
-begins anew, for nobody who types in a terminal expects notebooks to lose what they hold in memory.
+Source: client 23.9.10 (`StreamPty`), managers 23.09 to 26.8: clients send ``stdin``, ``resize``, ``ping`` and
+``restart``, managers send ``out``, with bytes in base64. Those managers restart the whole session; here only the
+shell restarts, because nobody who types in a terminal expects notebooks to lose their memory.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ TerminalSize = Annotated[int, Meta(ge=1, le=10_000)]
 
 
 class Stdin(msgspec.Struct, tag="stdin"):
-    """What is typed, in base64."""
+    """Typed bytes in base64."""
 
     chars: str
 
 
 class Resize(msgspec.Struct, tag="resize"):
-    """How large it is shown."""
+    """The size of the terminal on the client's screen."""
 
     rows: TerminalSize
     cols: TerminalSize
 
 
 class Ping(msgspec.Struct, tag="ping"):
-    """The connection holds; no sign that somebody works there."""
+    """A sign that the connection is alive, but not that somebody uses it."""
 
 
 class Restart(msgspec.Struct, tag="restart"):
-    """A new shell."""
+    """A request for a new shell."""
 
 
 _READ = msgspec.json.Decoder(Stdin | Resize | Ping | Restart)
 
 
 async def terminal(request: web.Request) -> web.StreamResponse:
-    """Connect to the terminal; it goes on when nobody is connected."""
+    """Connect a client to the terminal, which keeps running without clients."""
     supervisor = streamed(request)
     shown = supervisor.programs.terminal
     await shown.open()
@@ -76,7 +76,7 @@ async def _show(terminal: Terminal, socket: sockets.ServerWebSocket) -> None:
 
 
 async def _take(terminal: Terminal, text: str) -> bool:
-    """Do what a message says, and tell whether somebody works there: a ping alone does not say so."""
+    """Handle a message, and return whether it shows that somebody uses the terminal: a ping does not."""
     try:
         match message := _READ.decode(text):
             case Stdin(chars):

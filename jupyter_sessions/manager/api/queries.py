@@ -1,4 +1,4 @@
-"""What one may ask for in GraphQL, and who gets how much of it. Source: managers 23.09 to 26.8."""
+"""The queries of GraphQL, and how much each key may read. Source: managers 23.09 to 26.8."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _scope(
     domain_name: str | None = None,
     group_id: str | None = None,
 ) -> Clause:
-    """What a list may hold. Errors: Forbidden for what is not the key's own to ask for."""
+    """Return the condition for sessions in a list. Errors: Forbidden for sessions that the key may not request."""
     if who.role == USER and access_key not in (None, who.access_key):
         raise Forbidden("Forbidden operation.")
     if who.role != SUPERADMIN and domain_name not in (None, who.domain):
@@ -79,7 +79,7 @@ def _session(context: QueryContext, *, id: str, **_: Any) -> Record | None:
 
 
 def _container(context: QueryContext, *, id: str) -> Record | dict[str, Any] | None:
-    """A member of a session; the main one has the session's id."""
+    """Return a member of a session; the main member has the session's id."""
     if record := _session(context, id=id):
         return record
     clusters = visible_to(context.who) & Clause("cluster_size > 1")

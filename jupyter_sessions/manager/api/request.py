@@ -1,4 +1,4 @@
-"""What a create request asks for, from any spelling of its fields.
+"""Parse create requests, in any spelling of their fields.
 
 Source: seed 000, and the create handlers of managers 23.09 to 26.8 for aliases and their order.
 """
@@ -20,7 +20,7 @@ from jupyter_sessions.wire.identity import Identity
 from jupyter_sessions.wire.spec_limits import check_lists
 
 NAMES = ("name", "session_name", "clientSessionToken")
-"""What the name of a session is called."""
+"""The spellings of the field for a session's name."""
 _ALIASES = {
     "name": NAMES,
     "image": ("image", "lang"),
@@ -61,7 +61,7 @@ _TYPES = ("interactive", "batch")
 _TYPES_ELSEWHERE = ("inference", "system", "compute")
 _PORTS = range(1024, 65536)
 _SERVICE = re.compile(r"\w[\w.-]{0,39}")
-"""What services are called, for files are named by it."""
+"""The pattern of service names, which are also file names."""
 _LONGEST_IMAGE = 250
 MOST_MEMBERS = 250
 
@@ -69,8 +69,9 @@ MOST_MEMBERS = 250
 class CreateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A create request in one spelling.
 
-    Our own: `launch`, what the asking side resolved, `owner` and `notebook_path`, the `bounds` of who asks and their
-    CUDA_VISIBLE_DEVICES as `visible_devices`, and the spans of time `idle_timeout` and `time_limit` ("30m", or seconds; 0 for none).
+    Additions of this manager: `launch`, which the client resolved; `owner` and `notebook_path`; the client's
+    `bounds`, and its CUDA_VISIBLE_DEVICES as `visible_devices`; and the spans of time `idle_timeout` and
+    `time_limit` ("30m", or seconds; 0 for none).
     """
 
     name: str
@@ -107,12 +108,12 @@ class CreateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     time_limit: str | float | None = None
 
     def slots(self) -> dict[str, Decimal]:
-        """The amounts asked for. Errors: InvalidRequest."""
+        """Return the requested amounts. Errors: InvalidRequest."""
         return parse_slots(self.resources)
 
 
 def read_create(body: object) -> CreateRequest:
-    """Read a create request's body. Errors: InvalidRequest naming the field, NotSupported."""
+    """Parse the body of a create request. Errors: InvalidRequest naming the field, NotSupported."""
     if not isinstance(body, dict):
         raise InvalidRequest("The request must be a JSON object.", hint="Send {…}.")
     config = body.get("config") or {}
@@ -139,13 +140,13 @@ def read_create(body: object) -> CreateRequest:
 
 
 def _choose(source: dict[str, Any], aliases: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, Any]]:
-    """Return how each field that was sent is spelled there, and its value."""
+    """Return each field that was sent, with the spelling used and its value."""
     found = {name: [key for key in keys if source.get(key) is not None] for name, keys in aliases.items()}
     return {name: (keys[0], source[keys[0]]) for name, keys in found.items() if keys}
 
 
 def read_environ(given: object) -> dict[str, str]:
-    """Environment variables as text; numbers are taken, too. Errors: InvalidRequest."""
+    """Return environment variables as text; numbers are converted. Errors: InvalidRequest."""
     if not isinstance(given, dict):
         raise InvalidRequest(
             "The value of 'environ' must be an object.", hint="Send {NAME: value}.", field="environ"
@@ -162,7 +163,7 @@ def read_environ(given: object) -> dict[str, str]:
 
 
 def _invalid(error: msgspec.ValidationError, spelled: dict[str, str]) -> InvalidRequest:
-    """Return the error with the field as the sender calls it."""
+    """Return the error with the field in the sender's spelling."""
     text, _, path = str(error).partition(" - at `$.")
     field = path.rstrip("`") or text.rpartition("field `")[2].rstrip("`") or "request"
     name = re.split(r"[.\[]", field, maxsplit=1)[0]

@@ -1,4 +1,4 @@
-"""What there is on this machine, and what this manager is. Source: managers 23.09 to 26.8."""
+"""The resources of this machine, and the state of this manager. Source: managers 23.09 to 26.8."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from jupyter_sessions.wire.places import PROTOCOL
 
 
 async def version(request: web.Request) -> web.Response:
-    """GET /: the API version this speaks (the only open route)."""
+    """Answer GET /: the API version (the only route that needs no signature)."""
     about = {"package": __version__, "protocol": PROTOCOL}
     return answer({"version": versions.ADVERTISED, "manager": __version__, "jupyter_sessions": about})
 
 
 async def announcement(request: web.Request) -> web.Response:
-    """GET /manager/announcement: none."""
+    """Answer GET /manager/announcement: there is none."""
     return answer({"enabled": False, "message": ""})
 
 
 async def status(request: web.Request) -> web.Response:
-    """GET /manager/status: that it runs."""
+    """Answer GET /manager/status: the manager runs."""
     live = request.app[SESSIONS].live
     node = {"num_proc": 1, "service_addr": "", "heartbeat_timeout": 0.0, "ssl_enabled": False}
     about = {"active_sessions": len(live), "status": "running", "manager": __version__}
@@ -37,7 +37,7 @@ async def status(request: web.Request) -> web.Response:
 
 
 async def echo(request: web.Request) -> web.Response:
-    """GET or POST /auth and /auth/test: whether the key and its signature are right."""
+    """Answer GET or POST /auth and /auth/test: the key and its signature are valid."""
     asked = await params_of(request)
     if "echo" not in asked:
         raise InvalidRequest("The value of 'echo' is missing.", field="echo", data={"echo": "is required"})
@@ -45,7 +45,7 @@ async def echo(request: web.Request) -> web.Response:
 
 
 async def role(request: web.Request) -> web.Response:
-    """GET /auth/role: what the key that asks may do."""
+    """Answer GET /auth/role: the role of the key."""
     who = request[WHO]
     return answer(
         {
@@ -57,30 +57,30 @@ async def role(request: web.Request) -> web.Response:
 
 
 async def slot_types(request: web.Request) -> web.Response:
-    """GET /config/resource-slots: the resources of this machine and how they are counted."""
+    """Answer GET /config/resource-slots: the resources of this machine and their units."""
     names = {"cpu", "mem", *request.app[SESSIONS].capacity.slots}
     return answer({name: "bytes" if name in MEMORY_SLOTS else "count" for name in sorted(names)})
 
 
 async def scaling_groups(request: web.Request) -> web.Response:
-    """GET /scaling-groups: there is one, this machine."""
+    """Answer GET /scaling-groups: this machine is the only one."""
     return answer({"scaling_groups": [{"name": DEFAULT}]})
 
 
 async def presets(request: web.Request) -> web.Response:
-    """GET /resource/presets: sizes to choose from; none are made beforehand."""
+    """Answer GET /resource/presets: there are no predefined sizes."""
     return answer({"presets": []})
 
 
 async def folders(request: web.Request) -> web.Response:
-    """GET /folders: those of the configuration, which sessions may mount."""
+    """Answer GET /folders: the configured folders, which sessions may mount."""
     return answer(machine.folders(request.app[SESSIONS]))
 
 
 async def check_presets(request: web.Request) -> web.Response:
-    """POST /resource/check-presets: what there is, what of it the key may have, and what is free.
+    """Answer POST /resource/check-presets: the resources of this machine, the key's share, and what is free.
 
-    Our own: `bounds`, within which who asks lives, and their CUDA_VISIBLE_DEVICES as `visible_devices`.
+    Additions of this manager: the client's `bounds`, and its CUDA_VISIBLE_DEVICES as `visible_devices`.
     """
     sessions, who = request.app[SESSIONS], acting(request)
     bounds, capacity = await _bounds(request), sessions.capacity.within({}, await _visible_devices(request))

@@ -1,8 +1,8 @@
-"""Every route of the manager, each listed once; what else it is called by is made from that.
+"""Every route of the manager, each listed once; further paths are derived from this list.
 
-Each route exists under an optional version prefix (``/v4/session/…``), which managers had up to
-19.09, and what is under ``/session`` or ``/stream/session`` is under ``/kernel`` or
-``/stream/kernel``, too (seed 001), unless that has a route of its own.
+Each route also exists under an optional version prefix (``/v4/session/…``), which managers had up to 19.09, and
+routes under ``/session`` or ``/stream/session`` also exist under ``/kernel`` or ``/stream/kernel`` (seed 001),
+unless these have a route of their own.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ VERSION_PREFIX = "/{version:v[0-9]+}"
 _ALIASES = {"/session": "/kernel", "/stream/session": "/stream/kernel"}
 
 OPEN = frozenset({resource.version})
-"""Handlers that answer requests that nobody signed."""
+"""Handlers of requests that need no signature."""
 
 LISTENERS = frozenset({events.session_events, events.change})
-"""Handlers that hold a request open without keeping the manager from ending."""
+"""Handlers of long-lived requests that do not keep the manager alive."""
 
 ROUTES = [
     web.get("/", resource.version),
@@ -101,7 +101,7 @@ ROUTES = [
 
 
 def all_routes(listed: Iterable[web.RouteDef] = ROUTES) -> Iterator[web.RouteDef]:
-    """The listed routes, and the same under their other names."""
+    """Yield the listed routes, and the same routes under their other paths."""
     routes = list(listed)
     known = {(route.method, route.path) for route in routes}
     for route in [*routes]:

@@ -1,7 +1,7 @@
-"""`/jupyter-sessions/sessions`: sessions as rows of our own vocabulary, for our own client of this manager.
+"""`/jupyter-sessions/sessions`: sessions as rows of our own model, for our own client of this manager.
 
-GraphQL resolves a list field by field, for 10,000 sessions in seconds; these are made of records at once, and in
-slices, so that all others are served meanwhile. Who may see which sessions is as there.
+GraphQL resolves a list field by field, which takes seconds for 10,000 sessions. These rows are built from records
+directly, and in slices, so that other requests are served meanwhile. Keys see the same sessions as in GraphQL.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ from jupyter_sessions.manager.sessions import SessionManager
 from jupyter_sessions.model import STATUSES, Container, Service, SessionInfo
 
 SLICE = 100
-"""How many rows are made before others have their turn."""
+"""How many rows are built before other requests are served."""
 MOST_IDS = 1000
 LONG_QUEUE = 10
 LOOK_SECONDS = 0.5
-"""Within this time the scheduler looks at a short queue."""
+"""The time within which the scheduler examines a short queue."""
 _ENCODER = msgspec.json.Encoder()
 
 
 async def list_rows(request: web.Request) -> web.StreamResponse:
-    """GET /jupyter-sessions/sessions?backend=…: rows, one a line, those that changed last first.
+    """Answer GET /jupyter-sessions/sessions?backend=…: rows, one a line, the most recently changed first.
 
-    `status` (a comma list), `limit` and `offset` choose some; `ids` (a comma list) gives sessions with all that is
-    known of them. `backend` is what the asking side calls this machine.
+    `status` (statuses separated by commas), `limit` and `offset` select rows; `ids` (separated by commas) returns
+    sessions with all details. `backend` is the client's name for this machine.
     """
     rows = _by_ids(request) if "ids" in request.query else _listed(request)
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
@@ -65,9 +65,9 @@ async def list_rows(request: web.Request) -> web.StreamResponse:
 
 
 async def create(request: web.Request) -> web.Response:
-    """POST /jupyter-sessions/sessions?backend=…: as POST /session; answers the whole row.
+    """Answer POST /jupyter-sessions/sessions?backend=… like POST /session, but with the whole row.
 
-    It says why the session waits. While the queue is long, it is answered before that is known.
+    The row says why the session waits, unless the queue is long: then the answer comes before that is known.
     """
     sessions, made = request.app[SESSIONS], await make(request, await spec_of(request))
     if sessions.pending(LONG_QUEUE) < LONG_QUEUE:
@@ -102,7 +102,7 @@ def _slices(
     suits: Callable[[Record], bool],
     row: Callable[[Record], SessionInfo],
 ) -> Iterator[list[SessionInfo]]:
-    """Rows as they are when their turn comes, of the sessions that suit then."""
+    """Yield rows, in slices, of the sessions that match when their turn comes."""
     for start in range(0, len(ids), SLICE):
         found = map(find, ids[start : start + SLICE])
         yield [row(record) for record in found if record and suits(record)]
@@ -116,7 +116,7 @@ def _number(text: str) -> int:
 
 
 class _RowMaker:
-    """Makes rows for whoever sends a request."""
+    """Builds rows for the sender of a request."""
 
     def __init__(self, request: web.Request) -> None:
         self.sessions: SessionManager = request.app[SESSIONS]
@@ -124,7 +124,7 @@ class _RowMaker:
         self._backend = request.query.get("backend", "local")
 
     def listed(self, record: Record) -> SessionInfo:
-        """What lists tell of a session."""
+        """Return the row of a session in a list."""
         ending = self.sessions.time.ending(record)
         slots = format_slots(record.slots)
         return SessionInfo(
@@ -165,7 +165,7 @@ class _RowMaker:
         )
 
     def detailed(self, record: Record) -> SessionInfo:
-        """All that is known of a session."""
+        """Return the row of a session with all details."""
         row = self.listed(record)
         row.scheduled_at, row.starts_at = scheduled(record), record.starts_at
         row.status_data = status_data(record)

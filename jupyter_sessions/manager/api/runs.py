@@ -1,4 +1,4 @@
-"""Starting what people ask to be run: code in the kernel, or the commands of a batch run."""
+"""Start runs: code in the kernel, or the commands of a batch run."""
 
 from __future__ import annotations
 
@@ -19,21 +19,27 @@ from jupyter_sessions.manager.run.supervisor import SessionSupervisor
 
 
 def running(request: web.Request) -> SessionSupervisor:
-    """Who looks after the running session that the path names. Errors: SessionNotFound, Ambiguous, NotRunning."""
+    """Return the supervisor of the running session that the path names.
+
+    Errors: SessionNotFound, Ambiguous, NotRunning.
+    """
     supervisor = request.app[SESSIONS].supervisor(find(request))
     supervisor.running_link()
     return supervisor
 
 
 def streamed(request: web.Request) -> SessionSupervisor:
-    """The same for what goes on over a WebSocket: without one nothing is begun. Errors: InvalidRequest, too."""
+    """Return the supervisor for a WebSocket request, before which nothing is started.
+
+    Errors: those of `running`, and InvalidRequest.
+    """
     find(request)
     sockets.check(request)
     return running(request)
 
 
 def count(request: web.Request, record: Record) -> None:
-    """Count an access to a session, which is then not idle: for what was not refused."""
+    """Count an accepted access to a session, which is then not idle."""
     sessions = request.app[SESSIONS]
     sessions.machine.apply(record, Used())
     sessions.touch(record)

@@ -1,4 +1,4 @@
-"""The session API: create, look, restart, end. Source: seed 000, managers 23.09 to 26.8."""
+"""The session API: create, inspect, restart and end sessions. Source: seed 000, managers 23.09 to 26.8."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ WAITING = frozenset({"PENDING", "SCHEDULED", "PREPARING"})
 TO_BE_HAD = frozenset({"PENDING", "PREPARING", "RUNNING", "RUNNING_DEGRADED", "RESTARTING"})
 _ARCHITECTURES = {"arm64": "aarch64", "amd64": "x86_64"}
 _STATS_VERSION = 2
-"""That of metrics with units (`usage`): the vendor's command line reads others without it (23.9.10 to 26.9.6)."""
+"""The version of metrics with units (`usage`), which the vendor's command line expects (23.9.10 to 26.9.6)."""
 
 
 class Made(msgspec.Struct, frozen=True):
-    """What came of a create request. `status` may be TIMEOUT."""
+    """The result of a create request. `status` may be TIMEOUT."""
 
     record: Record
     status: str
     created: bool
 
     def body(self) -> dict[str, Any]:
-        """What every version's answer holds."""
+        """Return the fields that the answers of all versions have."""
         record = self.record
         return {
             "sessionId": record.id,
@@ -65,13 +65,13 @@ class Made(msgspec.Struct, frozen=True):
 
 
 async def create(request: web.Request) -> web.Response:
-    """POST /session: a new session, or the live one of that name and image."""
+    """Answer POST /session: a new session, or the live session with that name and image."""
     made = await make(request, await spec_of(request))
     return answer(made.body(), 201 if made.created else REUSED.of(request))
 
 
 async def make(request: web.Request, body: dict[str, Any], **facts: Any) -> Made:
-    """Do what a create request asks for, and wait as long as it says. `facts` are of the record.
+    """Perform a create request, and wait as long as the request says. `facts` are further fields of the record.
 
     Errors: SessionError.
     """
@@ -83,14 +83,13 @@ async def make(request: web.Request, body: dict[str, Any], **facts: Any) -> Made
     record = _new(sessions, asked, who, **facts)
     sessions.submit(record)
     if asked.enqueue_only:
-        return Made(
-            record, "PENDING", True
-        )  # Whatever it is by now: the vendor's `run` would go on (seed 000).
+        # The status may differ by now, but the vendor's `run` goes on only with PENDING (seed 000).
+        return Made(record, "PENDING", True)
     return Made(record, await _wait(sessions, record, asked.max_wait_seconds), True)
 
 
 def _orphan(sessions: SessionManager, asked: CreateRequest, who: Key) -> Record | None:
-    """The session of the notebook that asks, if whoever had it has gone, as a server that was killed."""
+    """Return the session of the same notebook if its owner is gone, for example a server that was killed."""
     if not asked.notebook_path or asked.owner is None:
         return None
     image, launch = _resolve(asked)
@@ -116,7 +115,7 @@ def _existing(sessions: SessionManager, asked: CreateRequest, who: Key) -> Recor
 
 
 def _capacity_for(sessions: SessionManager, asked: CreateRequest) -> Capacity:
-    """Return the part of the machine that who asks may have."""
+    """Return the part of the machine that the client may use."""
     return sessions.capacity.within(parse_slots(asked.bounds), asked.visible_devices)
 
 
@@ -198,7 +197,7 @@ async def _wait(sessions: SessionManager, record: Record, seconds: float) -> str
 
 
 async def info(request: web.Request) -> web.Response:
-    """GET /session/{ref}: what seeds 000 and 001 say of a session; `memoryLimit`, of one member, is in KiB."""
+    """Answer GET /session/{ref} as in seeds 000 and 001; `memoryLimit`, of one member, is in KiB."""
     sessions = request.app[SESSIONS]
     record = find(request) if ENDED.of(request) == 404 else find_any(request)
     record = sessions.measured(record.id) or record
@@ -237,15 +236,15 @@ async def info(request: web.Request) -> web.Response:
 
 
 async def restart(request: web.Request) -> web.Response:
-    """PATCH /session/{ref}: restart it, and answer when it runs again."""
+    """Answer PATCH /session/{ref}: restart a session, and answer when it runs again."""
     await request.app[SESSIONS].restart(find(request))
     return web.Response(status=204)
 
 
 async def destroy(request: web.Request) -> web.Response:
-    """DELETE /session/{ref}: begin to end it; `forced` skips the grace time.
+    """Answer DELETE /session/{ref}: start to end a session; `forced` skips the grace period.
 
-    With `recursive` those that depend on it end, too, and first. `stats` are those of just before.
+    With `recursive`, dependent sessions are ended first. `stats` are the last ones before the end.
     """
     record, asked = find(request), await params_of(request)
     sessions, who = request.app[SESSIONS], acting(request)
@@ -265,7 +264,7 @@ def _flag(asked: dict[str, Any], name: str) -> bool:
 
 
 async def rename(request: web.Request) -> web.Response:
-    """POST /session/{ref}/rename: the new name is in the query or the body, in any of its spellings."""
+    """Answer POST /session/{ref}/rename; the new name is in the query or the body, in any spelling."""
     asked = dict(request.query) | await params_of(request)
     name = next((asked[alias] for alias in NAMES if alias in asked), "")
     request.app[SESSIONS].rename(find(request), str(name))
@@ -273,7 +272,7 @@ async def rename(request: web.Request) -> web.Response:
 
 
 async def set_environ(request: web.Request) -> web.Response:
-    """POST /session/{ref}/environ (ours): set variables for the processes that start from now on."""
+    """Answer POST /session/{ref}/environ (an addition): set variables for processes started from now on."""
     record = find(request)
     environ = read_environ((await body_of(request)).get("environ"))
     request.app[SESSIONS].machine.apply(record, EnvironSet(environ))
@@ -281,28 +280,28 @@ async def set_environ(request: web.Request) -> web.Response:
 
 
 async def logs(request: web.Request) -> web.Response:
-    """GET /session/{ref}/logs: of live and ended sessions."""
+    """Answer GET /session/{ref}/logs, for live and ended sessions."""
     record = find_any(request)
     return answer({"result": {"logs": LogFiles(Path(record.folder)).text()}})
 
 
 def find(request: web.Request) -> Record:
-    """The live session that the path names, if the key may touch it. Errors: SessionNotFound, Ambiguous."""
+    """Return the live session that the path names, if the key may use it. Errors: SessionNotFound, Ambiguous."""
     return request.app[SESSIONS].find(request.match_info["ref"], acting(request))
 
 
 def find_any(request: web.Request) -> Record:
-    """The session that the path names, live or ended. Errors: as `find`."""
+    """Return the session that the path names, live or ended. Errors: those of `find`."""
     return request.app[SESSIONS].find_any(request.match_info["ref"], acting(request))
 
 
 def container_id(record: Record) -> str | None:
-    """The runtime's handle: the process number of the main process, while there is one."""
+    """Return the process id of a session's main process as its container id, or None."""
     return str(record.process.child.pid) if record.process and record.live else None
 
 
 def service_ports(record: Record) -> list[dict[str, Any]]:
-    """The service ports of a running session; none are known before."""
+    """Return the service ports of a running session, or none for other sessions."""
     if not record.usable:
         return []
     own: list[dict[str, Any]] = [
@@ -310,29 +309,29 @@ def service_ports(record: Record) -> list[dict[str, Any]]:
     ]
     for port in own:
         if why := record.ended_services.get(port["name"]):
-            port["ended"] = why  # Ours; no other manager says that.
+            port["ended"] = why  # An addition of this manager.
     ports = [{"name": str(port), "protocol": "preopen", "ports": [port]} for port in record.preopen_ports]
     return own + ports
 
 
 def answer(body: object, status: int = 200) -> web.Response:
-    """A JSON answer."""
+    """Return a JSON answer."""
     return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")
 
 
 async def body_of(request: web.Request) -> dict[str, Any]:
-    """The JSON object in the body of a request; {} if there is none. Errors: InvalidRequest."""
+    """Return the JSON object in the body of a request, {} if there is none. Errors: InvalidRequest."""
     return read_object(await request.read())
 
 
 async def spec_of(request: web.Request) -> dict[str, Any]:
-    """Read the JSON object of a create request. Errors: InvalidRequest."""
+    """Return the JSON object of a create request. Errors: InvalidRequest."""
     check_size(await request.read())
     return await body_of(request)
 
 
 async def params_of(request: web.Request) -> dict[str, Any]:
-    """A request's parameters: its body, or without one its query. Source: managers 23.09 to 26.8."""
+    """Return a request's parameters: its body, or its query if it has none. Source: managers 23.09 to 26.8."""
     return dict(await body_of(request) if request.body_exists else request.query)
 
 
@@ -342,7 +341,7 @@ def read_object(text: str | bytes, field: str = "") -> dict[str, Any]:
     try:
         found = untrusted.decode(text) if text else {}
     except msgspec.DecodeError as error:
-        raise InvalidRequest(f"{what} is no JSON: {error}.", field=field) from None
+        raise InvalidRequest(f"{what} is not JSON: {error}.", field=field) from None
     if not isinstance(found, dict):
         raise InvalidRequest(f"{what} must be a JSON object.", field=field)
     return found

@@ -1,4 +1,4 @@
-"""How much a session is given: what is asked for, and what stands for the rest."""
+"""The resources of a new session: the requested amounts, and defaults for the rest."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from jupyter_sessions.wire.minimum import START, at_least, check
 
 
 def slots_of(asked: CreateRequest, launch: Launch, capacity: Capacity) -> Slots:
-    """The amounts for all members together.
+    """Return the amounts for all members together.
 
-    Errors: InvalidRequest for less than the environment's minimum and what cannot be read, NotEnough.
+    Errors: InvalidRequest for amounts below the environment's minimum or unreadable ones, NotEnough.
     """
     least = at_least(parse_slots(launch.minimum), START)
     each = at_least(DEFAULT_SLOTS, least) | asked.slots()
@@ -26,7 +26,10 @@ def slots_of(asked: CreateRequest, launch: Launch, capacity: Capacity) -> Slots:
 
 
 def _check_shared_memory(asked: CreateRequest, each: Slots) -> None:
-    """Errors: InvalidRequest unless it is a part of the memory. Source: managers 23.09 to 26.8."""
+    """Check that shared memory is less than the memory. Errors: InvalidRequest.
+
+    Source: managers 23.09 to 26.8.
+    """
     shmem = asked.resource_opts.get("shmem")
     if shmem is not None and parse_size(shmem, field="shmem") >= each["mem"]:
         raise InvalidRequest(

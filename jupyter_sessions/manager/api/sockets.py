@@ -1,4 +1,4 @@
-"""WebSockets of the manager: opened, kept alive, and closed with a reason."""
+"""WebSockets of the manager: open them, keep them alive, and close them with a reason."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jupyter_sessions.errors import InvalidRequest, SessionError
 log = logging.getLogger("jupyter_sessions")
 
 LARGEST = 32 * 1024**2
-"""Bytes of one message, which has to be held as a whole."""
+"""The most bytes of a message, which has to be held as a whole."""
 
 HEARTBEAT_SECONDS = 30.0
 _PARTING_SECONDS = 2.0
@@ -26,16 +26,16 @@ SOCKETS = web.AppKey("sockets", WeakSet[ServerWebSocket])
 
 
 def check(request: web.Request) -> None:
-    """For what begins before there is a WebSocket. Errors: InvalidRequest if the request wants none."""
+    """Check that a request asks for a WebSocket, before anything is started for it. Errors: InvalidRequest."""
     if not ServerWebSocket().can_prepare(request):
-        raise InvalidRequest("This address speaks WebSocket.", hint="Connect with a WebSocket client.")
+        raise InvalidRequest("This address needs a WebSocket.", hint="Connect with a WebSocket client.")
 
 
 @asynccontextmanager
 async def upgraded(request: web.Request) -> AsyncIterator[ServerWebSocket]:
-    """The request's WebSocket, closed at the end: nothing that is wrong from now on can be an answer.
+    """Provide the request's WebSocket, and close it at the end; from then on, errors become its close reason.
 
-    Errors: InvalidRequest if the request wants none.
+    Errors: InvalidRequest if the request does not ask for a WebSocket.
     """
     check(request)
     socket = ServerWebSocket(
@@ -46,18 +46,18 @@ async def upgraded(request: web.Request) -> AsyncIterator[ServerWebSocket]:
     try:
         yield socket
     except ConnectionError:
-        pass  # It has gone.
+        pass  # The client has disconnected.
     except SessionError as error:
         await close(socket, WSCloseCode.POLICY_VIOLATION, str(error))
     except Exception:
         log.exception("%s %s", request.method, request.path)
-        await close(socket, WSCloseCode.INTERNAL_ERROR, "The manager failed; its log says why.")
+        await close(socket, WSCloseCode.INTERNAL_ERROR, "The manager failed; see its log.")
     finally:
         await close(socket, WSCloseCode.OK)
 
 
 async def close(socket: ServerWebSocket, code: int, reason: str = "") -> None:
-    """Close a WebSocket unless it is closed; of a long reason, the beginning is told."""
+    """Close a WebSocket unless it is closed already; a long reason is cut off."""
     with suppress(ConnectionError):
         await socket.close(
             code=code, message=reason.encode()[:_REASON_BYTES].decode(errors="ignore").encode()
@@ -65,19 +65,19 @@ async def close(socket: ServerWebSocket, code: int, reason: str = "") -> None:
 
 
 async def close_all(app: web.Application) -> None:
-    """The manager ends."""
+    """Close all WebSockets, because the manager ends."""
     for socket in [*app[SOCKETS]]:
         await close(socket, WSCloseCode.GOING_AWAY, "The manager ends.")
 
 
 async def texts(socket: ServerWebSocket) -> AsyncIterator[str]:
-    """The text messages that come. Errors: InvalidRequest for others."""
+    """Yield the text messages of a WebSocket. Errors: InvalidRequest for other messages."""
     async for message in socket:
         if message.type is not WSMsgType.TEXT:
-            raise InvalidRequest("Only text messages are understood here.", hint="Send text.")
+            raise InvalidRequest("Only text messages are accepted here.", hint="Send text messages.")
         yield message.data
 
 
 async def send(socket: ServerWebSocket, body: object) -> None:
-    """Send JSON; returns when there is room for more."""
+    """Send JSON, and wait until there is room for more."""
     await socket.send_str(msgspec.json.encode(body).decode())

@@ -1,6 +1,6 @@
-"""What stands behind a session's status. Source: seed 000; the keys are those of managers 23.09 to 26.8.
+"""Details of a session's status. Source: seed 000; the keys are those of managers 23.09 to 26.8.
 
-`kernels`, each member's status by its host name, is ours: seed 000 has "statuses of kernels and session".
+`kernels`, the status of each member by host name, is an addition: seed 000 has "statuses of kernels and session".
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from jupyter_sessions.manager.core.record import Record
 
 
 def main_status(record: Record) -> str:
-    """That of the main member: a session is degraded by another."""
+    """Return the status of the main member: a degraded session lost another member."""
     return "RUNNING" if record.usable else record.status
 
 
 def status_data(record: Record) -> dict[str, Any]:
-    """Why a session waits, or the statuses of itself and its members, how the main one ended, and the error."""
+    """Return why a session waits, or the statuses of its members, the main member's exit code, and the error."""
     if record.status == "PENDING":
         return {"scheduler": {"msg": record.status_info}} if record.status_info else {}
     members = {hostname(record.rank): main_status(record)} | {

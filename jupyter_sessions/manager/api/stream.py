@@ -1,11 +1,12 @@
 """`GET /stream/session/{ref}/execute`: run code over a WebSocket.
 
-The first message asks, ``{"code", "mode", "options"}``; answers have the form of `report`. A message
-that comes while code runs is text for its input. After the end of the run the manager closes.
+The first message is the request, ``{"code", "mode", "options"}``; answers have the form of `report`. A message that
+arrives while code runs is text for its input. At the end of the run the manager closes the WebSocket.
+
 Source: clients 23.9.10 to 26.9.6, managers 23.09 to 26.8.
 
-Asked with ``options: {"messages": true}``, which is ours, it stays open for the next run, and a run
-whose reader goes away runs on; otherwise it is interrupted then, as real managers do.
+With ``options: {"messages": true}``, an addition of this manager, the WebSocket stays open for the next run, and a
+run continues when its client disconnects; otherwise the run is then interrupted, as other managers do.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Ask(msgspec.Struct, kw_only=True):
 
 
 async def execute(request: web.Request) -> web.StreamResponse:
-    """Follow runs until they end, the session ends or nobody listens."""
+    """Follow runs until they end, the session ends, or the client disconnects."""
     supervisor = streamed(request)
     count(request, supervisor.record)
     touch = partial(request.app[SESSIONS].touch, supervisor.record)
@@ -53,7 +54,7 @@ async def execute(request: web.Request) -> web.StreamResponse:
 
 
 class Conversation:
-    """One client on its WebSocket, with at most one run at a time."""
+    """A client on its WebSocket, with at most one run at a time."""
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class Conversation:
         self._following: asyncio.Task[None] | None = None
 
     async def hold(self) -> None:
-        """Take messages until the end."""
+        """Handle messages until the end."""
         end = asyncio.create_task(self._close_at_end())
         try:
             async for text in sockets.texts(self._socket):
@@ -85,7 +86,7 @@ class Conversation:
     async def _take(self, text: str) -> None:
         if self._run is not None:
             if len(self._answers) >= _AHEAD or sum(map(len, self._answers)) + len(text) > sockets.LARGEST:
-                raise InvalidRequest("Too much input has been sent ahead of the code that is to ask for it.")
+                raise InvalidRequest("Too much input was sent before the code asked for it.")
             self._answers.append(text)
             self._touch()
             return self._answer()
@@ -110,7 +111,7 @@ class Conversation:
         await sockets.close(self._socket, WSCloseCode.POLICY_VIOLATION, str(error))
 
     async def _follow(self, run: Run) -> None:
-        """Send what a run says as it comes, and close after its end unless there may be another."""
+        """Send the output of a run as it arrives, and close at its end unless another run may follow."""
         status = ""
         try:
             while status != "finished":
@@ -118,7 +119,7 @@ class Conversation:
                 result = report(run, messages, whole=self._whole)
                 asks = any(message["header"]["msg_type"] == "input_request" for message in messages)
                 if result["status"] == "waiting-input" and not asks:
-                    result |= {"status": "continued", "options": None}  # It has been told before.
+                    result |= {"status": "continued", "options": None}  # The client knows this already.
                 status = result["status"]
                 self._answer()
                 if status == "finished":
@@ -127,10 +128,10 @@ class Conversation:
             if not self._whole:
                 await sockets.close(self._socket, WSCloseCode.OK)
         except ConnectionError:
-            return  # Nobody listens; `hold` sees it as well.
+            return  # The client has disconnected, which `hold` notices as well.
 
     def _answer(self) -> None:
-        """Hand the run the next answer, once it asks."""
+        """Pass the next answer to the run once it asks for input."""
         if self._run is not None and self._run.waiting_input and self._answers:
             self._link.input(self._run, self._answers.popleft())
 
@@ -140,7 +141,7 @@ class Conversation:
         self._answers.clear()
 
     async def _close_at_end(self) -> None:
-        """Close when the kernel has ended, and with it the run, whose end is told first."""
+        """Close when the kernel has ended, after the end of the run has been reported."""
         await self._link.closed.wait()
         if self._following is not None:
             await asyncio.wait({self._following})
@@ -161,7 +162,7 @@ class Conversation:
 
 
 async def _gather(run: Run) -> list[Message]:
-    """What has come since the last time: one thing at least, or the end."""
+    """Return the messages since the last call, at least one unless the run has ended."""
     found: list[Message] = []
     message = await run.messages.get()
     while message is not None:

@@ -1,4 +1,4 @@
-"""What sessions on this machine outlive, said honestly."""
+"""Which events sessions on this machine outlive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LINGER = Path("/var/lib/systemd/linger")
 
 @cache
 def survives() -> dict[str, bool]:
-    """What a session of this manager outlives: a server as a rule, but no reboot."""
+    """Return which events a session of this manager outlives: usually a server restart, never a reboot."""
     try:
         groups = Path("/proc/self/cgroup").read_text()
     except OSError:
@@ -26,7 +26,7 @@ def survives() -> dict[str, bool]:
 
 
 def outlives_server(groups: str, first_command: str) -> bool:
-    """False inside a system service, which ends as a whole, and where pid 1 is a Jupyter server."""
+    """Return False inside a system service, which ends as a whole, and where pid 1 is a Jupyter server."""
     units = [part for line in groups.splitlines() for part in line.split("/") if part.endswith(".service")]
     return "jupyter" not in first_command and all(unit.startswith("user@") for unit in units[:1])
 
@@ -39,7 +39,7 @@ def _first_command() -> str:
 
 
 def outlives_logout(groups: str, linger: Path) -> bool:
-    """False where the user's systemd runs us (by /proc/self/cgroup) and ends with the last login."""
+    """Return False if the user's systemd runs us (by /proc/self/cgroup) and ends with the last login."""
     if f"user@{os.getuid()}.service" not in groups:
         return True
     try:

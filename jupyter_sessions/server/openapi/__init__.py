@@ -1,4 +1,4 @@
-"""The description of the REST API, made of its handlers and models: an OpenAPI file, and types for the panel.
+"""Generate the description of the REST API from its handlers and models: an OpenAPI file, and types for the panel.
 
-`python -m jupyter_sessions.server.openapi` writes both files; a test fails when one of them is not up to date.
+`python -m jupyter_sessions.server.openapi` writes both files; a test fails when one of them is out of date.
 """

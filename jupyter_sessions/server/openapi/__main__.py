@@ -1,4 +1,4 @@
-"""Write the files that are made of handlers and models."""
+"""Write the files that are generated from handlers and models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from jupyter_sessions.server.openapi.files import COMMAND, files
 
 
 def main() -> None:
-    """Write each file."""
+    """Write each generated file."""
     texts = files()
     for path in texts:
         if not path.parent.is_dir():

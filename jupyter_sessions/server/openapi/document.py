@@ -27,9 +27,9 @@ _PEOPLE: list[dict[str, list[str]]] = [{"token": []}, {"query": []}, {"login": [
 _KERNELS: list[dict[str, list[str]]] = [{"kernel": []}]
 _SECURITY = {"anyone": _PEOPLE + _KERNELS, "person": _PEOPLE, "kernel": _KERNELS}
 _ABOUT = """\
-Compute sessions on all backends of a Jupyter server. Every answer that is an error has a body of the form `Problem`.
-What takes long is not waited for: a new session is answered at once with 202, and the stream of events tells when
-it runs."""
+Compute sessions on all backends of a Jupyter server. The body of every error response is a `Problem`. Long operations
+do not block: a request for a new session is answered at once with 202, and the stream of events reports when the
+session runs."""
 _SCHEMES = {
     "token": {
         "type": "apiKey",
@@ -54,14 +54,14 @@ _SCHEMES = {
         "type": "apiKey",
         "in": "header",
         "name": "Authorization",
-        "description": f"`{SCHEME} VALUE`, with the token of the server for its kernels: it is in the file that the"
-        f" environment variable `{VARIABLE}` names, and is good for these routes only.",
+        "description": f"`{SCHEME} VALUE`, with the server's token for its kernels, from the file that the environment"
+        f" variable `{VARIABLE}` names. The token is valid for these routes only.",
     },
 }
 
 
 def operations() -> Iterator[tuple[str, str, type[BaseHandler], Operation]]:
-    """All operations of our handlers: path, method, handler and description."""
+    """Yield all operations of our handlers: path, method, handler and description."""
     for pattern, handler in handlers.ROUTES:
         for method in METHODS:
             if described := operation_of(getattr(handler, method)):
@@ -69,7 +69,7 @@ def operations() -> Iterator[tuple[str, str, type[BaseHandler], Operation]]:
 
 
 def models() -> dict[str, schemas.Schema]:
-    """Return the schemas of all that requests and answers hold."""
+    """Return the schemas of all bodies of requests and answers."""
     roots: list[type[msgspec.Struct]] = [Problem]
     for *_, described in operations():
         roots += [described.body] if described.body else []
@@ -79,12 +79,12 @@ def models() -> dict[str, schemas.Schema]:
 
 
 def document() -> dict[str, Any]:
-    """Return the document."""
+    """Return the OpenAPI document."""
     paths: dict[str, dict[str, Any]] = {}
     for path, method, handler, described in operations():
         item = paths.setdefault(path, _parameters_of(path))
         item[method] = _operation(method, handler, described)
-    problem = {"description": "An error, said to people and programs.", "content": _json(Problem)}
+    problem = {"description": "An error, for people and programs.", "content": _json(Problem)}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Jupyter compute sessions", "version": str(PROTOCOL), "description": _ABOUT},

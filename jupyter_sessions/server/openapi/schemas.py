@@ -1,7 +1,7 @@
-"""JSON Schemas of the models that requests and answers hold.
+"""JSON Schemas of the models in requests and answers.
 
-A field of a request may be left out if it has a default. A field of an answer may be absent only where its model
-leaves out defaults, and is then never null in place of that. Models of requests are those that refuse unknown fields.
+A field of a request may be left out if it has a default. A field of an answer may be absent only if its model leaves
+out defaults; such a field is never null. Models of requests are those that forbid unknown fields.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def parameter(kind: Any) -> Schema:
 
 
 def schemas(roots: Iterable[type[msgspec.Struct]]) -> dict[str, Schema]:
-    """Return the schemas of these models and of all in them, by name."""
+    """Return the schemas of these models and of all models in them, by name."""
     models: Models = {}
     for root in roots:
         _collect(root, models)
@@ -42,7 +42,7 @@ def schemas(roots: Iterable[type[msgspec.Struct]]) -> dict[str, Schema]:
 def _collect(hint: Any, models: Models) -> None:
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         if models.setdefault(hint.__name__, hint) is not hint:
-            raise ValueError(f"Two models are called {hint.__name__}")
+            raise ValueError(f"Two models are named {hint.__name__}")
         for field in structs.fields(hint):
             _collect(field.type, models)
     for part in get_args(hint):
@@ -50,7 +50,7 @@ def _collect(hint: Any, models: Models) -> None:
 
 
 def _refined(model: type[msgspec.Struct], schema: Schema) -> Schema:
-    """Say of an answer which fields are always there, and leave out what is no news."""
+    """Mark the fields of an answer that are always present, and leave out what goes without saying."""
     config = model.__struct_config__
     del schema["title"]
     schema["description"] = inspect.cleandoc(model.__doc__ or "")
@@ -70,7 +70,7 @@ def _refined(model: type[msgspec.Struct], schema: Schema) -> Schema:
 
 
 def _sort_kinds(schema: Schema) -> None:
-    """Name null last: in which order msgspec names kinds depends on its version."""
+    """Put null last in unions: msgspec's order of types depends on its version."""
     if "anyOf" in schema:
         schema["anyOf"].sort(key=_NULL.__eq__)
     for part in (schema.get("items"), schema.get("additionalProperties")):

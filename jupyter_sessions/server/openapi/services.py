@@ -20,7 +20,7 @@ def _operation(method: str) -> dict[str, Any]:
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
             },
             "default": {
-                "description": "What the service answers, or a `Problem`; for browsers that is a page."
+                "description": "The service's own answer, or a `Problem`, which browsers get as a page."
             },
         },
     }

@@ -1,4 +1,4 @@
-"""TypeScript interfaces of the models, as prettier formats them."""
+"""Generate TypeScript interfaces of the models, formatted like prettier does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def module(schemas: Mapping[str, Schema], head: str) -> str:
 
 
 def name_of(schema: str) -> str:
-    """Return what the interface of a model is called: that of `SessionInfo` is `ISession`."""
+    """Return the name of a model's interface, for example `ISession` for `SessionInfo`."""
     return f"I{schema.removesuffix('Info')}"
 
 
@@ -30,7 +30,7 @@ def _interface(name: str, schema: Schema) -> str:
 
 
 def _comment(text: str) -> Iterator[str]:
-    """A TSDoc comment: paragraphs are wrapped, and their own line breaks are no news."""
+    """Return a TSDoc comment, with paragraphs wrapped regardless of their own line breaks."""
     if not text:
         return
     yield "/**"

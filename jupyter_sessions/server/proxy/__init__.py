@@ -1,4 +1,4 @@
-"""The service-port proxy: a session's service under a path of the Jupyter server.
+"""The service-port proxy, which serves a session's services under paths of the Jupyter server.
 
 `handlers` gives the routes; the application puts an object that satisfies `ServiceProvider` into the
 server's settings under `SERVICES_KEY`.

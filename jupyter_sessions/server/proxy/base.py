@@ -1,4 +1,4 @@
-"""What HTTP and WebSocket requests to a service have in common: who may, where to, what failed."""
+"""What HTTP and WebSocket requests to services share: access, routing and errors."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class ServiceProxyHandler(JupyterHandler):
 
     auth_resource = "jupyter_sessions"
     patience = 20.0
-    """Seconds for which a request waits for a service that does not listen yet."""
+    """Seconds that a request waits for a service that does not listen yet."""
 
     @property
     def services(self) -> ServiceProvider:
-        """What starts services. Errors: SessionError if the configuration cannot be used."""
+        """Return the provider of services. Errors: SessionError if the configuration cannot be used."""
         made = self.settings[SERVICES_KEY]
         if isinstance(made, SessionError):
             raise made
@@ -45,13 +45,13 @@ class ServiceProxyHandler(JupyterHandler):
 
     @property
     def names(self) -> tuple[str, str, str]:
-        """Backend, session id and service of the path."""
+        """Return the backend, session id and service in the path."""
         parts = self.path_kwargs
         return parts["backend"], parts["id"], parts["service"]
 
     @property
     def prefix(self) -> str:
-        """The raw path under which browsers see the service, with both slashes."""
+        """Return the raw path under which browsers see the service, with both slashes."""
         return self._prefix(self.path_kwargs.get("key") or "")
 
     def _prefix(self, key: str) -> str:
@@ -59,7 +59,7 @@ class ServiceProxyHandler(JupyterHandler):
 
     @cached_property
     def _key(self) -> str:
-        """The key that the service's path has to hold; "" where no other person's page can ask for it."""
+        """Return the key that the service's path must hold; "" if no other person's page can request the path."""
         return shared_origin.key_of(self)
 
     @property
@@ -68,17 +68,17 @@ class ServiceProxyHandler(JupyterHandler):
 
     @property
     def proper_prefix(self) -> str:
-        """`prefix` with the key that it has to hold; the same unless a person followed an old link."""
+        """Return `prefix` with the proper key, which differs only if a person followed an old link."""
         return self.prefix if self._caller().by_token else self._prefix(self._key)
 
     @property
     def rest(self) -> str:
-        """The raw path within the service; empty without a slash after the service's name."""
+        """Return the raw path within the service; "" without a slash after the service's name."""
         return self.request.path[len(self.prefix) - 1 :]
 
     @property
     def navigates(self) -> bool:
-        """Whether a person sees the answer as a page."""
+        """Return whether a person sees the answer as a page."""
         sent = self.request.headers
         return (
             self.request.method == "GET"
@@ -88,38 +88,38 @@ class ServiceProxyHandler(JupyterHandler):
 
     @property
     def fields(self) -> list[tuple[str, str]]:
-        """The header fields of the request."""
+        """Return the header fields of the request."""
         return list(self.request.headers.get_all())
 
     @cached_property
     def credentials(self) -> credentials.ServerCredentials:
-        """The server's credentials in this request."""
+        """Return the server's credentials in this request."""
         login_cookie = self.identity_provider.get_cookie_name(self)
         token = getattr(self.identity_provider, "token", None)
         return credentials.find(self.fields, self.request.query, login_cookie, token)
 
     @property
     def target(self) -> str:
-        """The request target that is sent to the service."""
+        """Return the request target for the service."""
         return target.target(self.request.path, self.request.query, self.credentials)
 
     def target_at(self, endpoint: Endpoint) -> str:
-        """The same for one service, which may see itself at the root, or at a path of its own."""
+        """Return the request target for a service that sees itself at the root, or at a path of its own."""
         if endpoint.base_url:
             return Rebase(endpoint.base_url, self.prefix).target(self.target)
         return self.target[len(self.prefix) - 1 :] if endpoint.at_root else self.target
 
     def upward_headers(self) -> CIMultiDict[str]:
-        """The header fields that are sent to the service."""
+        """Return the header fields for the service."""
         request = self.request
         sender = headers.Sender(request.host, request.remote_ip or "", request.protocol)
         return headers.upward(self.fields, sender, self.credentials)
 
     async def admit(self, action: str, *, safe: bool) -> bool:
-        """Authenticate, check who asks, authorize; False if the answer is a login page.
+        """Authenticate, check the caller, and authorize; return False if the answer is a login page.
 
-        Raises an HTTP error when the request must not pass. Everything happens here, before a
-        service is started or a byte of a body is read; the verbs' decorators come too late.
+        Raises an HTTP error if the request must not pass. All checks happen here, before a service is started or a
+        byte of the body is read; the decorators of the verbs run too late.
         """
         await JupyterHandler.prepare(self, _redirect_to_login=self.navigates)
         if self.current_user is None:
@@ -137,7 +137,7 @@ class ServiceProxyHandler(JupyterHandler):
             )
         await self._authorize(action)
         if target.climbs(self.rest):
-            raise Refusal(400, "The path leaves the service.", kind="BadPath", hint="Leave out its '..'.")
+            raise Refusal(400, "The path leaves the service.", kind="BadPath", hint="Leave out the '..'.")
         self.touch()
         return True
 
@@ -153,7 +153,7 @@ class ServiceProxyHandler(JupyterHandler):
         allowed = self.authorizer.is_authorized(self, self.current_user, action, self.auth_resource)
         if not await ensure_async(allowed):
             said = f"You are not authorized to {action} services of sessions."
-            raise Refusal(403, said, hint="Ask who runs the server.")
+            raise Refusal(403, said, hint="Ask the server's administrator.")
 
     def _caller(self) -> Caller:
         sent = self.request.headers
@@ -165,7 +165,7 @@ class ServiceProxyHandler(JupyterHandler):
         )
 
     def _is_listed(self, origin: str) -> bool:
-        """Whether the server's configuration lets this other origin in."""
+        """Return whether the server's configuration allows this other origin."""
         if not origin:
             return False
         if self.allow_origin:
@@ -173,23 +173,23 @@ class ServiceProxyHandler(JupyterHandler):
         return bool(self.allow_origin_pat and origin_matches_pat(self.allow_origin_pat, origin))
 
     def check_xsrf_cookie(self) -> None:
-        """Nothing: pages of a service do not know the server's XSRF cookie; see `origin`."""
+        """Skip the check: pages of a service do not have the server's XSRF cookie; see `origin`."""
 
     async def locate(self) -> Endpoint:
-        """Where the service listens or will listen."""
+        """Return where the service listens or will listen."""
         try:
             return await self.services.open_service(*self.names, base_url=self.prefix)
         except SessionError as error:
             raise Refusal.because(error) from error
 
     def heard(self) -> None:
-        """A person did something: the session is in use."""
+        """Record that a person uses the session."""
         backend, session, _ = self.names
         inputs: Inputs = self.settings.setdefault(INPUTS_KEY, Inputs())
         inputs.note(self.services, backend, session)
 
     async def not_listening(self) -> NotListening:
-        """The refusal while a service starts, with the end of its log."""
+        """Return the refusal for a service that is starting, with the end of its log."""
         _, session, service = self.names
         try:
             log = await self.services.service_log(*self.names)
@@ -199,11 +199,11 @@ class ServiceProxyHandler(JupyterHandler):
         return NotListening(service, session, log)
 
     def touch(self) -> None:
-        """Tell the server's culling that somebody works here."""
+        """Record activity for the server's culling."""
         self.settings["jupyter_sessions_service_last_activity"] = utcnow()
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer a page to people, `{message, reason, hint?}` to programs."""
+        """Answer people with a page, and programs with `{message, reason, hint?}`."""
         _, error, _ = kwargs.get("exc_info") or (None, None, None)
         refusal = Refusal.of(status_code, error)
         self.set_header("Cache-Control", "no-store")
@@ -211,8 +211,8 @@ class ServiceProxyHandler(JupyterHandler):
             self.set_header("Retry-After", str(pages.RELOAD))
         if self.navigates:
             if isinstance(refusal, NotListening):
-                self.set_status(202)  # On its way: no failure, for a browser to report as one.
-            # Who shares the origin could embed the page, and read the key in its address.
+                self.set_status(202)  # Browsers would report any other status as a failure.
+            # Pages of the same origin could embed this page, and read the key in its address.
             framed = not shared_origin.is_shared(self.base_url, self.request.host)
             self.set_header("Content-Security-Policy", pages.policy(framed=framed))
             self.finish(self._drawn(refusal))

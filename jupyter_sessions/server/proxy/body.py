@@ -1,4 +1,4 @@
-"""A request body on its way from Tornado, which pushes, to aiohttp, which pulls."""
+"""Pass a request body from Tornado, which pushes, to aiohttp, which pulls."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from aiohttp.payload import Payload
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
 
-# Chunks of 64 KiB that may wait; beyond that the sender is held back.
+# The most waiting chunks of 64 KiB; with more, the sender is held back.
 _WAITING = 4
 
 
 class StreamedBody(Payload):
-    """A bounded queue of chunks; it can be sent once."""
+    """A bounded queue of chunks that can be sent once."""
 
     def __init__(self) -> None:
         super().__init__(None)
@@ -23,12 +23,12 @@ class StreamedBody(Payload):
         self._abandoned = False
 
     async def feed(self, chunk: bytes | None) -> None:
-        """Add a chunk, None for the end; waits while the service is slower than the sender."""
+        """Add a chunk, or None for the end; wait while the service is slower than the sender."""
         if not self._abandoned:
             await self._chunks.put(chunk)
 
     def abandon(self) -> None:
-        """Nobody reads on: throw away what is there and what still comes."""
+        """Discard all chunks, now and later, because nobody reads them."""
         self._abandoned = True
         while not self._chunks.empty():
             self._chunks.get_nowait()
@@ -40,11 +40,11 @@ class StreamedBody(Payload):
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         """Send all chunks; `content_length` was checked by Tornado's parser."""
         if self._consumed:
-            raise RuntimeError("a streamed body cannot be sent twice")
+            raise RuntimeError("A streamed body cannot be sent twice.")
         self._consumed = True
         while (chunk := await self._chunks.get()) is not None:
             await writer.write(chunk)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Not to be had: the body is never held as a whole."""
-        raise TypeError("a streamed body has no text")
+        """Raise TypeError: the body is never held as a whole."""
+        raise TypeError("A streamed body has no text.")

@@ -1,4 +1,4 @@
-"""What the proxy needs from the rest of the extension."""
+"""The interface between the proxy and the rest of the extension."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ if TYPE_CHECKING:
     from jupyter_sessions.model import Endpoint
 
 ROOT = "jupyter-sessions/services/"
-"""Where services lie below the server's base URL."""
+"""The path of services below the server's base URL."""
 
 INPUTS_KEY = "jupyter_sessions_service_inputs"
-"""Where in the server's settings the `Inputs` lie."""
+"""The key of the `Inputs` in the server's settings."""
 
 SERVICES_KEY = "jupyter_sessions_service"
-"""Where in the server's settings the `ServiceProvider` object lies, or the `SessionError` why there is none."""
+"""The key in the server's settings of the `ServiceProvider`, or of the `SessionError` that says why there is none."""
 
 
 class ServiceProvider(Protocol):
-    """Starts the services of sessions and says where they listen."""
+    """Starts the services of sessions and knows where they listen."""
 
     async def open_service(self, backend: str, id: str, name: str, base_url: str) -> Endpoint:
-        """Start the service if need be and return at once, listening or not.
+        """Start the service if necessary, and return at once, listening or not.
 
-        `base_url` is the path under which browsers see the service; it begins and ends with a
-        slash. Raises `SessionError` when the session or service cannot be had.
+        `base_url` is the path under which browsers see the service; it begins and ends with a slash. Raises
+        `SessionError` if the session or service is not available.
         """
         ...
 
     async def touch(self, backend: str, id: str) -> None:
-        """Somebody works with a service of the session; called at most once a minute."""
+        """Record that somebody uses a service of the session; called at most once a minute."""
         ...
 
     async def service_log(self, backend: str, id: str, name: str) -> str:
-        """The last lines of the service's log, as plain text."""
+        """Return the last lines of the service's log, as plain text."""
         ...

@@ -1,4 +1,4 @@
-"""HTTP requests to a service: streamed both ways, each side held back by the other."""
+"""Stream HTTP requests to a service and back, with back-pressure in both directions."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
     from jupyter_sessions.model import Endpoint
 
-# Fields in which the server's word stands beside or above the service's.
+# Header fields that the server adds to, or sets in place of, the service's.
 _OURS = ("content-security-policy", "x-content-type-options")
-# For a moment people see nothing rather than a waiting page that flashes by.
+# Time before people see the waiting page, which would otherwise flash by.
 _GRACE = 0.5
 _UNLIMITED = 1 << 60
 
 
 @web.stream_request_body
 class HttpHandler(ServiceProxyHandler):
-    """Passes a request on as it arrives and the answer back as it arrives.
+    """Passes on a request and its answer while they arrive.
 
-    Tornado calls the verbs only after the whole body, so the request to the service starts in
-    `prepare`, in a task; otherwise a body larger than the queue would wait for ever.
+    Tornado calls the verbs only after the whole body has arrived, so the request to the service starts in
+    `prepare`, in a task; otherwise a body larger than the queue would wait forever.
     """
 
     _body: StreamedBody | None = None
@@ -66,13 +66,13 @@ class HttpHandler(ServiceProxyHandler):
         self._exchange = asyncio.create_task(self._run(endpoint))
 
     def _unify_length(self) -> None:
-        """Make one Content-Length of several that are the same, as Tornado does later (RFC 9110, 8.6)."""
+        """Merge several identical Content-Length fields into one, as Tornado does later (RFC 9110, 8.6)."""
         sent = self.request.headers
         if "Content-Length" not in sent:
             return
         length, *others = {part.strip() for part in sent["Content-Length"].split(",")}
         if others or not (length.isascii() and length.isdigit()):
-            raise web.HTTPError(400, "The Content-Length is no number.")
+            raise web.HTTPError(400, "The Content-Length is not a number.")
         sent["Content-Length"] = length
 
     def _note_input(self) -> None:
@@ -80,7 +80,7 @@ class HttpHandler(ServiceProxyHandler):
             self.heard()
 
     def _moved(self) -> bool:
-        """Lead to the service's root, to its path with the key, or away from a URL that shows the token."""
+        """Redirect to the service's root, to its path with the key, or away from a URL that shows the token."""
         query = target.clean_query(self.request.query, self.credentials)
         shown = self.navigates and self.token_authenticated and query != self.request.query
         prefix = self.proper_prefix
@@ -96,7 +96,7 @@ class HttpHandler(ServiceProxyHandler):
         return True
 
     def _send_key_page(self, place: str) -> None:
-        """Let the browser find the key itself: whether it is on a navigation cannot be seen."""
+        """Let the browser find the key itself, because a navigation cannot be told from other requests."""
         self.set_cookie(
             KEY_COOKIE,
             self._key,
@@ -117,19 +117,19 @@ class HttpHandler(ServiceProxyHandler):
         return "Transfer-Encoding" in sent or sent.get("Content-Length", "0") != "0"
 
     async def data_received(self, chunk: bytes) -> None:
-        """Take a piece of the body; returning late holds the sender back."""
+        """Pass on a piece of the body; returning late holds the sender back."""
         if self._body:
             self._note_input()
             await self._body.feed(chunk)
 
     def on_connection_close(self) -> None:
-        """The client has gone: so does the request to the service."""
+        """Cancel the request to the service, because the client has disconnected."""
         if self._exchange:
             self._exchange.cancel()
         super().on_connection_close()
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
-        """End the answer; before the body has been read, that ends the connection, too."""
+        """End the answer, and the connection as well if the body has not been read."""
         if self._exchange is None:
             self.set_header("Connection", "close")
         return super().finish(chunk)
@@ -142,8 +142,8 @@ class HttpHandler(ServiceProxyHandler):
             self._failure = error
             if self._answering:
                 unforeseen = not isinstance(error, aiohttp.ClientError)
-                self.log.warning("a service's answer broke off", exc_info=unforeseen)
-                # Closing is the only way left to say that the answer is not whole.
+                self.log.warning("A service's answer broke off.", exc_info=unforeseen)
+                # Closing is the only way left to signal that the answer is incomplete.
                 self._connection.close()
         finally:
             if self._body:
@@ -183,7 +183,7 @@ class HttpHandler(ServiceProxyHandler):
         self.touch()
 
     def _write_head(self, answer: aiohttp.ClientResponse, fields: list[tuple[str, str]], root: str) -> None:
-        # The server may be configured to compress; what a service sends stays as it is.
+        # The server may be configured to compress, but a service's answer must stay unchanged.
         self._transforms = []
         self.set_status(answer.status, answer.reason or None)
         for name in {"Server", "Date", "Content-Type", *(name for name, _ in fields)}:
@@ -201,7 +201,7 @@ class HttpHandler(ServiceProxyHandler):
             self.log.debug("a service sent an unusable header field %r", name)
 
     async def _finish_exchange(self) -> None:
-        """Wait for the exchange; the verb's return then ends the answer."""
+        """Wait for the exchange; the return of the verb then ends the answer."""
         if self._body:
             await self._body.feed(None)
         if self._exchange:

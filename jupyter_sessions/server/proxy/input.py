@@ -1,8 +1,7 @@
-"""Tells a session's backend that somebody works with a service: what passes here it does not see.
+"""Report use of a service to the session's backend, which does not see the proxy's traffic.
 
-A backend may end sessions that are not used. What a browser asks for again and again by itself must
-not keep one alive, so reading does not count: only pages that a person opens, requests that may
-change something, and messages on WebSockets.
+A backend may end sessions that are not used. Requests that a browser repeats by itself must not keep a session alive,
+so reading does not count: only pages that a person opens, requests that may change something, and WebSocket messages.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ EVERY_SECONDS = 60.0
 
 
 class Inputs:
-    """When which session was told of last; it is told at most once a minute."""
+    """When each session's use was last reported; at most once a minute."""
 
     def __init__(self) -> None:
         self._told: dict[tuple[str, str], float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def note(self, services: ServiceProvider, backend: str, id: str) -> None:
-        """There is input for a session; returns at once."""
+        """Report use of a session, in the background."""
         now = time.monotonic()
         if now - self._told.get((backend, id), -EVERY_SECONDS) < EVERY_SECONDS:
             return
@@ -42,4 +41,4 @@ class Inputs:
         try:
             await services.touch(backend, id)
         except Exception:
-            log.debug("session %s was not told of input", id, exc_info=True)
+            log.debug("Use of session %s could not be reported.", id, exc_info=True)

@@ -1,10 +1,9 @@
-"""The page that takes a person to a service where browsers do not say whether a request is a navigation.
+"""The page that opens a service in browsers that do not mark navigations.
 
-Over plain HTTP, to a host that is not this machine, browsers send no `Sec-Fetch-*` headers: a `fetch()` of
-another person's page looks like a navigation, and could read the key from the address that a redirect leads
-to. This page does not hold the key. The key is in a cookie that scripts can read on pages below the service's
-own path only, and a script takes the person to the address with the key. This is how JupyterHub hands out its
-XSRF tokens.
+Over plain HTTP, to a host that is not this machine, browsers send no `Sec-Fetch-*` headers: a `fetch()` of another
+person's page looks like a navigation, and could read the key from the address of a redirect. This page does not
+hold the key. The key is in a cookie that scripts can read on pages below the service's own path only, and a script
+goes to the address with the key. JupyterHub hands out its XSRF tokens in the same way.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from jupyter_sessions.wire.proxy.credentials import KEY_COOKIE
 from . import pages
 
 COOKIE_SECONDS = 60
-"""How long the cookie is kept: the script reads it at once."""
+"""The lifetime of the cookie, which the script reads at once."""
 
 _SCRIPT = f"""
 const {{ before, after }} = document.currentScript.dataset;
@@ -37,7 +36,7 @@ POLICY = f"{pages.policy(framed=False)}; script-src 'sha256-{_HASH}'"
 
 
 def draw(before: str, after: str) -> str:
-    """Return the page that goes to `before`, the key and `after`: parts of a URL path, `after` with a query."""
+    """Return the page that opens `before`, the key and `after`: parts of a URL path, `after` with a query."""
     needs = escape(_NEEDS)
     script = f'<script data-before="{escape(before)}" data-after="{escape(after)}">{_SCRIPT}</script>'
     hidden = f"<p id=needs role=alert hidden>{needs}</p>"

@@ -1,4 +1,4 @@
-"""The few pages the proxy draws itself: plain HTML, no script."""
+"""The pages of the proxy itself: plain HTML without scripts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from html import escape
 from .refusal import NotListening, Refusal
 
 RELOAD = 2
-"""Seconds after which the waiting page loads itself again."""
+"""Seconds after which the waiting page reloads itself."""
 
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -34,7 +34,7 @@ def policy(*, framed: bool) -> str:
 
 
 def draw(refusal: Refusal) -> str:
-    """The page for a refusal: one that reloads itself while a service starts."""
+    """Return the page for a refusal; while a service starts, the page reloads itself."""
     if isinstance(refusal, NotListening):
         title = refusal.message if refusal.service.isdigit() else f"Starting {refusal.service}"
         return waiting(title, refusal.session, refusal.log)
@@ -43,7 +43,7 @@ def draw(refusal: Refusal) -> str:
 
 
 def offer(refusal: Refusal, action: str, token: str) -> str:
-    """The page that asks whether to start a service anyway, by a form for `action` with the XSRF token."""
+    """Return the page that asks whether to start a service anyway, with a form for `action` and the XSRF token."""
     form = (
         f'<p class=hint>{escape(refusal.hint)}</p><form method="post" action="{escape(action)}">'
         f'<input type="hidden" name="_xsrf" value="{escape(token)}">'
@@ -53,7 +53,7 @@ def offer(refusal: Refusal, action: str, token: str) -> str:
 
 
 def waiting(title: str, session: str, log: str) -> str:
-    """The page shown until a service listens, with the end of its log."""
+    """Return the page shown until a service listens, with the end of its log."""
     shown = f"<pre>{escape(log)}</pre>" if log.strip() else ""
     body = (
         f"<p role=status>Session {escape(session)}. This page opens it as soon as it is ready.</p>"

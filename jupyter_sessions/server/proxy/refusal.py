@@ -1,4 +1,4 @@
-"""Why a request is not answered by its service, for people and for programs."""
+"""Answers of the proxy in place of a service's, for people and for programs."""
 
 from __future__ import annotations
 
@@ -24,21 +24,23 @@ class Refusal(web.HTTPError):
 
     @classmethod
     def because(cls, error: SessionError) -> Refusal:
-        """The refusal that passes a domain error on."""
+        """Return the refusal for a SessionError."""
         kind = NoRoomRefusal if isinstance(error, NoRoom) else cls
         return kind(error.status, error.message, kind=error.reason, hint=error.hint)
 
     @classmethod
     def of(cls, status: int, error: BaseException | None) -> Refusal:
-        """The refusal to show for any error, with nothing in it that people should not see."""
+        """Return the refusal for any error, without internal details."""
         if isinstance(error, Refusal):
             return error
         if isinstance(error, web.HTTPError) and status < 500:
             return cls(status, error.get_message() or responses.get(status, "Refused."))
-        return cls(status, "Something failed in the Jupyter server.", hint="Its log says more.")
+        return cls(
+            status, "Something failed in the Jupyter server.", hint="See the server's log for details."
+        )
 
     def to_wire(self) -> dict[str, Any]:
-        """The JSON body that says this over HTTP."""
+        """Return the JSON body of this refusal."""
         body = {"message": self.message, "reason": self.kind}
         return body | ({"hint": self.hint} if self.hint else {})
 
@@ -48,21 +50,24 @@ class NoRoomRefusal(Refusal):
 
 
 def broken_off() -> Refusal:
-    """The refusal for a service that takes connections and then fails."""
+    """Return the refusal for a service that accepts connections and then fails."""
     said = "The service broke off before it answered."
     return Refusal(502, said, kind="BadAnswer", hint="Try again, or restart the session.")
 
 
 class NotListening(Refusal):
-    """The service has been started but does not accept connections yet; `log` is its log's end.
+    """The refusal for a service that does not accept connections yet; `log` is the end of its log.
 
-    A service whose name is a number is a port, on which a program of the person's own will listen.
+    A service whose name is a number is a port, on which the person's own program will listen.
     """
 
     def __init__(self, service: str, session: str, log: str = "") -> None:
         said, hint = f"{service} in session {session} is starting.", "Try again in a few seconds."
         if service.isdigit():
-            said, hint = f"Waiting for your program to listen on port {service}.", "Start it in the session."
+            said, hint = (
+                f"Waiting for your program to listen on port {service}.",
+                "Start the program in the session.",
+            )
         super().__init__(503, said, kind="ServiceStarting", hint=hint)
         self.service = service
         self.session = session

@@ -1,4 +1,4 @@
-"""Which requests are for a service, and which handler takes them."""
+"""Route requests for services to the handlers for HTTP and WebSockets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class UpgradeMatches(PathMatches):
     """Matches a path only where the request asks to become a WebSocket."""
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
-        """The named parts of the path, or None if this is no WebSocket handshake."""
+        """Return the named parts of the path, or None if the request is not a WebSocket handshake."""
         upgrade = request.headers.get("Upgrade", "").lower()
         if request.method != "GET" or upgrade != "websocket":
             return None
@@ -31,6 +31,6 @@ class UpgradeMatches(PathMatches):
 
 
 def handlers(base_url: str) -> list[tuple[Any, ...]]:
-    """Rules for `web_app.add_handlers(".*$", …)`; `base_url` is the server's, with both slashes."""
+    """Return the rules for `web_app.add_handlers(".*$", …)`; `base_url` is the server's, with both slashes."""
     pattern = re.escape(base_url) + ROOT + KEY + _REST
     return [(UpgradeMatches(pattern), SocketHandler), (pattern, HttpHandler)]

@@ -2,14 +2,14 @@
 
 Behind a hub without a domain for each user, the pages of all users' servers have the same origin, and
 browsers send a person's cookies with whatever request any of those pages makes. `Origin`,
-`Sec-Fetch-Site` and `Referer` do not tell the pages apart. JupyterHub's own answer for a server's API is
-an XSRF cookie that only pages below the server's path can read. A service's pages know nothing of that
-cookie, so the key is part of the path: the pages find it in their own address and send it with every
-request and WebSocket. Only a navigation, which does not let the page that starts it read the answer, is
-told the key. Where browsers do not say what is a navigation, see `key_page`.
+`Sec-Fetch-Site` and `Referer` do not tell the pages apart. JupyterHub protects a server's API by an XSRF cookie
+that only pages below the server's path can read. A service's pages know nothing of that cookie, so the key is part
+of the path: the pages find it in their own address and send it with every request and WebSocket. Only a navigation
+learns the key, because the page that starts it cannot read the answer. For browsers that do not mark navigations,
+see `key_page`.
 
-What remains is what remains for the server's own pages: a page that opens one of them in a window can
-read that window. Domains for each user are the only cure (JupyterHub, "Security overview").
+One risk remains, for the server's own pages as well: a page that opens one of them in a window can read that window.
+Only a domain for each user prevents this (JupyterHub, "Security overview").
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def key_of(handler: JupyterHandler) -> str:
-    """Return the key of the services of a request's sender; "" where no other person's page can ask for them."""
+    """Return the key of the services of a request's sender; "" if no other person's page can request them."""
     if not is_shared(handler.base_url, handler.request.host):
         return ""
     user = getattr(handler.current_user, "username", "")

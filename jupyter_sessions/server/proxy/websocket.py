@@ -1,4 +1,4 @@
-"""WebSockets to a service: frames, sub-protocols, pings and close codes pass both ways."""
+"""Pass WebSockets to a service: frames, sub-protocols, pings and close codes in both directions."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ if TYPE_CHECKING:
     from jupyter_sessions.model import Endpoint
 
 LARGEST = 512 * 1024 * 1024
-"""Bytes of one message, which has to be held as a whole."""
+"""The most bytes of a message, which has to be held as a whole."""
 
 
 class SocketHandler(WebSocketHandler, ServiceProxyHandler):
-    """A client's WebSocket, tied to one that is opened to the service before the client's is."""
+    """A client's WebSocket, tied to one to the service, which is opened first."""
 
     _upstream: UpstreamWebSocket
     _pump: asyncio.Task[None] | None = None
 
     @property
     def navigates(self) -> bool:
-        """Never: a WebSocket shows no page."""
+        """Return False: a WebSocket shows no page."""
         return False
 
     @property
     def max_message_size(self) -> int:
-        """The largest message a client may send, in bytes."""
+        """Return the most bytes of a client's message."""
         return LARGEST
 
     def check_origin(self, origin: str = "") -> bool:
-        """True: `admit` has refused foreign origins before this is asked."""
+        """Return True: `admit` has refused foreign origins already."""
         return True
 
     async def prepare(self) -> None:  # type: ignore[override]
-        """Admit the handshake; it is a GET, but guarded like a request that changes something."""
+        """Admit the handshake, which is a GET but guarded like a request that changes something."""
         await self.admit("execute", safe=False)
 
     @ws_authenticated
     @authorized(action="execute")  # type: ignore[untyped-decorator]
     async def get(self, **names: str) -> None:  # type: ignore[override]
-        """Open the service's side, accept the client's and pass messages until one side ends."""
+        """Connect to the service, accept the client, and pass messages until either side ends."""
         endpoint = await self.locate()
         async with client(endpoint) as session:
             self._upstream = await self._connect(session, endpoint)
@@ -73,23 +73,23 @@ class SocketHandler(WebSocketHandler, ServiceProxyHandler):
         except aiohttp.WSServerHandshakeError as error:
             status = error.status if error.status >= 400 else 502
             raise Refusal(
-                status, "The service takes no WebSocket here.", hint="Check the address."
+                status, "The service accepts no WebSocket at this address.", hint="Check the address."
             ) from error
         except aiohttp.ClientError as error:
             raise broken_off() from error
 
     def _offered(self) -> list[str]:
-        """The client's sub-protocols, but for those that some clients make to carry a token."""
+        """Return the client's sub-protocols, except those that only carry a token."""
         names = self.request.headers.get("Sec-WebSocket-Protocol", "").split(",")
         stripped = (name.strip() for name in names)
         return [name for name in stripped if name and not self.credentials.occur_in(name)]
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
-        """What the service chose from the client's list."""
+        """Return the sub-protocol that the service chose from the client's list."""
         return self._upstream.protocol
 
     def open(self, *_: str, **__: str) -> None:
-        """Begin to pass the service's messages down."""
+        """Start to pass on the service's messages."""
         self.set_nodelay(True)
         self._pump = asyncio.create_task(self._pass_down())
 
@@ -101,7 +101,7 @@ class SocketHandler(WebSocketHandler, ServiceProxyHandler):
             pass
 
     async def _pass_message(self, message: Any) -> bool:
-        """Pass one message to the client; False if it was the last."""
+        """Pass a message to the client; return False for the last message."""
         match message.type:
             case aiohttp.WSMsgType.TEXT:
                 await self.write_message(message.data)
@@ -122,12 +122,12 @@ class SocketHandler(WebSocketHandler, ServiceProxyHandler):
         return True
 
     def _cut(self) -> None:
-        """The service is gone without a word; so is the client's connection."""
+        """Drop the client's connection, because the service's broke without a close frame."""
         if self.ws_connection and self.ws_connection.stream:
             self.ws_connection.stream.close()
 
     async def on_message(self, message: str | bytes) -> None:
-        """Pass a message up; the next one is read when this one is on its way."""
+        """Pass a message to the service; the next is read once this one has been sent."""
         self.touch()
         self.heard()
         try:
@@ -136,14 +136,14 @@ class SocketHandler(WebSocketHandler, ServiceProxyHandler):
             else:
                 await self._upstream.send_bytes(message)
         except aiohttp.ClientError:
-            self.log.debug("a message came after the service had closed its WebSocket")
+            self.log.debug("A message came after the service had closed its WebSocket.")
 
     def on_pong(self, data: bytes) -> None:
-        """Pass the answer to the service's ping up."""
+        """Pass the answer to the service's ping on."""
         self._send_control(self._upstream.pong(data))
 
     def on_ping(self, data: bytes) -> None:
-        """Let the service see the ping that Tornado has answered already."""
+        """Pass on a ping that Tornado has already answered."""
         self._send_control(self._upstream.ping(data))
 
     def _send_control(self, sending: Any) -> None:
@@ -161,8 +161,8 @@ class SocketHandler(WebSocketHandler, ServiceProxyHandler):
             await asyncio.wait({self._pump})
 
     async def _close_without_code(self) -> None:
-        """The client gave no code or just went; aiohttp's `close` would make a 1000 of it."""
+        """Close the service's side without a code, as the client did; aiohttp's `close` would send 1000."""
         try:
             await self._upstream.send_frame(b"", aiohttp.WSMsgType.CLOSE)
         except aiohttp.ClientError:
-            self.log.debug("the service had closed its WebSocket already")
+            self.log.debug("The service had closed its WebSocket already.")

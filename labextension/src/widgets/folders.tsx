@@ -88,7 +88,7 @@ export function StorageNote({ form, trans }: IFormProps): JSX.Element | null {
     <div className="jp-Sessions-caution" role="note">
       {fate === 'lost'
         ? trans.__(
-            'Nothing is mounted: files of this session are deleted when it ends.'
+            'No folder is mounted: this session’s files are deleted when it ends.'
           )
         : trans.__(
             'No folder is chosen: files outside those that are always mounted are deleted when the session ends.'

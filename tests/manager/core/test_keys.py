@@ -387,7 +387,7 @@ async def test_keys_in_a_shell(state: Path, service: SessionService) -> None:
     listing = session("keys", "list")
     assert "2 sessions, mem=8g" in listing.stdout
     assert pair.secret_key not in listing.stdout + session("keys", "list", "--json").stdout
-    assert session("keys", "rm", pair.access_key).stdout == f"The key {pair.access_key} is gone.\n"
+    assert session("keys", "rm", pair.access_key).stdout == f"Removed the key {pair.access_key}.\n"
     again = session("keys", "rm", pair.access_key)
     assert (again.returncode, again.stdout) == (1, "")
     assert f"There is no key '{pair.access_key}'." in again.stderr

@@ -125,4 +125,4 @@ async def test_unforeseen_errors_tell_nothing(
     for answer in answers:
         assert answer.status == 500
         assert b"secret detail" not in answer.body and b"Traceback" not in answer.body
-    assert answers[0].json["hint"] == "Its log says more."
+    assert answers[0].json["hint"] == "See the server's log for details."
