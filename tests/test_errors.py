@@ -98,9 +98,9 @@ def test_an_error_of_another_module_is_the_nearest_kind_over_the_wire(
 @pytest.mark.parametrize(
     ("info", "short", "whole"),
     [
-        ("", "TERMINATED", "The session 'demo' is TERMINATED."),
-        ("user-requested", "TERMINATED (on request)", "The session 'demo' is TERMINATED (on request)."),
-        ("It was idle.", "TERMINATED (It was idle)", "The session 'demo' is TERMINATED: it was idle."),
+        ("", "TERMINATED", "The session 'demo' has ended."),
+        ("user-requested", "TERMINATED (on request)", "The session 'demo' has ended (on request)."),
+        ("It was idle.", "TERMINATED (It was idle)", "The session 'demo' has ended: it was idle."),
     ],
 )
 def test_a_status_is_told_with_its_reason(info: str, short: str, whole: str) -> None:

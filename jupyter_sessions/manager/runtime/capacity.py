@@ -1,4 +1,4 @@
-"""How much of the machine there is for sessions: the least of all that bounds us."""
+"""The resources of this machine for sessions: the least of all limits on this process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jupyter_sessions.wire.process_context import cpu_limit, mem_limit
 
 
 class MachineResources(msgspec.Struct, frozen=True):
-    """What all sessions together may have: `cpu` in cores, `mem` in bytes."""
+    """The resources for all sessions together: `cpu` in cores, `mem` in bytes."""
 
     cpu: Decimal
     mem: int
@@ -28,9 +28,10 @@ def detect(
     *,
     root: Path = Path("/"),
 ) -> MachineResources:
-    """The least of machine, control groups with their ancestors, allowed CPUs, environment, maxima.
+    """Return the least of all limits on this process.
 
-    The environment is that of JupyterHub: CPU_LIMIT in cores, MEM_LIMIT in bytes (K, M, G, T too).
+    The limits are those of the machine, the control groups with their ancestors, the allowed CPUs, and the
+    environment of JupyterHub: CPU_LIMIT in cores, MEM_LIMIT in bytes (K, M, G, T too).
     """
     places = cgroup.own(root)
     cpus = [_cpus(root), *_cpu_quotas(places), cpu_limit(environ)]
@@ -40,7 +41,10 @@ def detect(
 
 
 def free_memory(root: Path = Path("/")) -> int:
-    """Bytes that more processes could have now: the least of machine and control groups with their ancestors."""
+    """Return the bytes that further processes could use now.
+
+    That is the least of what the machine and the control groups with their ancestors have left.
+    """
     places = cgroup.own(root)
     groups = (
         *(
@@ -63,7 +67,7 @@ def _rounded(cpu: Decimal) -> Decimal:
 
 
 def _cpus(root: Path) -> Decimal:
-    """CPUs this process may run on; the kernel's list leaves out those that are off or fenced."""
+    """Return the number of CPUs that this process may run on; the kernel's list leaves out offline CPUs."""
     match = re.search(r"^Cpus_allowed_list:\s*(\S+)", cgroup.read(root / "proc/self/status"), re.MULTILINE)
     if match is None:
         return Decimal(os.cpu_count() or 1)
@@ -93,7 +97,7 @@ def _cpu_quotas(places: Mapping[str, ControlGroup]) -> Iterator[Decimal]:
 
 
 def _memory_limits(places: Mapping[str, ControlGroup]) -> Iterator[int]:
-    """v1 also tells what ancestors say that a container cannot see."""
+    """Yield the memory limits; v1 also reports limits of ancestors that a container cannot see."""
     for folder in _ancestors(places, "memory"):
         limit = cgroup.read_int(folder / "memory.limit_in_bytes")
         hidden = cgroup.read_key(folder / "memory.stat", "hierarchical_memory_limit")

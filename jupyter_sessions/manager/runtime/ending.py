@@ -1,6 +1,6 @@
-"""How processes of sessions end: watching, signalling, stopping, and what their shims wrote down.
+"""How processes of sessions end: watch, signal and stop them, and read the reports of their shims.
 
-All of it works the same on a `Process` that an earlier manager started.
+Everything here also works for a `Process` that an earlier manager started.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _shims: dict[int, subprocess.Popen[bytes]] = {}
 
 
 class _Exit(msgspec.Struct):
-    """The file a shim leaves when its child has ended."""
+    """The file that a shim writes when its child has ended."""
 
     pid: int
     status: int
@@ -39,22 +39,22 @@ def _exit(process: Process) -> _Exit | None:
 
 
 def exit_status(process: Process) -> int | None:
-    """How it ended: the exit code, or the negative number of the signal that killed it.
+    """Return the exit code of a process, or the negative number of the signal that killed it.
 
-    None while it runs, and for ever when its shim was killed before it could tell.
+    None while the process runs, and forever if its shim was killed before it could report.
     """
     found = _exit(process)
     return found.status if found else None
 
 
 def final_cpu_ms(process: Process) -> int:
-    """CPU time in ms of an ended process with all its children; 0 when not known."""
+    """Return the CPU time in ms of an ended process with all its children; 0 if unknown."""
     found = _exit(process)
     return found.cpu_ms if found else 0
 
 
 async def wait(process: Process) -> int | None:
-    """Return `exit_status` once the process and what it left behind have ended."""
+    """Return `exit_status` once the process and the processes that it left behind have ended."""
     await wait_gone(process.child)
     await wait_gone(process.shim)
     reap()
@@ -68,14 +68,14 @@ def expect(shim: subprocess.Popen[bytes]) -> None:
 
 
 def reap() -> None:
-    """Take leave of shims that ended; those that an earlier manager started are init's to reap."""
+    """Reap the shims that have ended; init reaps those that an earlier manager started."""
     for pid, shim in list(_shims.items()):
         if shim.poll() is not None:
             del _shims[pid]
 
 
 def signal_group(process: Process, signum: int) -> bool:
-    """Send a signal to the process and all in its process group; False when it is gone."""
+    """Send a signal to the process group of a process; return False if the process has ended."""
     if not process.child.alive():
         return False
     try:
@@ -86,9 +86,10 @@ def signal_group(process: Process, signum: int) -> bool:
 
 
 async def stop(process: Process, grace: float, *, alone: bool = False) -> int | None:
-    """SIGTERM to its group, or to the process `alone`; after `grace` seconds SIGKILL to all that is left.
+    """Send SIGTERM, and after `grace` seconds SIGKILL to all that is left; return the exit status.
 
-    Resource trackers are left to its shim, which gives them some more time. Gives the status.
+    SIGTERM goes to the process group, or only to the process if `alone`. The shim gives resource trackers some more
+    time.
     """
     if (_signal_alone if alone else signal_group)(process, signal.SIGTERM):
         with contextlib.suppress(TimeoutError):
@@ -105,9 +106,9 @@ def _signal_alone(process: Process, signum: int) -> bool:
 
 
 def kill(process: Process, *, spare: bool = False) -> bool:
-    """SIGKILL to the process and all its descendants; True when none was left to kill.
+    """Send SIGKILL to a process and all its descendants; return True if none were left.
 
-    With `spare` to all but resource trackers.
+    With `spare`, resource trackers are spared.
     """
     spared = {pid for pid in descendants(process) if is_tracker(pid)} if spare else set()
     if not spared:
@@ -120,7 +121,7 @@ def kill(process: Process, *, spare: bool = False) -> bool:
 
 
 def descendants(process: Process) -> list[int]:
-    """The pids of the process and of all it started; of daemons only while its shim lives."""
+    """Return the pids of a process and its descendants; daemons are found only while its shim lives."""
     if process.shim.alive():
         return proc.descendants(process.shim.pid)
     if not _ours(process.child):
@@ -130,7 +131,7 @@ def descendants(process: Process) -> list[int]:
 
 
 def _ours(child: Identity) -> bool:
-    """False when the machine or container is another, or the pid belongs to a stranger by now."""
+    """Return False on another machine or container, or if the pid belongs to another process by now."""
     host = here()
     current = identify(child.pid)
     same_place = (child.boot_id, child.pid_ns) == (host.boot_id, host.pid_ns)
@@ -138,13 +139,13 @@ def _ours(child: Identity) -> bool:
 
 
 def send(pid: int, signum: int) -> None:
-    """Send a signal to one process, should it still be there and be ours."""
+    """Send a signal to a process, unless it has ended or belongs to another user."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, signum)
 
 
 def describe_exit(status: int | None) -> str:
-    """An exit status in words."""
+    """Return an exit status in words."""
     if status is None:
         return "exit status unknown"
     if status >= 0:

@@ -1,4 +1,4 @@
-"""How much of its GPUs a session uses, from NVML. What a device does not tell is left out."""
+"""The use of GPUs by a session, from NVML. Values that a device does not report are left out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 class GpuUsage(msgspec.Struct, frozen=True):
-    """One device: share of the time in which it worked (None for slices of a GPU), bytes used and in all."""
+    """The use of a device: the share of time it was busy (None for slices of a GPU), bytes used, and total bytes."""
 
     busy: float | None
     mem: int
@@ -21,7 +21,7 @@ class GpuUsage(msgspec.Struct, frozen=True):
 
 
 def usage(uuids: Iterable[str]) -> list[GpuUsage]:
-    """Of these devices; those that NVML does not know, as slots made up by hand, are left out."""
+    """Return the use of these devices; devices unknown to NVML, such as configured slots, are left out."""
     nvml = _nvml()
     if nvml is None:
         return []
@@ -30,13 +30,13 @@ def usage(uuids: Iterable[str]) -> list[GpuUsage]:
 
 @cache
 def _nvml() -> Any:
-    """NVML, started once for all: that can take a second. None without a driver."""
+    """Return NVML, started once because that can take a second, or None without a driver."""
     try:
         import pynvml
 
         pynvml.nvmlInit()
     except Exception as error:
-        _log.debug("The use of GPUs is not known: %s", error)
+        _log.debug("The use of GPUs is unknown: %s", error)
         return None
     return pynvml
 

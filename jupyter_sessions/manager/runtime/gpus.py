@@ -1,4 +1,4 @@
-"""The NVIDIA GPUs of this machine, and how a session is shown its own."""
+"""The NVIDIA GPUs of this machine, and the variables that show a session its own."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _log = logging.getLogger(__name__)
 
 
 class Gpu(msgspec.Struct, frozen=True):
-    """One device to hand out: a GPU, or a slice of one (MIG). `mem` in bytes, 0 when not known.
+    """A device to assign: a GPU, or a slice of one (MIG). `mem` is in bytes, 0 if unknown.
 
-    `parent` is the GPU a slice is of.
+    `parent` is the GPU that a slice belongs to.
     """
 
     uuid: str
@@ -27,16 +27,17 @@ class Gpu(msgspec.Struct, frozen=True):
 def discover() -> list[list[Gpu]]:
     """Return all GPUs of this machine, each as itself or as its slices (MIG), in the order of the PCI bus.
 
-    The environment does not matter: which of them somebody may use is for `select`. Without a driver there are none.
+    The environment is ignored here: `select` picks the GPUs that a client may use. Without a driver there are none.
     """
     return _by_gpu()
 
 
 def select(groups: Sequence[Sequence[Gpu]], chosen: str | None) -> list[Gpu]:
-    """Return the devices that a CUDA_VISIBLE_DEVICES names, of GPUs each given as itself or as its slices; None names all.
+    """Return the devices that a CUDA_VISIBLE_DEVICES names; None names all.
 
-    As in CUDA an entry that names nothing, or two devices, ends the list; so does a repeated one. Numbers count in
-    the order of the PCI bus, which is CUDA's own only with CUDA_DEVICE_ORDER=PCI_BUS_ID or equal GPUs.
+    `groups` has each GPU as itself or as its slices. As in CUDA, an entry that names no device, two devices, or a
+    repeated device ends the list. Numbers count in the order of the PCI bus, which is CUDA's own only with
+    CUDA_DEVICE_ORDER=PCI_BUS_ID or equal GPUs.
     """
     if chosen is None:
         return [gpu for group in groups for gpu in group]
@@ -50,9 +51,9 @@ def select(groups: Sequence[Sequence[Gpu]], chosen: str | None) -> list[Gpu]:
 
 
 def _entry(groups: Sequence[Sequence[Gpu]], entry: str) -> Gpu | None:
-    """A GPU in MIG mode that is named as a whole stands for its first slice.
+    """Return the device that an entry names, or None.
 
-    Slots of the configuration may themselves have numbers for names.
+    A GPU in MIG mode that is named as a whole stands for its first slice. Configured slots may have numbers as names.
     """
     names = {gpu.uuid: gpu for group in groups for gpu in group}
     if entry in names:
@@ -74,17 +75,17 @@ def _parent(gpu: Gpu) -> str:
 
 
 def visible(uuids: Iterable[str]) -> dict[str, str]:
-    """Environment variables that show a session these GPUs and no others."""
+    """Return the environment variables that show a session only these GPUs."""
     return {VISIBLE: ",".join(uuids), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 
 
 def configured(names: Iterable[str]) -> list[list[Gpu]]:
-    """Return the slots an administrator made up, for machines whose accelerators are not found."""
+    """Return the slots that an administrator configured, for machines whose accelerators are not found."""
     return [[Gpu(uuid=name, name=name)] for name in names]
 
 
 def _by_gpu() -> list[list[Gpu]]:
-    """Each GPU as itself or as its slices, in the order of the PCI bus."""
+    """Return each GPU as itself or as its slices, in the order of the PCI bus."""
     try:
         import pynvml
     except ImportError:
@@ -104,7 +105,7 @@ def _by_gpu() -> list[list[Gpu]]:
         _shut_down(pynvml)
 
 
-_FAILED = "GPUs cannot be looked for, so there are none: %s"
+_FAILED = "GPUs cannot be detected, so none are offered: %s"
 
 
 def _shut_down(nvml: Any) -> None:

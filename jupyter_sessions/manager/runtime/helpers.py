@@ -1,6 +1,6 @@
-"""The programs that start sessions' processes, kept where they outlive the environment of whoever started the manager.
+"""The programs that start processes of sessions, copied to where they outlive the manager's environment.
 
-A manager serves everybody, and for long: the virtual environment that it came from may be deleted meanwhile.
+A manager runs for long and serves many clients: the virtual environment that started it may be deleted meanwhile.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PREFIX = "programs-"
 
 
 class Helpers:
-    """Where the programs are, and which Python runs them."""
+    """The helper programs, and the Python that runs them."""
 
     def __init__(self) -> None:
         self._programs: dict[str, bytes] = {}
@@ -42,7 +42,7 @@ class Helpers:
                     remove(old)
 
     def program(self, name: str) -> str:
-        """Return the path of one of the programs: of its copy, or on a full disk of the original."""
+        """Return the path of a program: of its copy, or of the original if the disk is full."""
         folder = self._folder if self._copied() else self._installed
         return str(folder / name)
 
@@ -55,7 +55,7 @@ class Helpers:
                 if not _is(self._folder / name, text):
                     write_private(self._folder / name, text)
         except OSError as error:
-            log.error("the programs that start sessions cannot be copied: %s", error)
+            log.error("The programs that start sessions cannot be copied: %s", error)
             return False
         return True
 
@@ -67,7 +67,7 @@ class Helpers:
         for path in (*self._pythons, other):
             if path and os.access(path, os.X_OK):
                 return path
-        raise FileNotFoundError(2, "no Python is left to start it with", sys.executable)
+        raise FileNotFoundError(2, "no Python is left to start the program", sys.executable)
 
 
 def _is(path: Path, text: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Starting processes that outlive the manager. What one does with them afterwards is here, too."""
+"""Start processes that outlive the manager, and hand on the functions for what follows."""
 
 from __future__ import annotations
 
@@ -61,34 +61,34 @@ _FIND = f"import importlib.util as u, sys; sys.exit(0 if u.find_spec(sys.argv[1]
 
 
 class LaunchError(LaunchFailed):
-    """A process could not be started; the message is a sentence with the file and the reason."""
+    """A process that could not be started; the message is a sentence with the file and the reason."""
 
 
 class _GoneError(LaunchError):
-    """Its parent ended, and nothing was started."""
+    """A shim that ended before it started anything."""
 
 
 class Fence(Protocol):
-    """What starting a process needs to know of a limits group."""
+    """The parts of a limits group that the start of a process needs."""
 
     @property
     def attach(self) -> list[str]:
-        """Files into which the process writes its pid."""
+        """Return the files into which the process writes its pid."""
 
     @property
     def affinity(self) -> list[int] | None:
-        """The CPUs it may run on; None for all."""
+        """Return the CPUs that the process may run on; None for all."""
 
     @property
     def memory(self) -> int:
-        """Bytes that all inside may use together; 0 if that is not known."""
+        """Return the bytes that all processes of the group may use together; 0 if unknown."""
 
     @property
     def oom_score_adj(self) -> int:
-        """By how much it is preferred when memory runs out and something must end; see proc(5)."""
+        """Return how strongly the kernel prefers to kill the process when memory runs out; see proc(5)."""
 
     def adopt(self, process: Process) -> None:
-        """Learn of a process that runs inside."""
+        """Register a process that runs in the group."""
 
 
 async def launch(
@@ -104,12 +104,12 @@ async def launch(
     umask: int | None = None,
     pool: PrestartPool | None = None,
 ) -> Process:
-    """Start a process inside a limits group and return once it runs its program.
+    """Start a process in a limits group, and return once it runs its program.
 
-    `env` is its whole environment, `log` the file its output is appended to, `folder` (made if
-    missing, one per process, used again for a restart) where its shim reports to. `keep_fds` stay
-    open in the shim only. `rlimits` maps `resource.RLIMIT_*` to (soft, hard); `umask` is ours if None.
-    A kernel may come out of the `pool`. Errors: LaunchError.
+    `env` is its whole environment, `log` the file to which its output is appended, and `folder` (created if
+    missing, one per process, used again for a restart) where its shim reports. `keep_fds` stay open in the shim
+    only. `rlimits` maps `resource.RLIMIT_*` to (soft, hard); `umask` is inherited if None. A kernel may come from
+    the `pool`. Errors: LaunchError.
     """
     spec: dict[str, Any] = {
         "file": _program(argv[0], env),
@@ -171,16 +171,16 @@ def _program(name: str, env: Mapping[str, str]) -> str:
 
 
 def check(argv: Sequence[str], env: Mapping[str, str], cwd: str) -> None:
-    """Look whether a process could be started. Errors: LaunchError."""
+    """Check whether a process could be started. Errors: LaunchError."""
     program = _program(argv[0], env)
     if not os.path.exists(program):
-        raise LaunchError(f"{program} is not there any more.")
+        raise LaunchError(f"{program} no longer exists.")
     if not os.access(program, os.X_OK):
         raise LaunchError(f"{program} may not be executed.")
     if len(argv) > 1 and os.path.isabs(argv[1]) and not os.path.exists(argv[1]):
-        raise LaunchError(f"{argv[1]} is not there any more.")
+        raise LaunchError(f"{argv[1]} no longer exists.")
     if not os.path.isdir(cwd):
-        raise LaunchError(f"Its working folder {cwd} is not there any more.")
+        raise LaunchError(f"Its working folder {cwd} no longer exists.")
     _runner(program)
 
 
@@ -196,7 +196,7 @@ def _runner(program: str) -> str:
 
 
 async def check_module(argv: Sequence[str], env: Mapping[str, str]) -> None:
-    """Look whether the module is installed that a Python is to run. Errors: LaunchError if it is not."""
+    """Check whether the module that a Python is to run is installed. Errors: LaunchError if it is missing."""
     if len(argv) < 3 or argv[1] != "-m" or not _python(argv[0]):
         return
     process = await asyncio.create_subprocess_exec(
@@ -219,12 +219,12 @@ async def check_module(argv: Sequence[str], env: Mapping[str, str]) -> None:
 
 
 def _python(program: str) -> str:
-    """A program that can run the shim, too; "" for any other."""
+    """Return a program that can run the shim as well, or ""."""
     return program if os.path.basename(program).startswith("python") else ""
 
 
 def _record(folder: str) -> str:
-    """What the shim fills in and writes: the JSON of a Process."""
+    """Return the JSON of a Process as a template, which the shim fills in and writes."""
     host = here()
     tail = b'"boot_id":%s,"pid_ns":%d' % (msgspec.json.encode(host.boot_id), host.pid_ns)
     one = '{"pid":%d,"start_time":%d,' + tail.decode().replace("%", "%%") + "}"
@@ -233,7 +233,7 @@ def _record(folder: str) -> str:
 
 
 def _prepare(folder: Path, log: str) -> None:
-    """Make what is reported to, and take away what an earlier process reported."""
+    """Create the folder for reports, and remove the reports of an earlier process."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in _REPORTS:
         remove(folder / name)
@@ -241,9 +241,9 @@ def _prepare(folder: Path, log: str) -> None:
 
 
 def _spawn(spec: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """Start the shim, which leaves our session and takes no descriptor with it but those named.
+    """Start the shim, which leaves our POSIX session and inherits only the named descriptors.
 
-    It reads its spec from standard input: every user of the machine may read its command line.
+    The shim reads its spec from standard input, because every user of the machine may read its command line.
     """
     command = [_runner(spec["file"]), "-I", "-S", HELPERS.program("shim.py")]
     path = Path(spec["folder"]) / "spec.json"
@@ -264,7 +264,7 @@ def _spawn(spec: dict[str, Any]) -> subprocess.Popen[bytes]:
 
 
 async def _started(shim: subprocess.Popen[bytes], reader: int, folder: str) -> Process:
-    """Wait for the shim's outcome. Should we stop waiting, nothing of it may go on."""
+    """Wait for the shim's report. If the wait is cancelled, the process must not go on."""
     try:
         await asyncio.wait_for(readable(reader), _START_S)
         process = recover(folder)
@@ -289,9 +289,9 @@ def _abandon(shim: subprocess.Popen[bytes], folder: str) -> None:
 
 
 def recover(folder: str | os.PathLike[str]) -> Process | None:
-    """The process last started in a folder, alive or not; None when none was.
+    """Return the process last started in a folder, alive or not, or None.
 
-    It serves a manager whose predecessor died during a launch. Errors: those of `launch`.
+    A manager whose predecessor died during a launch needs this. Errors: those of `launch`.
     """
     path = Path(folder)
     try:
@@ -301,12 +301,12 @@ def recover(folder: str | os.PathLike[str]) -> Process | None:
             raise LaunchError(text) from None
         return None
     except OSError as error:
-        raise LaunchError(f"It is not known which process was started: {error}.") from error
+        raise LaunchError(f"The report of the started process cannot be read: {error}.") from error
     return process if process.child.start_time else _dated(process, path)
 
 
 def _error(path: Path) -> str:
-    """What a shim says why it started nothing, in words for people; "" if it does not."""
+    """Return a shim's report of why it started nothing, in words for people, or ""."""
     with suppress(OSError, ValueError):
         step, number, name = read(path).decode(errors="surrogateescape").split("\n", 2)
         return _sentence(step, int(number), name)
@@ -314,7 +314,7 @@ def _error(path: Path) -> str:
 
 
 def _dated(process: Process, path: Path) -> Process:
-    """Without /proc the shim knows no start times: look them up once, right after the start."""
+    """Look up start times right after the start, because a shim without /proc does not know them."""
     shim, child = (identify(one.pid) or one for one in (process.shim, process.child))
     process = Process(shim, child, process.folder)
     write_private(path / "process.json", msgspec.json.encode(process))

@@ -1,11 +1,10 @@
-"""Find out whose the other end of a TCP connection on this machine is, before a byte is sent.
+"""Find out who holds the other end of a TCP connection on this machine, before a byte is sent.
 
 Any local user may bind a loopback port first, or take it over when a program ends, so a port number says
-nothing about who answers. The kernel does: each socket has an inode, and the processes that hold it show
-it among their descriptors. A connection has none (inode 0) until the other end calls accept(), and up to
-Linux 6.16 its owner reads as root until then; only what is shown afterwards is believed. A listener with
-TCP_DEFER_ACCEPT accepts nothing before the first byte: its connection stays half open, and the kernel shows
-the listener's own user for it.
+nothing about who answers. The kernel does: each socket has an inode, and the processes that hold it list it among
+their descriptors. A connection has none (inode 0) until the other end calls accept(), and up to Linux 6.16 its owner
+reads as root until then; so only what the kernel shows afterwards counts. A listener with TCP_DEFER_ACCEPT accepts
+nothing before the first byte: its connection stays half open, and the kernel shows the listener's user for it.
 
 Sources: proc_pid_net(5), proc_pid_fd(5), tcp(7); sock_graft, sock_i_ino, get_openreq4 in Linux 5.15 and 6.18.
 """
@@ -35,7 +34,7 @@ _LOOKS = 3
 
 
 class TcpSocket(NamedTuple):
-    """One TCP socket of this machine; `inode` is 0 until its connection is accepted, and after it is closed."""
+    """A TCP socket of this machine; `inode` is 0 until its connection is accepted, and after it is closed."""
 
     local: Address
     remote: Address
@@ -45,33 +44,33 @@ class TcpSocket(NamedTuple):
 
     @property
     def listens(self) -> bool:
-        """Whether it waits for connections."""
+        """Return whether the socket waits for connections."""
         return self.state == _LISTEN
 
     @property
     def waits(self) -> bool:
-        """Whether it is a connection that nobody has accepted yet."""
+        """Return whether the socket is a connection that nobody has accepted yet."""
         return not self.inode and self.state in (_ESTABLISHED, _HALF_OPEN)
 
     @property
     def deferred(self) -> bool:
-        """Whether it waits at a listener of this user, who may want to see a byte first."""
+        """Return whether the connection waits at a listener of this user that may want a byte first."""
         return self.state == _HALF_OPEN and self.uid == os.geteuid()
 
 
 async def check_peer(connection: socket.socket, pids: Pids, seconds: float | None = None) -> None:
-    """Wait until one of these processes has accepted a connection; send nothing on it before.
+    """Wait until one of these processes has accepted a connection; nothing must be sent before.
 
-    `connection` is connected to a loopback or other address of this machine, `pids` gives the processes that
-    may hold the other end (asked again each time: they fork). Waits `seconds` at most, None for ever.
-    Errors: ConnectionAbortedError if somebody else accepted it, TimeoutError, OSError if the connection is gone.
+    `connection` leads to an address of this machine. `pids` returns the processes that may hold the other end, and is
+    called repeatedly because they fork. Waits `seconds` at most, or without limit if None.
+    Errors: Stranger if somebody else accepted the connection, TimeoutError, OSError if the connection is gone.
     """
     local, remote = _address(connection.getsockname()), _address(connection.getpeername())
     await check_addresses(local, remote, pids, seconds)
 
 
 async def check_addresses(local: Address, remote: Address, pids: Pids, seconds: float | None = None) -> None:
-    """Do what `check_peer` does for a connection given by its two addresses, such as one made by libzmq."""
+    """Do the same as `check_peer` for a connection given by its two addresses, such as one made by libzmq."""
     pause = _PAUSE_SECONDS
     async with asyncio.timeout(seconds):
         while not await asyncio.to_thread(accepted_by, local, remote, pids):
@@ -80,10 +79,10 @@ async def check_addresses(local: Address, remote: Address, pids: Pids, seconds: 
 
 
 def accepted_by(local: Address, remote: Address, pids: Pids) -> bool:
-    """Return whether one of these processes holds the other end; False while nobody has accepted it.
+    """Return whether one of these processes holds the other end; False while nobody has accepted the connection.
 
-    `local` and `remote` are as the asking end sees them. Errors: ConnectionAbortedError if somebody else holds it, or
-    nobody any longer.
+    `local` and `remote` are addresses as seen from this end. Errors: Stranger if somebody else holds the other end,
+    or nobody does any longer.
     """
     if not LINUX:
         return _held_elsewhere(local, remote, pids())
@@ -99,9 +98,9 @@ def accepted_by(local: Address, remote: Address, pids: Pids) -> bool:
 
 
 def listening_address(port: int, pids: Iterable[int]) -> str | None:
-    """Return the address at which one of these processes listens on a port, None if none does.
+    """Return the address at which one of these processes listens on a port, or None.
 
-    The address can be connected to: a wildcard is given as the loopback address.
+    The address can be connected to: a wildcard becomes the loopback address.
     """
     if not LINUX:
         return _listening_elsewhere(port, pids)
@@ -113,7 +112,7 @@ def listening_address(port: int, pids: Iterable[int]) -> str | None:
 
 
 def tcp_sockets() -> Iterator[TcpSocket]:
-    """Iterate over all TCP sockets of this network namespace. IPv4 in IPv6 is given as IPv4."""
+    """Yield all TCP sockets of this network namespace. IPv4 in IPv6 becomes IPv4."""
     for table in _TABLES:
         with suppress(OSError), open(table) as file:
             next(file, None)
@@ -145,7 +144,7 @@ def _inodes(pids: Iterable[int]) -> set[int]:
 
 
 def _parse(text: str) -> Address:
-    """Read an address as /proc/net/tcp writes it: words of 32 bits in the byte order of the machine."""
+    """Parse an address in the form of /proc/net/tcp: words of 32 bits in the machine's byte order."""
     host, _, port = text.partition(":")
     words = (int(host[start : start + 8], 16) for start in range(0, len(host), 8))
     packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
@@ -174,7 +173,7 @@ def _connections(pids: Iterable[int]) -> Iterator[tuple[Address, Address | None,
 
 
 def _held_elsewhere(local: Address, remote: Address, pids: Iterable[int]) -> bool:
-    """Return the same without /proc, where only the processes' own descriptors are told, once accepted."""
+    """Do the same as `accepted_by` without /proc, from the processes' own descriptors."""
     return any(mine == remote and theirs == local for mine, theirs, _ in _connections(pids))
 
 

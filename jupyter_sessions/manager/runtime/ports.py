@@ -1,4 +1,4 @@
-"""Who listens on a TCP port of this machine."""
+"""Find out who listens on a TCP port of this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ANY = {"0.0.0.0": LOOPBACK, "::": "[::1]"}  # noqa: S104
 
 
 def listener(port: int, pids: Iterable[int]) -> str | None:
-    """The address at which one of these processes listens, as it is written in a URL."""
+    """Return the address at which one of these processes listens, in the form for URLs, or None."""
     for pid in pids:
         try:
             found = psutil.Process(pid).net_connections(kind="tcp")
@@ -28,7 +28,7 @@ def listener(port: int, pids: Iterable[int]) -> str | None:
 
 
 def taken(port: int) -> bool:
-    """Whether somebody listens on a port of the loopback address, or of all addresses."""
+    """Return whether somebody listens on a port of the loopback address, or of all addresses."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""Facts about running processes: from /proc on Linux, elsewhere from psutil."""
+"""Facts about running processes, from /proc on Linux and from psutil elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 class Stat(NamedTuple):
-    """One process at one moment.
+    """The state of a process at one moment.
 
     `cpu_ms` is its own CPU time, `reaped_ms` that of children it waited for.
     """
@@ -27,13 +27,13 @@ class Stat(NamedTuple):
 
 
 def _read(path: str) -> str:
-    """Unbuffered: these are read often, and made anew by the kernel at each read."""
+    """Read a file of /proc unbuffered: such files are read often, and the kernel generates them at each read."""
     with open(path, "rb", buffering=0) as file:
         return file.read().decode(errors="replace")
 
 
 def stat(pid: int) -> Stat | None:
-    """The state of a process; None when there is none, or only a zombie."""
+    """Return the state of a process, or None if there is none, or only a zombie."""
     return _linux_stat(pid) if LINUX else _psutil_stat(pid)
 
 
@@ -72,7 +72,7 @@ def _session(pid: int) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """The pids of direct children, zombies too."""
+    """Return the pids of direct children, including zombies."""
     if not LINUX:
         return [child for child in psutil.pids() if (s := stat(child)) and s.ppid == pid]
     try:
@@ -84,21 +84,22 @@ def children(pid: int) -> list[int]:
 
 
 def _children_by_scan(pid: int) -> list[int]:
-    """For kernels without the `children` file, and for threads that ended while being read."""
+    """Return the children on kernels without the `children` file, or if a thread ended meanwhile."""
     if stat(pid) is None:
         return []
     return [child for child in everyone() if (s := stat(child)) and s.ppid == pid]
 
 
 def everyone() -> list[int]:
-    """All pids there are."""
+    """Return the pids of all processes."""
     return list(psutil.pids())
 
 
 def descendants(pid: int) -> list[int]:
-    """The pids of all that live below a process, nearest first.
+    """Return the pids of all living descendants of a process, nearest first.
 
-    Not this process, nor what is below it: a manager that was started in a session is none of its processes.
+    This process and its descendants are left out: a manager that was started in a session does not belong to the
+    session.
     """
     found: list[int] = [os.getpid()]
     level = [pid]
@@ -109,12 +110,12 @@ def descendants(pid: int) -> list[int]:
 
 
 def in_session(leader: int) -> list[int]:
-    """The pids of all that live in the POSIX session a process started."""
+    """Return the pids of all living processes in a leader's POSIX session."""
     return [pid for pid in everyone() if (s := stat(pid)) and s.session == leader]
 
 
 def io_bytes(pid: int) -> tuple[int, int] | None:
-    """Bytes a process has read from and written to disks; None when that is not told."""
+    """Return the bytes that a process has read from and written to disks, or None if unknown."""
     if not LINUX:
         return None
     try:
@@ -126,14 +127,17 @@ def io_bytes(pid: int) -> tuple[int, int] | None:
 
 
 def memory(pid: int) -> int:
-    """Bytes in use but for files, which the kernel can drop; what is shared counts in full."""
+    """Return the bytes in use without file caches, which the kernel can drop; shared memory counts in full."""
     if not LINUX:
         return _resident(pid)
     return _sum_of_kib(f"/proc/{pid}/status", ("RssAnon:", "RssShmem:"))
 
 
 def share_of_memory(pid: int) -> int:
-    """The same with each shared page split among its users. Slow: tens of ms for many GiB."""
+    """Return the bytes in use, with each shared page divided among its users.
+
+    This is slow: tens of ms for many GiB.
+    """
     if not LINUX:
         return _resident(pid)
     shares = _sum_of_kib(f"/proc/{pid}/smaps_rollup", ("Pss_Anon:", "Pss_Shmem:"))

@@ -15,7 +15,7 @@ _POLL_S = 0.2
 
 
 class Process(msgspec.Struct, frozen=True):
-    """A process of a session: the child, its parent the shim, the folder they report to."""
+    """A process of a session: the child, its parent the shim, and the folder for their reports."""
 
     shim: Identity
     child: Identity
@@ -23,14 +23,14 @@ class Process(msgspec.Struct, frozen=True):
 
 
 async def wait_gone(identity: Identity) -> None:
-    """Return once the process has ended, be it our child or not. A zombie counts as ended."""
+    """Wait until a process has ended, whether it is our child or not. A zombie counts as ended."""
     pidfd = _pidfd(identity.pid)
     if pidfd is None:
         while identity.alive():  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)
         return
     try:
-        # The descriptor may be of a process that took the pid over: look again.
+        # The descriptor may belong to a later process with the same pid, so check again.
         if identity.alive():
             await readable(pidfd)
     finally:
@@ -38,7 +38,7 @@ async def wait_gone(identity: Identity) -> None:
 
 
 def _pidfd(pid: int) -> int | None:
-    """None where there are no pidfds, none are left, or the process is gone."""
+    """Return a pidfd, or None if there are no pidfds, none are left, or the process has ended."""
     try:
         return os.pidfd_open(pid)
     except (OSError, AttributeError):
@@ -46,7 +46,7 @@ def _pidfd(pid: int) -> int | None:
 
 
 async def readable(fd: int) -> None:
-    """Return once a descriptor can be read, or is at its end."""
+    """Wait until a descriptor can be read, or is at its end."""
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     loop.add_reader(fd, ready.set)

@@ -1,7 +1,7 @@
-"""What a session's processes keep in /dev/shm, and the removal of what they leave there.
+"""Find the files of a session's processes in /dev/shm, and remove those that the processes leave behind.
 
-It is the machine's memory, and belongs to nobody once they have ended: killed processes do not remove it, nor
-do resource trackers that are killed with them.
+These files take up the machine's memory, and belong to nobody once the processes have ended: killed processes do not
+remove them, nor do resource trackers that are killed as well.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from weakref import WeakSet
 import psutil
 
 log = logging.getLogger("jupyter_sessions")
-_FOLDER = Path("/dev/shm")  # noqa: S108 - nothing is made in it
+_FOLDER = Path("/dev/shm")  # noqa: S108 - we create nothing there
 _LOOKS = 3
 _NAMED = re.compile(r"[A-Za-z.]+(?:[_.-][A-Za-z]+)*[_.-](\d+)(?:[_.-].*)?")
-"""Names with the pid of who made it, as joblib_memmapping_folder_123_…, sem.loky-123-…, torch_123_…"""
+"""Names that hold their creator's pid, such as joblib_memmapping_folder_123_…, sem.loky-123-…, torch_123_…"""
 
 File = tuple[int, int]
 
 
 class SharedMemory:
-    """The files in /dev/shm that one member's processes have used."""
+    """The files in /dev/shm that the processes of one member have used."""
 
     _all: ClassVar[WeakSet[SharedMemory]] = WeakSet()
 
@@ -43,13 +43,13 @@ class SharedMemory:
         self._all.add(self)
 
     def begin(self, since: float | None = None) -> None:
-        """Count what is made from now on, or from a time on, as possibly theirs."""
+        """Count files created from now, or from `since`, as possibly theirs."""
         self._seen.clear()
         self._pids.clear()
         self._since = time.time() if since is None else since
 
     def tidy(self, pids: Iterable[int]) -> None:
-        """Look if anything has changed of late; for about once a second, costs next to nothing."""
+        """Look for files if the folder has changed lately; cheap enough to call once a second."""
         try:
             changed = self._folder.stat().st_mtime_ns
         except OSError:
@@ -61,7 +61,7 @@ class SharedMemory:
             self.look(pids)
 
     def look(self, pids: Iterable[int]) -> None:
-        """Note what these processes have mapped or open."""
+        """Record the files that these processes have mapped or open."""
         for pid in pids:
             self._pids.add(pid)
             for path in _used_by(pid, self._folder):
@@ -69,7 +69,7 @@ class SharedMemory:
                     self._seen.add(_file(path))
 
     def remove(self) -> list[str]:
-        """Remove what they left and nobody has open, now that all of them have ended. Give the names."""
+        """Remove files of the ended processes that nobody has open, and return their names."""
         left = [path for path in self._entries() if self._is_ours(path)]
         if left:
             used = {path for pid in psutil.pids() for path in _used_by(pid, self._folder)}
@@ -77,8 +77,8 @@ class SharedMemory:
         for path in left:
             with suppress(OSError):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-                log.info("%s, which a session left behind, was removed", path)
-        self._seen.clear()  # From now on it is nobody's, or another session's alone.
+                log.info("Removed %s, which a session left behind.", path)
+        self._seen.clear()  # A file of the same inode now belongs to nobody, or to another session.
         self._pids.clear()
         return [path.name for path in left]
 
@@ -107,7 +107,7 @@ def _file(path: Path) -> File:
 
 
 def _used_by(pid: int, folder: Path) -> Iterator[Path]:
-    """Iterate over the entries of a folder that a process has mapped or open; what lies deeper counts as well."""
+    """Yield the entries of a folder that a process has mapped or open, directly or in a subfolder."""
     start = f"{folder}/"
     for path in (*_mapped(pid, start), *_open(pid, start)):
         yield folder / path.removeprefix(start).partition("/")[0]

@@ -1,4 +1,4 @@
-"""What may be asked for: ``/skaha/v1/context``, ``image`` and ``repository``. Source: servers up to 1.4.0."""
+"""What clients may choose from: ``/skaha/v1/context``, ``image`` and ``repository``. Source: servers up to 1.4.0."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from jupyter_sessions.manager.skaha.images import REGISTRY, ImageCatalog
 
 
 class ContextView(web.View):
-    """Amounts."""
+    """The amounts to choose from."""
 
     async def get(self) -> web.Response:
-        """Those to choose from."""
+        """Return the amounts to choose from."""
         return answers.json(machine.context(self.request.app[SESSIONS], self.request[WHO]))
 
 
 class ImagesView(web.View):
-    """Environments."""
+    """The environments to choose from."""
 
     async def get(self) -> web.Response:
-        """All, or those for one type of session."""
+        """Return all environments, or those for one type of session."""
         kind = params.of_query(self.request).get("type").lower()
         if kind and kind not in KINDS and kind not in ELSEWHERE:
             raise InvalidRequest(f"unknown type: {kind}.", field="type")
@@ -33,8 +33,8 @@ class ImagesView(web.View):
 
 
 class RepositoriesView(web.View):
-    """Where images come from."""
+    """The registries of images."""
 
     async def get(self) -> web.Response:
-        """This machine."""
+        """Return this machine as the only registry."""
         return answers.json([REGISTRY])

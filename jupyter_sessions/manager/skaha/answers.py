@@ -1,6 +1,6 @@
-"""What the Skaha face answers: JSON for data, else plain text; an error is one line of it.
+"""Answers of the Skaha API: JSON for data, plain text for all else; an error is one line of text.
 
-Source: servers up to 1.4.0, which never answer an error as JSON.
+Source: servers up to 1.4.0, which never send an error as JSON.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ _HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="skaha"'}, 503: {"Retry-Afte
 
 
 def json(body: object) -> web.Response:
-    """Data."""
+    """Return a JSON answer."""
     return web.Response(body=msgspec.json.encode(body), content_type="application/json")
 
 
 def text(body: str = "", status: int = 200) -> web.Response:
-    """Plain text."""
+    """Return a plain-text answer."""
     return web.Response(status=status, text=body, headers=_HEADERS.get(status))
 
 
 def sentence(said: str, status: int) -> web.Response:
-    """An error in one line; what was sent and comes back in it does not break it."""
+    """Return an error as one line; line breaks in the client's own text are removed."""
     return text(" ".join(said.split()) + "\n", status)
 
 
 def status_of(error: SessionError) -> int:
-    """The HTTP status of an error."""
+    """Return the HTTP status of an error."""
     known = (_STATUSES[base] for base in type(error).__mro__ if base in _STATUSES)
     return next(known, error.status if error.status < 500 else 500)
 
 
 @web.middleware
 async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Says errors of this face in its own way; what nobody foresaw is logged, and not shown."""
+    """Turn errors of the Skaha API into text; unexpected errors are logged, and their details hidden."""
     if not _OURS.match(request.path):
         return await handler(request)
     try:
@@ -63,7 +63,7 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     except SessionError as error:
         return sentence(str(error), status_of(error))
     except web.HTTPMethodNotAllowed as error:
-        answer = sentence(f"{request.method} is not possible for {request.path}.", 405)
+        answer = sentence(f"{request.method} is not supported for {request.path}.", 405)
         answer.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
         return answer
     except web.HTTPRequestEntityTooLarge:
@@ -72,9 +72,9 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         raise
     except Exception:
         log.exception("%s %s", request.method, request.path)
-        return sentence("The manager failed; its log says why.", 500)
+        return sentence("The manager failed; see its log.", 500)
 
 
 def invalid(name: str, value: str, why: str = "") -> InvalidRequest:
-    """The error of a parameter. Source of the words: servers up to 1.4.0."""
+    """Return the error for an invalid parameter. Source of the words: servers up to 1.4.0."""
     return InvalidRequest(f"Invalid value for '{name}': {value}.", hint=why, field=name)

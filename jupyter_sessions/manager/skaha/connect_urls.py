@@ -1,7 +1,7 @@
-"""The notebook servers of sessions: each is started when its session runs, and open once it answers.
+"""The notebook servers of sessions: each is started when its session runs, and counts as open once it answers.
 
-A server like CANFAR's says that a session runs before its page can be opened (science-platform issue
-408); here a session that was made as a notebook runs when it can.
+CANFAR's servers report a session as running before its page can be opened (science-platform issue 408). Here a
+session that was created as a notebook is reported as running only when its page can be opened.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ log = logging.getLogger("jupyter_sessions")
 
 ROOT = "/skaha/session/notebook/"
 SECONDS = 60.0
-"""For how long a server that is starting is waited for."""
+"""The longest wait for a server that is starting."""
 
 
 class Open(msgspec.Struct, frozen=True):
-    """Where a server answers, and which of its session's processes it is of."""
+    """The endpoint of an open server, and which of its session's starts it belongs to."""
 
     endpoint: Endpoint
     restarts: int
 
 
 class NotebookServers:
-    """Opens them, and remembers which are open."""
+    """Opens notebook servers, and remembers which are open."""
 
     def __init__(self, sessions: SessionManager, audience: str) -> None:
         self._audience = audience
@@ -47,21 +47,21 @@ class NotebookServers:
 
     @staticmethod
     def prefix(record: Record) -> str:
-        """The path under which browsers see it, with both slashes."""
+        """Return the path under which browsers see a session's server, with both slashes."""
         return f"{ROOT}{skaha_id(record.id)}/"
 
     def has(self, record: Record) -> bool:
-        """Whether a session has a notebook server, or will."""
+        """Return whether a session has a notebook server, or will have one."""
         return record.live and not record.batch and SERVICE in record.launch.services
 
     def target(self, record: Record) -> str:
-        """Path and query with which a person gets in."""
+        """Return the path and query that open a session's page."""
         return f"{self.prefix(record)}lab?token={self.secret(record)}"
 
     def secret(self, record: Record) -> str:
-        """What lets a person in, as long as this manager lives.
+        """Return the secret that opens a session's page, valid as long as this manager lives.
 
-        It goes with the key that has the session, and says nothing of that.
+        The secret ends with the key that owns the session, but does not reveal the key.
         """
         key = self._sessions.store.keys.get(record.access_key)
         secret = key.secret_key if key else record.id
@@ -70,14 +70,14 @@ class NotebookServers:
         ).hex()
 
     def is_open(self, record: Record) -> bool:
-        """Whether a person gets in, if the session is for that. If not, it is seen to."""
+        """Return whether a session's page can be opened, if it has one; otherwise start to open it."""
         if not record.skaha_name or not self.has(record) or self._known(record):
             return True
         self.see_to(record)
         return False
 
     def see_to(self, record: Record) -> asyncio.Task[Endpoint]:
-        """Open it as soon as the session runs."""
+        """Open a session's server as soon as the session runs."""
         task = self._opening.get(record.id)
         if task is None:
             task = self._opening[record.id] = asyncio.create_task(self._see_to(record))
@@ -85,18 +85,21 @@ class NotebookServers:
         return task
 
     async def endpoint(self, record: Record) -> Endpoint:
-        """Where it answers. Errors: NotRunning, BackendUnavailable, NotSupported without JupyterLab."""
+        """Return the endpoint of a session's server.
+
+        Errors: NotRunning, BackendUnavailable, NotSupported without JupyterLab.
+        """
         if not self.has(record):
             raise NotSupported(f"The session '{record.name}' has no notebook server.")
         known = self._known(record)
         return known if known is not None else await asyncio.shield(self.see_to(record))
 
     def lost(self, record: Record) -> None:
-        """It does not listen any more: the next who asks starts it anew."""
+        """Forget a server that no longer listens, so that the next request starts it again."""
         self._open.pop(record.id, None)
 
     def close(self) -> None:
-        """Stop waiting for them."""
+        """Stop waiting for servers."""
         for task in self._opening.values():
             task.cancel()
 
@@ -108,7 +111,9 @@ class NotebookServers:
         await self._sessions.wait(record, lambda record: record.usable or not record.live)
         restarts = record.restarts
         supervisor = self._sessions.supervisor(record)
-        endpoint = await supervisor.start_service(SERVICE, forced=True)  # It is what the session is for.
+        endpoint = await supervisor.start_service(
+            SERVICE, forced=True
+        )  # The notebook is the purpose of the session.
         await self._answers(endpoint, endpoint.base_url or "/")
         self._open = {key: one for key, one in self._open.items() if self._sessions.is_live(key)}
         self._open[record.id] = Open(endpoint, restarts)
@@ -122,21 +127,21 @@ class NotebookServers:
                 answer.close()
         except (TimeoutError, ClientError, OSError) as error:
             raise BackendUnavailable(
-                "The session's notebook server does not answer.", hint="Its logs may say why; try again."
+                "The session's notebook server does not answer.", hint="See the session's logs, or try again."
             ) from error
 
     def _seen_to(self, record: Record, done: asyncio.Task[Endpoint]) -> None:
         self._opening.pop(record.id, None)
         error = None if done.cancelled() else done.exception()
         if isinstance(error, SessionError | LaunchError):
-            log.info("the notebook server of session %s: %s", record.id, error)
+            log.info("The notebook server of session %s did not start: %s", record.id, error)
         elif error is not None:
-            log.error("the notebook server of session %s", record.id, exc_info=error)
+            log.error("The notebook server of session %s did not start.", record.id, exc_info=error)
 
 
 NOTEBOOK_SERVERS = web.AppKey("notebook_servers", NotebookServers)
 
 
 async def close(app: web.Application) -> None:
-    """The manager ends."""
+    """Stop waiting for notebook servers, because the manager ends."""
     app[NOTEBOOK_SERVERS].close()

@@ -1,4 +1,4 @@
-"""A create request of Skaha's clients, in the words of the session API."""
+"""Translate create requests of Skaha's clients into those of the session API."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _GIB = 1024**3
 
 
 async def create(request: web.Request) -> Record:
-    """Do what a create request asks for. Errors: InvalidRequest, NotEnough."""
+    """Perform a create request. Errors: InvalidRequest, NotEnough."""
     asked, session_id = await params.of(request), _unused(request)
     body = _body(asked, session_id, request.app[SESSIONS].capacity)
     return (await make(request, body, id=session_id, skaha_name=_name(asked))).record
 
 
 def _body(asked: Params, session_id: str, capacity: Capacity) -> dict[str, Any]:
-    """The session API's request for that, checked in the order of servers up to 1.4.0."""
+    """Return the request for the session API, checked in the order of servers up to 1.4.0."""
     image = _image(asked)
     kind = _kind(asked, image.types)
     resources = _resources(asked)
@@ -58,7 +58,7 @@ def _body(asked: Params, session_id: str, capacity: Capacity) -> dict[str, Any]:
 
 
 def _unused(request: web.Request) -> str:
-    """An id whose Skaha id no other has that lives."""
+    """Return a new session id whose Skaha id no live session has."""
     while live(request, skaha_id(session_id := str(uuid4()))):
         pass
     return session_id
@@ -87,7 +87,7 @@ def _kind(asked: Params, types: list[str]) -> str:
 
 
 def _resources(asked: Params) -> dict[str, str]:
-    """CPU and memory; what is left out has the least there is."""
+    """Return CPU and memory; the session API fills in what is left out."""
     found = {}
     if cores := asked.get("cores"):
         found["cpu"] = str(_amount("cores", cores))
@@ -103,7 +103,7 @@ def _amount(name: str, value: str) -> Decimal:
 
 
 def _gpus(asked: Params, capacity: Capacity) -> dict[str, str]:
-    """A number of whole GPUs, in the slot that this machine counts them by."""
+    """Return the number of whole GPUs, in the slot in which this machine counts them."""
     value = asked.get("gpus")
     if value and not _COUNT.fullmatch(value):
         raise invalid("gpus", value, "Use a whole number.")
@@ -111,7 +111,7 @@ def _gpus(asked: Params, capacity: Capacity) -> dict[str, str]:
 
 
 def _name(asked: Params) -> str:
-    """The name in lower case, as servers keep it. Errors: InvalidRequest."""
+    """Return the name in lower case, as servers keep it. Errors: InvalidRequest."""
     name = asked.get("name")
     if not name:
         raise InvalidRequest("Missing parameter 'name'.", field="name")
@@ -121,12 +121,12 @@ def _name(asked: Params) -> str:
 
 
 def _label(name: str, session_id: str) -> str:
-    """The name on other faces, where those that live differ."""
+    """Return the session's name for other clients, which differs among live sessions."""
     return "-".join(filter(None, (name[:_LONGEST_LABEL].strip("-"), skaha_id(session_id))))
 
 
 def _environ(asked: Params) -> dict[str, str]:
-    """Variables; a value may hold "=", or be empty."""
+    """Return the variables; a value may hold "=", or be empty."""
     pairs = [entry.partition("=") for entry in asked.all("env")]
     for name, equals, _ in pairs:
         if not equals:
@@ -135,15 +135,15 @@ def _environ(asked: Params) -> dict[str, str]:
 
 
 def _command(asked: Params) -> str:
-    """One command for a shell: `cmd` is one word of it, `args` are words between single spaces.
+    """Return the shell command: `cmd` is one word of it, `args` are words between single spaces.
 
-    Source: servers up to 1.4.0. There is no quoting, so nothing in them means anything to the shell.
+    Source: servers up to 1.4.0. They have no quoting, so every word is quoted for the shell.
     """
     program, args = asked.get("cmd"), asked.get("args")
     if not program:
         raise InvalidRequest(
             "Missing parameter 'cmd'.",
-            hint="Environments of this machine run nothing by themselves.",
+            hint="Name a program: environments of this machine have no default command.",
             field="cmd",
         )
     words = args.split(" ") if args else []

@@ -1,7 +1,7 @@
-"""What happened to a session, as the table that Skaha's servers print.
+"""The events of a session, as the table that Skaha's servers print.
 
-Source: servers up to 1.4.0; canfar 1.5.2 leaves out the first line and splits the others at two or more
-spaces, into five cells.
+Source: servers up to 1.4.0; canfar 1.5.2 drops the first line and splits the others into five cells, at two or more
+spaces.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _REASONS = {
 }
 _WORDS = {
     "PENDING": "The session waits",
-    "PREPARING": "The session has its place",
+    "PREPARING": "The session is starting",
     "RUNNING": "The session runs",
     "RUNNING_DEGRADED": "A part of the session ended",
-    "RESTARTING": "The session starts anew",
-    "ERROR": "The session could not go on",
-    "TERMINATING": "The session is being ended",
+    "RESTARTING": "The session is restarting",
+    "ERROR": "The session has failed",
+    "TERMINATING": "The session is terminating",
     "TERMINATED": "The session has ended",
     "CANCELLED": "The session was cancelled",
 }
@@ -40,7 +40,7 @@ _WARNINGS = frozenset({"RUNNING_DEGRADED", "ERROR"})
 
 
 class PastEvent(msgspec.Struct, frozen=True):
-    """One line: `said` is one for people, with the times at which it was so first and last."""
+    """A line of the table: `said` is a sentence for people, with the first and last time of the event."""
 
     warns: bool
     reason: str
@@ -49,15 +49,15 @@ class PastEvent(msgspec.Struct, frozen=True):
     last: datetime
 
     def cells(self) -> tuple[str, ...]:
-        """What the columns hold."""
+        """Return the cells of the line."""
         times = (f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in (self.first, self.last))
         return ("Warning" if self.warns else "Normal", self.reason, " ".join(self.said.split()), *times)
 
 
 def of(record: Record, *, opening: bool = False) -> list[PastEvent]:
-    """All of a session, oldest first; the reason of the last one is known.
+    """Return all events of a session, the oldest first, with the reason for the latest one.
 
-    `opening` says that it is a notebook whose server does not answer yet.
+    `opening` says that the session is a notebook whose server does not answer yet.
     """
     history = sorted(record.history.items(), key=lambda entry: entry[1])
     found = [_happening(record, status, when) for status, when in history]
@@ -79,7 +79,7 @@ def _happening(record: Record, status: str, when: datetime) -> PastEvent:
 
 
 def table(happenings: list[PastEvent]) -> str:
-    """The table, its columns two spaces or more apart; "<none>" for an empty one."""
+    """Return the table, with two or more spaces between columns, or "<none>" without events."""
     if not happenings:
         return "<none>\n"
     lines = [_COLUMNS, *(one.cells() for one in happenings)]

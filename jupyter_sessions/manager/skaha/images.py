@@ -1,7 +1,7 @@
 """This machine's environments as images: ``local/jupyter/NAME:TAG``.
 
-Clients of CANFAR take ids of three parts, add ``:latest`` where a tag is missing, and put the name of
-their own registry before an id of two parts (canfar 1.5.2); all of these are understood.
+CANFAR's clients expect ids of three parts, add ``:latest`` where a tag is missing, and put the name of their own
+registry before an id of two parts (canfar 1.5.2); all these forms are accepted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OTHER_PROJECT = "images.canfar.net/jupyter/"
 
 
 class CatalogImage(msgspec.Struct, frozen=True):
-    """An environment: its id here, the name it is asked for by elsewhere, and what it can be used for."""
+    """An environment: its id in the Skaha API, its name elsewhere, and the session types it supports."""
 
     id: str
     name: str
@@ -33,23 +33,23 @@ class CatalogImage(msgspec.Struct, frozen=True):
     digest: str
 
     def row(self) -> dict[str, object]:
-        """What the list of images says."""
+        """Return the entry in the list of images."""
         return {"id": self.id, "types": self.types, "digest": self.digest}
 
 
 class ImageCatalog:
-    """All environments that the manager sees."""
+    """All environments that the manager can see."""
 
     def __init__(self, specs: Specs) -> None:
         self.all = [_offer(image, specs) for image in specs.images()]
 
     @classmethod
     def here(cls) -> ImageCatalog:
-        """Those of now."""
+        """Return the current environments."""
         return cls(Specs.lately())
 
     def find(self, wanted: str) -> CatalogImage:
-        """The environment of that id. Errors: InvalidRequest with the list."""
+        """Return the environment with an id. Errors: InvalidRequest with the list of images."""
         plain = wanted.removeprefix(_OTHER_PROJECT) if wanted.startswith(_OTHER_PROJECT) else wanted
         full = plain if "/" in plain else _PROJECT + plain
         for offer in self.all:
@@ -61,7 +61,7 @@ class ImageCatalog:
         )
 
     def id_of(self, record: Record) -> str:
-        """What a session's environment is called here."""
+        """Return the image id of a session's environment."""
         return next((offer.id for offer in self.all if offer.name == record.image), record.image)
 
 

@@ -1,6 +1,6 @@
-"""How long a session may go on, and how long it is remembered after its end.
+"""How long sessions may run, and how long they are listed after their end.
 
-Source: servers up to 1.4.0: 4 days, of batch sessions 14; then 24 hours, of batch sessions 1.
+Source: servers up to 1.4.0: 4 days, for batch sessions 14; then 24 hours, for batch sessions 1.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ _DELETED = "user-requested"
 
 
 def lifetime(batch: bool) -> timedelta:
-    """From its start, or from when it was renewed; it is the time limit of sessions that are made here."""
+    """Return the lifetime from the start or the latest renewal: the time limit of sessions created with this API."""
     return BATCH if batch else INTERACTIVE
 
 
 def admitted(record: Record) -> datetime | None:
-    """When it was given its place; None while it waits."""
+    """Return when a session left the queue, or None while it waits."""
     return None if record.status == "PENDING" else record.history.get("PREPARING")
 
 
 def expiry(sessions: SessionManager, record: Record) -> datetime | None:
-    """When it ends, or would have ended, if it is not renewed; None while it waits, or if nothing ends it."""
+    """Return when a session ends, or would have ended, unless it is renewed; None if it waits or has no limit."""
     if ending := sessions.time.ending(record):
         return ending.at
     over = record.ended and record.started and record.time_limit
@@ -34,7 +34,7 @@ def expiry(sessions: SessionManager, record: Record) -> datetime | None:
 
 
 def is_listed(record: Record, now: datetime | None = None) -> bool:
-    """Whether it is there: it lives, or ended not long ago without having been deleted."""
+    """Return whether a session is listed: it is live, or ended recently without having been deleted."""
     if record.live and record.status != "ERROR":
         return True
     if record.hidden or record.status == "CANCELLED" or record.status_info == _DELETED:
@@ -44,5 +44,5 @@ def is_listed(record: Record, now: datetime | None = None) -> bool:
 
 
 def earliest(now: datetime | None = None) -> datetime:
-    """What changed last before this is not listed, unless it lives."""
+    """Return the time of the last change before which ended sessions are not listed."""
     return (now or datetime.now(UTC)) - _REMEMBERED

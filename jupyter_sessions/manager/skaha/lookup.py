@@ -1,4 +1,4 @@
-"""Sessions by their Skaha ids."""
+"""Find sessions by their Skaha ids."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from jupyter_sessions.manager.skaha import lifetime
 
 
 def listed(sessions: SessionManager, who: Key) -> list[Record]:
-    """What a key may see: sessions that live, and those that ended not long ago."""
+    """Return the sessions that a key may see: live ones, and those that ended recently."""
     ended = (sessions.known(one) for one in sessions.ended_since(lifetime.earliest(), who))
     found = [*filter(who.sees, sessions.live), *filter(None, ended)]
     return [record for record in found if lifetime.is_listed(record)]
 
 
 def live(request: web.Request, id: str) -> Record | None:
-    """The session with that Skaha id that lives, whoever has it."""
+    """Return the live session with a Skaha id, whoever owns it."""
     return next((record for record in request.app[SESSIONS].live if skaha_id(record.id) == id), None)
 
 
 def by_id(request: web.Request, id: str, who: Key) -> Record | None:
-    """The session with that Skaha id, of those that `listed` gives; the others are not even read."""
+    """Return the session with a Skaha id among those that `listed` returns, without reading the others."""
     sessions, found = request.app[SESSIONS], live(request, id)
     if found is None:
         ended = sessions.ended_since(lifetime.earliest(), who)

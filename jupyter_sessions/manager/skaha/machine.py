@@ -1,4 +1,4 @@
-"""What this machine has and what of it is in use. Source: servers up to 1.4.0, and seed 004 for older names."""
+"""The resources of this machine and their use. Source: servers up to 1.4.0, and seed 004 for older names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GIB = 1024**3
 
 
 def stats(sessions: SessionManager) -> dict[str, Any]:
-    """All sessions together. "Available" is the total, "requested" what is taken."""
+    """Return the use by all sessions together. "Available" is the total, "requested" what is in use."""
     total, taken = _most(sessions), used(record for record in sessions.live if record.holds_slots)
     counts = Counter(TYPES.get(record.type, record.type) for record in sessions.live if record.holds_slots)
     cores, ram = _number(total["cpu"]), _gib(total["mem"])
@@ -47,7 +47,7 @@ def stats(sessions: SessionManager) -> dict[str, Any]:
 
 
 def context(sessions: SessionManager, who: Key) -> dict[str, Any]:
-    """What may be asked for; memory in GiB."""
+    """Return the amounts to choose from; memory in GiB."""
     total = _most(sessions)
     usual = {"cpu": DEFAULT_SLOTS["cpu"], "mem": DEFAULT_SLOTS["mem"] / _GIB}
     most = {"cpu": int(total["cpu"]), "mem": int(total["mem"] // _GIB), GPU_SLOT: int(total[GPU_SLOT])}
@@ -70,7 +70,7 @@ def _choice(usual: Decimal, most: int) -> dict[str, Any]:
 
 
 def _most(sessions: SessionManager) -> Slots:
-    """What there is in all, GPUs as whole ones."""
+    """Return the totals of this machine, with GPUs as whole devices."""
     slots = sessions.capacity.slots
     return {"cpu": Decimal(0), "mem": Decimal(0)} | slots | {GPU_SLOT: gpus(sessions.capacity, slots)}
 

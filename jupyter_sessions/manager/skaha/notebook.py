@@ -1,7 +1,7 @@
-"""The way from a browser to a session's notebook server: ``/skaha/session/notebook/ID/…``.
+"""Pass requests of browsers to a session's notebook server: ``/skaha/session/notebook/ID/…``.
 
-Whoever comes with the token of the session's `connectURL` gets a cookie for this path alone; the
-server itself sees neither, nor anything of other cookies of this host (see `wire.proxy`).
+A client with the token of the session's `connectURL` gets a cookie for this path alone. The server itself sees
+neither the token nor any cookie of this host (see `wire.proxy`).
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from jupyter_sessions.wire.proxy.upstream import UpstreamWebSocket, client, send
 
 T = TypeVar("T")
 LARGEST = 512 * 1024**2
-"""Bytes of one message, which has to be held as a whole."""
+"""The most bytes of a message, which has to be held as a whole."""
 
 _LOOK_SECONDS = 1.0
 _Downstream = web.WebSocketResponse[bool]
 
 
 async def serve(request: web.Request) -> web.StreamResponse:
-    """Pass a request on, or a WebSocket. Errors: Forbidden, NotFound, NotRunning, BackendUnavailable."""
+    """Pass on a request or WebSocket. Errors: Forbidden, NotFound, NotRunning, BackendUnavailable."""
     visit = Visit(request)
     visit.admit()
     if visit.by_token and visit.navigates:
@@ -52,10 +52,10 @@ async def serve(request: web.Request) -> web.StreamResponse:
 
 
 class Visit:
-    """One request."""
+    """A request to a notebook server."""
 
     def __init__(self, request: web.Request) -> None:
-        """Errors: Forbidden without the right token or cookie, which is also said of what is not there."""
+        """Find the session. Errors: Forbidden without its token or cookie, also if there is no such session."""
         self.request = request
         self.servers = request.app[NOTEBOOK_SERVERS]
         found = live(request, request.match_info["id"])
@@ -75,29 +75,32 @@ class Visit:
 
     @property
     def navigates(self) -> bool:
-        """Whether a person sees the answer as a page."""
+        """Return whether a person sees the answer as a page."""
         sent = self.request.headers
         page = "text/html" in sent.get("Accept", "") and self.request.method == "GET"
         return page and sent.get("Sec-Fetch-Mode", "navigate") == "navigate"
 
     def admit(self) -> None:
-        """Errors: Forbidden for what another site's page sends, NotFound once the session has ended."""
+        """Check the request.
+
+        Errors: Forbidden if another site's page sent it, NotFound once the session has ended.
+        """
         socket = "Upgrade" in self.request.headers
         safe = self.request.method in SAFE_METHODS and not socket
         caller = Caller(self.request.headers, by_token=self.by_token)
         if why := (why_not_read if safe else why_not_act)(caller):
             raise Forbidden(why, hint="Open the session by its connectURL.")
         if target.climbs(self.request.rel_url.raw_path.removeprefix(self.prefix)):
-            raise InvalidRequest("The path leaves the session's pages.", hint="Leave out its '..'.")
+            raise InvalidRequest("The path leaves the session's pages.", hint="Leave out the '..'.")
         if not self.record.live:
             raise NotFound("The session has ended.")
 
     def touch(self) -> None:
-        """Somebody works in the session; what pages ask for by themselves does not count."""
+        """Record use of the session; requests that pages repeat by themselves do not count."""
         self.request.app[SESSIONS].touch(self.record)
 
     def without_token(self) -> web.Response:
-        """To the same page, by cookie: an address with a token would be kept and shown."""
+        """Redirect to the same page without the token, which browsers would keep and show."""
         query = target.clean_query(self.request.rel_url.raw_query_string, self.credentials)
         path = self.request.rel_url.raw_path
         answer = web.Response(status=302, headers={"Location": f"{path}?{query}" if query else path})
@@ -112,7 +115,7 @@ class Visit:
     # HTTP.
 
     async def pass_on(self, endpoint: Endpoint) -> web.StreamResponse:
-        """Pass the request on as it arrives, and the answer back as it arrives."""
+        """Pass on the request and the answer while they arrive."""
         data = self.request.content if self.request.can_read_body else None
 
         rebase, sent = self._rebase(endpoint), self._up()
@@ -129,7 +132,7 @@ class Visit:
 
         async with client(endpoint) as session, await self._reach(ask) as upstream:
             if upstream.status < 200:
-                raise BackendUnavailable("The session's notebook server upgrades what nobody asked for.")
+                raise BackendUnavailable("The session's notebook server sent an unexpected upgrade.")
             answer = web.StreamResponse(status=upstream.status, reason=upstream.reason)
             fields = list(headers.downward(upstream.raw_headers, self.prefix, self.credentials))
             text = rebase.is_text(upstream.status, fields)
@@ -151,15 +154,15 @@ class Visit:
                 await answer.write(rest)
             await answer.write_eof()
         except ConnectionError:
-            return  # The browser has gone.
+            return  # The browser has disconnected.
         except aiohttp.ClientError:
-            if self.request.transport:  # The only way left to say that the answer is not whole.
+            if self.request.transport:  # The only way left to signal that the answer is incomplete.
                 self.request.transport.close()
 
     async def _next(self, upstream: aiohttp.ClientResponse) -> bytes:
-        """What comes next, b"" at the end. Errors: ConnectionError once the browser has gone.
+        """Return the next piece of the answer, b"" at the end.
 
-        Nothing else tells that of one that only listens.
+        Errors: ConnectionError once the browser has disconnected, which nothing else reports while it only listens.
         """
         while True:
             with suppress(TimeoutError):
@@ -181,7 +184,7 @@ class Visit:
         return headers.upward(self.fields, sender, self.credentials)
 
     async def _reach(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Try, and once more if nobody listened, with a server that was started anew.
+        """Try a request, and try again with a restarted server if nobody listened.
 
         Errors: BackendUnavailable.
         """
@@ -190,7 +193,7 @@ class Visit:
                 return await attempt()
             except aiohttp.ClientConnectorError:
                 self.servers.lost(self.record)
-                await self.servers.endpoint(self.record)  # It listens where the one before did.
+                await self.servers.endpoint(self.record)  # The new server listens at the same address.
                 return await attempt()
         except (aiohttp.ClientError, OSError) as error:
             raise BackendUnavailable("The session's notebook server broke off.", hint="Try again.") from error
@@ -198,7 +201,7 @@ class Visit:
     # WebSockets.
 
     async def talk(self, endpoint: Endpoint) -> web.StreamResponse:
-        """Pass messages both ways until one side ends."""
+        """Pass messages in both directions until either side ends."""
         names = [name.strip() for name in self.request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
 
         async def ask() -> UpstreamWebSocket:
@@ -222,7 +225,7 @@ class Visit:
 async def _pump(
     source: UpstreamWebSocket | _Downstream, sink: UpstreamWebSocket | _Downstream, touch: Callable[[], None]
 ) -> None:
-    """Pass on what one side says, and that it has ended."""
+    """Pass on the messages of one side, and its end."""
     with suppress(ConnectionError, aiohttp.ClientError):
         async for message in source:
             touch()

@@ -1,7 +1,7 @@
-"""The parameters of a request, which come in the query, in a form, or in both.
+"""The parameters of a request, from its query, a form, or both.
 
-Source: servers up to 1.4.0 (names in any case, the first value wins); clients skaha 1.2.0 to 1.7.0 and
-canfar 1.0.4 to 1.5.2, which put all into the query and send the content type of a form with everything.
+Source: servers up to 1.4.0 (names in any case, the first value wins); clients skaha 1.2.0 to 1.7.0 and canfar 1.0.4
+to 1.5.2, which put all parameters into the query and always send the content type of a form.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ _OTHER_NAMES = {"kind": "type"}
 
 
 class Params:
-    """Parameters by name; one that is empty is as good as absent."""
+    """Parameters by name; an empty value counts as absent."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self._pairs = [(name.lower(), value) for name, value in pairs if value]
 
     def get(self, name: str) -> str:
-        """The first value; "" if there is none. Of two spellings that of today's clients wins."""
+        """Return the first value, or "". Of two spellings, that of current clients wins."""
         names = [name, *(other for other, meant in _OTHER_NAMES.items() if meant == name)]
         return next((value for one in names for key, value in self._pairs if key == one), "")
 
     def all(self, name: str) -> list[str]:
-        """All values."""
+        """Return all values of a parameter."""
         return [value for key, value in self._pairs if key == name]
 
 
 def of_query(request: web.Request) -> Params:
-    """Those of a request without a form."""
+    """Return the parameters of a request without a form."""
     return Params(request.query.items())
 
 
 async def of(request: web.Request) -> Params:
-    """Those of a request. Errors: InvalidRequest for a form that cannot be read."""
+    """Return the parameters of a request. Errors: InvalidRequest for a form that cannot be parsed."""
     try:
         form = await _form(request)
     except (ValueError, LookupError, AssertionError, RuntimeError):

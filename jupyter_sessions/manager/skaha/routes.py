@@ -1,6 +1,6 @@
-"""Every route of the Skaha face. No address is redirected, for its clients take that as an error.
+"""Every route of the Skaha API. No address redirects, because Skaha's clients treat a redirect as an error.
 
-Slashes may be doubled, and stand at the end: skaha 1.7.0 makes such addresses.
+Slashes may be doubled, and stand at the end: skaha 1.7.0 sends such addresses.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def _versioned(*segments: str) -> str:
 
 
 async def nothing(request: web.Request) -> web.Response:
-    """All other addresses."""
+    """Answer 404 for all other addresses."""
     raise NotFound(f"There is nothing at {request.path}.")
 
 
 OPEN: frozenset[Handler] = frozenset({vosi.availability, vosi.capabilities, notebook.serve})
-"""Handlers that answer without a bearer token; a notebook has a token of its own."""
+"""Handlers that need no bearer token; a notebook has a token of its own."""
 
 _FOR_KEYS = {
     _versioned("session"): session.SessionsView,
@@ -54,4 +54,4 @@ ROUTES = [
 ]
 
 BEARER: frozenset[Handler] = frozenset({session.too_long, nothing, *_FOR_KEYS.values()})
-"""Handlers for whom a key's bearer token is asked for."""
+"""Handlers that need a key's bearer token."""

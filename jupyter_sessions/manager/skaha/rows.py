@@ -1,6 +1,6 @@
-"""A session as Skaha's servers say it: all numbers are text, memory is in units of 10⁹ bytes.
+"""Sessions in the form of Skaha's servers: all numbers are text, memory is in units of 10⁹ bytes.
 
-Source: servers up to 1.4.0; absent values are left out, but `name`, `image` and `connectURL` never.
+Source: servers up to 1.4.0; absent values are left out, except `name`, `image` and `connectURL`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ Row = dict[str, Any]
 
 
 class Rows:
-    """Says sessions to whoever sent a request, and how these reach them. Errors: InvalidRequest."""
+    """Builds the rows of sessions, with addresses for the sender of a request.
+
+    Errors: InvalidRequest.
+    """
 
     def __init__(self, request: web.Request) -> None:
         self._sessions = request.app[SESSIONS]
@@ -41,7 +44,7 @@ class Rows:
         self._offers = ImageCatalog.here()
 
     def full(self, record: Record) -> Row:
-        """All that its owner may know."""
+        """Return all fields, for the owner of a session."""
         row = {
             "id": skaha_id(record.id),
             **self.brief(record),
@@ -61,7 +64,7 @@ class Rows:
         return {key: value for key, value in row.items() if value is not None}
 
     def brief(self, record: Record) -> Row:
-        """What others may know."""
+        """Return the fields for others."""
         row = {
             "userid": record.user_email.partition("@")[0] or record.access_key,
             "type": TYPES.get(record.type, record.type),
@@ -71,7 +74,7 @@ class Rows:
         return {key: value for key, value in row.items() if value is not None}
 
     def status(self, record: Record) -> str:
-        """Skaha's word for a status; a notebook session runs once its page can be opened."""
+        """Return Skaha's word for a status; a notebook session runs once its page can be opened."""
         if record.status == "TERMINATED":
             done = record.result == "SUCCESS" if record.batch else record.exit_code == 0
             return "Completed" if done and not ended_by(record) else "Failed"
@@ -83,25 +86,25 @@ class Rows:
         return self._origin + self._notebooks.target(record) if self._notebooks.has(record) else ""
 
     def _usage(self, record: Record) -> Row:
-        """What it uses now, if it has processes."""
+        """Return the current use of resources, if the session has processes."""
         if (stat := self._sessions.live_stat(record)) is None:
             return {}
         percent, mem = (Decimal(stat[name]["current"]) for name in ("cpu_util", "mem"))
         return {
             "ramInUse": f"{mem / _GB:.2f}",
             "cpuCoresInUse": f"{percent / 100:.3f}",
-            "coresInUse": f"{10 * percent:.0f}m",  # Of seed 004: thousandths of a core.
+            "coresInUse": f"{10 * percent:.0f}m",  # Seed 004 has thousandths of a core.
         }
 
 
 def gpus(capacity: Capacity, slots: Slots) -> Decimal:
-    """How many GPUs amounts are, in whichever slot they are counted; a share is a part of one."""
+    """Return the number of GPUs in amounts of any slot; a share is a part of a GPU."""
     shared = slots.get(SHARES_SLOT, Decimal(0)) / (capacity.gpu_shares or 1)
     return (slots.get(GPU_SLOT, Decimal(0)) + shared).quantize(_CENT).normalize() + 0
 
 
 def origin(request: web.Request) -> str:
-    """How the sender of a request reaches this manager. Errors: InvalidRequest."""
+    """Return the origin at which the sender of a request reaches this manager. Errors: InvalidRequest."""
     try:
         return str(request.url.origin())
     except ValueError:
@@ -109,9 +112,9 @@ def origin(request: web.Request) -> str:
 
 
 def matches(row: Row, type: str, status: str) -> bool:
-    """Whether a row is asked for: by type and status in any case, the statuses' old names included.
+    """Return whether a row has the wanted type and status, in any case; old names of statuses match as well.
 
-    Source: skaha 1.7.0 can ask for Succeeded and Error alone, canfar 1.5.2 for both spellings.
+    Source: skaha 1.7.0 can request only Succeeded and Error, canfar 1.5.2 both spellings.
     """
     said = row["status"].lower()
     return type.lower() in ("", row["type"]) and _SAME.get(status.lower(), status.lower()) in ("", said)

@@ -1,4 +1,4 @@
-"""``/skaha/v1/session``: make, list, look, renew, delete. Source: servers up to 1.4.0."""
+"""``/skaha/v1/session``: create, list, inspect, renew and delete sessions. Source: servers up to 1.4.0."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _NOT_FOUND = "session ID not found"
 
 
 class SessionsView(web.View):
-    """All sessions of a key."""
+    """The sessions of a key."""
 
     async def post(self) -> web.Response:
-        """Make one; answers its id."""
+        """Create a session, and answer its id."""
         record = await create(self.request)
         servers = self.request.app[NOTEBOOK_SERVERS]
         if servers.has(record):
@@ -35,7 +35,10 @@ class SessionsView(web.View):
         return answers.text(f"{skaha_id(record.id)}\n")
 
     async def get(self) -> web.Response:
-        """List them, or with `view=all` what one may know of everybody's; or the numbers of the machine."""
+        """List the key's sessions.
+
+        With `view=all`, list the public fields of all sessions; with `view=stats`, return the use of the machine.
+        """
         asked, sessions, who = params.of_query(self.request), self.request.app[SESSIONS], self.request[WHO]
         view = asked.get("view")
         if view == "stats":
@@ -51,15 +54,15 @@ class SessionsView(web.View):
         return answers.json([row for row in found if matches(row, type_, asked.get("status"))])
 
     async def delete(self) -> web.Response:
-        """Nobody wants that."""
+        """Refuse to delete all sessions."""
         raise InvalidRequest("Cannot kill all sessions.")
 
 
 class SessionView(web.View):
-    """One session."""
+    """A session."""
 
     async def get(self) -> web.Response:
-        """The session, or with `view` its logs or events."""
+        """Return a session, or with `view` its logs or events."""
         record = self._find()
         view = params.of_query(self.request).get("view").lower()
         if view == "logs":
@@ -72,7 +75,7 @@ class SessionView(web.View):
         return answers.json(Rows(self.request).full(record))
 
     async def post(self) -> web.Response:
-        """`action=renew`: its lifetime begins anew."""
+        """Renew a session (`action=renew`): its lifetime starts again."""
         action = (await params.of(self.request)).get("action")
         if action.lower() != "renew":
             said = f"unrecognized action: {action}." if action else "Cannot modify an existing session."
@@ -81,12 +84,12 @@ class SessionView(web.View):
         if record is None or not record.live or record.status in ("ERROR", "TERMINATING"):
             user, wanted = self.request[WHO].email.partition("@")[0], self.request.match_info["id"]
             raise InvalidRequest(f"No active job for user {user} with session ID {wanted}.")
-        if record.usable:  # The time of one that waits has not begun.
+        if record.usable:  # The lifetime of a waiting session has not begun.
             self.request.app[SESSIONS].renew(record)
         return answers.text()
 
     async def delete(self) -> web.Response:
-        """End it; of one that has ended, nothing is shown any more. It is no error if there is none."""
+        """End a session, or hide one that has ended. A missing session is not an error."""
         record, sessions = self._find(), self.request.app[SESSIONS]
         if record is None:
             return answers.text()
@@ -100,7 +103,7 @@ class SessionView(web.View):
         return by_id(self.request, self.request.match_info["id"], self.request[WHO])
 
     def _logs(self, record: Record) -> str:
-        """What it printed, and while it lives its notebook server, too."""
+        """Return the output of a session, and of its notebook server while it runs."""
         try:
             server = self.request.app[SESSIONS].supervisor(record).service_log(SERVICE)
         except NotRunning:
@@ -109,27 +112,27 @@ class SessionView(web.View):
 
 
 class AppsView(web.View):
-    """Programs of desktop sessions, which are not here."""
+    """The programs of desktop sessions, which this machine does not have."""
 
     async def get(self) -> web.Response:
-        """There are none."""
+        """Return an empty list."""
         if "app" in self.request.match_info:
             raise NotFound(f"{_NOT_FOUND}.")
         return answers.json([])
 
     async def post(self) -> web.Response:
-        """There is no desktop to start one in."""
+        """Refuse to start a program: there are no desktop sessions."""
         if "app" in self.request.match_info:
             raise InvalidRequest("Cannot modify an existing session.")
         raise NotFound("There is no desktop session with this ID.")
 
     async def delete(self) -> web.Response:
-        """As with sessions, it is no error if there is none."""
+        """Delete nothing; as with sessions, a missing program is not an error."""
         if "app" not in self.request.match_info:
             raise InvalidRequest("Cannot kill all sessions.")
         return answers.text()
 
 
 async def too_long(request: web.Request) -> web.Response:
-    """A path that names nothing."""
+    """Refuse a path that names nothing."""
     raise InvalidRequest(f"Invalid request: {request.path}.")

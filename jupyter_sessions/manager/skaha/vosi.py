@@ -1,4 +1,4 @@
-"""The two documents that anybody may read: that this is up, and what it can do.
+"""The two public documents: whether this API is available, and what it offers.
 
 Source: IVOA Support Interfaces 1.1; servers up to 1.4.0; skaha 1.7.0 needs `note`.
 """
@@ -28,7 +28,7 @@ ET.register_namespace("cap", _CAPABILITIES)
 
 
 async def availability(request: web.Request) -> web.Response:
-    """GET /skaha/availability: it is there."""
+    """Answer GET /skaha/availability: this API is available."""
     root = ET.Element(f"{{{_AVAILABILITY}}}availability")
     ET.SubElement(root, f"{{{_AVAILABILITY}}}available").text = "true"
     ET.SubElement(root, f"{{{_AVAILABILITY}}}note").text = "service is accepting requests."
@@ -36,7 +36,7 @@ async def availability(request: web.Request) -> web.Response:
 
 
 async def capabilities(request: web.Request) -> web.Response:
-    """GET /skaha/capabilities: where the API is, and how one signs in."""
+    """Answer GET /skaha/capabilities: the addresses of this API, and how to sign in."""
     root = ET.Element(f"{{{_CAPABILITIES}}}capabilities")
     for standard, (path, use, security) in _OFFERS.items():
         capability = ET.SubElement(root, "capability", standardID=standard)

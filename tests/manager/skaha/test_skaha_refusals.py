@@ -87,7 +87,7 @@ async def test_addresses(face: Face) -> None:
         ("DELETE", "/v1/session"): (400, "Cannot kill all sessions."),
         ("POST", "/v1/session/zzzzzzzz"): (400, "Cannot modify an existing session."),
         ("POST", "/v1/session/zzzzzzzz?action=x"): (400, "unrecognized action: x."),
-        ("PUT", "/v1/session"): (405, "PUT is not possible for /skaha/v1/session."),
+        ("PUT", "/v1/session"): (405, "PUT is not supported for /skaha/v1/session."),
         ("GET", "/v1/session/zzzzzzzz/app"): (200, "[]"),
         ("POST", "/v1/session/zzzzzzzz/app"): (404, "There is no desktop session with this ID."),
     }
