@@ -27,11 +27,11 @@ from jupyter_sessions.backends import local
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.service import SessionService
+from jupyter_sessions.testing import end_sessions
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.places import STATE_VARIABLE, place
 from tests import isolation, workers
 from tests.attacks import ATTACKS
-from tests.ending import end_sessions
 from tests.workers import pytest_xdist_auto_num_workers as pytest_xdist_auto_num_workers
 from tests.workers import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 

@@ -58,11 +58,13 @@ def _project(requirement: str) -> str:
 
 
 def test_what_is_imported_is_declared() -> None:
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    known = {_project(requirement) for requirement in declared}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    always = {_project(requirement) for requirement in project["dependencies"]}
+    in_tests = always | {_project(requirement) for requirement in project["optional-dependencies"]["testing"]}
     owners, at_hand = packages_distributions(), {*sys.stdlib_module_names, PACKAGE.name}
     undeclared = set()
     for file in PACKAGE.rglob("*.py"):
+        known = in_tests if file.parent.name == "testing" else always
         for name in {*_imported(file)} - at_hand:
             beside = name not in owners and file.with_name(f"{name}.py").exists()
             if not beside and known.isdisjoint(map(_project, owners.get(name, []))):

@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_sessions.backends.base import Backend
 from jupyter_sessions.backends.local import Local
-from tests.backends.contract import BackendContract
+from jupyter_sessions.testing import BackendContract
 
 
 class TestLocal(BackendContract):

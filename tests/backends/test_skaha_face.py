@@ -11,7 +11,7 @@ from jupyter_sessions.backends import local
 from jupyter_sessions.backends.base import Backend
 from jupyter_sessions.backends.skaha import Skaha
 from jupyter_sessions.model import SessionSpec
-from tests.backends.contract import BackendContract
+from jupyter_sessions.testing import BackendContract
 
 
 class TestSkahaFace(BackendContract):

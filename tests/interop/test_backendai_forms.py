@@ -16,7 +16,7 @@ from jupyter_sessions.backends import local
 from jupyter_sessions.backends.backendai import BackendAI
 from jupyter_sessions.backends.base import Backend
 from jupyter_sessions.errors import SessionNotFound
-from tests.backends.contract import BackendContract
+from jupyter_sessions.testing import BackendContract
 from tests.between import Between, advertising
 
 

@@ -21,9 +21,9 @@ from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import BackendUnavailable, RateLimited, SessionError
 from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import SessionService
+from jupyter_sessions.testing import end_sessions
 from tests import between as faults
 from tests.between import Between, Fault, faulty
-from tests.ending import end_sessions
 from tests.interop.backendai_server import IMAGE, Server
 
 pytestmark = pytest.mark.asyncio

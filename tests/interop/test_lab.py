@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import Page, WebSocket, expect
 
 from jupyter_sessions.backends.backendai import BackendAI
+from jupyter_sessions.testing import end_sessions
 from tests.browser.conftest import Lab
 from tests.browser.steps import ask_for, new_notebook, open_panel, row, run_cell
-from tests.ending import end_sessions
 from tests.interop.backendai_server import Server
 
 

@@ -9,9 +9,8 @@ from typing import Any
 from jupyter_sessions.backends.backendai import BackendAI
 from jupyter_sessions.backends.base import Backend, Query
 from jupyter_sessions.model import SessionInfo, SessionSpec
+from jupyter_sessions.testing import BackendContract, end_sessions
 from jupyter_sessions.wire.signing import Keypair
-from tests.backends.contract import BackendContract
-from tests.ending import end_sessions
 from tests.interop.backendai_server import IMAGE, OTHER_IMAGE, Server
 
 NEVER = {"cpu": "900", "mem": "128m"}

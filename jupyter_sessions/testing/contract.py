@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import pytest_asyncio
@@ -21,7 +21,7 @@ from jupyter_sessions.backends.base import OPTIONAL, Backend, Query
 from jupyter_sessions.channels.journal_messages import Selection
 from jupyter_sessions.errors import AlreadyExists, InvalidRequest, NotSupported, SessionError, SessionNotFound
 from jupyter_sessions.model import USABLE, SessionInfo, SessionSpec
-from tests.ending import end_sessions
+from jupyter_sessions.testing.ending import end_sessions
 
 SECONDS = 30.0
 
@@ -35,7 +35,7 @@ class BackendContract:
     good_name: ClassVar[str] = "contract-test"
     bad_names: ClassVar[tuple[str, ...]] = ("", "x" * 300)
     unknown_id: ClassVar[str] = "00000000-0000-0000-0000-000000000000"
-    lasting: ClassVar[dict[str, object]] = {}
+    lasting: ClassVar[dict[str, Any]] = {}
     """What gives a session an end that can be put off, where not each has one."""
     crash: ClassVar[str] = "import os; print('before', flush=True); os.kill(os.getpid(), 9)"
     """Code that ends the kernel it runs in."""
@@ -56,10 +56,10 @@ class BackendContract:
         await backend.close()
         await backend.close()
 
-    def spec(self, backend: Backend, name: str = "", **changes: object) -> SessionSpec:
+    def spec(self, backend: Backend, name: str = "", **changes: Any) -> SessionSpec:
         """What to ask for."""
         given = {"name": name or self.good_name, "image": self.image, "resources": dict(self.resources)}
-        return SessionSpec(backend=backend.name, **{**given, **changes})  # type: ignore[arg-type]
+        return SessionSpec(backend=backend.name, **{**given, **changes})
 
     async def settled(self, backend: Backend, uid: str) -> None:
         """Wait until the session can be ended without doubt; override it for those who need time."""
@@ -144,7 +144,8 @@ class BackendContract:
         row = await place.create(self.spec(place))
         again = await place.create(self.spec(place))
         assert (again.id, again.reused) == (row.id, True)
-        for changes in ({"image": self.other_image}, {"reuse_if_exists": False}):
+        others: tuple[dict[str, Any], ...] = ({"image": self.other_image}, {"reuse_if_exists": False})
+        for changes in others:
             with pytest.raises(AlreadyExists):
                 await place.create(self.spec(place, **changes))
         assert len([listed for listed in await place.list(Query()) if listed.name == row.name]) == 1
@@ -214,7 +215,11 @@ class BackendContract:
 
     @pytest.mark.asyncio
     async def test_what_it_cannot_do_it_says(self, backend: Backend) -> None:
-        arguments = {"rename": ("x", "y"), "execute": ("x", "y"), "input": ("x", "y", "z")}
+        arguments: dict[str, tuple[object, ...]] = {
+            "rename": ("x", "y"),
+            "execute": ("x", "y"),
+            "input": ("x", "y", "z"),
+        }
         arguments |= {
             "open_service": ("x", "y", "/"),
             "service_log": ("x", "y"),

@@ -1,0 +1,16 @@
+"""The contract of backends as tests, for authors of backends; `pip install jupyter_sessions[testing]` brings what they need.
+
+Put `pytest_plugins = ["jupyter_sessions.testing"]` into `conftest.py`, so that failures are explained, and subclass
+`BackendContract`.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("jupyter_sessions.testing.contract")
+
+from jupyter_sessions.testing.contract import BackendContract  # noqa: E402
+from jupyter_sessions.testing.ending import end_sessions  # noqa: E402
+
+__all__ = ["BackendContract", "end_sessions"]
