@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from described import Described
 from pytest_jupyter.jupyter_server import *  # noqa: F403
 
 from jupyter_sessions.wire import sse
+from tests.server.described import Described
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 import yaml
-from described import ROOT
 from jsonschema import ValidationError
 from openapi_spec_validator import validate
 from walking import routes
@@ -23,6 +22,7 @@ from jupyter_sessions.server.openapi.__main__ import main
 from jupyter_sessions.wire.access import SCHEME, ServerInfo
 from jupyter_sessions.wire.identity import own_identity
 from tests.manager.world import contact
+from tests.server.described import ROOT
 
 if TYPE_CHECKING:
     from conftest import Rest
