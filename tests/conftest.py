@@ -33,7 +33,6 @@ from jupyter_sessions.wire.places import STATE_VARIABLE, place
 from tests import isolation, workers
 from tests.attacks import ATTACKS
 from tests.workers import pytest_xdist_auto_num_workers as pytest_xdist_auto_num_workers
-from tests.workers import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 
 # Processes of tests keep compiled code, as a person's do, or each one would compile the package anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

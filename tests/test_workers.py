@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.workers import TOGETHER
-
 ROOT = Path(__file__).parents[1]
 
 
@@ -25,15 +23,3 @@ def test_one_file_needs_no_workers() -> None:
 def test_benchmarks_run_alone() -> None:
     ran = run("tests/benchmarks", "--benchmarks", "-n", "2")
     assert ran.returncode == 4 and "benchmarks run alone: leave out -n" in ran.stderr, ran.stderr
-
-
-def test_files_that_stay_together_are_there() -> None:
-    assert all((ROOT / path).is_file() for path in TOGETHER)
-
-
-def test_a_shared_fixture_is_made_once() -> None:
-    said = run("tests/manager/core/test_minilang.py", "tests/test_durations.py", "-n", "2", "-v").stdout
-    workers = {
-        line.split("]")[0] for line in said.splitlines() if "PASSED tests/manager/core/test_minilang" in line
-    }
-    assert len(workers) == 1, said
