@@ -199,7 +199,8 @@ async def test_the_rest_of_seed_002(rest: Rest) -> None:
     assert wrapped["data"] == {"compute_session_list": None}
     change = {"query": 'mutation { create_keypair(user_id: "me") { ok } }'}
     assert (
-        "keys are made by" in (await rest.send("POST", "/admin/gql", change)).json()["errors"][0]["message"]
+        "`jupyter session keys` for keys"
+        in (await rest.send("POST", "/admin/gql", change)).json()["errors"][0]["message"]
     )
     many = " ".join(f"a{n}: compute_sessions {{ id }}" for n in range(150))
     for text in (
