@@ -86,4 +86,4 @@ def test_both_backends_in_panel_and_notebook(lab: Lab, tab: Page) -> None:
     expect(row(tab, "waits")).to_contain_text("Waiting for a machine with room", timeout=60_000)
     for name, backend in (("from-the-form", "lab"), ("from-magic", "lab"), ("on-this-machine", "local")):
         expect(row(tab, name)).to_have_attribute("data-backend", backend)
-        expect(listed.get_by_role("row").filter(has_text=name)).to_contain_text(f"{backend}RUNNING")
+        expect(listed.get_by_role("row").filter(has_text=name)).to_contain_text(f"{backend}Running")
