@@ -99,7 +99,7 @@ async def _attack(rest: Rest) -> None:
     assert not [page for page in shown if EVIL in page], f"of {len(shown)} navigations"
     await rest.run(row, OWN % port)
     assert await visit(rest, row, port) == (200, b"of the session")
-    await rest.end(row, forced=True)
+    await rest.until(await rest.end(row, forced=True), "TERMINATED")
     row = await rest.running("takeover-2", preopen_ports=[port])
     await rest.run(row, TOGGLING % port)
     shown = await _toggled(rest, row, port)
