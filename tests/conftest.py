@@ -38,6 +38,9 @@ from tests.workers import pytest_xdist_auto_num_workers as pytest_xdist_auto_num
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# Who runs in the background may ignore Ctrl-C, and all that is started from there would, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 CI = os.environ.get("CI") == "true"
 
 

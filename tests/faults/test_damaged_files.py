@@ -103,7 +103,8 @@ async def begin(service: SessionService, kind: str, number: int) -> SessionInfo:
         with shell(connection) as front:
             front.client.execute("import time; time.sleep(0.5)")
 
-    await asyncio.to_thread(ask_more)
+    # In a thread's own context: kernel clients keep their event loop in a context variable.
+    await asyncio.get_running_loop().run_in_executor(None, ask_more)
     noted = place().folder / "sessions" / row.id / ("waiting.jsonl" if kind == "waits" else "unanswered.json")
     await until(noted.exists)
     return row
