@@ -61,7 +61,10 @@ def _expect_no_process_of(home: Path) -> None:
 
 def _is_of(process: psutil.Process, home: Path) -> bool:
     try:
-        return process.environ().get("HOME") == str(home) and process.status() != psutil.STATUS_ZOMBIE
+        # The tracker of this process's own shared memory ends with it.
+        own = process.ppid() == os.getpid() and "resource_tracker" in " ".join(process.cmdline())
+        is_alive = process.status() != psutil.STATUS_ZOMBIE
+        return process.environ().get("HOME") == str(home) and is_alive and not own
     except (psutil.Error, OSError):
         return False
 
