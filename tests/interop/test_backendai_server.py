@@ -160,7 +160,7 @@ async def test_commands_wait_or_do_not(backendai: Server) -> None:
 
     try:
         await typed("create python --backend lab --cpu 1 --name waits-for-it")
-        assert (await service.find("waits-for-it")).status == "RUNNING" and "RUNNING" in said[-1]
+        assert (await service.find("waits-for-it")).status == "RUNNING" and "is running" in said[-1]
         await typed("create python --backend lab --cpu 1 --name does-not --enqueue-only")
         row = await service.find("does-not")
         shown = await typed(f"info {row.ref}")
