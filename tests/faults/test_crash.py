@@ -298,3 +298,13 @@ async def test_restart(service: SessionService) -> None:
     assert (last.cpu_credit_used or 0) >= (again.cpu_credit_used or 0)
     assert last.started_at == row.started_at
     assert len(kernels(row)) == 1
+
+
+async def test_code_runs_as_soon_as_a_manager_is_there(service: SessionService, state: Path) -> None:
+    """A request that is sent just when an answer arrives must not make the manager miss the answer."""
+    row = await run(service, "first")
+    for number in range(20):
+        assert await says(service, row, f"kept = {number}") == ""
+        await kill_manager()
+        local.start()
+        assert await asyncio.wait_for(says(service, row, "print(kept)"), 30) == str(number)

@@ -285,18 +285,18 @@ class KernelLink:
     def input(self, run: Run, text: str) -> None:
         """Answer a run that asked for input."""
         run.waiting_input = False
-        self._session.send(self._sockets["stdin"], "input_reply", {"value": text})
+        self._send("stdin", self._session.msg("input_reply", {"value": text}))
 
     def interrupt(self) -> None:
         """Interrupt by message, for kernels that want it so; one that was not reached yet runs nothing of ours."""
         if "control" in self._sockets:
-            self._session.send(self._sockets["control"], "interrupt_request", {})
+            self._send("control", self._session.msg("interrupt_request", {}))
 
     def shutdown(self) -> bool:
         """Ask the kernel to end. False if it was never reached, and cannot be asked."""
         if "control" not in self._sockets:
             return False
-        self._session.send(self._sockets["control"], "shutdown_request", {"restart": False})
+        self._send("control", self._session.msg("shutdown_request", {"restart": False}))
         return True
 
     def close(self, why: str) -> None:
@@ -362,7 +362,15 @@ class KernelLink:
     def _pass_on(self, message: Message) -> None:
         if self._iopub is not None:
             self._iopub.read()
-        self._session.send(self._sockets["shell"], message)
+        self._send("shell", message)
+
+    def _send(self, channel: str, message: Message) -> None:
+        """Send a message by the socket itself, so that it still wakes up whoever waits for what arrives there.
+
+        `Session.send` sends by another object for the same socket, which can take the one signal of a message that
+        has just arrived: it would stay unread, and all after it.
+        """
+        self._sockets[channel].send_multipart(self._session.serialize(message))
 
     async def _read(self, channel: str) -> None:
         socket = self._sockets[channel]
