@@ -105,6 +105,13 @@ def need(program: str, why: str) -> str:
     return found
 
 
+@pytest.fixture(autouse=True)
+def no_server_stays() -> Iterator[None]:
+    """A server that ran in this process, and did not withdraw, is none that later tests find."""
+    yield
+    os.environ.pop("JUPYTER_SESSIONS_SERVER", None)
+
+
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A state folder; its sessions and manager are ended afterwards."""
