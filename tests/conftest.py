@@ -106,9 +106,8 @@ def need(program: str, why: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def no_server_stays() -> Iterator[None]:
-    """A server that ran in this process, and did not withdraw, is none that later tests find."""
-    yield
+def no_earlier_server() -> None:
+    """A test finds no server of an earlier one, whose variable a patch may have put back."""
     os.environ.pop("JUPYTER_SESSIONS_SERVER", None)
 
 
