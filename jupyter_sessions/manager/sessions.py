@@ -124,7 +124,7 @@ class SessionManager(SessionIndex):
             return self._supervisors[record.id]
         except KeyError:
             raise NotRunning(
-                standing(record.name, record.status, record.status_info), hint="It must be RUNNING for that."
+                standing(record.name, record.status, record.status_info), hint="Wait until it is running."
             ) from None
 
     def front(self, record: Record) -> Front:

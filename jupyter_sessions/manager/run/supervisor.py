@@ -317,7 +317,7 @@ class SessionSupervisor:
         if not self.record.usable:
             raise NotRunning(
                 standing(self.record.name, self.record.status, self.record.status_info),
-                hint="Wait until it is RUNNING.",
+                hint="Wait until it is running.",
             )
 
     def running_link(self) -> KernelLink:
