@@ -185,7 +185,7 @@ class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
 class Service(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A service port. `url` is relative to the Jupyter server's base URL, or absolute.
 
-    `ended` says why it was ended, until it is started again.
+    Backends leave `url` empty for services that the Jupyter server proxies (`Backend.open_service`). `ended` says why it was ended, until it is started again.
     """
 
     name: str

@@ -225,6 +225,10 @@ class Backend(ABC):
         """Return what people should know of it, as far as can be told without asking anybody."""
         return None
 
+    async def remarks(self) -> builtins.list[str]:
+        """Return sentences about how it differs from its configuration, for whoever looks at that; may ask it."""
+        return []
+
     async def touch(self, id: str) -> None:  # noqa: B027
         """Somebody works in a session through a service port: called at most once a minute."""
 

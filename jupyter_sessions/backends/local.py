@@ -27,7 +27,7 @@ from jupyter_sessions.backends.local_keys import LocalKeys
 from jupyter_sessions.backends.local_manager import ManagerState, outdated, state_folder
 from jupyter_sessions.backends.local_manager import find as find
 from jupyter_sessions.backends.local_manager import start as start
-from jupyter_sessions.backends.local_rows import LocalRows, Recent
+from jupyter_sessions.backends.local_rows import PATH, LocalRows, Recent
 from jupyter_sessions.backends.local_versions import (
     is_before,
     is_other,
@@ -38,7 +38,6 @@ from jupyter_sessions.backends.local_versions import (
 from jupyter_sessions.backends.signin import SignIn, SignInMethod
 from jupyter_sessions.backends.takes import EVERY
 from jupyter_sessions.channels.journal_messages import Outputs, Selection
-from jupyter_sessions.channels.relay_addresses import front_of
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import (
     InvalidRequest,
@@ -291,6 +290,17 @@ class Local(LocalKeys, LocalRows):
         except (NotFound, NotSupported):
             return ManagerState(options=None)
 
+    async def remarks(self) -> builtins.list[str]:
+        """Return how the manager that runs differs from what is configured, and what it has lost."""
+        if sys.platform == "win32":
+            return []
+        try:
+            state = await self.manager_state()
+        except SessionError as error:
+            return [str(self.notice() or f"The session manager of this machine does not answer: {error}")]
+        found = (self.notice() or outdated(state), state.notice if state else "")
+        return [str(one) for one in found if one]
+
     async def send_create(self, spec: SessionSpec, launch: object = None) -> SessionInfo:
         """As elsewhere; a refusal by a manager that does not follow the configuration says so."""
         try:
@@ -308,45 +318,41 @@ class Local(LocalKeys, LocalRows):
 
     async def service_log(self, id: str, name: str) -> str:
         """The end of what a service printed."""
-        answer = await (await self.client()).request(
-            "GET", f"/session/{id}/service-log", params={"app": name}
-        )
+        answer = await (await self.client()).request("GET", f"{PATH}/{id}/service-log", params={"app": name})
         return str(answer["result"]["logs"])
 
     async def outputs(self, id: str, which: Selection) -> Outputs:
         """The journal that the manager keeps."""
-        answer = await (await self.client()).request("GET", f"/session/{id}/outputs", params=which.params())
+        answer = await (await self.client()).request("GET", f"{PATH}/{id}/outputs", params=which.params())
         return msgspec.convert(answer["result"], Outputs)
 
     async def renew(self, id: str) -> SessionInfo:
         """Count idle timeout and time limit anew."""
-        await (await self.client()).request("POST", f"/session/{id}/renew")
+        await (await self.client()).request("POST", f"{PATH}/{id}/renew")
         return await self.get(id)
 
     async def touch(self, id: str) -> None:
         """Tell the manager of input that does not pass by it."""
-        await (await self.client()).request("POST", f"/session/{id}/touch")
+        await (await self.client()).request("POST", f"{PATH}/{id}/touch")
 
     async def set_environ(self, id: str, environ: dict[str, str]) -> None:
         """Kept by the manager."""
-        await (await self.client()).request("POST", f"/session/{id}/environ", json={"environ": environ})
+        await (await self.client()).request("POST", f"{PATH}/{id}/environ", json={"environ": environ})
 
     async def connection(
         self, id: str, owner: ProcessId | None = None, patience: float = 0
     ) -> KernelConnection:
         """The front of the session's relay."""
-        claim = msgspec.json.encode({"owner": owner, "patience": patience}).decode()
-        body = {"app": "kernel", "arguments": claim}
-        answer = await (await self.client()).request("POST", f"/session/{id}/start-service", json=body)
-        stem = str(answer["wsproxy_addr"]).removeprefix("ipc://")
-        return front_of(stem, str(answer["token"]), owner=owner is not None)
+        body = {"owner": msgspec.to_builtins(owner), "patience": patience}
+        answer = await (await self.client()).request("POST", f"{PATH}/{id}/connection", json=body)
+        return msgspec.convert(answer, KernelConnection)
 
     async def changed(self, row: SessionInfo, seconds: float) -> None:
         """As the manager says, however long that takes: asking again and again would slow down a start."""
         seen = row.status_changed.isoformat() if row.status_changed else ""
         params = {"seen": seen, "name": row.name, "within": str(_HOLD_SECONDS)}
         client = await self.client()
-        await client.request("GET", f"/session/{row.id}/change", params=params, wait=_HOLD_SECONDS)
+        await client.request("GET", f"{PATH}/{row.id}/change", params=params, wait=_HOLD_SECONDS)
 
     async def watch(self) -> AsyncIterator[builtins.list[SessionInfo]]:
         """As a remote one, but in peace while no manager runs."""

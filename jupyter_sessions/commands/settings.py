@@ -12,7 +12,7 @@ from jupyter_sessions.client import Api
 from jupyter_sessions.client.loop_thread import Say
 from jupyter_sessions.commands.result import Json, Result, Table
 from jupyter_sessions.config import JupyterSessions, sources
-from jupyter_sessions.service import configuration, manager_text
+from jupyter_sessions.service import SessionService, configuration
 
 _SECRET = re.compile(
     r"(?:^|.*[_-])(?:secret|password|passwd|passphrase|token|credential|(?:api|private)_?key|environ)s?(?:$|[_-].*)",
@@ -34,8 +34,10 @@ async def show(api: Api, asked: Namespace, say: Say) -> Result:
         {"name": name, "value": _shown(getattr(settings, name)), "from": files.get(name, _NO_FILE)}
         for name in names
     ]
-    if text := await manager_text():
-        say(text)
+    service = SessionService(settings)
+    if remarks := await service.remarks():
+        say(" ".join(remarks))
+    await service.close()
     if asked.json:
         return Json(found)
     rows = [[one["name"], msgspec.json.encode(one["value"]).decode(), one["from"]] for one in found]

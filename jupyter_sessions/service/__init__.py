@@ -8,7 +8,6 @@ from jupyter_sessions.service.deadlines import state_of
 from jupyter_sessions.service.feed import Feed
 from jupyter_sessions.service.info import BackendInfo, BackendType, Defaults, NewBackend
 from jupyter_sessions.service.lookup import Expiry, Listing, find
-from jupyter_sessions.service.manager_state import manager_text
 from jupyter_sessions.service.registry import configuration, find_types
 from jupyter_sessions.service.service import SessionService
 
@@ -30,6 +29,5 @@ __all__ = [
     "create_replicas",
     "find",
     "find_types",
-    "manager_text",
     "state_of",
 ]

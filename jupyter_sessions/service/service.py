@@ -50,6 +50,7 @@ from jupyter_sessions.service.info import BackendInfo, Defaults, Health, NewBack
 from jupyter_sessions.service.lookup import Listing, expiries, find, notices
 from jupyter_sessions.service.order import NEWEST, ordering
 from jupyter_sessions.service.registry import BackendFactory, pick
+from jupyter_sessions.service.service_urls import with_service_urls
 from jupyter_sessions.service.user_backends import Additions
 from jupyter_sessions.service.waiting import wait
 from jupyter_sessions.wire.spec_limits import check_spec
@@ -136,7 +137,8 @@ class SessionService:
         if problem := self._known_down(backend):
             return self._last_seen(backend, query), problem
         try:
-            return await ask(backend, backend.list(query), seconds), ""
+            rows = await ask(backend, backend.list(query), seconds)
+            return [with_service_urls(row) for row in rows], ""
         except SessionError as error:
             if self.backends.get(backend.name) is backend and backend.name not in self.feed.synced:
                 self.feed.fail(backend.name, error)
@@ -151,6 +153,17 @@ class SessionService:
         """When the credentials of backends expire, and their notices, of those that tell."""
         wanted = [one for name, one in self.backends.items() if names is None or name in names]
         return {"expiries": await expiries(wanted), "notices": await notices(wanted)}
+
+    async def remarks(self) -> builtins.list[str]:
+        """Return sentences about how backends differ from their configuration; see `Backend.remarks`."""
+
+        async def of(backend: Backend) -> builtins.list[str]:
+            try:
+                return await ask(backend, backend.remarks(), GET_SECONDS)
+            except SessionError as error:
+                return [str(error)]
+
+        return [line for lines in await asyncio.gather(*map(of, self.backends.values())) for line in lines]
 
     async def get(self, backend: str, id: str) -> SessionInfo:
         """One session by its full id. Errors: SessionNotFound, UnknownBackend."""
@@ -404,6 +417,7 @@ class SessionService:
         return error
 
     def _noted(self, row: SessionInfo) -> SessionInfo:
+        with_service_urls(row)
         if backend := self.backends.get(row.backend):
             if self.feed.running:
                 self.feed.put(row)

@@ -429,7 +429,9 @@ export interface IProcessId {
  * A service port. `url` is relative to the Jupyter server's base URL, or
  * absolute.
  *
- * `ended` says why it was ended, until it is started again.
+ * Backends leave `url` empty for services that the Jupyter server proxies
+ * (`Backend.open_service`). `ended` says why it was ended, until it is started
+ * again.
  */
 export interface IService {
   name: string;

@@ -16,7 +16,7 @@ from jupyter_sessions.backends.local import Local
 from jupyter_sessions.commands import parse, perform
 from jupyter_sessions.errors import BackendUnavailable, NotSupported
 from jupyter_sessions.model import SessionInfo
-from jupyter_sessions.service import SessionService, manager_text
+from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.places import PROTOCOL
 from tests.faults.test_environment_gone import START
 from tests.faults.test_environment_gone import doomed as doomed
@@ -150,7 +150,7 @@ async def test_takes_over_by_itself_once_nothing_is_lost(
     assert not identity.alive()
     assert await says(service, row, "print(kept + 1)") == "42"
     assert (await service.list()).notices == {}
-    assert await manager_text() == ""
+    assert await service.remarks() == []
 
 
 async def nothing_in_the_way() -> bool:
@@ -169,7 +169,9 @@ async def test_what_is_in_the_way(service: SessionService, state: Path) -> None:
             await terminal.receive_json(timeout=30)
             assert "a terminal is open in 'terminal'" in await in_the_way()
         assert "a terminal is open in 'terminal'" in await in_the_way()
-        held = asyncio.create_task(rest.send("GET", f"/session/{row.id}/change?within=10&name=terminal"))
+        held = asyncio.create_task(
+            rest.send("GET", f"/jupyter-sessions/sessions/{row.id}/change?within=10&name=terminal")
+        )
         waits = asyncio.create_task(rest.send("POST", "/session", {"name": "behind", "image": "python"}))
         await until(lambda: waits_too())
         await service.destroy("local", row.id, forced=True)
@@ -260,7 +262,7 @@ async def test_of_another_protocol(
     assert ("Upgrade" in shown.warnings[0]) is (protocol > PROTOCOL)
     with pytest.raises(BackendUnavailable, match=says_so):
         await ask(service, "refused")
-    assert await manager_text() == shown.warnings[0]
+    assert await service.remarks() == shown.warnings[:1]
     gone = await service.destroy("local", rows["ends"].id, forced=True)
     await ended(service, gone)
 

@@ -63,7 +63,7 @@ async def test_it_is_there_whoever_ran_it_and_when_all_is_over(service: SessionS
     assert (second.status, third.status) == ("ok", "error")
     assert third.outputs[1]["evalue"] == "The session has ended (on request)."
     async with Rest() as rest:
-        refused = await rest.send("GET", f"/session/{row.id}/outputs?last=-1")
+        refused = await rest.send("GET", f"/jupyter-sessions/sessions/{row.id}/outputs?last=-1")
         assert (refused.status_code, refused.json()["field"]) == (400, "last")
 
 

@@ -354,7 +354,7 @@ async def test_a_change_is_told_when_it_comes(rest: Rest, service: SessionServic
     row = await reach(service, await service.get("local", answer["sessionId"]), "RUNNING")
     assert row.status_changed is not None
     seen = httpx.QueryParams(seen=row.status_changed.isoformat(), name=row.name, within=20)
-    target = f"/session/{row.id}/change?"
+    target = f"/jupyter-sessions/sessions/{row.id}/change?"
     began = time.monotonic()
     assert (await rest.send("GET", f"{target}{seen.set('name', 'other')}")).status_code == 204
     assert (await rest.send("GET", f"{target}{seen.set('within', 0.2)}")).status_code == 204
@@ -365,4 +365,4 @@ async def test_a_change_is_told_when_it_comes(rest: Rest, service: SessionServic
     assert (await held).status_code == 204
     assert time.monotonic() - began < 15
     problem(await rest.send("GET", f"{target}within=soon"), 400, "invalid-api-params")
-    assert (await rest.send("GET", "/session/nobody/change")).status_code == 404
+    assert (await rest.send("GET", "/jupyter-sessions/sessions/nobody/change")).status_code == 404

@@ -23,7 +23,7 @@ from jupyter_sessions.errors import (
     NotSupported,
     SessionNotFound,
 )
-from jupyter_sessions.model import SessionInfo, SessionSpec
+from jupyter_sessions.model import Service, SessionInfo, SessionSpec
 from jupyter_sessions.service import Batch, SessionService, cells
 from jupyter_sessions.service import service as service_module
 from jupyter_sessions.service.info import Health
@@ -267,3 +267,14 @@ async def test_a_name_on_two_backends_must_be_said_in_full(toys: Path) -> None:
     ):
         await service.find("mine")
     assert (await service.find("second/mine")).backend == "second"
+
+
+async def test_the_addresses_of_services_are_filled_in(toys: Path) -> None:
+    service = made("toy")
+    row = await service.create(SessionSpec(name="mine"))
+    rows: dict[str, SessionInfo] = service.backends["toy"].rows  # type: ignore[attr-defined]
+    elsewhere = Service(name="desk top", url="https://example.org/")
+    rows[row.id] = structs.replace(row, services=[Service(name="jupyter"), elsewhere])
+    urls = [f"jupyter-sessions/services/toy/{row.id}/jupyter/", "https://example.org/"]
+    for found in (await service.get("toy", row.id), (await service.list()).sessions[0]):
+        assert [one.url for one in found.services] == urls

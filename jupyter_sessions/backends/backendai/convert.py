@@ -167,19 +167,18 @@ def session_of(item: Any, backend: str) -> SessionInfo:
     if "status_history" in more:
         history = mapping_of(item["status_history"])
         more["status_history"] = {status: str(when) for status, when in history.items()}
-    uid = str(item["id"])
     containers = [_container(part) for part in objects_of(item.get("containers"))]
     main = next(iter(containers), None)
     return SessionInfo(
         backend=backend,
-        id=uid,
+        id=str(item["id"]),
         name=str(item.get("name") or ""),
         image=str(item.get("image") or ""),
         type=str(item.get("type") or "interactive").lower(),
         status=str(item.get("status") or "").upper(),
         status_info=text_of(item.get("status_info")),
         resources=requested,
-        services=_services(item, backend, uid),
+        services=_services(item),
         created_at=time_of(item.get("created_at")),
         status_changed=time_of(item.get("status_changed")),
         scheduled_at=time_of(item.get("scheduled_at")),
@@ -253,14 +252,13 @@ def _container(part: dict[str, Any]) -> Container:
     )
 
 
-def _services(item: dict[str, Any], backend: str, id: str) -> list[Service]:
+def _services(item: dict[str, Any]) -> list[Service]:
     found = list_of(item.get("service_ports"))
     return [
         Service(
             name=str(port["name"]),
             protocol=str(port.get("protocol", "http")),
             ports=list(port.get("ports") or port.get("container_ports") or []),
-            url=f"jupyter-sessions/services/{backend}/{id}/{port['name']}/",
             ended=str(port.get("ended") or ""),
         )
         for port in found

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from jupyter_sessions.channels.relay_addresses import front_of
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api import sockets
 from jupyter_sessions.manager.api.runs import count, running, streamed
@@ -22,7 +23,6 @@ from jupyter_sessions.model import Endpoint
 from jupyter_sessions.wire.descriptors import HANDOVER, receive_connection
 from jupyter_sessions.wire.identity import Identity
 
-KERNEL = "kernel"
 START_SECONDS = 60.0
 _PAUSE_SECONDS = 0.05
 _LONGEST_PATH = 2000
@@ -46,33 +46,29 @@ async def start_service(request: web.Request) -> web.Response:
 
     `arguments` is JSON text. Its "base_url" is the path under which the service's pages appear; the answer's is the
     path under which the service sees them. Its "forced" starts a service that may not fit into the session's
-    memory. The app "kernel" is an addition of this manager: it is the address for notebooks (`front_of`), with the
-    key as token. Its "owner" is the process that owns the session from now on, its "patience" the seconds that this
-    process waits for the start. The kernel has no pages: with a "base_url" the app is a service of that name, which
-    is not declared.
+    memory.
     """
     body = await body_of(request)
     name = str(body.get("app") or body.get("service") or "")
     arguments = read_object(str(body.get("arguments") or ""), "arguments")
-    sessions, record = request.app[SESSIONS], find(request)
-    if name == KERNEL and "base_url" not in arguments:
-        claim = _claim(arguments)
-        stem, key = sessions.front(record).open()
-        sessions.claim(record, claim.owner, claim.patience)
-        return answer({"token": key, "wsproxy_addr": f"ipc://{stem}"})
     _check_base_url(arguments)
     forced = arguments.get("forced") is True
-    endpoint = await sessions.supervisor(record).start_service(name, forced=forced)
+    endpoint = await request.app[SESSIONS].supervisor(find(request)).start_service(name, forced=forced)
     scheme = HANDOVER if endpoint.hands_over else "unix"
     where = {"base_url": endpoint.base_url} if endpoint.base_url else {}
     return answer({"token": "", "wsproxy_addr": f"{scheme}://{endpoint.socket}"} | where)
 
 
-def _claim(arguments: dict[str, Any]) -> LeaseRequest:
+async def connection(request: web.Request) -> web.Response:
+    """Answer POST …/{ref}/connection: how notebooks reach the session's kernel, and who owns the session from now on."""
     try:
-        return msgspec.convert(arguments, LeaseRequest)
+        lease = msgspec.convert(await body_of(request), LeaseRequest)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"The arguments cannot be read: {error}.", field="arguments") from None
+        raise InvalidRequest(f"The request cannot be read: {error}.") from None
+    sessions, record = request.app[SESSIONS], find(request)
+    stem, key = sessions.front(record).open()
+    sessions.claim(record, lease.owner, lease.patience)
+    return answer(front_of(stem, key, owner=lease.owner is not None))
 
 
 async def shutdown_service(request: web.Request) -> web.Response:
@@ -85,7 +81,7 @@ async def shutdown_service(request: web.Request) -> web.Response:
 
 
 async def service_log(request: web.Request) -> web.Response:
-    """Answer GET /session/{ref}/service-log?app=…: the end of a service's log (an addition of this manager)."""
+    """Answer GET …/{ref}/service-log?app=…: the end of a service's log."""
     supervisor = request.app[SESSIONS].supervisor(find(request))
     return answer({"result": {"logs": supervisor.service_log(request.query.get("app", ""))}})
 

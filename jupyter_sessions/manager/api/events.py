@@ -92,7 +92,7 @@ async def _send(response: web.StreamResponse, queue: EventQueue, wanted: _EventF
 
 
 async def change(request: web.Request) -> web.Response:
-    """Answer GET /session/{ref}/change?seen=…&name=…&within=… once a session differs (an addition of this manager).
+    """Answer GET …/{ref}/change?seen=…&name=…&within=… once a session differs.
 
     `seen` is the last known `status_changed`, `within` the most seconds to wait.
     """

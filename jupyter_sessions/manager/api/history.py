@@ -33,7 +33,7 @@ async def status_history(request: web.Request) -> web.Response:
 
 
 async def outputs(request: web.Request) -> web.Response:
-    """Answer GET /session/{ref}/outputs?since=…&last=…&number=…&heads=… from the journal (an addition)."""
+    """Answer GET …/{ref}/outputs?since=…&last=…&number=…&heads=… from the journal."""
     record = find_any(request)
     which = read_selection(request.query)
     found = await asyncio.to_thread(read, Path(record.folder) / FOLDER, which, live=record.live)
@@ -79,12 +79,12 @@ async def match(request: web.Request) -> web.Response:
 
 
 async def renew(request: web.Request) -> web.Response:
-    """Answer POST /session/{ref}/renew (an addition): restart the idle timeout and time limit."""
+    """Answer POST …/{ref}/renew: restart the idle timeout and time limit."""
     request.app[SESSIONS].renew(find(request))
     return web.Response(status=204)
 
 
 async def touch(request: web.Request) -> web.Response:
-    """Answer POST /session/{ref}/touch (an addition): record use of a session over another connection."""
+    """Answer POST …/{ref}/touch: record use of a session over another connection."""
     request.app[SESSIONS].touch(find(request))
     return web.Response(status=204)

@@ -136,7 +136,7 @@ class _RowMaker:
             status=record.status,
             status_info=record.status_info,
             resources=slots,
-            services=self._services(record),
+            services=[Service(**port) for port in service_ports(record)],
             created_at=record.created,
             status_changed=record.changed,
             started_at=record.started,
@@ -182,10 +182,6 @@ class _RowMaker:
         row.containers = [self._main(record), *(self._sub(record, sub) for sub in record.subs)]
         row.live_stat, row.last_stat = row.containers[0].live_stat, row.containers[0].last_stat
         return row
-
-    def _services(self, record: Record) -> list[Service]:
-        below = f"jupyter-sessions/services/{self._backend}/{record.id}"
-        return [Service(**port, url=f"{below}/{port['name']}/") for port in service_ports(record)]
 
     def _main(self, record: Record) -> Container:
         return Container(

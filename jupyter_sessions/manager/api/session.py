@@ -272,7 +272,7 @@ async def rename(request: web.Request) -> web.Response:
 
 
 async def set_environ(request: web.Request) -> web.Response:
-    """Answer POST /session/{ref}/environ (an addition): set variables for processes started from now on."""
+    """Answer POST …/{ref}/environ: set variables for processes started from now on."""
     record = find(request)
     environ = read_environ((await body_of(request)).get("environ"))
     request.app[SESSIONS].machine.apply(record, EnvironSet(environ))

@@ -111,7 +111,8 @@ async def test_who_sees_and_touches_what(people: People) -> None:
     for action in (
         "GET /session/{}",
         "GET /session/{}/logs",
-        "GET /session/{}/outputs",
+        "GET /jupyter-sessions/sessions/{}/outputs",
+        "POST /jupyter-sessions/sessions/{}/connection",
         "PATCH /session/{}",
         "DELETE /session/{}",
         "POST /session/{}/rename?name=mine",
