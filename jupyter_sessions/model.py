@@ -69,11 +69,6 @@ def standing(name: str, status: str, info: str, called: str = "") -> str:
     return f"{called} {status_clause(status)}{f' ({reason(info)})' if info else ''}."
 
 
-def state(status: str, info: str) -> str:
-    """Return a status within a sentence, with the reason in brackets if one is known: "TERMINATED (on request)"."""
-    return f"{status} ({reason(info).removesuffix('.')})" if info else status
-
-
 def reason(info: str) -> str:
     """Return the reason for a status in words: a backend's code as people say it, and all else unchanged."""
     return _REASONS.get(info, info)

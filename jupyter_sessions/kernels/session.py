@@ -22,7 +22,7 @@ from jupyter_sessions.model import (
     SessionSpec,
     because,
     standing,
-    state,
+    status_word,
     waiting,
 )
 from jupyter_sessions.service import SessionService
@@ -215,9 +215,9 @@ class KernelSession:
                         told = row.status_info
                         self._say(f"The session {row.ref} is {waiting(told)}.")
         except TimeoutError:
-            why = waiting(row.status_info) if row.status == "PENDING" else ""
+            how = waiting(row.status_info) if row.status == "PENDING" else status_word(row.status)
             hint = "Ask for less, or set a longer launch_timeout."
-            text = f"The session {row.ref} did not start within {self._wanted.timeout:g} s: it is {state(row.status, why)}."
+            text = f"The session {row.ref} did not start within {self._wanted.timeout:g} s: it is {how}."
             raise LaunchFailed(text, hint=hint) from None
         if row.status not in USABLE:
             raise LaunchFailed(

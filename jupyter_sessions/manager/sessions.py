@@ -272,7 +272,7 @@ class SessionManager(SessionIndex):
         self._tasks.start(self.time.run())
 
     def _take_in(self, record: Record, process: Process | None, lost: str) -> None:
-        self._callbacks.known(record)
+        self._callbacks.skip_current(record)
         if record.holds_slots:
             self._adopt(record, process, lost)
         if record.status == "PENDING" and record.notebook:
@@ -331,7 +331,7 @@ class SessionManager(SessionIndex):
     def _changed(self, record: Record, transition: Transition) -> None:
         """Do what others have to do with a session's change."""
         self.time.follow(record)
-        self._callbacks.take(record)
+        self._callbacks.post(record)
         if not record.live:
             self._leases.drop(record)
         self._on_live(bool(self._live))

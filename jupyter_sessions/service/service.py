@@ -31,7 +31,7 @@ from jupyter_sessions.model import (
     SessionInfo,
     SessionSpec,
     in_group,
-    state,
+    standing,
 )
 from jupyter_sessions.service.cells import Unfinished, with_end
 from jupyter_sessions.service.creation import create, new_name, with_preset
@@ -411,9 +411,9 @@ class SessionService:
         with suppress(SessionError):
             row = await ask(place, place.get(id), GET_SECONDS)
             if not row.live or row.status == "TERMINATING":
-                ends = "ends" if row.live else "has ended"
-                how = state(row.status, row.status_info)
-                return NotRunning(f"The session '{row.name}' {ends}, {how}.", hint="Create it again.")
+                return NotRunning(
+                    standing(row.name, row.status, row.status_info), hint="Create the session again."
+                )
         return error
 
     def _noted(self, row: SessionInfo) -> SessionInfo:

@@ -93,7 +93,11 @@ REFUSED: list[tuple[dict[str, Any], type[SessionError], str]] = [
     ({"cluster_mode": "no-node"}, InvalidRequest, "There is no cluster mode 'no-node'. Use single-node or"),
     ({"preopen_ports": [80]}, InvalidRequest, "Port 80 cannot be opened."),
     ({"preopen_ports": [8080, 8080]}, InvalidRequest, "Port 8080 cannot be opened."),
-    ({"mounts": ["nowhere"]}, InvalidRequest, "There is no folder 'nowhere' to mount. None is configured."),
+    (
+        {"mounts": ["nowhere"]},
+        InvalidRequest,
+        "There is no folder 'nowhere' to mount. No folder is configured.",
+    ),
     ({"mount_map": {"a": "/b"}}, InvalidRequest, "The folder 'a' is not mounted."),
     (
         {"resource_opts": {"shmem": "256m"}},

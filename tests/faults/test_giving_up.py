@@ -112,5 +112,7 @@ async def test_what_never_starts_says_why(
         model = await asyncio.to_thread(post, made, "two.ipynb", "owned")
         async with page(made, model["kernel"]["id"]) as opened:
             uid = await opened.execute("print(1)")
-            await told_why(opened, uid, "it did not start as soon as its notebook wanted it (waiting for")
+            await told_why(
+                opened, uid, "it did not start within the time that its notebook waits (waiting for"
+            )
         await until(lambda: not made.ask("GET", "api/kernels"))

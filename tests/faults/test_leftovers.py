@@ -171,7 +171,7 @@ async def test_a_full_disk(_small_disk: Path, service: SessionService) -> None:
         while file.write(b"x" * 4096):
             pass
     with pytest.raises(
-        SessionError, match=r"Nothing can be kept in .*sessions.db: database or disk is full"
+        SessionError, match=r"The database .*sessions.db cannot be written: database or disk is full"
     ) as full:
         for number in range(20):  # What room the file has left goes first.
             await ask(service, f"too-much-{number}", resources={"cpu": "2"})

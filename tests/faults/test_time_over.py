@@ -50,7 +50,7 @@ async def test_time_that_is_over(service: SessionService, tmp_path: Path) -> Non
         row = await run(service, "beside", time_limit="6s", startup_command=begun, cwd=str(tmp_path))
         await _begin(row.id, tidies % ("command", "command"))
         row = await ended(service, row)
-        assert row.status_info == "time-limit: its 6 s are over"
+        assert row.status_info == "time-limit: it ran for its full 6 s"
         assert {file.name for file in tmp_path.glob("tidied-*")} == {"tidied-startup", "tidied-command"}
 
     async def limited() -> None:
@@ -60,7 +60,7 @@ async def test_time_that_is_over(service: SessionService, tmp_path: Path) -> Non
         assert "tidied" in str(outputs)
         assert outputs[-1].content["ename"] == "KeyboardInterrupt"
         row = await ended(service, row)
-        assert row.status_info == "time-limit: its 6 s are over"
+        assert row.status_info == "time-limit: it ran for its full 6 s"
 
     await asyncio.gather(idle(), busy(), background(), command(), beside(), limited())
 

@@ -59,7 +59,7 @@ async def test_what_waits_for_others_and_what_becomes_of_it(service: SessionServ
     first = await run(service, "first")
     second = await ask(service, "second", dependencies=["first"])
     third = await ask(service, "third", dependencies=[second.id])
-    second = await until(lambda: _waiting(service, second.id, "'first' (RUNNING)"))
+    second = await until(lambda: _waiting(service, second.id, "'first' (running)"))
     with pytest.raises(InvalidRequest, match="no session 'nobody'") as caught:
         await ask(service, "fourth", dependencies=["first", "nobody"])
     assert caught.value.field == "dependencies"
@@ -84,7 +84,7 @@ async def test_what_waits_for_others_and_what_becomes_of_it(service: SessionServ
     await _crash(service, second.id)
     gone = await ended(service, third)
     assert gone.status == "CANCELLED"
-    assert gone.status_info.startswith("dependency-failed: 'second' is TERMINATED")
+    assert gone.status_info.startswith("dependency-failed: 'second' has ended")
 
 
 async def _waiting(service: SessionService, session_id: str, why: str) -> Any:

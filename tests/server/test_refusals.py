@@ -234,7 +234,7 @@ async def test_one_that_has_ended_says_so(rest: Rest) -> None:
         status, said = await rest.refused(method, path + where, body)
         assert (status, said["message"]) == (
             409,
-            "The session 'demo' has ended, TERMINATED (on request).",
+            "The session 'demo' has ended (on request).",
         )
     assert "logs" in await rest.json("GET", f"{path}/logs")
 

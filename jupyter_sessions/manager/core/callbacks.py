@@ -1,8 +1,8 @@
-"""Callback URLs: a session's changes of status, posted to whoever asked for it.
+"""Callback URLs: post a session's changes of status to the URL it was created with.
 
-Each session has a line of its own: what is slow there delays no other, and never the session. What
-has not been delivered when this manager ends is lost; the next one goes on with the next change.
-Source of the body: managers 22.03 to 26.8; `status` is ours.
+Each session has its own queue, so a slow receiver delays no other session. What has not been delivered when the
+manager ends is lost; the next manager continues with the next change.
+Source of the body: managers 22.03 to 26.8; `status` is an addition.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ log = logging.getLogger("jupyter_sessions")
 
 TRY_SECONDS = 10.0
 PAUSES = (1.0, 3.0)
-"""Seconds after the first and after the second try."""
+"""Seconds to wait after the first and after the second try."""
 _EVENTS = {
     "PENDING": "enqueued",
     "PREPARING": "scheduled",
@@ -38,15 +38,15 @@ CallbackBody = dict[str, Any]
 
 
 def check_url(url: str) -> str:
-    """A URL to post to. Errors: InvalidRequest for anything but http and https."""
-    hint = "Give a URL that begins with http:// or https://."
+    """Return a valid callback URL. Errors: InvalidRequest for anything but http and https."""
+    hint = "Use a URL that begins with http:// or https://."
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
     if not good or any(character.isspace() or not character.isprintable() for character in url):
-        raise InvalidRequest("The callback URL is no address to post to.", hint=hint, field="callback_url")
+        raise InvalidRequest("The callback URL is not valid.", hint=hint, field="callback_url")
     return url
 
 
@@ -59,13 +59,13 @@ class Callbacks:
         self._tasks = Tasks()
         self._client: aiohttp.ClientSession | None = None
 
-    def known(self, record: Record) -> None:
-        """Take a status for told: an earlier manager did."""
+    def skip_current(self, record: Record) -> None:
+        """Skip the current status of a session, which an earlier manager has posted."""
         if record.callback_url:
             self._last[record.id] = record.status
 
-    def take(self, record: Record) -> None:
-        """Post the session's status, if it has changed and is asked for."""
+    def post(self, record: Record) -> None:
+        """Post a session's status if it has changed and the session has a callback URL."""
         if not record.callback_url or self._last.get(record.id) == record.status:
             return
         self._last[record.id] = record.status
@@ -84,16 +84,16 @@ class Callbacks:
             self._tasks.start(self._deliver(record.id, record.callback_url))
 
     async def _deliver(self, id: str, url: str) -> None:
-        """Post what is in a session's line, one after the other, until it is empty."""
+        """Post the queued bodies of a session one after the other, until the queue is empty."""
         queue = self._queues[id]
         try:
             while queue:
-                await self._try(url, queue[0])
+                await self._post_with_retries(url, queue[0])
                 queue.popleft()
         finally:
             del self._queues[id]
 
-    async def _try(self, url: str, body: CallbackBody) -> None:
+    async def _post_with_retries(self, url: str, body: CallbackBody) -> None:
         why = ""
         for pause in (*PAUSES, None):
             try:
@@ -104,7 +104,7 @@ class Callbacks:
                 await asyncio.sleep(pause)
         # The rest of the URL may hold a secret.
         log.warning(
-            "%s was not told that session %s is %s: %s",
+            "the callback to %s that session %s is %s failed: %s",
             urlsplit(url).hostname,
             body["session_id"],
             body["status"],
@@ -117,14 +117,14 @@ class Callbacks:
         timeout = aiohttp.ClientTimeout(total=TRY_SECONDS)
         async with self._client.post(url, json=body, timeout=timeout, allow_redirects=False) as answer:
             if answer.status >= 300:
-                raise _Refused(f"it answered {answer.status}")
+                raise _Refused(f"the server answered {answer.status}")
 
     async def close(self) -> None:
-        """Stop at once; what is in the lines is lost."""
+        """Stop at once; queued bodies are lost."""
         await self._tasks.close()
         if self._client is not None:
             await self._client.close()
 
 
 class _Refused(aiohttp.ClientError):
-    """The address answered with something else than success."""
+    """The callback URL answered with a status other than success."""

@@ -1,4 +1,4 @@
-"""Changes of a session that leave its status as it is, as values; `machine` makes them."""
+"""Changes of a session that keep its status, as values; `machine` applies them."""
 
 from __future__ import annotations
 
@@ -13,69 +13,69 @@ from jupyter_sessions.manager.core.transitions import Transition
 from jupyter_sessions.manager.runtime.process import Process
 from jupyter_sessions.wire.identity import Identity
 
-# What people and notebooks ask for.
+# Requests of people and notebooks.
 
 
 class Enqueued(Transition, frozen=True):
-    """A session is new, and its members' kernels have these keys."""
+    """A new session is in the queue; its members' kernels have these keys."""
 
     kernel_keys: list[str]
     sources = ("PENDING",)
 
     def change(self, record: Record) -> None:
-        """Note the keys, and since when it waits."""
+        """Set the keys and the time at which the wait began."""
         for rank, key in enumerate(self.kernel_keys):
             record.member(rank).kernel_key = key
         record.stamp()
 
     def events(self, record: Record) -> tuple[str, ...]:
-        """Return that it is in the queue."""
+        """Return the event of a queued session."""
         return ("session_enqueued",)
 
 
 class Waits(Transition, frozen=True):
-    """A session waits for something else than before; that changes for many at a time."""
+    """The reason for which a session waits has changed; this happens to many sessions at a time."""
 
     reason: str
     sources = ("PENDING",)
     stored = False
 
     def change(self, record: Record) -> None:
-        """Note what it waits for."""
+        """Set the reason."""
         record.status_info, record.changed = self.reason, datetime.now(UTC)
 
     def events(self, record: Record) -> tuple[str, ...]:
-        """Return that it waits."""
+        """Return the event of a waiting session."""
         return ("session_waiting",)
 
 
 class DependenciesMet(Transition, frozen=True):
-    """Sessions that a waiting one depends on have succeeded."""
+    """Dependencies of a waiting session have succeeded."""
 
     ids: list[str]
     sources = ("PENDING",)
 
     def change(self, record: Record) -> None:
-        """Note them."""
+        """Add their ids to the met dependencies."""
         record.met = [*record.met, *self.ids]
 
 
 class Renamed(Transition, frozen=True):
-    """A session is called otherwise."""
+    """A session has a new name."""
 
     name: str
 
     def change(self, record: Record) -> None:
-        """Note the name."""
+        """Set the name."""
         record.name = self.name
 
     def events(self, record: Record) -> tuple[str, ...]:
-        """Return that it has another name."""
+        """Return the event of a renamed session."""
         return ("session_renamed",)
 
 
 class EnvironSet(Transition, frozen=True):
-    """Processes that start from now on get more variables."""
+    """Later processes of a session get more environment variables."""
 
     environ: dict[str, str]
 
@@ -85,51 +85,51 @@ class EnvironSet(Transition, frozen=True):
 
 
 class Hidden(Transition, frozen=True):
-    """A session that has ended is not to be shown on the Skaha face any more."""
+    """The Skaha API no longer lists an ended session."""
 
     def change(self, record: Record) -> None:
-        """Hide it."""
+        """Hide the session."""
         record.hidden = True
 
 
 class Used(Transition, frozen=True):
-    """Somebody asked a session for something."""
+    """A session got a request."""
 
     stored = False
 
     def change(self, record: Record) -> None:
-        """Count it."""
+        """Count the request."""
         record.num_queries += 1
 
 
 class ServiceUsed(Used, frozen=True):
-    """Somebody asked for a service of a session."""
+    """A service of a session got a request."""
 
     stored = True
 
 
 class Claimed(Transition, frozen=True):
-    """A notebook is connected to a session, and `owner` has it from now on if given.
+    """A notebook is connected to a session; `owner`, if given, takes over the lease.
 
-    It waits until the moment `start_by` for its start.
+    The notebook waits until `start_by` for the session's start.
     """
 
     owner: Identity | None = None
     start_by: datetime | None = None
 
     def change(self, record: Record) -> None:
-        """Note the notebook."""
+        """Set the notebook and its owner."""
         record.notebook = True
         record.num_queries += 1
         if self.owner is not None:
             record.owner, record.start_by = self.owner, self.start_by
 
 
-# Its time.
+# Timeouts.
 
 
 class LimitCounted(Transition, frozen=True):
-    """The time limit of a session counts from a moment, in seconds of `expiry.Clock`."""
+    """The time limit of a session counts from `limit_from`, in seconds of `expiry.Clock`."""
 
     limit_from: float
 
@@ -139,7 +139,7 @@ class LimitCounted(Transition, frozen=True):
 
 
 class Renewed(Transition, frozen=True):
-    """The clocks of a session begin again, that of the time limit from a moment if one counts."""
+    """A session's idle timeout and time limit start over; `limit_from` is None if no time limit runs."""
 
     limit_from: float | None = None
 
@@ -148,12 +148,12 @@ class Renewed(Transition, frozen=True):
         record.limit_from = record.limit_from if self.limit_from is None else self.limit_from
 
     def events(self, record: Record) -> tuple[str, ...]:
-        """Return that it was renewed."""
+        """Return the event of a renewed session."""
         return ("session_renewed",)
 
 
 class Warned(Transition, frozen=True):
-    """The end of a session's time has come near, or is not near any more."""
+    """A session is about to expire, or no longer is."""
 
     stored = False
 
@@ -162,11 +162,11 @@ class Warned(Transition, frozen=True):
         return ("session_warning",)
 
 
-# Its processes. The main member's row is the session's record; see `Record.member`.
+# Processes. The main member's record is the session's record; see `Record.member`.
 
 
 class MemberChange(Transition, frozen=True):
-    """A change of one member of a session, by its rank."""
+    """A change of one member of a session; `of` is its rank."""
 
     of: int
 
@@ -180,14 +180,14 @@ class MemberChange(Transition, frozen=True):
 
 
 class Started(MemberChange, frozen=True):
-    """The main process of a member was started; its members had used `cpu_ms` before."""
+    """The main process of a member was started; earlier processes had used `cpu_ms` of CPU time."""
 
     process: Process
     cpu_ms: int = 0
     sources = ("PREPARING", "RUNNING", "RUNNING_DEGRADED", "RESTARTING", "TERMINATING")
 
     def change(self, record: Record) -> None:
-        """Note the process, beside which nothing else runs yet."""
+        """Set the process and forget earlier services."""
         row = record.member(self.of)
         row.process, row.service_processes, row.cpu_ms_at_launch = self.process, {}, self.cpu_ms
         if isinstance(row, MemberRecord):
@@ -196,12 +196,12 @@ class Started(MemberChange, frozen=True):
             record.to_restart = False
 
     def events(self, record: Record) -> tuple[str, ...]:
-        """Return that the member is being created."""
+        """Return the event of a member being created."""
         return ("kernel_creating",)
 
 
 class TakenOver(MemberChange, frozen=True):
-    """The main process of a member was found by another manager; a restart begins again."""
+    """A new manager has found the main process of a member; an unfinished restart starts over."""
 
     process: Process
 
@@ -212,58 +212,58 @@ class TakenOver(MemberChange, frozen=True):
 
 
 class MemberReady(MemberChange, frozen=True):
-    """A further member of a cluster answers."""
+    """A sub member of a cluster answers."""
 
     def change(self, record: Record) -> None:
-        """Note that it runs."""
+        """Set the member's status."""
         self._sub(record).move("RUNNING")
 
     def events(self, record: Record) -> tuple[str, ...]:
-        """Return that it runs."""
+        """Return the event of a started member."""
         return ("kernel_started",)
 
 
 class MemberEnded(MemberChange, frozen=True):
-    """A further member of a cluster has ended, with an exit status if that is known and what it used last."""
+    """A sub member of a cluster has ended, with its exit status, if known, and its last usage."""
 
     reason: str
     exit_code: int | None = None
     stat: dict[str, Any] | None = None
 
     def change(self, record: Record) -> None:
-        """Note its end."""
+        """Set the member's status, exit code and usage."""
         row = self._sub(record)
         row.exit_code, row.last_stat = self.exit_code, self.stat
         row.move("TERMINATED", self.reason)
 
     def events(self, record: Record) -> tuple[str, ...]:
-        """Return that it is gone."""
+        """Return the event of an ended member."""
         return ("kernel_terminated",)
 
 
 class Measured(MemberChange, frozen=True):
-    """A member has used CPU time, in milliseconds."""
+    """The CPU time of a member, in milliseconds, was measured."""
 
     cpu_ms: int
     stored = False
 
     def change(self, record: Record) -> None:
-        """Note the time."""
+        """Set the CPU time."""
         record.member(self.of).cpu_ms_before = self.cpu_ms
 
 
 class PortsChosen(MemberChange, frozen=True):
-    """The kernel of a member that cannot speak ipc listens at these ports."""
+    """The kernel of a member, which cannot use ipc, listens on these ports."""
 
     ports: list[int]
 
     def change(self, record: Record) -> None:
-        """Note the ports."""
+        """Set the ports."""
         record.member(self.of).kernel_ports = self.ports
 
 
-class ProcessNoted(MemberChange, frozen=True):
-    """A process runs beside a member's main one; `service` is the name if it is a service."""
+class ProcessAdded(MemberChange, frozen=True):
+    """A process was started beside a member's main process; `service` is its name if it is a service."""
 
     key: str
     process: Process
@@ -275,42 +275,42 @@ class ProcessNoted(MemberChange, frozen=True):
         record.ended_services.pop(self.service, None)
 
 
-class ProcessForgotten(MemberChange, frozen=True):
-    """A process beside a member's main one has ended."""
+class ProcessRemoved(MemberChange, frozen=True):
+    """A process beside a member's main process has ended."""
 
     key: str
 
     def change(self, record: Record) -> None:
-        """Forget the process."""
+        """Remove the process."""
         record.member(self.of).service_processes.pop(self.key, None)
 
 
 class ServiceEnded(Transition, frozen=True):
-    """A service of a session was ended, for a reason."""
+    """A service of a session was ended for a reason."""
 
     name: str
     reason: str
 
     def change(self, record: Record) -> None:
-        """Note why, for whoever opens it next."""
+        """Set the reason that is shown when the service is opened again."""
         record.ended_services[self.name] = self.reason
 
 
-class LimitsNoted(Transition, frozen=True):
-    """By what a session is held to what it asked for, in words for people."""
+class LimitsDescribed(Transition, frozen=True):
+    """How the limits of a session are enforced, in words for people."""
 
     limits: dict[str, str]
 
     def change(self, record: Record) -> None:
-        """Note the means."""
+        """Set the descriptions."""
         record.limits = self.limits
 
 
 class TransportChosen(Transition, frozen=True):
-    """The kernels of a session are reached in another way."""
+    """The kernels of a session use another transport."""
 
     transport: str
 
     def change(self, record: Record) -> None:
-        """Note the way."""
+        """Set the transport."""
         record.launch = msgspec.structs.replace(record.launch, transport=self.transport)

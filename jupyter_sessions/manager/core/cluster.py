@@ -1,6 +1,6 @@
-"""The members of a session: the main one, which is the session's record itself, and those of a cluster.
+"""The members of a cluster session. The main member is the session's record itself.
 
-Names and variables: Backend.AI managers 23.09 to 26.8, where members are called kernels or containers.
+Source of names and variables: Backend.AI managers 23.09 to 26.8, which call members kernels or containers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _now() -> datetime:
 
 
 class MemberRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What is kept of a further member of a cluster; `idx` counts from 1. For the rest see `Record`."""
+    """The record of a sub member of a cluster; `idx` counts from 1. For the other fields see `Record`."""
 
     idx: int
     id: str = msgspec.field(default_factory=lambda: str(uuid4()))
@@ -45,35 +45,35 @@ class MemberRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def role(self) -> str:
-        """What it is in the cluster."""
+        """The role of the member in the cluster."""
         return "sub"
 
     @property
     def rank(self) -> int:
-        """Its place among all members; the main one has 0."""
+        """The rank of the member; the main member has 0."""
         return self.idx
 
     def move(self, status: str, info: str = "") -> None:
-        """Go to another status, saying why."""
+        """Set the status and its reason."""
         self.status, self.status_info, self.changed = status, info, _now()
         self.ended = self.changed if status == "TERMINATED" else None
 
     def end(self, info: str) -> None:
-        """Note that it has ended, unless it did so before."""
+        """End the member, unless it has ended before."""
         if self.ended is None:
             self.move("TERMINATED", info)
 
 
 def hostname(rank: int) -> str:
-    """What a member is called: "main1", "sub1", "sub2" …"""
+    """Return the hostname of a member: "main1", "sub1", "sub2" …"""
     return f"sub{rank}" if rank else "main1"
 
 
 def addresses(session_id: str, size: int) -> list[str]:
-    """Where the members of a cluster find each other, in their order.
+    """Return the addresses of the members of a cluster, by rank.
 
-    Each has an address of its own on the loopback network, so that all may listen on the same port;
-    it is the session's, too, as well as can be. Linux has them all, other systems only one.
+    On Linux each member has its own address on the loopback network, derived from the session's id, so that all can
+    listen on the same port; other systems have only one address.
     """
     if not sys.platform.startswith("linux"):
         return [LOOPBACK] * size
@@ -82,7 +82,7 @@ def addresses(session_id: str, size: int) -> list[str]:
 
 
 def variables(session_id: str, size: int, rank: int) -> dict[str, str]:
-    """What tells a member's processes who they are. A session of one member has a name for a host."""
+    """Return the environment variables that describe the cluster to a member's processes."""
     hosts: Sequence[str] = addresses(session_id, size) if size > 1 else [hostname(0)]
     values = {
         "SIZE": size,

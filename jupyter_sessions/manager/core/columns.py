@@ -1,4 +1,4 @@
-"""What can be filtered and sorted by: columns of the store beside each whole record.
+"""The columns of the store to filter and sort by, beside each whole record.
 
 Source of the names: managers 23.09 to 26.8, the filterable fields of `compute_session_list`.
 """
@@ -21,13 +21,13 @@ _SQL = {TEXT: "TEXT", ENUM: "TEXT", NUMBER: "INTEGER", TIME: "REAL"}
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column: what it holds, and how that is read from a record."""
+    """A column: its kind, and the function that reads its value from a record."""
 
     kind: str
     value: Callable[[Record], Any]
 
     def of(self, record: Record) -> object:
-        """What is stored: text, no more than one would look for, or seconds since 1970."""
+        """Return the value to store: a number, text cut to a searchable length, or seconds since 1970."""
         value = self.value(record)
         if isinstance(value, datetime):
             return value.timestamp()
@@ -35,7 +35,7 @@ class Column(msgspec.Struct, frozen=True):
 
 
 def scheduled(record: Record) -> datetime | None:
-    """When it was given its place."""
+    """Return when a session was scheduled."""
     return record.history.get("SCHEDULED") or record.history.get("PREPARING")
 
 
@@ -72,9 +72,9 @@ record BLOB NOT NULL, PRIMARY KEY (id));
 CREATE INDEX facts ON sessions ({", ".join(_FACTS)});
 CREATE INDEX by_name ON sessions (name, status)
 """
-"""`facts` holds all columns but the record, so that no list has to pass by the records."""
+"""The index `facts` holds all columns except the record, so that no query has to read past the large records."""
 
 
 def row_of(record: Record) -> tuple[object, ...]:
-    """A record's columns, and itself."""
+    """Return the values of a record's columns, and the record itself."""
     return (*(column.of(record) for column in COLUMNS.values()), msgspec.json.encode(record))

@@ -1,8 +1,8 @@
-"""What a pending session waits for besides room: its start time, and other sessions.
+"""What a pending session waits for besides capacity: its start time and other sessions.
 
-Managers 23.09 to 26.8 let a session start once all it depends on have the result SUCCESS, which
-only batch sessions ever have. Here an interactive session counts, too: it has succeeded when its
-kernel exited with 0, or when somebody ended it on purpose.
+Managers 23.09 to 26.8 start a session once all its dependencies have the result SUCCESS, which only batch
+sessions can have. Here an interactive session counts, too: it has succeeded when its kernel exited with 0, or
+when a user terminated it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import msgspec
 from jupyter_sessions.durations import human_time, parse_duration
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.core.record import Record
-from jupyter_sessions.model import state
+from jupyter_sessions.model import standing, status_word
 
 _FARTHEST = timedelta(days=3650)
 
 
 class WaitReason(msgspec.Struct, frozen=True):
-    """Why a session is not looked at by the scheduler; with `failed` it never will be.
+    """Why the scheduler skips a session; with `failed` the session can never start.
 
-    `until` is when it is worth asking again though nothing has happened.
+    `until` is the time of the next check if nothing happens before.
     """
 
     reason: str
@@ -32,7 +32,7 @@ class WaitReason(msgspec.Struct, frozen=True):
 
 
 def wait_reason(record: Record, look: Callable[[str], Record | None], now: datetime) -> WaitReason | None:
-    """What a pending session waits for; None if for room alone. `look` gives sessions by id, ended ones too."""
+    """Return what a pending session waits for besides capacity. `look` returns sessions by id, ended ones too."""
     waits = []
     for needed in record.dependencies:
         if needed in record.met:
@@ -42,9 +42,11 @@ def wait_reason(record: Record, look: Callable[[str], Record | None], now: datet
         if succeeded is False:
             return WaitReason(f"dependency-failed: {_failure(needed, other)}", failed=True)
         if succeeded is None and other is not None:
-            waits.append(f"'{other.name}' ({other.status})")
+            waits.append(f"'{other.name}' ({status_word(other.status)})")
     if waits:
-        return WaitReason(f"Waiting for {_and(waits)} to succeed.")
+        *others, last = waits
+        names = f"{', '.join(others)} and {last}" if others else last
+        return WaitReason(f"Waiting for {names} to succeed.")
     if record.starts_at is not None and record.starts_at > now:
         moment = record.starts_at.astimezone().isoformat(" ", "seconds")
         return WaitReason(f"Waiting until {moment}.", until=record.starts_at)
@@ -52,13 +54,13 @@ def wait_reason(record: Record, look: Callable[[str], Record | None], now: datet
 
 
 def newly_met(record: Record, look: Callable[[str], Record | None]) -> list[str]:
-    """Return the ids of needed sessions that have succeeded and are to be noted: they may be forgotten before it starts."""
+    """Return the ids of dependencies that have succeeded since, to store before those sessions are pruned."""
     others = {needed: look(needed) for needed in record.dependencies if needed not in record.met}
     return [needed for needed, other in others.items() if other is not None and success(other)]
 
 
 def success(record: Record) -> bool | None:
-    """Whether a session has succeeded; None while that is open."""
+    """Return whether a session has succeeded, None while that is open."""
     if record.status in ("ERROR", "CANCELLED"):
         return False
     if record.type == "batch" and record.result != "UNDEFINED":
@@ -72,17 +74,12 @@ def success(record: Record) -> bool | None:
 
 def _failure(id: str, other: Record | None) -> str:
     if other is None:
-        return f"the session {id} is not known any more"
-    result = f" with {other.result}" if other.result != "UNDEFINED" else ""
-    return f"'{other.name}' is {state(other.status + result, other.status_info)}"
-
-
-def _and(parts: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+        return f"the session {id} no longer exists"
+    return standing(other.name, other.status, other.status_info, f"'{other.name}'").removesuffix(".")
 
 
 def start_time(text: str | None, now: datetime) -> datetime | None:
-    """The moment in an ISO date, or in a time from now such as "5m". Without a zone it is this machine's.
+    """Return the moment of an ISO date, by default in this machine's zone, or of a time from now such as "5m".
 
     Source: managers 23.09 to 26.8 take both. Errors: InvalidRequest.
     """
@@ -91,7 +88,14 @@ def start_time(text: str | None, now: datetime) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text.strip()).astimezone(UTC)
     except (ValueError, OverflowError):
-        moment = _relative(text, now)
+        try:
+            moment = now + timedelta(seconds=parse_duration(text, field="starts_at"))
+        except InvalidRequest:
+            raise InvalidRequest(
+                f"The start time '{text}' is not a time.",
+                hint="Give a date such as 2030-01-31T09:00:00+01:00, or a time from now such as 5m.",
+                field="starts_at",
+            ) from None
     if moment - now > _FARTHEST:
         raise InvalidRequest(
             f"The start time '{text}' is more than {human_time(_FARTHEST.total_seconds())} away.",
@@ -101,19 +105,8 @@ def start_time(text: str | None, now: datetime) -> datetime | None:
     return moment
 
 
-def _relative(text: str, now: datetime) -> datetime:
-    try:
-        return now + timedelta(seconds=parse_duration(text, field="starts_at"))
-    except InvalidRequest:
-        raise InvalidRequest(
-            f"'{text}' is no time.",
-            hint="Give a date such as 2030-01-31T09:00:00+01:00, or a time from now such as 5m.",
-            field="starts_at",
-        ) from None
-
-
 def dependents(record: Record, live: Iterable[Record]) -> list[Record]:
-    """All live sessions that wait for this one, directly or not; newest first, so none before what waits for it."""
+    """Return all live sessions that depend on this one, directly or not, dependents before their dependencies."""
     others = list(live)
     found: list[Record] = []
     level = [record]

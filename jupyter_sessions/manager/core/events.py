@@ -1,4 +1,4 @@
-"""What happens to sessions, told to everybody who listens."""
+"""Lifecycle events of sessions, and the bus that publishes them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SessionEvent(msgspec.Struct, frozen=True):
     idx: int = 1
 
     def data(self) -> dict[str, Any]:
-        """The event's data as the wire has it."""
+        """Return the event's data as sent over the wire."""
         body: dict[str, Any] = {
             "reason": self.reason,
             "sessionName": self.session_name,
@@ -48,15 +48,15 @@ EventQueue = asyncio.Queue[SessionEvent | None]
 
 
 class Bus:
-    """Hands every event to every listener."""
+    """Publishes every event to every listener."""
 
     def __init__(self) -> None:
         self._queues: set[EventQueue] = set()
 
     def publish(self, name: str, record: Record, sub: MemberRecord | None = None) -> None:
-        """Tell everybody, of the main member or of `sub`.
+        """Publish an event of a session's main member, or of `sub`.
 
-        A listener that is far behind is cut off: its queue ends with None.
+        The queue of a listener that is far behind ends with None.
         """
         member = sub or record
         event = SessionEvent(
@@ -81,7 +81,7 @@ class Bus:
 
     @contextmanager
     def listen(self) -> Iterator[EventQueue]:
-        """A queue of what happens from now on; None is its end."""
+        """Give a queue of all events from now on, which ends with None."""
         queue: EventQueue = asyncio.Queue()
         self._queues.add(queue)
         try:

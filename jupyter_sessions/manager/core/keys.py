@@ -1,7 +1,7 @@
-"""Who may ask for what: keys, each with a role, a domain, a group and limits.
+"""Access keys, each with a role, a domain, a group and limits.
 
-Domains and groups are those that keys are of; the first key is a superadmin's, of domain and group
-``default``. Roles and what they may do: Backend.AI managers 23.09 to 26.8.
+The domains and groups are those of the keys. The first key belongs to a superadmin in domain and group
+``default``. Source of the roles and their rights: Backend.AI managers 23.09 to 26.8.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ ALTER TABLE keys ADD COLUMN created REAL NOT NULL DEFAULT 0
 
 
 class Owned(Protocol):
-    """Something that a key has: a session, or what happens to it."""
+    """Something that a key owns: a session, or an event of a session."""
 
     @property
     def access_key(self) -> str:
-        """The key that has it."""
+        """The key that owns it."""
 
     @property
     def domain(self) -> str:
@@ -50,7 +50,7 @@ class Owned(Protocol):
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """A key and what it may do. `max_sessions` counts what runs at once, `max_slots` limits its sum; 0, {}: no limit."""
+    """A key and its rights. `max_sessions` and `max_slots` limit what runs at the same time; 0 and {} mean no limit."""
 
     access_key: str
     secret_key: str
@@ -67,40 +67,40 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def user_id(self) -> str:
-        """The user's id; each key is a user of its own."""
+        """The id of the key's user; every key is a user of its own."""
         return id_of(self.access_key)
 
     @property
     def is_admin(self) -> bool:
-        """Whether it may act for others."""
+        """Whether the key may act for other keys."""
         return self.role in (ADMIN, SUPERADMIN)
 
     @property
     def pair(self) -> Keypair:
-        """What signs."""
+        """The key pair that signs requests."""
         return Keypair(self.access_key, self.secret_key)
 
     def sees(self, what: Owned) -> bool:
-        """Whether it may look at something, and touch it."""
+        """Return whether the key may see and change something."""
         if self.role == SUPERADMIN or what.access_key == self.access_key:
             return True
         return self.role == ADMIN and what.domain == self.domain
 
     def check(self, slots: dict[str, Decimal]) -> None:
-        """Errors: NotEnough for more than this key can ever have."""
+        """Check requested slots against the limits of the key. Errors: NotEnough."""
         for name, amount in slots.items():
             if name in self.max_slots and amount > self.max_slots[name]:
                 most = slot_label(name, self.max_slots[name])
                 asked = slot_label(name, amount)
                 raise NotEnough(
-                    f"{asked} asked for, but this key may have {most}.",
-                    hint="Ask for less, or an administrator for more.",
+                    f"You asked for {asked}, but this key may have at most {most}.",
+                    hint="Ask for less, or ask an administrator to raise the limit.",
                     field=name,
                 )
 
 
 class Keys:
-    """All keys, kept in the store's database."""
+    """All keys, stored in the manager's database."""
 
     def __init__(
         self,
@@ -119,11 +119,11 @@ class Keys:
 
     @property
     def first(self) -> Key:
-        """This machine's own, a superadmin's; made on first use."""
+        """The superadmin key of this machine, created on first use."""
         return next(iter(self)) if self._keys else self.add(role=SUPERADMIN, email=f"{_login()}@localhost")
 
     def get(self, access_key: str) -> Key | None:
-        """The key of that name."""
+        """Return a key by its access key."""
         return self._keys.get(access_key)
 
     def add(
@@ -136,10 +136,10 @@ class Keys:
         max_sessions: int = 0,
         max_slots: dict[str, Decimal] | None = None,
     ) -> Key:
-        """Make a key. Errors: InvalidRequest for an unknown role; StoreError."""
+        """Create a key. Errors: InvalidRequest for an unknown role; StoreError."""
         if role not in ROLES:
             raise InvalidRequest(
-                f"There is no role '{role}'.", hint=f"There are: {', '.join(ROLES)}.", field="role"
+                f"There is no role '{role}'.", hint=f"Choose from: {', '.join(ROLES)}.", field="role"
             )
         access_key = "AKIA" + secrets.token_hex(8).upper()
         key = Key(
@@ -158,20 +158,22 @@ class Keys:
         return key
 
     def restore(self, keys: Iterable[Key]) -> None:
-        """Take in keys that were made before. Errors: StoreError."""
+        """Add keys that exist already. Errors: StoreError."""
         for key in keys:
             self._insert(key)
 
     def _insert(self, key: Key) -> None:
-        self._write(f"INSERT INTO keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", _row(key))  # noqa: S608
+        *values, slots, created = msgspec.structs.astuple(key)
+        row = (*values, msgspec.json.encode(slots).decode(), created.timestamp())
+        self._write(f"INSERT INTO keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)  # noqa: S608
         self._keys[key.access_key] = key
 
     def remove(self, access_key: str) -> None:
-        """Forget a key. Errors: NotFound; InvalidRequest for this machine's own; StoreError."""
+        """Delete a key. Errors: NotFound; InvalidRequest for this machine's own key; StoreError."""
         if access_key not in self._keys:
             raise NotFound(
                 f"There is no key '{access_key}'.",
-                hint="`jupyter session keys list` shows them.",
+                hint="`jupyter session keys list` lists the keys.",
                 field="key",
             )
         if access_key == self.first.access_key:
@@ -181,9 +183,9 @@ class Keys:
         self._changed(self)
 
     def acting_for(self, who: Key, owner: str | None) -> Key:
-        """The key in whose name `who` asks: its own, or for admins another's, and then not more than that.
+        """Return the key that a request of `who` acts for: its own, or for admins that of `owner` with a user's rights.
 
-        Errors: Forbidden, InvalidRequest for an unknown one. Source: managers 23.09 to 26.8.
+        Errors: Forbidden; InvalidRequest for an unknown owner. Source: managers 23.09 to 26.8.
         """
         if owner in (None, "", who.access_key):
             return who
@@ -193,7 +195,7 @@ class Keys:
         if other is None or (who.role == ADMIN and other.domain != who.domain):
             raise InvalidRequest(
                 f"There is no key '{owner}'.",
-                hint="Use one of the list.",
+                hint="`jupyter session keys list` lists the keys.",
                 field="owner_access_key",
             )
         if who.role == ADMIN and other.role == SUPERADMIN:
@@ -201,19 +203,19 @@ class Keys:
         return msgspec.structs.replace(other, role=USER)
 
     def groups(self, who: Key, domain: str) -> list[str]:
-        """The groups of a domain in which a key may have sessions."""
+        """Return the groups of a domain in which a key may have sessions."""
         if not who.is_admin:
             return [who.group]
         return sorted({key.group for key in self if key.domain == domain} or {DEFAULT})
 
     def domains(self, who: Key) -> list[str]:
-        """The domains in which a key may have sessions."""
+        """Return the domains in which a key may have sessions."""
         return sorted({key.domain for key in self}) if who.role == SUPERADMIN else [who.domain]
 
     def place(self, who: Key, domain: str | None, group: str | None) -> tuple[str, str]:
-        """The domain and group of a new session, the key's own unless given.
+        """Return the domain and group of a new session, by default those of the key.
 
-        Errors: InvalidRequest for those in which it may have none, naming the others.
+        Errors: InvalidRequest for a domain or group that the key may not use.
         """
         domain = _one_of("domain", domain or who.domain, self.domains(who))
         group = group or (who.group if domain == who.domain else DEFAULT)
@@ -224,14 +226,14 @@ def _one_of(field: str, wanted: str, there: list[str]) -> str:
     if wanted not in there:
         raise InvalidRequest(
             f"There is no {field.replace('_', ' ')} '{wanted}'.",
-            hint=f"There is: {', '.join(there)}.",
+            hint=f"Choose from: {', '.join(there)}.",
             field=field,
         )
     return wanted
 
 
 def id_of(*names: str) -> str:
-    """The id of a key's user, or of a group by domain and name; always the same."""
+    """Return the stable id of a key's user, or of a group by its domain and name."""
     return str(uuid5(_NAMES, "/".join(names)))
 
 
@@ -254,18 +256,4 @@ def _key(row: tuple[str, str, str, str, str, str, int, str, float]) -> Key:
         max_sessions=most,
         max_slots=msgspec.json.decode(slots, type=dict[str, Decimal]),
         created=datetime.fromtimestamp(created, UTC),
-    )
-
-
-def _row(key: Key) -> tuple[object, ...]:
-    return (
-        key.access_key,
-        key.secret_key,
-        key.role,
-        key.domain,
-        key.group,
-        key.email,
-        key.max_sessions,
-        msgspec.json.encode(key.max_slots).decode(),
-        key.created.timestamp(),
     )

@@ -1,9 +1,9 @@
-"""The owner of all sessions' states: whoever wants a session changed asks here.
+"""The owner of every session's state; nothing else changes a session.
 
-A change is a value (see `transitions` and `changes`). The machine looks whether it is possible, makes it in the
-session's record, writes the record to the store in one transaction, and tells the bus, the listeners and those who
-wait, in this order. A manager that dies before it has told loses nothing: its clients look again when they
-find the next one, which begins with what is stored. Statuses change like this:
+A change is a value (see `transitions` and `changes`). The machine checks that it is possible, applies it to the
+session's record, writes the record to the store in one transaction, and notifies the bus, the listeners and the
+waiters, in this order. Nothing is lost if the manager dies before it has notified them: the next manager starts
+from the store, and clients read the list again when they connect to it. The statuses:
 
     PENDING ──Scheduled──> PREPARING
     PENDING ──Cancelled──> CANCELLED
@@ -15,8 +15,8 @@ find the next one, which begins with what is stored. Statuses change like this:
     PREPARING, RUNNING, RUNNING_DEGRADED, RESTARTING, ERROR ──Terminating──> TERMINATING
     TERMINATING ──Terminated──> TERMINATED
 
-A full disk stops no session: what cannot be stored is told all the same, known to this manager, and stored as soon as
-there is room. Only a new session needs room at once.
+A full disk stops no session: a change that cannot be stored is published, kept in memory, and stored as soon as
+there is room. Only a new session must be stored at once.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from jupyter_sessions.manager.core.transitions import Transition
 log = logging.getLogger("jupyter_sessions")
 
 TransitionListener = Callable[[Record, Transition], None]
-"""Called with a session after its change was stored."""
+"""Called with a session after a change of it was stored."""
 
 
 class ImpossibleTransition(SessionError):
-    """A change was asked for that a session cannot make in its status."""
+    """A session cannot make this change in its status."""
 
 
 class SessionMachine:
-    """Makes all changes of sessions. Those that have not ended are in `live`; others read both and write neither."""
+    """Applies all changes of sessions. `live` holds the sessions that have not ended; other code only reads it."""
 
     def __init__(self, store: Store, bus: Bus) -> None:
         self.live: dict[str, Record] = {}
@@ -57,21 +57,21 @@ class SessionMachine:
         self._waiters: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
 
     def listen(self, listener: TransitionListener) -> None:
-        """Have a function called after each change that is published."""
+        """Call a function after each published change."""
         self._listeners.append(listener)
 
     def load(self) -> None:
-        """Take over the sessions that an earlier manager left in the store."""
+        """Load the live sessions of the store."""
         self.live.update((record.id, record) for record in self._store.live())
 
     def get(self, id: str) -> Record | None:
-        """Return a session by its full id, live or ended."""
+        """Return the session with this full id, live or ended."""
         return self.live.get(id) or self._unsaved.get(id) or self._store.get(id)
 
     def add(self, record: Record, keys: list[str]) -> None:
-        """Begin with a new session whose members' kernels have these keys.
+        """Add a new session, whose members' kernels have these keys.
 
-        Errors: StoreError if it cannot be stored; then there is none.
+        Errors: StoreError if it cannot be stored; it is not added then.
         """
         enqueued = Enqueued(keys)
         _check(record, (enqueued,))
@@ -82,7 +82,7 @@ class SessionMachine:
         self._publish(record, enqueued)
 
     def apply(self, record: Record, *transitions: Transition) -> None:
-        """Make changes of a session, all or none. Errors: ImpossibleTransition."""
+        """Apply changes to a session, all or none. Errors: ImpossibleTransition."""
         _check(record, transitions)
         for transition in transitions:
             transition.change(record)
@@ -93,7 +93,7 @@ class SessionMachine:
             self._publish(record, transition)
 
     def save(self) -> None:
-        """Store what changed. What cannot be stored now, as the disk is full, is tried again later."""
+        """Store all changed sessions. Those that cannot be stored now, because the disk is full, are kept for the next call."""
         for record in list(self._unsaved.values()):
             snapshots.save_record(record)
             try:
@@ -104,15 +104,15 @@ class SessionMachine:
             del self._unsaved[record.id]
 
     async def wait(self, record: Record, until: Callable[[Record], bool]) -> None:
-        """Return as soon as `until(record)` holds; cancel to stop waiting."""
+        """Wait until `until(record)` is true. Cancel to stop waiting."""
         while not until(record):
-            told = asyncio.get_running_loop().create_future()
+            waiter = asyncio.get_running_loop().create_future()
             waiters = self._waiters[record.id]
-            waiters.add(told)
+            waiters.add(waiter)
             try:
-                await told
+                await waiter
             finally:
-                waiters.discard(told)
+                waiters.discard(waiter)
                 if not waiters:
                     self._waiters.pop(record.id, None)
 
@@ -126,17 +126,17 @@ class SessionMachine:
             self._bus.publish(event, record, member if isinstance(member, MemberRecord) else None)
         for listener in self._listeners:
             listener(record, transition)
-        for told in self._waiters.get(record.id, ()):
-            if not told.done():
-                told.set_result(None)
+        for waiter in self._waiters.get(record.id, ()):
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 def _check(record: Record, transitions: tuple[Transition, ...]) -> None:
-    """Errors: ImpossibleTransition if one of several changes, made one after the other, does not exist."""
+    """Check that changes can be applied one after the other. Errors: ImpossibleTransition."""
     status = record.status
     for transition in transitions:
         if transition.sources and status not in transition.sources:
             raise ImpossibleTransition(
-                f"The session '{record.name}' is {status}, in which {type(transition).__name__} is impossible."
+                f"The session '{record.name}' is {status}: {type(transition).__name__} is not possible in this status."
             )
         status = transition.target or status

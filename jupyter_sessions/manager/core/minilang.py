@@ -1,8 +1,8 @@
-"""The mini-languages of `compute_session_list`: `filter` and `order`, from text to SQL.
+"""Translate `filter` and `order` of `compute_session_list` from text to SQL.
 
 A filter is ``field op value``, combined by ``&``, ``|``, ``!`` and parentheses; an order is a comma
 list of ``field``, ``+field`` or ``-field``. Source: managers 23.09 to 26.8 and their clients' manuals.
-Nothing that was typed gets into the SQL itself: names are looked up, values are parameters.
+No user input gets into the SQL itself: names are looked up, values are parameters.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _HINT = 'For example: status == "RUNNING" & name ilike "%x%".'
 
 
 class Clause(msgspec.Struct, frozen=True):
-    """A condition in SQL, and its parameters."""
+    """A condition in SQL and its parameters."""
 
     sql: str
     values: tuple[object, ...] = ()
@@ -56,28 +56,28 @@ EVERYTHING = Clause("1")
 
 
 def equals(column: str, value: object) -> Clause:
-    """A column has a value. `column` is one of ours."""
+    """Return the condition that a column equals a value. `column` must be trusted."""
     return Clause(f"{column} = ?", (value,))
 
 
 def begins(column: str, text: str) -> Clause:
-    """A column begins with a text. `column` is one of ours."""
+    """Return the condition that a column begins with a text. `column` must be trusted."""
     return Clause(f"substr({column}, 1, ?) = ?", (len(text), text))
 
 
 def one_of(column: str, values: list[str]) -> Clause:
-    """A column has one of some values. `column` is one of ours."""
+    """Return the condition that a column equals one of several values. `column` must be trusted."""
     marks = ", ".join("?" * len(values))
     return Clause(f"{column} IN ({marks})", tuple(values))
 
 
 def since(column: str, moment: datetime) -> Clause:
-    """A column of times is not before a moment. `column` is one of ours."""
+    """Return the condition that a time column is at or after a moment. `column` must be trusted."""
     return Clause(f"{column} >= ?", (moment.timestamp(),))
 
 
 def parse_order(text: str) -> str:
-    """What follows ORDER BY, ties by id. Errors: InvalidRequest for an unknown field."""
+    """Return the terms for ORDER BY, with ties ordered by id. Errors: InvalidRequest for an unknown field."""
     if len(text) > LONGEST:
         raise InvalidRequest(f"The order is longer than {LONGEST} characters.", field="order")
     parts = []
@@ -89,13 +89,13 @@ def parse_order(text: str) -> str:
 
 
 def parse_filter(text: str) -> Clause:
-    """A filter as SQL. Errors: InvalidRequest that says what cannot be read."""
+    """Translate a filter to SQL. Errors: InvalidRequest."""
     if len(text) > LONGEST:
         raise _wrong(f"it is longer than {LONGEST} characters")
     parser = _FilterParser(_tokens(text))
     clause = parser.any_of(0)
     if parser.kind:
-        raise _wrong(f"'{parser.word}' is too much")
+        raise _wrong(f"'{parser.word}' was not expected")
     return clause
 
 
@@ -109,27 +109,27 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None or match.lastgroup is None:
-            raise _wrong(f"'{text[at : at + 20]}' cannot be read")
+            raise _wrong(f"'{text[at : at + 20]}' is not valid")
         found.append((match.lastgroup, match[match.lastgroup]))
         at = match.end()
     return found
 
 
 def _column(where: str, name: str) -> tuple[str, str]:
-    """A field's SQL and its kind."""
+    """Return the SQL and the kind of a field."""
     if name in _CONSTANT:
         return _CONSTANT[name], TEXT
     column = _OTHER_NAMES.get(name, name)
     if column not in COLUMNS:
         there = ", ".join(sorted({*COLUMNS, *_CONSTANT} - {"changed"} | {"status_changed"}))
         raise InvalidRequest(
-            f"There is no field '{name[:60]}' to {where} by.", hint=f"There are: {there}.", field=where
+            f"There is no field '{name[:60]}' to {where} by.", hint=f"Choose from: {there}.", field=where
         )
     return column, COLUMNS[column].kind
 
 
 class _FilterParser:
-    """Recursive descent over the tokens; `&` binds more than `|`."""
+    """Parses the tokens by recursive descent; `&` binds more tightly than `|`."""
 
     def __init__(self, tokens: list[tuple[str, str]]) -> None:
         self._tokens = tokens
@@ -137,16 +137,16 @@ class _FilterParser:
 
     @property
     def kind(self) -> str:
-        """The kind of the next token, "" at the end."""
+        """The kind of the next token, or "" at the end."""
         return self._tokens[self._at][0] if self._at < len(self._tokens) else ""
 
     @property
     def word(self) -> str:
-        """The next token's text."""
+        """The text of the next token."""
         return self._tokens[self._at][1] if self.kind else "the end"
 
     def any_of(self, depth: int) -> Clause:
-        """Conditions with ``|`` between them."""
+        """Parse conditions separated by ``|``."""
         return self._joined("|", "OR", self._all_of, depth)
 
     def _all_of(self, depth: int) -> Clause:
@@ -163,7 +163,7 @@ class _FilterParser:
 
     def _one(self, depth: int) -> Clause:
         if depth > _DEEPEST:
-            raise _wrong("this is nested too deeply")
+            raise _wrong("it is nested too deeply")
         if self._skip("!"):
             inner = self._one(depth + 1)
             return Clause(f"(NOT {inner.sql})", inner.values)
@@ -179,7 +179,7 @@ class _FilterParser:
         name = self._next()
         op = self.word
         if self.kind != "op" and op not in _WORD_OPS:
-            raise _wrong(f"after {name[:40]} comes an operator, not {op[:20]}")
+            raise _wrong(f"an operator was expected after {name[:40]}, not {op[:20]}")
         self._next()
         return _compare(name, op, self._value())
 
@@ -224,7 +224,7 @@ def _unquoted(text: str) -> str:
     except (msgspec.DecodeError, UnicodeError):
         found = re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)
     if "\0" in found or (not found.isascii() and any("\ud800" <= char <= "\udfff" for char in found)):
-        raise _wrong("a text holds characters that no text has")
+        raise _wrong("a text has invalid characters")
     return found
 
 
@@ -232,11 +232,11 @@ def _compare(name: str, op: str, value: Any) -> Clause:
     column, kind = _column("filter", name)
     if op == "in":
         if not isinstance(value, list):
-            raise _wrong(f'{name}: after \'in\' comes a list, for example ["a", "b"]')
+            raise _wrong(f'\'{name} in\' needs a list, for example ["a", "b"]')
         marks = ", ".join("?" * len(value))
         return Clause(f"{column} IN ({marks})", tuple(_typed(name, kind, one) for one in value))
     if isinstance(value, list):
-        raise _wrong(f"a list, as for '{name}', comes after 'in' only")
+        raise _wrong(f"'{name}' is compared with a list, which only 'in' allows")
     if op in ("like", "ilike", "contains"):
         return _like(name, column, kind, op, value)
     return Clause(f"{column} {_OPS[op]} ?", (_typed(name, kind, value),))
@@ -244,7 +244,7 @@ def _compare(name: str, op: str, value: Any) -> Clause:
 
 def _like(name: str, column: str, kind: str, op: str, value: Any) -> Clause:
     if kind not in (TEXT, ENUM) or not isinstance(value, str):
-        raise _wrong(f"'{op}' compares text, and '{name}' is none")
+        raise _wrong(f"'{op}' compares text, and '{name}' is not a text field")
     if op == "ilike":
         return Clause(f"{column} LIKE ?", (value,))
     if op == "contains":
@@ -254,24 +254,20 @@ def _like(name: str, column: str, kind: str, op: str, value: Any) -> Clause:
 
 
 def _typed(name: str, kind: str, value: Any) -> object:
-    """A value as the column holds it. Errors: InvalidRequest for another type."""
+    """Return a value as the column stores it. Errors: InvalidRequest for another type."""
     if value is None:
         return None
     if kind == NUMBER and isinstance(value, int | float) and not isinstance(value, bool):
         return value
     if kind == TIME and isinstance(value, str):
-        return _timestamp(name, value)
+        try:
+            moment = datetime.fromisoformat(value)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            raise _wrong(
+                f"'{name}' must be compared with a time such as 2026-11-20T12:00:00+00:00, not '{value[:40]}'"
+            ) from None
     if kind in (TEXT, ENUM) and isinstance(value, str):
         return value.upper() if kind == ENUM else value
     wanted = {NUMBER: "a number", TIME: "a time in double quotes"}.get(kind, "text in double quotes")
-    raise _wrong(f"'{name}' is compared with {wanted}")
-
-
-def _timestamp(name: str, text: str) -> float:
-    try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        raise _wrong(
-            f"'{text[:40]}', which '{name}' is compared with, is no time such as 2026-11-20T12:00:00+00:00"
-        ) from None
+    raise _wrong(f"'{name}' must be compared with {wanted}")

@@ -1,7 +1,7 @@
-"""Mounted folders: those of the configuration, as links in a session's working folder.
+"""Mounts: configured folders as links in a session's working folder.
 
-A link is followed with the rights of the user, so that read-only is an agreement unless the folder's
-own permissions hold to it; `how` says which of the two.
+A link has the rights of the user, so read-only is only a convention unless the folder's permissions enforce it;
+`how` tells which of the two applies.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.runtime.launch import LaunchError
 
 HOME = "/home/work"
-"""What a session's working folder is called over the wire."""
+"""The path of a session's working folder in the APIs."""
 
 
 class ConfiguredFolder(msgspec.Struct, frozen=True):
@@ -30,7 +30,7 @@ class ConfiguredFolder(msgspec.Struct, frozen=True):
 
 
 class Mount(msgspec.Struct, frozen=True):
-    """A folder as one session sees it: at `target`, relative to its working folder."""
+    """A folder mounted in a session; `target` is relative to its working folder."""
 
     name: str
     source: str
@@ -39,7 +39,7 @@ class Mount(msgspec.Struct, frozen=True):
 
 
 def configured(given: Mapping[str, Any]) -> dict[str, ConfiguredFolder]:
-    """The folders of the configuration by name; each is a path, or an object with `path`."""
+    """Return the configured folders by name; each is given as a path, or as an object with `path`."""
     return {
         name: ConfiguredFolder(os.path.expanduser(one))
         if isinstance(one, str)
@@ -51,63 +51,64 @@ def configured(given: Mapping[str, Any]) -> dict[str, ConfiguredFolder]:
 def choose(
     folders: Mapping[str, ConfiguredFolder], names: Iterable[str], places: Mapping[str, str]
 ) -> list[Mount]:
-    """What a request mounts, each once. Errors: InvalidRequest with the names there are."""
+    """Return the mounts of a request, each once. Errors: InvalidRequest for unknown names and overlapping places."""
     wanted = dict.fromkeys(names)
     for name in places:
         if name not in wanted:
-            hint = "Name it among the mounts, too."
+            hint = "List it among the mounts, too."
             raise InvalidRequest(f"The folder '{name}' is not mounted.", hint=hint, field="mount_map")
     mounts = [_mount(folders, name, places.get(name) or name) for name in wanted]
-    _keep_apart(mounts)
-    return mounts
-
-
-def _keep_apart(mounts: list[Mount]) -> None:
-    """Errors: InvalidRequest for a place that is another's, or within it: that would be in its source."""
-    places = sorted(f"{mount.target}/" for mount in mounts)
-    for outer, inner in itertools.pairwise(places):
+    targets = sorted(f"{mount.target}/" for mount in mounts)
+    for outer, inner in itertools.pairwise(targets):
         if inner.startswith(outer):
             raise InvalidRequest(
-                f"'{inner[:-1]}' is taken by the folder at '{outer[:-1]}'.",
-                hint="Give each folder a place of its own.",
+                f"The mount at '{inner[:-1]}' overlaps the one at '{outer[:-1]}'.",
+                hint="Choose a separate place for each folder.",
                 field="mount_map",
             )
+    return mounts
 
 
 def _mount(folders: Mapping[str, ConfiguredFolder], name: str, place: str) -> Mount:
     folder = folders.get(name)
     if folder is None:
-        there = f"There are: {', '.join(sorted(folders))}." if folders else "None is configured."
+        there = f"Choose from: {', '.join(sorted(folders))}." if folders else "No folder is configured."
         raise InvalidRequest(f"There is no folder '{name}' to mount.", hint=there, field="mounts")
     if not os.path.isdir(folder.path):
-        hint = "Whoever configured it can tell."
-        raise InvalidRequest(f"The folder '{name}' is not there: {folder.path}.", hint=hint, field="mounts")
+        hint = "Ask your administrator, who configured it."
+        raise InvalidRequest(f"The folder '{name}' does not exist: {folder.path}.", hint=hint, field="mounts")
     return Mount(name, folder.path, _target(place), folder.read_only)
 
 
 def _target(place: str) -> str:
-    """A place relative to the working folder. Errors: InvalidRequest for one outside of it."""
+    """Return a place relative to the working folder. Errors: InvalidRequest for a place outside of it."""
     path = posixpath.normpath(posixpath.join(HOME, place))
     if "\0" in path or not path.startswith(f"{HOME}/"):
-        hint = f"Name a place in it, as 'data' or '{HOME}/data'."
-        raise InvalidRequest(f"'{place}' is outside of the working folder.", hint=hint, field="mount_map")
+        hint = f"Choose a place in it, such as 'data' or '{HOME}/data'."
+        raise InvalidRequest(
+            f"The place '{place}' is outside of the working folder.", hint=hint, field="mount_map"
+        )
     return path.removeprefix(f"{HOME}/")
 
 
 def check(mounts: Iterable[Mount], cwd: str) -> None:
-    """Errors: InvalidRequest where something else is in the way, be it a link that leads elsewhere."""
+    """Check that no file or foreign link is in the way of a mount. Errors: InvalidRequest."""
     for mount in mounts:
         link = Path(cwd, mount.target)
         above = [folder for folder in link.parents if Path(cwd) in folder.parents]
         taken = [link] if os.path.lexists(link) and not _is(link, mount) else []
         taken += [folder for folder in above if folder.is_symlink() or folder.is_file()]
         if taken:
-            hint = "Mount it elsewhere, or move that away."
-            raise InvalidRequest(f"There is something at {taken[-1]} already.", hint=hint, field="mounts")
+            hint = f"Move {taken[-1]} away, or mount the folder at another place."
+            raise InvalidRequest(
+                f"The folder '{mount.name}' cannot be mounted: {taken[-1]} exists already.",
+                hint=hint,
+                field="mounts",
+            )
 
 
 def link(mounts: Iterable[Mount], cwd: str) -> None:
-    """Make the links that are not there yet. Errors: LaunchError."""
+    """Create the missing links. Errors: LaunchError."""
     for mount in mounts:
         path = Path(cwd, mount.target)
         try:
@@ -124,9 +125,11 @@ def _is(path: Path, mount: Mount) -> bool:
 
 
 def how(mounts: Iterable[Mount]) -> str:
-    """By what they are mounted and kept from being written to, in words for people."""
+    """Describe how folders are mounted and protected from writes, in words for people."""
     only = [mount for mount in mounts if mount.read_only]
     loose = [mount.name for mount in only if os.access(mount.source, os.W_OK)]
     if not only:
         return "links"
-    return f"links; read-only by agreement: {', '.join(loose)}" if loose else "links; read-only by permission"
+    return (
+        f"links; read-only by convention: {', '.join(loose)}" if loose else "links; read-only by permission"
+    )

@@ -1,4 +1,4 @@
-"""The database as a manager finds it: opened, or if it is damaged put aside and made again from the sessions' files."""
+"""Open the database; if it is damaged, keep it aside and rebuild it from the sessions' files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PARTS = ("", "-wal", "-shm")
 
 
 def open_store(folder: Path) -> Store:
-    """Open the database of a state folder. What was lost is in `Store.notice`. Errors: SessionError."""
+    """Open the database of a state folder. `Store.notice` tells what was lost. Errors: SessionError."""
     path = folder / "sessions.db"
     try:
         store = Store(path, check=True)
@@ -33,7 +33,7 @@ def open_store(folder: Path) -> Store:
         return store
     aside = _put_aside(path)
     store = Store(path)
-    store.notice = f"The database of this machine's sessions was damaged. {_restore(store, folder)} It is kept as {aside}."
+    store.notice = f"The database of this machine's sessions was damaged. {_restore(store, folder)} The damaged file is kept as {aside}."
     log.error("%s", store.notice)
     return store
 
@@ -48,7 +48,7 @@ def _complete(store: Store, folder: Path) -> None:
 
 
 def _put_aside(path: Path) -> Path:
-    """Rename the database with its log; the oldest of several damaged ones go."""
+    """Rename the database and its log, and delete the oldest of several damaged databases."""
     aside = path.with_name(f"{path.name}.damaged-{datetime.now().astimezone():%Y-%m-%dT%H%M%S}")
     for part in _PARTS:
         with suppress(FileNotFoundError):
@@ -63,7 +63,7 @@ def _put_aside(path: Path) -> Path:
 
 
 def _restore(store: Store, folder: Path) -> str:
-    """Fill an empty database from the snapshots; a sentence on what is there again and what is lost."""
+    """Fill an empty database from the snapshots. Return a sentence on what was restored and what is lost."""
     keys = snapshots.load_keys(folder)
     store.keys.restore(keys)
     if host := snapshots.load_host(folder):
@@ -72,8 +72,8 @@ def _restore(store: Store, folder: Path) -> str:
     for record in records:
         store.save(record)
     said = f"{_sessions(len(records))} could be restored from their own files"
-    missing = [f"{_sessions(len(lost))} could not and are ended"] if lost else []
-    missing += [] if keys else ["keys that were handed out are lost"]
+    missing = [f"{_sessions(len(lost))} could not, and count as ended"] if lost else []
+    missing += [] if keys else ["the keys that were created are lost"]
     return f"{'; '.join([said, *missing])}."
 
 

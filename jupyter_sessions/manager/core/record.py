@@ -1,4 +1,4 @@
-"""One session as the manager knows it. Its changes are made by `machine`, nowhere else."""
+"""The record of one session. Only `machine` changes it."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ _ENDED = {"TERMINATED", "CANCELLED"}
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Everything kept of a session and of its main member.
+    """Everything stored about a session and its main member.
 
-    `slots` are the amounts asked for by all members together, memory in bytes; each has the same.
+    `slots` are the requested amounts of all members together, memory in bytes; every member has an equal share.
 
-    `bounds` are the most that all sessions of who asked for it may have together, where that is less than the machine,
-    and `allowed_gpus` the devices that it may be given, None for any.
+    `bounds` are the most that all sessions of the same requester may have together, where that is less than the
+    machine has; `allowed_gpus` are the devices it may be given, None for any.
 
-    `cpu_ms_before` is the CPU time used so far when last looked at, `cpu_ms_at_launch` that of the
-    processes that restarts ended. `exit_code` is that of the main process, or the negative number of
-    the signal that killed it. `kernel_key` signs the messages of its kernel, `kernel_ports`
-    are those of one that cannot speak ipc. `owner` is the process for whose sake it exists, `notebook` tells whether
-    one was ever connected to it, `notebook_path` which one it is for, and `start_by` how long that waits
-    for it; `restarts` counts those of its kernel, whoever wanted them. `dependencies` are ids, `met` those
-    of them that have succeeded; `idle_timeout` and `time_limit` are seconds, 0 for none, and `limit_from`
-    is the moment from which the limit counts (`expiry.Clock.seconds`).
+    `cpu_ms_before` is the CPU time at the last measurement, `cpu_ms_at_launch` the CPU time of the processes before the
+    last restart. `exit_code` is the exit code of the main process, or the negative number of the signal that killed it.
+    `kernel_key` signs the messages of the kernel; `kernel_ports` are the TCP ports of a kernel that cannot use ipc.
+    `owner` is the process whose lease keeps the session alive, `notebook` is true once a notebook was connected,
+    `notebook_path` names the notebook, and `start_by` is the moment until which the notebook waits for the start.
+    `restarts` counts all restarts of the kernel. `dependencies` are ids, and `met` the ids of those that have
+    succeeded. `idle_timeout` and `time_limit` are seconds, 0 for none; `limit_from` is the moment from which the
+    time limit counts (`expiry.Clock.seconds`).
 
-    `end_reason` says why it is being ended, from the moment at which that is decided: its status tells once its
-    processes are gone. `to_restart` is true while the process that runs is to make way for another.
+    `end_reason` says why the session ends, as soon as that is decided; the status follows once its processes are gone.
+    `to_restart` is true while the running process is about to be replaced.
 
-    `skaha_name` is what it is called on the Skaha face, if it was made there; `hidden` says that it was
-    deleted there after its end.
+    `skaha_name` is its name in the Skaha API, if it was created there; `hidden` is true if it was deleted there
+    after its end.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     skaha_name: str = ""
     hidden: bool = False
 
-    # What it waits for, whom it tells, and when it ends; see waiting, callbacks and expiry.
+    # See dependencies, callbacks and expiry.
     dependencies: list[str] = []
     met: list[str] = []
     starts_at: datetime | None = None
@@ -110,78 +110,78 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def batch(self) -> bool:
-        """Whether its main process is a command and not a kernel."""
+        """Whether the main process is a command instead of a kernel."""
         return self.type == "batch"
 
     @property
     def role(self) -> str:
-        """What its main member is in the cluster."""
+        """The role of the main member in the cluster."""
         return "main"
 
     @property
     def rank(self) -> int:
-        """The place of its main member among all."""
+        """The rank of the main member."""
         return 0
 
     @property
     def size(self) -> int:
-        """How many members it has."""
+        """The number of members."""
         return 1 + len(self.subs)
 
     @property
     def member_slots(self) -> dict[str, Decimal]:
-        """The amounts that each member has."""
+        """The slots of each member."""
         return {name: amount / self.size for name, amount in self.slots.items()}
 
     @property
     def member_ids(self) -> list[str]:
-        """The identifiers of all members; the main one has the session's."""
+        """The ids of all members; the main member has the session's id."""
         return [self.id, *(sub.id for sub in self.subs)]
 
     @property
     def processes(self) -> list[Process]:
-        """The main processes and services of all members, as last started."""
+        """The main processes and services of all members, as started last."""
         mains = [self.process, *(sub.process for sub in self.subs)]
         services = [self.service_processes, *(sub.service_processes for sub in self.subs)]
         return [one for one in mains if one] + [one for some in services for one in some.values()]
 
     @property
     def cpu_ms(self) -> int:
-        """The CPU time of all members when last looked at."""
+        """The CPU time of all members at the last measurement."""
         return self.cpu_ms_before + sum(sub.cpu_ms_before for sub in self.subs)
 
     def gpus_of(self, rank: int) -> list[str]:
-        """The devices of one member."""
+        """Return the devices of one member."""
         each = len(self.gpus) // self.size
         return self.gpus[rank * each : (rank + 1) * each]
 
     def why_self_ended(self) -> str:
-        """Return why it ended when its main process did. The words of batch sessions: managers 23.09 to 26.8."""
+        """Return the reason for an end that the main process caused. Source of batch reasons: managers 23.09 to 26.8."""
         if self.result == "SUCCESS":
             return "task-done"
         return f"{'task-failed' if self.batch else 'self-terminated'}: {describe_exit(self.exit_code)}"
 
     @property
     def live(self) -> bool:
-        """True until it has ended."""
+        """Whether the session has not ended."""
         return is_live(self.status)
 
     @property
     def usable(self) -> bool:
-        """True while code can run in it."""
+        """Whether code can run in the session."""
         return self.status in USABLE
 
     @property
     def holds_slots(self) -> bool:
-        """True while it counts against the capacity."""
+        """Whether the session counts against the capacity."""
         return self.status in ("PREPARING", "RUNNING", "RUNNING_DEGRADED", "RESTARTING", "TERMINATING")
 
     def member(self, rank: int) -> Record | MemberRecord:
-        """Return what is kept of a member: of the main one, whose rank is 0, the session's record itself."""
+        """Return the record of a member; the main member, of rank 0, shares the session's record."""
         return self.subs[rank - 1] if rank else self
 
     def enter(self, status: str, info: str = "") -> None:
-        """Note another status, and why; whether the move exists is for the machine to say."""
+        """Set the status and its reason. The machine has checked that the transition exists."""
         self.status, self.status_info = status, info
         if status in ("ERROR", *_ENDED):
             for sub in self.subs:
@@ -189,7 +189,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
         self.stamp()
 
     def stamp(self) -> None:
-        """Note that the status was entered just now."""
+        """Record that the status was entered now."""
         self.changed = datetime.now(UTC)
         self.history[self.status] = self.changed
         if self.status == "RUNNING" and self.started is None:
@@ -198,27 +198,27 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
             self.ended = self.changed
 
     def age_ms(self, now: datetime | None = None) -> int:
-        """Milliseconds since it first ran, up to its end."""
+        """Return the milliseconds from the first start to the end, or until now."""
         if self.started is None:
             return 0
         return int(((self.ended or now or datetime.now(UTC)) - self.started).total_seconds() * 1000)
 
 
 def socket_folder(session_id: str) -> str:
-    """Return the name of the folder of a session's sockets; short, for a path has 107 bytes at most.
+    """Return the name of a session's socket folder, short because a socket's path has at most 107 bytes.
 
-    It tells nothing of the id: command lines hold it, which every user of the machine may read.
+    The name does not reveal the id: it appears in command lines, which every user of the machine can read.
     """
     return hashlib.sha256(f"sockets of {session_id}".encode()).hexdigest()[:13]
 
 
 def folder_of(state_folder: Path, id: str) -> str:
-    """Where a session's files are kept."""
+    """Return the path of a session's folder."""
     return os.fspath(state_folder / "sessions" / id)
 
 
 def lost_record(id: str, name: str, access_key: str, folder: str, changed: datetime) -> Record:
-    """What is said of a session of which nothing else is known any more: that it has ended."""
+    """Return the record of an ended session whose own record is lost."""
     return Record(
         id=id,
         name=name,
@@ -228,7 +228,7 @@ def lost_record(id: str, name: str, access_key: str, folder: str, changed: datet
         launch=Launch(argv=[], env={}, cwd=folder),
         folder=folder,
         status="TERMINATED",
-        status_info="what was kept of it is damaged",
+        status_info="its record is damaged",
         created=changed,
         changed=changed,
         ended=changed,

@@ -1,4 +1,4 @@
-"""What a manager finds of the sessions of one before it."""
+"""Find out what is left of the sessions of an earlier manager."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from jupyter_sessions.wire.identity import Host
 
 
 def why_lost(last: Host | None, now: Host) -> str:
-    """Why nothing of what ran before can be running still; "" if it may be."""
+    """Return why no earlier process can be running any more, or "" if some may be."""
     if last is None or (last.boot_id, last.pid_ns) == (now.boot_id, now.pid_ns):
         return ""
     return "the machine restarted" if last.boot_id != now.boot_id else "the container was replaced"
 
 
 def find_process(record: Record) -> Process | None:
-    """The main process as last started, also if the manager died before it could note it."""
+    """Return the main process as started last, even if the manager died before it could store the process."""
     try:
         return recover(str(Path(record.folder) / "main")) or record.process
     except LaunchError:

@@ -1,4 +1,4 @@
-"""Skaha's ids of sessions: 8 characters, made from ours and always the same.
+"""Skaha's session ids: 8 characters, derived from the id of the session.
 
 Source: servers up to 1.4.0: a letter, then letters and digits.
 """
@@ -14,7 +14,7 @@ _LENGTH = 8
 
 
 def skaha_id(session_id: str) -> str:
-    """The Skaha id of a session."""
+    """Return the Skaha id of a session."""
     number = int.from_bytes(hashlib.sha256(session_id.encode()).digest())
     number, first = divmod(number, len(_LETTERS))
     found = _LETTERS[first]

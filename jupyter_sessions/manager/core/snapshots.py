@@ -1,4 +1,4 @@
-"""What is needed to make the database again, in small files beside it: each session's record, the keys, the host."""
+"""Copies of the database in small files beside it: each session's record, the keys, the host."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _ContactKeypair(msgspec.Struct):
 
 
 def save_record(record: Record) -> None:
-    """Write a session's record into its folder. A full disk keeps none, and stops nothing."""
+    """Write a session's record into its folder, and ignore a full disk."""
     with suppress(OSError):
         write_private(Path(record.folder) / _RECORD, msgspec.json.encode(record))
 
@@ -46,7 +46,7 @@ def load_record(folder: Path) -> Record | None:
 
 
 def load_records(state_folder: Path) -> tuple[list[Record], list[Path]]:
-    """Return the records of all sessions that have a folder, and the folders without one that can be read."""
+    """Return the records in all sessions' folders, and the folders without a readable record."""
     found, lost = list[Record](), list[Path]()
     for folder in sorted((state_folder / "sessions").glob("*/")):
         record = load_record(folder)
@@ -55,7 +55,7 @@ def load_records(state_folder: Path) -> tuple[list[Record], list[Path]]:
 
 
 def save_keys(state_folder: Path, keys: Iterable[Key]) -> None:
-    """Write all keys; they hold secrets, as the database does."""
+    """Write all keys, with their secrets."""
     try:
         write_private(state_folder / _KEYS, msgspec.json.encode(list(keys)), durable=True)
     except OSError as error:
@@ -63,7 +63,7 @@ def save_keys(state_folder: Path, keys: Iterable[Key]) -> None:
 
 
 def load_keys(state_folder: Path) -> list[Key]:
-    """Return all keys, the first one first; if they are lost, the first one from a contact file, or none."""
+    """Return all keys in order; if the file is lost, the first key from a contact file, or none."""
     with suppress(OSError):
         if keys := load(state_folder / _KEYS, list[Key]):
             return keys
@@ -75,13 +75,13 @@ def load_keys(state_folder: Path) -> list[Key]:
 
 
 def save_host(state_folder: Path, host: Host) -> None:
-    """Write where the manager runs."""
+    """Write the host of the manager."""
     with suppress(OSError):
         write_private(state_folder / _HOST, msgspec.json.encode(host))
 
 
 def load_host(state_folder: Path) -> Host | None:
-    """Return where the manager ran last, or None if that is not known."""
+    """Return the host of the last manager, or None if it is not known."""
     with suppress(OSError):
         return load(state_folder / _HOST, Host)
     return None

@@ -1,4 +1,4 @@
-"""Work in the background, which somebody must hold on to and look after."""
+"""Background tasks, which asyncio would drop without a reference to them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ log = logging.getLogger("jupyter_sessions")
 
 
 class Tasks:
-    """Runs work until it is done or all is closed; what fails is logged."""
+    """Runs background tasks until they are done or closed, and logs their failures."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Begin something; nobody waits for it."""
+        """Start a task that nobody waits for."""
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._done)
 
     async def close(self) -> None:
-        """Cancel what still runs, and wait until it has ended."""
+        """Cancel the running tasks, and wait until they have ended."""
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)

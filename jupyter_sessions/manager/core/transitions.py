@@ -1,4 +1,4 @@
-"""The moves of a session from one status to another, as values; `machine` draws them and makes them."""
+"""The transitions of a session from one status to another, as values; `machine` draws and applies them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ USER_REQUESTED = "user-requested"
 
 
 class Transition(msgspec.Struct, frozen=True):
-    """A change of a session. It is possible in the statuses `sources`, in any if there are none, and leads to `target`.
+    """A change of a session, possible in the statuses `sources` (in any if empty), which leads to `target`.
 
-    One that is not `stored` changes what the next manager finds out by itself, too often to be written each time;
-    it is stored with the next that is.
+    A change that is not `stored` is too frequent to be written each time, and the next manager can find it out by
+    itself; it is written together with the next stored change.
     """
 
     sources: ClassVar[tuple[str, ...]] = ()
@@ -23,10 +23,10 @@ class Transition(msgspec.Struct, frozen=True):
     stored: ClassVar[bool] = True
 
     def change(self, record: Record) -> None:
-        """Make the change in a session's record."""
+        """Apply the change to a session's record."""
 
     def events(self, record: Record) -> tuple[str, ...]:
-        """Return the names of the events that tell of it; without any it is not published."""
+        """Return the names of the events to publish, if any."""
         return ()
 
     @property
@@ -36,35 +36,35 @@ class Transition(msgspec.Struct, frozen=True):
 
 
 class Scheduled(Transition, frozen=True):
-    """There is room for a session, and it is given these GPUs."""
+    """A session may start, on these GPUs."""
 
     gpus: list[str] = []
     sources = ("PENDING",)
     target = "PREPARING"
 
     def change(self, record: Record) -> None:
-        """Note its GPUs."""
+        """Set the GPUs."""
         record.gpus = self.gpus
         record.enter(self.target)
 
     def events(self, record: Record) -> tuple[str, ...]:
-        """Return that it and its main member begin."""
+        """Return the events of the start of the session and its main member."""
         return "session_scheduled", "kernel_preparing"
 
 
 class Requeued(Transition, frozen=True):
-    """A session that an earlier manager did not come to start waits again."""
+    """A session that an earlier manager was about to start waits again."""
 
     sources = ("PREPARING",)
     target = "PENDING"
 
     def change(self, record: Record) -> None:
-        """Give back its GPUs, and begin as if nothing had been decided."""
+        """Release the GPUs and forget what was decided."""
         record.process, record.gpus, record.end_reason = None, [], ""
         record.enter(self.target)
 
     def events(self, record: Record) -> tuple[str, ...]:
-        """Return that it is in the queue."""
+        """Return the event of a queued session."""
         return ("session_enqueued",)
 
 
@@ -80,44 +80,44 @@ class Cancelled(Transition, frozen=True):
         record.enter(self.target, self.reason)
 
     def events(self, record: Record) -> tuple[str, ...]:
-        """Return that it and its main member are cancelled."""
+        """Return the events of the cancelled session and its main member."""
         return "kernel_cancelled", "session_cancelled"
 
 
 class Ready(Transition, frozen=True):
-    """Code can run in a session, for the first time or after a restart."""
+    """A session is ready to run code, for the first time or after a restart."""
 
     sources = ("PREPARING", "RESTARTING")
     target = "RUNNING"
 
     def change(self, record: Record) -> None:
-        """Keep why it was restarted, unless somebody asked for that."""
+        """Keep the reason of a restart that no user requested."""
         restarted = record.status == "RESTARTING" and record.status_info != USER_REQUESTED
         record.enter(self.target, record.status_info if restarted else "")
 
     def events(self, record: Record) -> tuple[str, ...]:
-        """Return that it and its main member run."""
+        """Return the events of the running session and its main member."""
         return "kernel_started", "session_started"
 
 
 class Degraded(Transition, frozen=True):
-    """A session goes on without something that it had."""
+    """A session continues without something that it had."""
 
     reason: str
     sources = ("RUNNING", "RUNNING_DEGRADED")
     target = "RUNNING_DEGRADED"
 
     def change(self, record: Record) -> None:
-        """Note what is missing."""
+        """Set the reason."""
         record.enter(self.target, self.reason)
 
     def events(self, record: Record) -> tuple[str, ...]:
-        """Return that it is degraded."""
+        """Return the event of a degraded session."""
         return ("session_degraded",)
 
 
 class Restarting(Transition, frozen=True):
-    """The processes of a session make way for others."""
+    """The processes of a session are being replaced."""
 
     reason: str
     sources = ("RUNNING", "RUNNING_DEGRADED")
@@ -131,46 +131,46 @@ class Restarting(Transition, frozen=True):
         record.enter(self.target, self.reason)
 
     def events(self, record: Record) -> tuple[str, ...]:
-        """Return that it restarts."""
+        """Return the event of a restarting session."""
         return ("session_restarting",)
 
 
 class Terminating(Transition, frozen=True):
-    """A session is being ended, or if there is no reason has ended by itself."""
+    """A session is being terminated, or has ended by itself if there is no reason."""
 
     reason: str = ""
     sources = ("PREPARING", "RUNNING", "RUNNING_DEGRADED", "RESTARTING", "ERROR")
     target = "TERMINATING"
 
     def change(self, record: Record) -> None:
-        """Note why; nothing restarts it any more."""
+        """Set the reason and rule out a restart."""
         record.to_restart = False
         record.end_reason = self.reason
         record.enter(self.target, self.reason or record.why_self_ended())
 
     def events(self, record: Record) -> tuple[str, ...]:
-        """Return that it is being ended, and its main member, unless that was gone before."""
+        """Return the events of the terminating session, and of its main member unless that had failed before."""
         return "session_terminating", *([] if "ERROR" in record.history else ["kernel_terminating"])
 
 
 class Terminated(Transition, frozen=True):
-    """Nothing of a session runs any more; without a reason, that of its being ended stays."""
+    """No process of a session runs any more; without a reason, the reason of Terminating stays."""
 
     reason: str = ""
     sources = ("TERMINATING",)
     target = "TERMINATED"
 
     def change(self, record: Record) -> None:
-        """Note the end."""
+        """Set the status and the reason."""
         record.enter(self.target, self.reason or record.status_info)
 
     def events(self, record: Record) -> tuple[str, ...]:
-        """Return that its main member is gone, unless it was before, and that it has ended."""
+        """Return the events of the ended session, and of its main member unless that had failed before."""
         return *([] if "ERROR" in record.history else ["kernel_terminated"]), "session_terminated"
 
 
 class Failed(Transition, frozen=True):
-    """A session could not be started, or not be looked after."""
+    """A session could not be started or supervised."""
 
     reason: str
     exit_code: int | None = None
@@ -178,21 +178,21 @@ class Failed(Transition, frozen=True):
     target = "ERROR"
 
     def change(self, record: Record) -> None:
-        """Note why, and how its main process ended."""
+        """Set the reason and the exit code."""
         record.exit_code = self.exit_code
         if record.batch:
             record.result = "FAILURE"
         record.enter(self.target, self.reason)
 
     def events(self, record: Record) -> tuple[str, ...]:
-        """Return that it has failed."""
+        """Return the event of a failed session."""
         return ("session_failure",)
 
 
 class Exited(Transition, frozen=True):
-    """The main process of a session has ended, with an exit status if that is known and what it used last.
+    """The main process of a session has ended, with its exit status, if known, and its last usage.
 
-    A batch session succeeds with exit status 0, unless it has `failed` otherwise.
+    A batch session succeeds with exit status 0, unless it has `failed` for another reason.
     """
 
     exit_code: int | None
@@ -201,22 +201,22 @@ class Exited(Transition, frozen=True):
     sources = ("PREPARING", "RUNNING", "RUNNING_DEGRADED", "RESTARTING", "TERMINATING")
 
     def change(self, record: Record) -> None:
-        """Note how it ended."""
+        """Set exit code, usage and result."""
         record.exit_code = self.exit_code
         record.last_stat = self.stat or record.last_stat
         if record.batch:
             record.result = "SUCCESS" if self.exit_code == 0 and not self.failed else "FAILURE"
 
     def events(self, record: Record) -> tuple[str, ...]:
-        """Return the result of a batch session."""
+        """Return the event that tells the result of a batch session."""
         return (f"session_{record.result.lower()}",) if record.batch else ()
 
 
 class EndDecided(Transition, frozen=True):
-    """It is clear why a session is going to end; its status tells once its processes are gone."""
+    """The reason of a session's end is decided; the status follows once its processes are gone."""
 
     reason: str
 
     def change(self, record: Record) -> None:
-        """Note the reason."""
+        """Set the reason of the end."""
         record.end_reason = self.reason

@@ -15,8 +15,8 @@ from jupyter_sessions.errors import LaunchFailed, SessionError
 from jupyter_sessions.manager.core.changes import (
     Measured,
     PortsChosen,
-    ProcessForgotten,
-    ProcessNoted,
+    ProcessAdded,
+    ProcessRemoved,
     Started,
     TakenOver,
 )
@@ -284,12 +284,12 @@ class Member:
     def note_process(self, key: str, process: Process, service: str = "") -> None:
         """Note a process that runs beside its main one, for a later manager."""
         self._apply(
-            ProcessNoted(self.row.rank, key, process, service), Measured(self.row.rank, self.cpu_ms())
+            ProcessAdded(self.row.rank, key, process, service), Measured(self.row.rank, self.cpu_ms())
         )
 
     def forget_process(self, key: str, *more: Transition) -> None:
         """Forget a process beside its main one, and what else changes with that."""
-        self._apply(ProcessForgotten(self.row.rank, key), Measured(self.row.rank, self.cpu_ms()), *more)
+        self._apply(ProcessRemoved(self.row.rank, key), Measured(self.row.rank, self.cpu_ms()), *more)
 
     def _apply(self, *changes: Transition) -> None:
         self._shop.machine.apply(self.record, *changes)

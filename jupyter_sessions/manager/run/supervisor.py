@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_sessions.amounts import human_size
 from jupyter_sessions.errors import NotRunning
 from jupyter_sessions.manager.core import mounts
-from jupyter_sessions.manager.core.changes import LimitsNoted, ServiceUsed
+from jupyter_sessions.manager.core.changes import LimitsDescribed, ServiceUsed
 from jupyter_sessions.manager.core.expiry import Activity
 from jupyter_sessions.manager.core.record import Record
 from jupyter_sessions.manager.core.transitions import (
@@ -108,7 +108,7 @@ class SessionSupervisor:
         first = self.record.status == "PREPARING" and not self._transport.retries
         for member in self.members:
             await member.prepare()
-        self._apply(LimitsNoted(self._means()))
+        self._apply(LimitsDescribed(self._means()))
         if first:
             await self._bootstrap()
         process = await self.main.launch()

@@ -32,20 +32,20 @@ def waits_for(*others: Record) -> Record:
 @pytest.mark.parametrize(
     ("prep", "outcome"),
     [
-        (other("PENDING"), "Waiting for 'prep' (PENDING) to succeed."),
-        (other("RUNNING"), "Waiting for 'prep' (RUNNING) to succeed."),
-        (other("TERMINATING", type="batch"), "Waiting for 'prep' (TERMINATING) to succeed."),
+        (other("PENDING"), "Waiting for 'prep' (waiting) to succeed."),
+        (other("RUNNING"), "Waiting for 'prep' (running) to succeed."),
+        (other("TERMINATING", type="batch"), "Waiting for 'prep' (terminating) to succeed."),
         (other("TERMINATED", type="batch", result="SUCCESS"), None),
         (other("TERMINATING", type="batch", result="SUCCESS"), None),
-        (other("TERMINATED", type="batch", result="FAILURE"), "'prep' is TERMINATED with FAILURE"),
-        (other("TERMINATED", type="batch"), "'prep' is TERMINATED"),
-        (other("CANCELLED"), "'prep' is CANCELLED"),
-        (other("ERROR", status_info="failed-to-start: x"), "'prep' is ERROR (failed-to-start: x)"),
+        (other("TERMINATED", type="batch", result="FAILURE"), "'prep' has ended"),
+        (other("TERMINATED", type="batch"), "'prep' has ended"),
+        (other("CANCELLED"), "'prep' was cancelled"),
+        (other("ERROR", status_info="failed-to-start: x"), "'prep' has failed (failed-to-start: x)"),
         (other("TERMINATED", exit_code=0), None),
         (other("TERMINATED", exit_code=-9, status_info="user-requested"), None),
         (
             other("TERMINATED", exit_code=-9, status_info="out of memory"),
-            "'prep' is TERMINATED (out of memory)",
+            "'prep' has ended (out of memory)",
         ),
     ],
 )
@@ -67,7 +67,7 @@ def test_one_failure_outweighs_all_waiting_and_what_is_forgotten_has_failed() ->
     assert what.failed
     gone = wait_reason(waits_for(runs, other("RUNNING")), there.get, NOON)
     assert gone is not None
-    assert "not known any more" in gone.reason
+    assert "no longer exists" in gone.reason
 
 
 def test_what_has_succeeded_once_may_be_forgotten() -> None:
@@ -85,7 +85,7 @@ def test_several_are_named_in_one_sentence() -> None:
     there = {one.id: one for one in (first, second, third)}
     what = wait_reason(waits_for(first, second, third), there.get, NOON)
     assert what is not None
-    assert what.reason == "Waiting for 'a-a' (RUNNING), 'b-b' (RUNNING) and 'c-c' (RUNNING) to succeed."
+    assert what.reason == "Waiting for 'a-a' (running), 'b-b' (running) and 'c-c' (running) to succeed."
 
 
 def test_a_start_time_is_waited_for_after_the_dependencies() -> None:

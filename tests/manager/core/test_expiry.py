@@ -52,7 +52,7 @@ class World:
         """Let time pass, in which the session uses that much CPU and somebody types `every` seconds."""
         end, typed = self.seconds + seconds, self.seconds
         while self.seconds < end:
-            pause = self.expiry.look()
+            pause = self.expiry.check()
             step = min(pause or seconds, end - self.seconds, every or seconds)
             self.seconds += max(step, 0.001)
             used = self.activity.cpu_ms + round(1000 * cores * step)
@@ -61,7 +61,7 @@ class World:
                 typed = self.seconds
                 for watch in list(self.expiry._watches.values()):
                     self.expiry.touch(watch.record)
-        self.expiry.look()
+        self.expiry.check()
 
 
 def test_an_unused_session_ends_once_its_timeout_is_over_and_not_before() -> None:
@@ -73,7 +73,7 @@ def test_an_unused_session_ends_once_its_timeout_is_over_and_not_before() -> Non
     ((why, when),) = world.ended
     assert why == "idle-timeout: it was not used for 30 min"
     assert 30 * MINUTE <= when <= 31 * MINUTE
-    assert world.expiry.look() is None
+    assert world.expiry.check() is None
 
 
 def test_use_of_any_kind_keeps_it() -> None:
@@ -115,7 +115,7 @@ def test_neither_suspension_nor_a_frozen_manager_counts() -> None:
         world.live(5 * MINUTE)
         assert world.ended == [], limits
         world.seconds += 9 * HOUR  # It went on, but nobody could do anything.
-        world.expiry.look()
+        world.expiry.check()
         assert world.ended == [], limits
         world.live(6 * MINUTE)
         assert len(world.ended) == 1, limits
@@ -127,7 +127,7 @@ def test_a_time_limit_ends_what_is_in_use() -> None:
     world.session(time_limit=4 * HOUR, idle_timeout=30 * MINUTE)
     world.live(4 * HOUR + MINUTE, cores=1)
     ((why, when),) = world.ended
-    assert why == "time-limit: its 4 h are over"
+    assert why == "time-limit: it ran for its full 4 h"
     assert 4 * HOUR <= when <= 4 * HOUR + 2
 
 
@@ -180,7 +180,7 @@ def test_a_restart_sets_the_idle_clock_to_zero_and_leaves_the_limit() -> None:
     assert world.ended == []
     world.expiry.touch(record)
     world.live(3 * MINUTE)
-    assert [why for why, _ in world.ended] == ["time-limit: its 1 h are over"]
+    assert [why for why, _ in world.ended] == ["time-limit: it ran for its full 1 h"]
 
 
 def test_a_later_manager_goes_on_with_the_limit() -> None:
@@ -209,4 +209,4 @@ def test_idle_checks_say_what_is_left() -> None:
 def test_sessions_without_limits_cost_nothing() -> None:
     world = World()
     world.session()
-    assert world.expiry.look() is None
+    assert world.expiry.check() is None

@@ -224,12 +224,12 @@ async def test_domains_and_groups(people: People) -> None:
         {"name": "at-home"}
     ]
     for rest, where, there in (
-        (user, {"group": "staff"}, "There is: students."),
-        (user, {"domain": "default"}, "There is: lab."),
-        (admin, {"domain": "default"}, "There is: lab."),
-        (admin, {"group": "none"}, "There is: staff, students."),
-        (owner, {"domain": "nowhere"}, "There is: default, lab, other."),
-        (owner, {"domain": "lab", "group": "none"}, "There is: staff, students."),
+        (user, {"group": "staff"}, "Choose from: students."),
+        (user, {"domain": "default"}, "Choose from: lab."),
+        (admin, {"domain": "default"}, "Choose from: lab."),
+        (admin, {"group": "none"}, "Choose from: staff, students."),
+        (owner, {"domain": "nowhere"}, "Choose from: default, lab, other."),
+        (owner, {"domain": "lab", "group": "none"}, "Choose from: staff, students."),
     ):
         said = problem(await create(rest, "elsewhere", **where), 400, "invalid-api-params")
         assert there in said["msg"]
@@ -278,7 +278,7 @@ async def test_limits_of_a_key(state: Path, service: SessionService) -> None:
                 few.version = version
                 much = await create(few, "too-much", config={"resources": {"cpu": "1.5"}})
                 said = problem(much, code, "quota-exceeded")
-                assert said["msg"].startswith("1.5 CPU asked for, but this key may have 1 CPU.")
+                assert said["msg"].startswith("You asked for 1.5 CPU, but this key may have at most 1 CPU.")
             first = (await create(few, "first", enqueueOnly=False)).json()
             assert first["status"] == "RUNNING"
             second = (await create(few, "second", enqueueOnly=False, maxWaitSeconds=1)).json()
