@@ -20,7 +20,7 @@ import msgspec
 import jupyter_sessions.fast_imports  # noqa: F401 - before all that imports httpx
 from jupyter_sessions.backends.base import Backend
 from jupyter_sessions.backends.signin import CredentialField
-from jupyter_sessions.client import Api, connect
+from jupyter_sessions.client import Api, open_api
 from jupyter_sessions.commands import keys, parse, perform
 from jupyter_sessions.commands.backends import questions
 from jupyter_sessions.commands.grammar import Help
@@ -70,7 +70,7 @@ def _main(words: list[str]) -> int:
 
 
 async def _perform(asked: Namespace) -> Result:
-    api = await connect()
+    api = await open_api()
     try:
         for field in await questions(api, asked):
             asked.answers[field.name] = _ask(field)
@@ -97,7 +97,7 @@ async def _console(asked: Namespace) -> int:
     """Run Jupyter's console on a session's kernel. Errors: NotSupported if it is not installed."""
     if importlib.util.find_spec("jupyter_console") is None:
         raise NotSupported("The console is not installed.", hint="`pip install jupyter-console` does that.")
-    api = await connect()
+    api = await open_api()
     try:
         row = await api.find(asked.session)
         connection = await api.connection(row.backend, row.id)

@@ -26,7 +26,7 @@ from IPython.display import clear_output, publish_display_data
 
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.backends.signin import CredentialField
-from jupyter_sessions.client import Api, Bridge, connect
+from jupyter_sessions.client import Api, Bridge, open_api
 from jupyter_sessions.client.loop_thread import Items, Say
 from jupyter_sessions.commands import Nothing, Result, Table, Text, parse, perform
 from jupyter_sessions.commands.backends import questions
@@ -171,7 +171,7 @@ class SessionMagics(Magics):
             if self._api is not None:
                 await self._api.close()
             self._known.clear()  # They are of the old connection.
-            self._api = await connect()
+            self._api = await open_api()
         return self._api
 
     # Cells.

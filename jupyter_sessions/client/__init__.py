@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jupyter_sessions.client.api import Api
-from jupyter_sessions.client.connect import connect
 from jupyter_sessions.client.loop_thread import Bridge
+from jupyter_sessions.client.open_api import open_api
 
-__all__ = ["Api", "Bridge", "connect"]
+__all__ = ["Api", "Bridge", "open_api"]

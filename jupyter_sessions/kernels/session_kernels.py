@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
-from jupyter_sessions.client import Api, Bridge, connect
+from jupyter_sessions.client import Api, Bridge, open_api
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.kernels.shared_creates import SharedCreates
 from jupyter_sessions.model import SessionInfo
@@ -72,7 +72,7 @@ class SessionKernels:
         if self._connection is not None and not await self._connection.alive():
             await self._disconnect()
         if self._connection is None:
-            self._connection = await connect()
+            self._connection = await open_api()
         return await work(self._connection)
 
     async def _disconnect(self) -> None:

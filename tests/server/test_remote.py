@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from jupyter_sessions.client import connect
+from jupyter_sessions.client import open_api
 from jupyter_sessions.client.remote import RemoteService
 from jupyter_sessions.errors import (
     AlreadyExists,
@@ -129,14 +129,14 @@ async def test_streams_end_with_the_server(remote: RemoteService, extension: Ses
 
 
 async def test_the_servers_file_leads_there(access: ServerInfo) -> None:
-    api = await connect()
+    api = await open_api()
     assert isinstance(api, RemoteService) and await api.alive()
     await api.close()
 
 
 async def test_without_a_hint_it_is_done_here(access: ServerInfo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE)
-    api = await connect()
+    api = await open_api()
     assert isinstance(api, SessionService)
     await api.close()
 
@@ -145,7 +145,7 @@ async def test_a_dead_hint_leads_to_a_server_that_lives(
     access: ServerInfo, jp_runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, str(jp_runtime_dir / "jupyter_sessions-server-1.json"))
-    api = await connect()
+    api = await open_api()
     assert isinstance(api, RemoteService)
     await api.close()
 
@@ -163,7 +163,7 @@ async def test_files_that_cannot_be_trusted_are_passed_over(
     else:
         gone = msgspec.structs.replace(access, server=Identity(os.getpid(), 1, "another boot", 0))
         write_private(path, msgspec.json.encode(gone))
-    api = await connect()
+    api = await open_api()
     assert isinstance(api, SessionService)
     await api.close()
 
@@ -173,7 +173,7 @@ async def test_another_protocol_is_said_with_the_remedy(
 ) -> None:
     monkeypatch.setattr("jupyter_sessions.client.remote.PROTOCOL", 2)
     with pytest.raises(BadAnswer, match="to finish the upgrade"):
-        await connect()
+        await open_api()
 
 
 async def test_what_fills_in_a_spec(remote: RemoteService) -> None:

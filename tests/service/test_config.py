@@ -9,7 +9,7 @@ import pytest
 from traitlets import TraitError
 from traitlets.config import Config, Configurable
 
-from jupyter_sessions.client import connect
+from jupyter_sessions.client import open_api
 from jupyter_sessions.config import JupyterSessions, load
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.model import SessionSpec
@@ -67,7 +67,7 @@ def test_bad_values_name_what_is_wrong(folder: Path, settings: dict[str, object]
 async def test_clients_say_so_in_one_sentence(folder: Path, settings: dict[str, object]) -> None:
     write(folder, **settings)
     with pytest.raises(InvalidRequest, match="The configuration cannot be used: "):
-        await connect()
+        await open_api()
 
 
 @pytest.mark.asyncio
@@ -75,7 +75,7 @@ async def test_clients_say_so_in_one_sentence(folder: Path, settings: dict[str, 
 async def test_files_that_cannot_be_read_are_said_too(folder: Path, python: str) -> None:
     write(folder, python)
     with pytest.raises(InvalidRequest, match=r"SyntaxError|ZeroDivisionError"):
-        await connect()
+        await open_api()
 
 
 @pytest.mark.asyncio

@@ -20,7 +20,7 @@ from jupyter_sessions.service import SessionService, configuration
 from jupyter_sessions.wire.access import VARIABLE, ServerInfo
 
 
-async def connect() -> Api:
+async def open_api() -> Api:
     """Connect to the sessions of the Jupyter server that runs this kernel, otherwise to those of this process.
 
     Errors: InvalidRequest for a configuration that cannot be used.
