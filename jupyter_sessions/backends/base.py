@@ -26,7 +26,6 @@ are new objects at each call: what is given away is not changed afterwards.
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
@@ -263,9 +262,18 @@ class Backend(ABC):
         ]
         return changed + gone, rows
 
-    async def changed(self, row: SessionInfo, seconds: float) -> None:
-        """Return once a session may look otherwise than in `row`: after `seconds` unless one can be told."""
-        await asyncio.sleep(seconds)
+    async def next_change(self, row: SessionInfo) -> None:
+        """Return once a session may differ from `row`.
+
+        Override this if the backend can be asked to answer when something changes. Without it, waiting follows
+        `watch`, so that many who wait ask the backend no more often than one.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def reports_changes(cls) -> bool:
+        """Return whether `next_change` is implemented."""
+        return cls.next_change is not Backend.next_change
 
     async def after_end(self, row: SessionInfo) -> SessionInfo:
         """What became of a session that is not listed any more, also if the backend has forgotten it."""

@@ -347,8 +347,8 @@ class Local(LocalKeys, LocalRows):
         answer = await (await self.client()).request("POST", f"{PATH}/{id}/connection", json=body)
         return msgspec.convert(answer, KernelConnection)
 
-    async def changed(self, row: SessionInfo, seconds: float) -> None:
-        """As the manager says, however long that takes: asking again and again would slow down a start."""
+    async def next_change(self, row: SessionInfo) -> None:
+        """Return when the manager says so: asking it again and again would slow down the start of a session."""
         seen = row.status_changed.isoformat() if row.status_changed else ""
         params = {"seen": seen, "name": row.name, "within": str(_HOLD_SECONDS)}
         client = await self.client()

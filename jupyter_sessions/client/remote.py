@@ -17,7 +17,7 @@ from jupyter_sessions.backends.base import Output
 from jupyter_sessions.channels.journal_messages import Outputs, Selection
 from jupyter_sessions.client.streams import Streams, lost, refused, tls_of
 from jupyter_sessions.model import Event, KernelConnection, ProcessId, SessionInfo, SessionSpec
-from jupyter_sessions.service import BackendInfo, Defaults, Listing, find
+from jupyter_sessions.service import LOOK_AGAIN_SECONDS, BackendInfo, Defaults, Listing, find
 from jupyter_sessions.wire import sse, untrusted
 from jupyter_sessions.wire.access import PROTOCOL, SCHEME, ServerInfo
 from jupyter_sessions.wire.bounded import AnswerRefused
@@ -28,7 +28,8 @@ from jupyter_sessions.wire.unix_http import unix_transport
 
 TIMEOUT = httpx.Timeout(200.0, connect=5.0)  # The server limits the time of backends itself.
 ALIVE_SECONDS = 5.0
-LOOK_AGAIN_SECONDS = 5.0
+EVERY_SECONDS = 5.0
+"""How often `wait` looks if it is asked for every look."""
 T = TypeVar("T")
 
 
@@ -140,13 +141,14 @@ class RemoteService:
         self, backend: str, id: str, until: Callable[[SessionInfo], bool], *, every: bool = False
     ) -> AsyncIterator[SessionInfo]:
         """Yield the session's row whenever it changes, or after `every` look, until `until` holds."""
+        seconds = EVERY_SECONDS if every else LOOK_AGAIN_SECONDS
         async with self._streams.open("GET", "/events") as events:
             coming = sse.Patient(events)
             try:
                 row = await self.get(backend, id)
                 yield row
                 while not until(row):
-                    await _mention(coming, id)
+                    await _mention(coming, id, seconds)
                     known, row = row, await self.get(backend, id)
                     if every or row.list_fingerprint() != known.list_fingerprint():
                         yield row
@@ -231,9 +233,9 @@ def _path(backend: str, id: str) -> str:
     return f"/sessions/{quote(backend, safe='')}/{quote(id, safe='')}"
 
 
-async def _mention(events: sse.Patient[sse.ServerEvent], id: str) -> None:
-    """Wait until an event mentions the session, or for a while, because events can be missed."""
-    deadline = time.monotonic() + LOOK_AGAIN_SECONDS
+async def _mention(events: sse.Patient[sse.ServerEvent], id: str, seconds: float) -> None:
+    """Wait until an event mentions the session, or for some seconds."""
+    deadline = time.monotonic() + seconds
     try:
         while (left := deadline - time.monotonic()) > 0:
             event = await events.next(left)

@@ -10,8 +10,10 @@ from jupyter_sessions.service.info import BackendInfo, BackendType, Defaults, Ne
 from jupyter_sessions.service.lookup import Expiry, Listing, find
 from jupyter_sessions.service.registry import configuration, find_types
 from jupyter_sessions.service.service import SessionService
+from jupyter_sessions.service.waiting import LOOK_AGAIN_SECONDS
 
 __all__ = [
+    "LOOK_AGAIN_SECONDS",
     "BackendInfo",
     "BackendType",
     "Batch",

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import suppress
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from jupyter_sessions.backends.base import Backend
 from jupyter_sessions.errors import SessionError, Unauthorized
@@ -67,6 +67,7 @@ class Feed:
         self._checks: dict[str, asyncio.Task[None]] = {}
         self._nudges: dict[str, asyncio.Event] = {}
         self._begun: dict[str, asyncio.Event] = {}
+        self._waiting: Counter[str] = Counter()
 
     @property
     def position(self) -> Position:
@@ -82,7 +83,27 @@ class Feed:
         """Begin to watch; call it within a running loop."""
         self._running = True
         for backend in backends:
+            if not self.watches(backend.name):
+                self._begin(backend)
+
+    def watches(self, name: str) -> bool:
+        """Return whether a backend is being watched."""
+        return name in self._tasks
+
+    @contextmanager
+    def watching(self, backend: Backend) -> Iterator[None]:
+        """Watch a backend until the context is left, at least."""
+        if not self.watches(backend.name):
             self._begin(backend)
+        self._waiting[backend.name] += 1
+        try:
+            with backend.looking.held():
+                yield
+        finally:
+            self._waiting[backend.name] -= 1
+            if not self._running and not self._waiting[backend.name]:
+                self._drop(backend.name)
+                self._cancel_flush()
 
     def watch(self, backend: Backend, *, forget: bool = False) -> None:
         """Watch one more, or one anew that has become another: its credentials are others now.
@@ -148,6 +169,9 @@ class Feed:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.synced.clear()
+        self._cancel_flush()
+
+    def _cancel_flush(self) -> None:
         if self._flush:
             self._flush.cancel()
             self._flush = None
@@ -200,7 +224,7 @@ class Feed:
     def _doubt(self, key: SessionKey) -> None:
         """Have a session's backend asked how it is now."""
         name = key[0]
-        if not self._running or name not in self._backends:
+        if name not in self._backends:
             return
         self._doubted.setdefault(name, set()).add(key)
         if name not in self._checks:

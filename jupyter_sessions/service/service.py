@@ -419,7 +419,7 @@ class SessionService:
     def _noted(self, row: SessionInfo) -> SessionInfo:
         with_service_urls(row)
         if backend := self.backends.get(row.backend):
-            if self.feed.running:
+            if self.feed.watches(row.backend):
                 self.feed.put(row)
             if unsettled([row]):
                 backend.looking.hurry()

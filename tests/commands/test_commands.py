@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -266,7 +267,10 @@ class Waiting(SessionService):
     async def get(self, backend: str, id: str) -> SessionInfo:
         """The next of the steps, the last for ever."""
         status, info = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
-        return structs.replace(await super().get(backend, id), status=status, status_info=info)
+        rows: dict[str, SessionInfo] = self.backends[backend].rows  # type: ignore[attr-defined]
+        now = datetime.now(UTC)
+        rows[id] = structs.replace(rows[id], status=status, status_info=info, status_changed=now)
+        return await super().get(backend, id)
 
     async def create(self, spec: SessionSpec) -> SessionInfo:
         """One that waits."""

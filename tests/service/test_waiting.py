@@ -1,18 +1,23 @@
-"""Waiting for a session: as often as its backend wants to be asked, and no longer than there is hope."""
+"""Waiting for a session: no more often than its backend wants to be asked, and no longer than there is hope."""
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
 
+from jupyter_sessions.backends.base import Query
 from jupyter_sessions.commands import parse, perform
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import LaunchFailed
 from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import SessionService
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio
 
@@ -24,22 +29,43 @@ def service(toys: Path) -> SessionService:
     )
 
 
-@pytest.mark.parametrize(("poll_seconds", "longest"), [(0.05, 1.0), (5.0, 1.0), (60.0, 12.0)])
-async def test_a_backend_is_asked_less_often_that_wants_to_be(
-    service: SessionService, monkeypatch: pytest.MonkeyPatch, poll_seconds: float, longest: float
+@pytest.mark.parametrize("in_a_server", [False, True])
+async def test_many_who_wait_ask_no_more_often_than_one(
+    service: SessionService, monkeypatch: pytest.MonkeyPatch, in_a_server: bool
 ) -> None:
-    pauses: list[float] = []
+    toy: Any = service.backends["toy"]
+    asked: Counter[str] = Counter()
+    lists, gets = type(toy).list, type(toy).get
 
-    async def changed(self: object, row: SessionInfo, seconds: float) -> None:
-        pauses.append(seconds)
+    async def counted_list(self: object, query: Query) -> list[SessionInfo]:
+        asked["list"] += 1
+        rows: list[SessionInfo] = await lists(self, query)
+        return rows
 
-    kind = type(service.backends["toy"])
-    monkeypatch.setattr(kind, "changed", changed)
-    monkeypatch.setattr(kind, "poll_seconds", poll_seconds)
+    async def counted_get(self: object, id: str) -> SessionInfo:
+        asked["get"] += 1
+        return await gets(self, id)
+
+    monkeypatch.setattr(type(toy), "list", counted_list)
+    monkeypatch.setattr(type(toy), "get", counted_get)
+    if in_a_server:
+        service.feed.start(service.backends.values())
     row = await service.create(SessionSpec(name="mine"))
-    async for _ in service.wait("toy", row.id, lambda row: len(pauses) > 30):
-        pass
-    assert pauses[0] < 0.1 and max(pauses) == pauses[-1] == pytest.approx(longest)
+    toy.rows[row.id] = structs.replace(row, status="PENDING")
+
+    async def last() -> SessionInfo:
+        return [row async for row in service.wait("toy", row.id, lambda row: row.status == "RUNNING")][-1]
+
+    waiting = [asyncio.create_task(last()) for _ in range(20)]
+    until_polled = asked["list"] + 5
+    await until(lambda: asked["list"] >= until_polled)
+    assert asked["get"] <= 2 * 20, "each has looked once, and once more at what the feed told of it"
+    asked.clear()
+    toy.rows[row.id] = structs.replace(row, status="RUNNING", status_changed=datetime.now(UTC))
+    assert {row.status for row in await asyncio.gather(*waiting)} == {"RUNNING"}
+    assert asked["get"] == 20
+    await service.close()
+    assert not service.feed.watches("toy")
 
 
 async def test_what_will_never_start_is_not_waited_for(
