@@ -256,7 +256,7 @@ def test_gpus_that_are_not_there(shell: Shell) -> None:
         remedy = "Leave out `--gpu`, or choose a backend that has one: `%session backend list`."
         assert plain(ran) == f"NotEnough: This machine has no GPU. {remedy}"
     else:
-        assert plain(ran).startswith("NotEnough: 512 GPU asked for, but this machine has ")
+        assert plain(ran).startswith("NotEnough: You asked for 512 GPU, but this machine has ")
         assert "Available at most: " in plain(ran) and "CPU" in plain(ran)
 
 

@@ -32,7 +32,7 @@ from jupyter_sessions.manager.core.transitions import (
     Terminating,
     Transition,
 )
-from jupyter_sessions.manager.endpoints.kernel_endpoint import Front
+from jupyter_sessions.manager.endpoints.kernel_endpoint import SessionEndpoint
 from jupyter_sessions.manager.endpoints.kernel_info import KernelInfos
 from jupyter_sessions.manager.endpoints.kernel_link import connect_to
 from jupyter_sessions.manager.run.supervisor import SessionSupervisor, SupervisorContext
@@ -81,7 +81,7 @@ class SessionManager(SessionIndex):
         self.folders = folders or {}
         self._on_live = on_live
         self._supervisors: dict[str, SessionSupervisor] = {}
-        self._fronts: dict[str, Front] = {}
+        self._endpoints: dict[str, SessionEndpoint] = {}
         self._infos = KernelInfos()
         self._tasks = Tasks()
         self._callbacks = Callbacks()
@@ -127,13 +127,13 @@ class SessionManager(SessionIndex):
                 standing(record.name, record.status, record.status_info), hint="Wait until it is running."
             ) from None
 
-    def front(self, record: Record) -> Front:
+    def endpoint(self, record: Record) -> SessionEndpoint:
         """Where notebooks meet a session."""
-        if record.id not in self._fronts:
+        if record.id not in self._endpoints:
             folder = self._shop.run_folder / socket_folder(record.id)
             connection = connect_to(record, folder, Path(record.folder) / "kernel.json")
-            self._fronts[record.id] = Front(record, connection, self._infos, self._asked)
-        return self._fronts[record.id]
+            self._endpoints[record.id] = SessionEndpoint(record, connection, self._infos, self._asked)
+        return self._endpoints[record.id]
 
     async def wait(self, record: Record, until: Callable[[Record], bool]) -> None:
         """Return as soon as `until(record)` holds; cancel to stop waiting."""
@@ -152,7 +152,9 @@ class SessionManager(SessionIndex):
 
     def look_for_sockets(self) -> None:
         """Note which sessions have lost sockets."""
-        for record, why in [(front.record, front.missing()) for front in self._fronts.values()]:
+        for record, why in [
+            (endpoint.record, endpoint.missing_sockets()) for endpoint in self._endpoints.values()
+        ]:
             if why and record.status == "RUNNING" and record.process and record.process.child.alive():
                 self.machine.apply(record, Degraded(why))
 
@@ -186,7 +188,7 @@ class SessionManager(SessionIndex):
     def interrupt(self, record: Record) -> None:
         """Interrupt what runs, or refuse what notebooks wait to run. Errors: NotRunning."""
         if record.notebook and record.status in ("PENDING", "PREPARING"):
-            self.front(record).interrupt()
+            self.endpoint(record).interrupt()
         else:
             self.supervisor(record).interrupt()
 
@@ -276,7 +278,7 @@ class SessionManager(SessionIndex):
         if record.holds_slots:
             self._adopt(record, process, lost)
         if record.status == "PENDING" and record.notebook:
-            self.front(record).resume()
+            self.endpoint(record).resume()
         self._leases.watch(record)
 
     def _give_up(self, record: Record, why: str) -> None:
@@ -302,7 +304,7 @@ class SessionManager(SessionIndex):
         elif process is not None and not why:
             self.machine.apply(record, TakenOver(0, process))
             if not record.batch and record.status != "TERMINATING":
-                self.front(record).resume()
+                self.endpoint(record).resume()
             self._guard(record)  # If it has ended, reads its exit status and clears up after it.
             self.time.follow(record)
         else:
@@ -322,8 +324,8 @@ class SessionManager(SessionIndex):
         self._queue.close()
         await self._callbacks.close()
         await self._tasks.close()
-        for front in self._fronts.values():
-            front.release()
+        for endpoint in self._endpoints.values():
+            endpoint.release()
         self.bus.close()
 
     # What follows from a change.
@@ -335,19 +337,21 @@ class SessionManager(SessionIndex):
         if not record.live:
             self._leases.drop(record)
         self._on_live(bool(self._live))
-        if record.id in self._fronts:
-            self._fronts[record.id].tell()
+        if record.id in self._endpoints:
+            self._endpoints[record.id].update_waiting()
         if isinstance(transition, Scheduled):
             self._guard(record)
         if isinstance(transition, Cancelled | Terminated):
             self._forget_old()
         if isinstance(transition, Cancelled):
-            self._tasks.start(self._end_front(record))
+            self._tasks.start(self._end_endpoint(record))
         if isinstance(transition, Cancelled | Renamed):
             self._queue.changed()
 
     def _guard(self, record: Record) -> None:
-        supervisor = self._supervisors[record.id] = SessionSupervisor(record, self._shop, self.front(record))
+        supervisor = self._supervisors[record.id] = SessionSupervisor(
+            record, self._shop, self.endpoint(record)
+        )
         self._tasks.start(self._attend(supervisor))
 
     async def _attend(self, supervisor: SessionSupervisor) -> None:
@@ -356,9 +360,9 @@ class SessionManager(SessionIndex):
         except Exception:  # Others wait for what it had.
             log.exception("session %s", supervisor.record.name)
         self._supervisors.pop(supervisor.record.id, None)
-        self._fronts.pop(supervisor.record.id, None)
+        self._endpoints.pop(supervisor.record.id, None)
         self._queue.changed()
 
-    async def _end_front(self, record: Record) -> None:
-        if front := self._fronts.pop(record.id, None):
-            await front.end()
+    async def _end_endpoint(self, record: Record) -> None:
+        if endpoint := self._endpoints.pop(record.id, None):
+            await endpoint.end()

@@ -157,6 +157,6 @@ async def test_what_one_asker_may_have_is_not_what_others_may(service: SessionSe
     more = await asks("first-two", "0.3", **hub)
     assert "you may have 0.5" in more[1]
     never = await asks("first-three", "0.6", **hub)
-    assert never[1].startswith("NotEnough 0.6 CPU asked for, but you may have 0.5 CPU.")
+    assert never[1].startswith("NotEnough You asked for 0.6 CPU, but you may have 0.5 CPU.")
     with pytest.raises(NotEnough, match="but this machine has"):
         await ask(service, "too-big", resources={"cpu": "1000"})

@@ -148,7 +148,7 @@ def test_runs(cli: Cli) -> None:
     assert "ZeroDivisionError" in failed.text
     assert "Execution finished. (exit code = 1)" in failed.err
     too_much = cli("start", "-r", "cpu=99", "python", code=1).text
-    assert "99 CPU asked for, but this machine has 2 CPU" in too_much
+    assert "You asked for 99 CPU, but this machine has 2 CPU" in too_much
     wait_until(
         lambda: json.loads(cli("--output=json", "ps").out)["total_count"] == 0, why=lambda: cli("ps").text
     )

@@ -36,9 +36,9 @@ def test_what_is_taken_down_can_be_read_again(tmp_path: Path, depth: int) -> Non
         [b"sender", DELIMITER, b"", b'{"msg_type": "execute_request", "msg_id": "2"}', b"{}", b"{}", b"{}"]
     )
     path = tmp_path / "unanswered.json"
-    owed = PendingReplies(path, "demo")
-    owed.keep(unanswered.all({}))
-    owed.close()
+    pending = PendingReplies(path, "demo")
+    pending.save(unanswered.all({}))
+    pending.close()
     assert [one.id for one in PendingReplies(path, "demo").read()] == ["2"]
 
 

@@ -77,7 +77,7 @@ async def test_bad_specs_are_refused_and_leave_nothing(rest: Rest) -> None:
 
 async def test_too_much_names_what_there_is(rest: Rest) -> None:
     _, said = await rest.refused("POST", "sessions", {**GOOD, "resources": {"cpu": 99999}})
-    assert said["message"].startswith("99999 CPU asked for, but this machine has ")
+    assert said["message"].startswith("You asked for 99999 CPU, but this machine has ")
     assert "Available at most:" in said["hint"]
     _, said = await rest.refused("POST", "sessions", {**GOOD, "image": "pyton"})
     assert "The nearest is 'python" in said["hint"]

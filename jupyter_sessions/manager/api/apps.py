@@ -66,7 +66,7 @@ async def connection(request: web.Request) -> web.Response:
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"The request cannot be read: {error}.") from None
     sessions, record = request.app[SESSIONS], find(request)
-    stem, key = sessions.front(record).open()
+    stem, key = sessions.endpoint(record).open()
     sessions.claim(record, lease.owner, lease.patience)
     return answer(front_of(stem, key, owner=lease.owner is not None))
 

@@ -65,6 +65,6 @@ def begin(supervisor: SessionSupervisor, mode: str, code: str, options: dict[str
     if any("\0" in (command or "") for command in (plan.clean, plan.build, plan.exec)):
         raise InvalidRequest("A command in 'options' holds a NUL character.", field="options")
     run = Run(secrets.token_hex(16))
-    link.keep(run)
+    link.add(run)
     supervisor.programs.do(BatchRun(run, plan, supervisor.programs).perform())
     return run

@@ -1,6 +1,6 @@
-"""What a kernel says of itself, said before it runs: as it did last time, else as its language has it.
+"""Kernel info for the time before a kernel runs: its last reply, otherwise a likely one for its language.
 
-Front ends write the language's part into the notebook, so it had better be what the kernel will say.
+Front ends write the language part into the notebook, so it should match what the kernel will reply.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ Info = dict[str, Any]
 
 
 class KernelInfos:
-    """Answers to ``kernel_info_request``, by the command that starts the kernel."""
+    """Replies to ``kernel_info_request`` by the command that starts the kernel."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, ...], Info] = {}
 
     def learn(self, launch: Launch, info: Info) -> None:
-        """Keep what a kernel said."""
+        """Remember the reply of a kernel."""
         self._known[tuple(launch.argv)] = info
 
     def of(self, launch: Launch) -> Info:
-        """What such a kernel says, or may say."""
+        """Return the last or likely reply of a kernel."""
         return self._known.get(tuple(launch.argv)) or _likely(launch)
 
 
@@ -36,15 +36,16 @@ def _likely(launch: Launch) -> Info:
         "protocol_version": "5.4",
         "implementation": "jupyter_sessions",
         "implementation_version": __version__,
-        "language_info": _python(launch) if launch.language == "python" else _other(launch),
+        "language_info": _language_info(launch),
         "banner": launch.display_name,
         "help_links": [],
     }
 
 
-def _python(launch: Launch) -> Info:
-    """As ipykernel 6 and 7 have it; the version only if it is that of this process's Python."""
-    return {
+def _language_info(launch: Launch) -> Info:
+    if launch.language != "python":
+        return {"name": launch.language, "version": "", "mimetype": "text/plain", "file_extension": ".txt"}
+    return {  # As ipykernel 6 and 7 reply, with a version only if this process's Python starts the kernel.
         "name": "python",
         "version": platform.python_version() if launch.argv[0] == sys.executable else "",
         "mimetype": "text/x-python",
@@ -53,7 +54,3 @@ def _python(launch: Launch) -> Info:
         "nbconvert_exporter": "python",
         "file_extension": ".py",
     }
-
-
-def _other(launch: Launch) -> Info:
-    return {"name": launch.language, "version": "", "mimetype": "text/plain", "file_extension": ".txt"}

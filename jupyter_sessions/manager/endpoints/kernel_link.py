@@ -1,4 +1,4 @@
-"""The manager's line to one kernel: its ports, what it says, and code run in it."""
+"""The manager's link to one kernel: its sockets, its output, and the code run in it."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ UNREAD_SECONDS = 600.0
 
 
 class KernelKeyLost(LaunchFailed):
-    """A kernel cannot be spoken to any more."""
+    """The key of a kernel is lost, so no message can be sent to it."""
 
 
 class KernelRecord(Protocol):
-    """What is kept of a member of a session, as far as its kernel's connection goes."""
+    """The part of a member's record that describes its kernel's connection."""
 
     kernel_key: str
     kernel_ports: list[int]
@@ -44,33 +44,33 @@ class KernelRecord(Protocol):
 
 
 def new_key() -> str:
-    """Return a key that signs the messages of a kernel."""
+    """Return a new key to sign the messages of a kernel."""
     return secrets.token_hex(16)
 
 
 def connect_to(member: KernelRecord, folder: Path, file: Path) -> KernelSockets:
-    """Return the connection of a member's kernel, whose key is kept with the member from now on.
+    """Return the sockets of a member's kernel, and store its key in the member's record.
 
-    Managers up to version 0.1 kept the key in the connection file alone. The key stays empty if that file
-    is lost while a kernel uses it.
+    Early managers stored the key only in the connection file. The key stays empty if that file is lost while a
+    kernel uses it.
     """
     if not member.kernel_key:
         with suppress(OSError):
-            member.kernel_key = load(file, _OnlyKey).key
+            member.kernel_key = load(file, _ConnectionFileKey).key
     if not member.kernel_key and member.process is None:
         member.kernel_key = new_key()
     return KernelSockets(folder, file, member.kernel_key, member)
 
 
-class _OnlyKey(msgspec.Struct):
+class _ConnectionFileKey(msgspec.Struct):
     key: str
 
 
 class KernelSockets(msgspec.Struct, frozen=True):
-    """How a kernel is reached: ipc sockets in a private folder, and a key; the file tells the kernel.
+    """The sockets and key of a kernel: ipc sockets in a private folder, and the connection file for the kernel.
 
-    A kernel that cannot speak ipc is told its `ports` instead; see `forward`.
-    The file lies where nobody tidies up old files. A lost or damaged one is written again.
+    A kernel that cannot use ipc gets `ports` instead; see `tcp_forwarder`. The file lies where no program deletes old
+    files; a lost or damaged file is written again.
     """
 
     folder: Path
@@ -80,29 +80,29 @@ class KernelSockets(msgspec.Struct, frozen=True):
 
     @property
     def ports(self) -> dict[str, int]:
-        """The TCP ports of a kernel that cannot speak ipc, by channel; none of others."""
+        """The TCP ports of a kernel that cannot use ipc, by channel; empty for other kernels."""
         return dict(zip(CHANNELS, self.member.kernel_ports if self.member else (), strict=False))
 
     @property
     def stem(self) -> str:
-        """What the paths of its sockets begin with; kept short, for a path has 107 bytes at most."""
+        """The common prefix of the sockets' paths, short because a path has at most 107 bytes."""
         return str(self.folder / "k")
 
     @property
     def shown(self) -> Path:
-        """The path of the file that is shown to the kernel, and so to everybody: a link, without the session's id."""
+        """The public path of the connection file: a link that does not reveal the session's id."""
         return self.folder / "kernel.json"
 
     @property
     def front(self) -> str:
-        """The same for the sockets at which front ends reach it, through the relay."""
+        """The common prefix of the paths of the relay's sockets for front ends."""
         return str(self.folder / "f")
 
     def prepare(self) -> None:
-        """Make the folder and the file, unless they are as they should be. Errors: OSError, SessionError."""
-        if not self.folder.parent.is_dir():  # Made here it would be a folder, and not the link that it is.
+        """Create the folder and the connection file where needed. Errors: OSError, SessionError."""
+        if not self.folder.parent.is_dir():  # The parent is a link, which mkdir would replace with a folder.
             raise LaunchFailed(
-                "The folder of the sockets is gone.", hint="It will be back in a second: try again."
+                "The folder of the sockets is gone.", hint="It is restored within a second: try again."
             )
         private_folder(self.folder)
         ports = {f"{name}_port": port for name, port in (self.ports or CHANNELS).items()}
@@ -118,33 +118,33 @@ class KernelSockets(msgspec.Struct, frozen=True):
         write_private(self.file, wanted)
 
     def make(self) -> None:
-        """Make way for a kernel."""
+        """Prepare the folder for a new kernel."""
         self.prepare()
         self.clear()
 
     def clear(self) -> None:
-        """Remove sockets that a kernel left behind."""
+        """Remove the sockets of an earlier kernel."""
         for path in self.folder.glob("k-*"):
             remove(path)
 
     def discard(self) -> None:
-        """Remove the file and the folder with all sockets."""
+        """Remove the connection file and the folder with all sockets."""
         remove(self.file)
         remove(self.folder)
 
     def bound(self) -> bool:
-        """True once the kernel listens."""
+        """Return whether the kernel listens."""
         return os.path.exists(f"{self.stem}-{CHANNELS['shell']}")
 
     def key(self) -> bytes:
-        """The key that signs messages. Errors: KernelKeyLost, for without one anybody could send them."""
+        """Return the key that signs messages. Errors: KernelKeyLost, because without a key anybody could send messages."""
         if not self.secret:
             raise KernelKeyLost(f"The connection file {self.file} is lost or damaged.")
         return self.secret.encode()
 
 
 class Run:
-    """Code running in a kernel: its messages in the order they came, and how it ended."""
+    """Code running in a kernel: its messages in order, and its reply."""
 
     def __init__(self, id: str) -> None:
         self.id = id
@@ -157,11 +157,11 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """True once the kernel answered and went idle: nothing more comes."""
+        """Whether the kernel has replied and gone idle, so that no more messages come."""
         return self.reply is not None and self.idle
 
     def put(self, message: Message) -> None:
-        """Take in a message of the kernel."""
+        """Add a message of the kernel."""
         kind = message["header"]["msg_type"]
         if kind == "status":
             self.idle = self.idle or message["content"]["execution_state"] == "idle"
@@ -176,7 +176,7 @@ class Run:
             self.messages.put_nowait(None)
 
     def abandon(self, why: str) -> None:
-        """End it: the kernel is gone."""
+        """End the run, because the kernel is gone."""
         if not self.finished:
             self.reply = {"status": "error", "ename": "SessionEnded", "evalue": why, "traceback": [why]}
             self.idle = True
@@ -185,9 +185,9 @@ class Run:
 
 
 class KernelLink:
-    """Connected to all channels of a kernel; reads them until closed.
+    """A connection to all channels of a kernel, which are read until it is closed.
 
-    `on_output` sees every message on iopub, whoever caused it, some time after those who wait for it.
+    `on_output` gets every message on iopub, of any client, after the runs that wait for it.
     """
 
     def __init__(
@@ -203,46 +203,40 @@ class KernelLink:
         self._sockets: dict[str, zmq.asyncio.Socket] = {}
         self._readers: list[asyncio.Task[None]] = []
         self._iopub: Iopub | None = None
-        self._heard = asyncio.Event()
-        self._answered = False
-        self._computes = False
-        self._early: list[Message] = []
+        self._iopub_connected = asyncio.Event()
+        self._replied = False
+        self._kernel_busy = False
+        self._unsent: list[Message] = []
         self._why_closed = ""
         self.closed = asyncio.Event()
         self.times_busy = 0
 
     @property
     def busy(self) -> bool:
-        """Whether it computes. One that has not answered yet may do so since before anybody listened."""
-        return not self.closed.is_set() and (self._computes or not self._answered)
+        """Whether the kernel is busy. A kernel that has not replied yet counts as busy."""
+        return not self.closed.is_set() and (self._kernel_busy or not self._replied)
 
     async def open(self) -> dict[str, Any]:
-        """Wait until the kernel listens and answers; its kernel_info. Cancel to give up."""
+        """Wait until the kernel listens and replies. Return its kernel_info. Cancel to give up."""
         while not self._connection.bound():  # noqa: ASYNC110
             await asyncio.sleep(_OPEN_SECONDS)
         self._sockets = {name: self._connect(name) for name in ("shell", "stdin", "control")}
-        self._iopub = Iopub(self._subscribe(), self._take_output, self._waited_for)
+        self._iopub = Iopub(self._subscribe(), self._on_iopub, lambda: bool(self._runs))
         self._readers = [asyncio.create_task(self._read(name)) for name in self._sockets]
         while True:
             message, run = self._begin("kernel_info_request", {})
-            self._pass_on(message)
+            self._send_request(message)
             await run.replied.wait()
-            self._answered = True
+            self._replied = True
             self._runs.pop(run.id, None)
-            if await self._subscribed():
+            # A subscription takes effect some time after it is made: repeat the request until output arrives.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SUBSCRIBE_SECONDS):
+                    await self._iopub_connected.wait()
                 return run.reply or {}
 
-    async def _subscribed(self) -> bool:
-        """Whether outputs reach us: a subscription takes effect some time after it is made."""
-        try:
-            async with asyncio.timeout(_SUBSCRIBE_SECONDS):
-                await self._heard.wait()
-        except TimeoutError:
-            return False
-        return True
-
     def execute(self, code: str, *, stdin: bool = False) -> Run:
-        """Run code; it goes on however many look."""
+        """Run code, whether or not its output is read."""
         content = {
             "code": code,
             "silent": False,
@@ -251,18 +245,18 @@ class KernelLink:
             "allow_stdin": stdin,
             "stop_on_error": False,
         }
-        return self._ask("execute_request", content)
+        return self._request("execute_request", content)
 
     def complete(self, code: str, cursor: int) -> Run:
-        """Ask how code could go on at a place in it; `Run.reply` will say."""
-        return self._ask("complete_request", {"code": code, "cursor_pos": cursor})
+        """Request completions of code at a cursor position; `Run.reply` will have them."""
+        return self._request("complete_request", {"code": code, "cursor_pos": cursor})
 
-    def keep(self, run: Run) -> None:
-        """Look after a run that is none of the kernel's: it, too, ends with the session."""
+    def add(self, run: Run) -> None:
+        """Add a run that is not the kernel's own, so that it ends with the session, too."""
         self._runs[run.id] = run
 
     def run(self, id: str) -> Run:
-        """A run by its id. Errors: NotRunning if it has ended and been read."""
+        """Return a run by its id. Errors: NotRunning if it has ended and its output was read."""
         try:
             return self._runs[id]
         except KeyError:
@@ -273,34 +267,34 @@ class KernelLink:
             ) from None
 
     def forget(self, run: Run) -> None:
-        """Let go of a run that has been read to its end."""
+        """Drop a run whose output was read to its end."""
         self._runs.pop(run.id, None)
 
     def drop_unread_output(self) -> None:
-        """Let go of runs that nobody has asked for in a while; the journal has their output."""
+        """Drop runs that no client has read for a while; the journal has their output."""
         for run in [*self._runs.values()]:
             if run.messages.idle_seconds() > UNREAD_SECONDS:
                 self.forget(run)
 
     def input(self, run: Run, text: str) -> None:
-        """Answer a run that asked for input."""
+        """Answer the input request of a run."""
         run.waiting_input = False
         self._send("stdin", self._session.msg("input_reply", {"value": text}))
 
     def interrupt(self) -> None:
-        """Interrupt by message, for kernels that want it so; one that was not reached yet runs nothing of ours."""
+        """Send an interrupt request, for kernels with the interrupt mode "message". An unconnected kernel runs nothing."""
         if "control" in self._sockets:
             self._send("control", self._session.msg("interrupt_request", {}))
 
     def shutdown(self) -> bool:
-        """Ask the kernel to end. False if it was never reached, and cannot be asked."""
+        """Send a shutdown request. Return False if the link was never connected."""
         if "control" not in self._sockets:
             return False
         self._send("control", self._session.msg("shutdown_request", {"restart": False}))
         return True
 
     def close(self, why: str) -> None:
-        """Disconnect; runs that have not ended, end."""
+        """Disconnect and end all unfinished runs."""
         for reader in self._readers:
             reader.cancel()
         for socket in self._sockets.values():
@@ -310,11 +304,11 @@ class KernelLink:
             self._iopub.close()
         for run in self._runs.values():
             run.abandon(why)
-        self._early, self._why_closed = [], why
+        self._unsent, self._why_closed = [], why
         self.closed.set()
 
-    def hear_through(self, socket: zmq.Socket[bytes]) -> None:
-        """Hear the same at another socket, which stays its owner's."""
+    def read_iopub_from(self, socket: zmq.Socket[bytes]) -> None:
+        """Read iopub from another socket, which its owner keeps and closes."""
         if self._iopub is not None:
             self._iopub.turn(socket)
 
@@ -337,38 +331,35 @@ class KernelLink:
         socket.connect(f"ipc://{self._connection.stem}-{CHANNELS['iopub']}")
         return socket
 
-    def _waited_for(self) -> bool:
-        return bool(self._runs)
-
-    def _ask(self, kind: str, content: dict[str, Any]) -> Run:
-        """Begin a run. The kernel is asked once it is heard, or it could end the run before, and nobody would know."""
+    def _request(self, kind: str, content: dict[str, Any]) -> Run:
+        """Begin a run. The request is sent only after iopub is connected, so that no message of the run is missed."""
         message, run = self._begin(kind, content)
         if self.closed.is_set():
             run.abandon(self._why_closed)
         else:
-            self._early.append(message)
-            self._ask_early()
+            self._unsent.append(message)
+            self._send_early()
         return run
 
-    def _ask_early(self) -> None:
-        while self._early and self._heard.is_set():
-            self._pass_on(self._early.pop(0))
+    def _send_early(self) -> None:
+        while self._unsent and self._iopub_connected.is_set():
+            self._send_request(self._unsent.pop(0))
 
     def _begin(self, kind: str, content: dict[str, Any]) -> tuple[Message, Run]:
         message = self._session.msg(kind, content)
         run = self._runs[message["header"]["msg_id"]] = Run(message["header"]["msg_id"])
         return message, run
 
-    def _pass_on(self, message: Message) -> None:
+    def _send_request(self, message: Message) -> None:
         if self._iopub is not None:
             self._iopub.read()
         self._send("shell", message)
 
     def _send(self, channel: str, message: Message) -> None:
-        """Send a message by the socket itself, so that it still wakes up whoever waits for what arrives there.
+        """Send a message through the asyncio socket itself, so that its receiver is still woken up.
 
-        `Session.send` sends by another object for the same socket, which can take the one signal of a message that
-        has just arrived: it would stay unread, and all after it.
+        `Session.send` sends through another object for the same socket, which can consume the single signal of a message
+        that has just arrived; that message and all later ones would stay unread.
         """
         self._sockets[channel].send_multipart(self._session.serialize(message))
 
@@ -377,19 +368,19 @@ class KernelLink:
         while True:
             frames = await socket.recv_multipart(copy=True)
             if message := deserialize(frames):
-                self._take(message)
+                self._route(message)
 
-    def _take_output(self, message: Message) -> None:
-        self._heard.set()
-        if self._early:
-            asyncio.get_running_loop().call_soon(self._ask_early)
+    def _on_iopub(self, message: Message) -> None:
+        self._iopub_connected.set()
+        if self._unsent:
+            asyncio.get_running_loop().call_soon(self._send_early)
         if message["header"]["msg_type"] == "status":
-            self._computes = message["content"].get("execution_state") == "busy"
-            self.times_busy += self._computes
+            self._kernel_busy = message["content"].get("execution_state") == "busy"
+            self.times_busy += self._kernel_busy
         self._on_output(message)
-        self._take(message)
+        self._route(message)
 
-    def _take(self, message: Message) -> None:
+    def _route(self, message: Message) -> None:
         run = self._runs.get(message["parent_header"].get("msg_id", ""))
         if run is not None:
             run.put(message)

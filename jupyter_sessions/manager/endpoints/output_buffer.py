@@ -1,4 +1,4 @@
-"""What code said that nobody has fetched yet; held in memory, so within bounds."""
+"""A bounded buffer for the output of a run that no client has read yet."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ UNREAD_BYTES = 32 * 1024**2
 
 
 class OutputBuffer:
-    """The messages of one run in order, then None. Of more than `most` bytes, about, the newest.
+    """The messages of one run in order, then None; beyond about `most` bytes, only the newest.
 
-    What is left out is said in its place; the session's journal has it.
+    A note takes the place of dropped output, which the session's journal still has.
     """
 
     def __init__(self, most: int = UNREAD_BYTES) -> None:
@@ -28,7 +28,7 @@ class OutputBuffer:
         self._there = asyncio.Event()
 
     def put_nowait(self, message: Message | None) -> None:
-        """Add a message, or the end."""
+        """Add a message, or None for the end."""
         size = 0 if message is None else _size(message["content"])
         self._messages.append((message, size))
         self._size += size
@@ -39,7 +39,7 @@ class OutputBuffer:
         self._there.set()
 
     async def get(self) -> Message | None:
-        """The next one, as soon as it is there."""
+        """Wait for the next message, and return it."""
         self._readers += 1
         try:
             while not self._messages:
@@ -49,26 +49,23 @@ class OutputBuffer:
             self._readers -= 1
             self._read = time.monotonic()
         if self._lost:
-            return self._note()
+            text = f"[{human_size(self._lost)} of output were left out here.]\n"
+            self._lost = 0
+            return {"header": {"msg_type": "stream"}, "content": {"name": "stderr", "text": text}}
         message, size = self._messages.popleft()
         self._size -= size
         return message
 
     def empty(self) -> bool:
-        """Whether all has been fetched."""
+        """Return whether all messages have been read."""
         return not self._messages
 
     def idle_seconds(self) -> float:
-        """Since when nobody has asked."""
+        """Return for how many seconds no client has read."""
         return 0.0 if self._readers else time.monotonic() - self._read
-
-    def _note(self) -> Message:
-        text = f"[{human_size(self._lost)} of output were left out here.]\n"
-        self._lost = 0
-        return {"header": {"msg_type": "stream"}, "content": {"name": "stderr", "text": text}}
 
 
 def _size(content: dict[str, Any]) -> int:
-    """About how many bytes the content of a message has."""
+    """Estimate the size of a message's content in bytes."""
     parts = [content.get("text"), *content.get("data", {}).values(), *content.get("traceback", ())]
     return 100 + sum(len(part) for part in parts if isinstance(part, str))

@@ -1,10 +1,10 @@
-"""Replies that notebooks wait for: noted for the manager after this one, and made up for those that are lost.
+"""Requests of notebooks without a reply: saved for the next manager, which makes up for lost replies.
 
-A kernel's reply is lost if it comes while no manager runs. The next one hears on iopub how a request
-goes on, or, once the kernel has nothing to do, that it must be over.
+A kernel's reply is lost if it comes while no manager runs. The next manager learns on iopub how a request goes
+on, or concludes from an idle kernel that it is over.
 
-Source: "Messaging in Jupyter", protocol 5.4: the kernel is busy, then idle, about every request; one
-that it runs it repeats as `execute_input`, one that follows an error it aborts without.
+Source: "Messaging in Jupyter", protocol 5.4: the kernel publishes busy and idle for every request, repeats an
+executed request as `execute_input`, and aborts a request after an error without it.
 """
 
 from __future__ import annotations
@@ -24,109 +24,109 @@ from jupyter_sessions.wire.files import read, remove
 
 log = logging.getLogger("jupyter_sessions")
 
-MOST_KEPT = 1000
-_BACK_SECONDS = 3.0
-"""After that, front ends that came back have heard what was said in the last second."""
+MOST_SAVED = 1000
+_RECONNECT_SECONDS = 3.0
+"""Seconds after which returning front ends have received the messages of the last second."""
 _decoder = msgspec.json.Decoder(list[UnansweredRequest])
 
 
 class LateReply(msgspec.Struct, frozen=True):
-    """What to say of a request: the content of a reply, unless it came by itself, and whether it went idle unheard."""
+    """What to send for a request: the content of a reply, unless it was sent, and whether to send "idle", too."""
 
-    asked: UnansweredRequest
+    request: UnansweredRequest
     content: dict[str, Any] | None
     idle: bool
 
 
 class PendingReplies:
-    """The requests of a session that are not answered, in a file, and of `earlier` ones what was heard since."""
+    """The requests of a session without a reply, kept in a file; `earlier` tracks those of an earlier manager."""
 
     def __init__(self, path: Path, name: str) -> None:
         self._path = path
         self._name = name
         self._file: int | None = None
-        self._kept: list[UnansweredRequest] = []
+        self._saved: list[UnansweredRequest] = []
         self._times_busy = -1
         self._read_at = 0.0
-        self.earlier: dict[str, _Heard] = {}
+        self.earlier: dict[str, _TrackedRequest] = {}
 
     # From one manager to the next.
 
-    def keep(self, asked: list[UnansweredRequest]) -> None:
-        """Note what is not answered now."""
-        ids = {one.id for one in asked}
-        for uid, heard in self.earlier.items():
-            heard.answered = heard.answered or uid not in ids
-        if asked == self._kept:
+    def save(self, requests: list[UnansweredRequest]) -> None:
+        """Save the requests without a reply."""
+        ids = {one.id for one in requests}
+        for uid, tracked in self.earlier.items():
+            tracked.answered = tracked.answered or uid not in ids
+        if requests == self._saved:
             return
         try:
             if self._file is None:
                 self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
-            # In place, for it may be done many times a second: what is longer stays behind the line.
-            os.pwrite(self._file, msgspec.json.encode(asked[:MOST_KEPT]) + b"\n", 0)
+            # Overwrites in place, as this happens many times a second; the newline ends the current content.
+            os.pwrite(self._file, msgspec.json.encode(requests[:MOST_SAVED]) + b"\n", 0)
         except OSError:
-            log.exception("what the session %s has not answered cannot be kept", self._name)
-        self._kept = asked
+            log.exception("the pending requests of session %s cannot be saved", self._name)
+        self._saved = requests
 
     def read(self) -> list[UnansweredRequest]:
-        """What an earlier manager noted; from now on it is owed."""
+        """Load the requests that an earlier manager saved, and track them from now on."""
         try:
-            asked = _decoder.decode(read(self._path).split(b"\n", 1)[0])
+            requests = _decoder.decode(read(self._path).split(b"\n", 1)[0])
         except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
-            asked = []
-        asked = [one for one in asked if isinstance(one.header.get("msg_id"), str)]
-        self.earlier = {one.id: _Heard(one, one.count) for one in asked}
+            requests = []
+        requests = [one for one in requests if isinstance(one.header.get("msg_id"), str)]
+        self.earlier = {one.id: _TrackedRequest(one, one.count) for one in requests}
         self._read_at = time.monotonic()
-        return asked
+        return requests
 
     def remove(self) -> None:
-        """Nothing is owed any more, not even by a later manager."""
+        """Forget all requests and delete the file."""
         self.forget()
         self.close()
         remove(self._path)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
-    # What an earlier one left.
+    # Requests of an earlier manager.
 
     def forget(self) -> None:
-        """The kernel that was asked is gone."""
+        """Forget the requests, because their kernel is gone."""
         self.earlier.clear()
 
-    def hear(self, message: Message) -> None:
-        """Note what a kernel says on iopub of a request that an earlier manager passed on."""
-        heard = self.earlier.get(message["parent_header"].get("msg_id", ""))
-        if heard is not None:
-            heard.take(message["header"]["msg_type"], message["content"])
+    def track(self, message: Message) -> None:
+        """Track a request of an earlier manager by a message on iopub."""
+        tracked = self.earlier.get(message["parent_header"].get("msg_id", ""))
+        if tracked is not None:
+            tracked.update(message["header"]["msg_type"], message["content"])
 
     def due(self, link: KernelLink | None) -> list[LateReply]:
-        """What to say now in the kernel's place; to be called about once a second.
+        """Return the replies to send in the kernel's place. Call it about once a second.
 
-        A reply gets that time to come by itself; and a kernel that had nothing to do for so long will
-        not run anything that waits any more. `link` is the line to it, if it has answered.
+        The interval leaves time for a real reply, and a kernel that was idle throughout will not run a waiting request
+        any more. `link` is the link to the kernel once that has replied.
         """
         quiet = link is not None and not link.busy and link.times_busy == self._times_busy
         self._times_busy = -1 if link is None else link.times_busy
         due = [one for one in self.earlier.values() if quiet or one.late]
         for one in self.earlier.values():
             one.late = one.ended or one.answered
-            one.missed = one.missed or (one.late and time.monotonic() < self._read_at + _BACK_SECONDS)
+            one.missed = one.missed or (one.late and time.monotonic() < self._read_at + _RECONNECT_SECONDS)
         for one in due:
-            del self.earlier[one.asked.id]
+            del self.earlier[one.request.id]
         return [one.answer(self._name) for one in due]
 
 
-class _Heard(msgspec.Struct):
-    """What was heard of a request; `late` if it was over a second ago, `missed` if front ends may not have been back.
+class _TrackedRequest(msgspec.Struct):
+    """The tracked state of a request: `late` if it ended over a second ago, `missed` if front ends may have missed that.
 
-    `count` is the kernel's number for it, once it runs.
+    `count` is its execution count once it runs.
     """
 
-    asked: UnansweredRequest
+    request: UnansweredRequest
     count: int | None
     begun: bool = False
     error: dict[str, Any] | None = None
@@ -135,7 +135,7 @@ class _Heard(msgspec.Struct):
     late: bool = False
     missed: bool = False
 
-    def take(self, kind: str, content: dict[str, Any]) -> None:
+    def update(self, kind: str, content: dict[str, Any]) -> None:
         if kind == "execute_input":
             self.count = content.get("execution_count")
         elif kind == "error":
@@ -146,23 +146,19 @@ class _Heard(msgspec.Struct):
 
     def answer(self, name: str) -> LateReply:
         reply = None if self.answered else self.reply(name)
-        return LateReply(self.asked, reply, idle=self.missed or not self.ended)
+        return LateReply(self.request, reply, idle=self.missed or not self.ended)
 
     def reply(self, name: str) -> dict[str, Any]:
-        """The content of the reply, as the kernel will have said it, or that it is not known."""
+        """Return the reply as the kernel will have sent it, or an error if that cannot be known."""
         if self.ended and self.error is not None:
             return {**self.error, "status": "error", "execution_count": self.count}
         if self.ended and self.count is not None:
             return {"status": "ok", "execution_count": self.count, "user_expressions": {}, "payload": []}
         if self.ended and self.begun:
             return {"status": "aborted"}
-        return _unknown(name, self.count)
-
-
-def _unknown(name: str, count: int | None) -> dict[str, Any]:
-    why = (
-        f"The manager of the session '{name}' ended while this ran or waited, and the next one did not see "
-        "what became of it. Look whether it has done its work, or run it again."
-    )
-    error = {"ename": "ReplyLost", "evalue": why, "traceback": [f"ReplyLost: {why}"]}
-    return {"status": "error", "execution_count": count, **error}
+        why = (
+            f"The manager of the session '{name}' ended while this code ran or waited, so its result is not known. "
+            "Check whether the code has done its work, or run it again."
+        )
+        error = {"ename": "ReplyLost", "evalue": why, "traceback": [f"ReplyLost: {why}"]}
+        return {"status": "error", "execution_count": self.count, **error}

@@ -1,16 +1,14 @@
 """Forwards ipc sockets to a kernel that listens on loopback TCP ports.
 
-So everything else speaks ipc to each kernel, and no byte goes to a port before it is known that one of
-the session's processes has accepted the connection: another user of the machine could hold the port first,
-or take it when the kernel ends. ZeroMQ's protocol is the same over both. What is asked and answered passes
-`Envelopes` besides.
+So all other code can use ipc for every kernel. No byte is sent to a port before one of the session's processes is
+known to have accepted the connection: another user of the machine could take the port first, or when the kernel
+ends. ZeroMQ's protocol is the same over both. Requests and replies also pass through `Envelopes`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -24,16 +22,16 @@ log = logging.getLogger("jupyter_sessions")
 _LOOK_SECONDS = 0.05
 _CHECK_SECONDS = 10.0
 _PAUSE_SECONDS = 0.2
-"""Who connects again and again must not keep us busy with looking whose a port is."""
+"""Limits how often a reconnecting client makes us look up the owner of a port."""
 _CHUNK = 1 << 16
 
 Client = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Forward:
-    """One kernel's sockets at `stem`, from when it listens on its TCP ports until `close`.
+    """The ipc sockets at `stem` of one kernel, from the time it listens on its TCP ports until `close`.
 
-    `ports` are its ports by channel, `pids` gives the processes that may listen there.
+    `ports` are the kernel's ports by channel; `pids` returns the processes that may listen there.
     """
 
     def __init__(self, stem: str, ports: Mapping[str, int], pids: Pids) -> None:
@@ -70,11 +68,11 @@ class Forward:
             client = self._serve((address, self._ports[channel]))
             remove(self._path(channel))
             self._servers.append(await asyncio.start_unix_server(client, self._path(channel)))
-        # The kernel counts as listening once there is a socket for shell, which is made last.
+        # The kernel counts as listening once its shell socket exists, so that one is created last.
         self._envelopes = Envelopes(self._stem, self._inner)
 
     async def _listening(self, port: int) -> str:
-        """Return where the kernel listens, as soon as it does."""
+        """Wait until the kernel listens on a port, and return the address."""
         while True:
             if address := await asyncio.to_thread(listening_address, port, [*self._pids()]):
                 return address
@@ -94,30 +92,21 @@ class Forward:
         try:
             ours, theirs = await asyncio.open_connection(*address)
             try:
-                await check_peer(_socket_of(theirs), self._pids, _CHECK_SECONDS)
+                await check_peer(theirs.get_extra_info("socket"), self._pids, _CHECK_SECONDS)
                 await _both_ways((reader, theirs), (ours, writer))
             finally:
                 theirs.close()
         except (OSError, TimeoutError) as error:
-            self._warn(error)
+            if not self._warned:  # An ended kernel is tried until its end is noticed: one warning is enough.
+                self._warned = True
+                log.warning("a kernel cannot be reached over TCP: %s", error)
             await asyncio.sleep(_PAUSE_SECONDS)
         finally:
             writer.close()
 
-    def _warn(self, error: Exception) -> None:
-        """Log the first failure: a kernel that has ended is tried until that is noticed."""
-        if not self._warned:
-            self._warned = True
-            log.warning("a kernel cannot be reached over TCP: %s", error)
-
-
-def _socket_of(writer: asyncio.StreamWriter) -> socket.socket:
-    found: socket.socket = writer.get_extra_info("socket")
-    return found
-
 
 async def _both_ways(*ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
-    """Pass bytes on until either end closes."""
+    """Forward bytes until either end closes."""
     tasks = [asyncio.create_task(_pass_on(*way)) for way in ways]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,9 +1,8 @@
-"""How a kernel is reached: by ipc sockets, or over loopback TCP if it cannot speak ipc.
+"""The transport of a kernel: ipc sockets, or loopback TCP if the kernel cannot use ipc.
 
-Ipc sockets lie in a folder that only this user may enter. Over TCP other users of the machine can
-connect: messages are signed, not encrypted, so they can read a kernel's outputs, though send it nothing.
-That is why TCP is used only where a kernelspec asks for it, or where its kernel did not start otherwise,
-which is remembered.
+Ipc sockets lie in a folder that only this user can enter. Over TCP, other users of the machine can connect:
+messages are signed and not encrypted, so they can read a kernel's output but send no messages. Therefore TCP is
+used only where a kernelspec asks for it, or where its kernel does not start over ipc, which is remembered.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ log = logging.getLogger("jupyter_sessions")
 IPC, TCP = "ipc", "tcp"
 LOOPBACK = "127.0.0.1"
 WARNING = "loopback TCP, which this kernel needs: other users of this machine can read its outputs"
-HINT = 'if this kernel cannot speak ipc, put {"jupyter_sessions": {"transport": "tcp"}} into the metadata of its kernelspec'
-BOTH = "it was tried over ipc and over loopback TCP"
+HINT = 'if this kernel cannot use ipc, put {"jupyter_sessions": {"transport": "tcp"}} into the metadata of its kernelspec'
+BOTH = "both ipc and loopback TCP were tried"
 _FILE = "transports.json"
 _SPEAKS_IPC = "ipykernel_launcher"
 _CONNECTION_FILE = "kernel.json"
@@ -43,11 +42,11 @@ _SILENT_SECONDS = 60.0
 _LOOK_SECONDS = 0.5
 _MOST_KNOWN, _TRIES = 1000, 1000
 _PORTS = range(10_000, 32_768)
-"""Below those that systems give to connections by themselves, so that none takes a chosen one in between."""
+"""Below the ephemeral ports of systems, so that no connection takes a chosen port in between."""
 
 
 class Transport:
-    """How one session's kernels are reached, which may change once: when they do not start over ipc."""
+    """The transport of one session's kernels, which may change once, if they do not start over ipc."""
 
     def __init__(self, record: Record, machine: SessionMachine, state_folder: Path) -> None:
         self._record = record
@@ -62,16 +61,16 @@ class Transport:
 
     @property
     def retries(self) -> bool:
-        """Whether the kernels are being started for the second time."""
+        """Whether the kernels are being started a second time."""
         return self._tried_both
 
     def recall(self) -> None:
-        """Take over what is known of this kernel."""
+        """Use TCP if this kernel is known to need it."""
         if self._unknown and _key(self._record.launch) in _needing(self._state_folder):
             self._use_tcp()
 
     def fall_back(self) -> bool:
-        """Return whether a kernel that did not start is to be started anew, over TCP."""
+        """Switch to TCP if a kernel that did not start should be tried again. Return whether it should."""
         if not self._unknown or self._record.status != "PREPARING":
             return False
         self._tried_both = True
@@ -84,17 +83,17 @@ class Transport:
             _remember(self._state_folder, self._record.launch)
 
     def means(self) -> dict[str, str]:
-        """Return what people should know of it."""
+        """Return a note on the transport for people."""
         return {"kernel": WARNING} if self._record.launch.transport == TCP else {}
 
     def hint(self) -> str:
-        """Return what may help a kernel that did not start."""
+        """Return advice for a kernel that did not start."""
         return (
             f"; {BOTH}" if self._tried_both else f"; {HINT}" if self._record.launch.transport == IPC else ""
         )
 
     async def watch(self, folder: Path, pids: Pids, kill: Callable[[], Awaitable[None]]) -> None:
-        """End a kernel that was told to listen at ipc sockets in a folder and seems unable to."""
+        """End a kernel that should listen on ipc sockets in a folder and seems unable to."""
         deadline = time.monotonic() + _SILENT_SECONDS
         usual = {f"k-{number}" for number in CHANNELS.values()}
         while self._unknown and self._record.status == "PREPARING":
@@ -118,16 +117,16 @@ def _needing(state_folder: Path) -> list[str]:
 
 
 def _remember(state_folder: Path, launch: Launch) -> None:
-    """Keep that a kernel needs TCP. Failing that, it is found out again the next time."""
+    """Remember that a kernel needs TCP. If that fails, the next start finds out again."""
     known = [*_needing(state_folder), _key(launch)][-_MOST_KNOWN:]
     try:
         write_private(state_folder / _FILE, msgspec.json.encode(known))
     except OSError as error:
-        log.warning("that a kernel needs TCP cannot be kept: %s", error)
+        log.warning("the transport of a kernel cannot be saved: %s", error)
 
 
 def _key(launch: Launch) -> str:
-    """Return what stands for a kernelspec, whoever asks for it by whatever name."""
+    """Return an identifier of a kernelspec that does not depend on its name."""
     return hashlib.sha256(msgspec.json.encode(launch.argv)).hexdigest()
 
 

@@ -26,7 +26,7 @@ from jupyter_sessions.manager.core.transitions import (
     Terminating,
     Transition,
 )
-from jupyter_sessions.manager.endpoints.kernel_endpoint import Front, check_kernel
+from jupyter_sessions.manager.endpoints.kernel_endpoint import SessionEndpoint, check_kernel
 from jupyter_sessions.manager.endpoints.kernel_link import KernelLink
 from jupyter_sessions.manager.endpoints.transport import Transport
 from jupyter_sessions.manager.run.cluster_members import ClusterMembers, together
@@ -51,11 +51,11 @@ READY_SECONDS, GRACE_SECONDS, SAMPLE_SECONDS = 120.0, 5.0, 1.0
 class SessionSupervisor:
     """Looks after one session from its start to its end; `life` is the whole story."""
 
-    def __init__(self, record: Record, shop: SupervisorContext, front: Front) -> None:
+    def __init__(self, record: Record, shop: SupervisorContext, endpoint: SessionEndpoint) -> None:
         self.record = record
         self._shop = shop
-        self._front = front
-        self.main = Member(record, shop, hear=front.hear)
+        self._endpoint = endpoint
+        self.main = Member(record, shop, hear=endpoint.track)
         self._subs = ClusterMembers(record, shop, self._sub_lost)
         self.members = [self.main, *self._subs.all]
         self._transport = Transport(record, shop.machine, shop.state_folder)
@@ -69,7 +69,7 @@ class SessionSupervisor:
         """Start, or take over what runs already, and stay until the end."""
         await self._live()
         await self.kill()
-        await self._front.end()  # Not when cancelled: sessions outlive the manager.
+        await self._endpoint.end()  # Not when cancelled: sessions outlive the manager.
         for member in self.members:
             await member.clean_up()
 
@@ -178,7 +178,7 @@ class SessionSupervisor:
             self._apply(EndDecided(f"the kernel did not answer within {READY_SECONDS:.0f} s"))
             await self.kill()
             return
-        self._front.lead(link, *info)
+        self._endpoint.connect_kernel(link, *info)
         if self.record.status in ("PREPARING", "RESTARTING"):
             self._transport.succeed()
             await self._run_startup()
@@ -204,7 +204,7 @@ class SessionSupervisor:
         while not self._notice_memory():
             for member in self.members:
                 member.tidy()
-            self._front.tidy()
+            self._endpoint.tidy()
             for sub in self._subs.all:
                 if sub.over_memory() or sub.over_pids():
                     await sub.kill()
@@ -239,7 +239,7 @@ class SessionSupervisor:
         return True
 
     def _begin_restart(self, why: str) -> None:
-        self._front.forget()
+        self._endpoint.forget()
         self._apply(Restarting(why))
 
     def _end(self, status: int | None) -> None:

@@ -1,8 +1,7 @@
-"""Who may start now, and why the others wait. Pure: no clock, no processes.
+"""Decide which pending sessions may start, and why the others wait. Pure: no clock, no processes.
 
-First come, first served for each slot: a session may overtake one that waits only if it asks for
-none of the slots that the waiting one is short of, so a queue for GPUs does not hold up CPU work
-and nobody starves.
+First come, first served for each slot: a session may overtake a waiting one only if it requests none of the slots
+that the waiting session is short of. So a queue for GPUs does not delay CPU work, and no session starves.
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ from jupyter_sessions.manager.runtime.gpus import Gpu, select
 
 Slots = dict[str, Decimal]
 DEFAULT_SLOTS: Slots = {"cpu": Decimal(1), "mem": Decimal(512 * 1024**2)}
-"""What a session has whose request says nothing of it."""
+"""The slots of a session that requests none."""
 _ROOM = "sessions"
 _ORDINALS = "First Second Third Fourth Fifth Sixth Seventh Eighth Ninth Tenth".split()
 _MANY = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
 
 class Capacity(msgspec.Struct, frozen=True):
-    """What this machine gives to all sessions together; `gpus` are the devices by identifier.
+    """What all sessions of this machine may have together; `gpus` are the ids of the devices.
 
-    With `gpu_shares` each is that many `cuda.shares`, else one `cuda.device`. It is `bounded` if it is the part
-    that one asker may have. `groups` are all GPUs of the machine, from which CUDA_VISIBLE_DEVICES chooses.
+    With `gpu_shares` each device counts as that many `cuda.shares`, otherwise as one `cuda.device`. A `bounded` capacity
+    is the part that one requester may have. `groups` are all GPUs of the machine, from which CUDA_VISIBLE_DEVICES selects.
     """
 
     slots: Slots
@@ -41,7 +40,7 @@ class Capacity(msgspec.Struct, frozen=True):
     groups: list[list[Gpu]] = []
 
     def within(self, bounds: Slots, visible_devices: str | None = None) -> Capacity:
-        """Return the part that somebody may have who has these bounds and this CUDA_VISIBLE_DEVICES."""
+        """Return the part that a requester with these bounds and this CUDA_VISIBLE_DEVICES may have."""
         seen = {gpu.uuid for gpu in select(self.groups, visible_devices)}
         gpus = self.gpus if visible_devices is None else [gpu for gpu in self.gpus if gpu in seen]
         most = {self.gpu_slot: len(gpus) * self.whole} if len(gpus) < len(self.gpus) else {}
@@ -54,7 +53,7 @@ class Capacity(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, slots=less, gpus=gpus, bounded=True)
 
     def parts(self, record: Record) -> list[Decimal]:
-        """What a session holds of each of its devices, in their order: whole ones first, for each member."""
+        """Return how much a session holds of each of its devices, in order: for each member, whole devices first."""
         whole = self.whole
         each = record.slots.get(self.gpu_slot, Decimal(0)) / record.size
         rest = each % whole
@@ -62,25 +61,27 @@ class Capacity(msgspec.Struct, frozen=True):
 
     @property
     def whole(self) -> Decimal:
-        """How much of `gpu_slot` one device is."""
+        """The amount of `gpu_slot` that one device provides."""
         return Decimal(self.gpu_shares or 1)
 
     @property
     def gpu_slot(self) -> str:
-        """The name by which sessions ask for devices."""
+        """The slot by which sessions request devices."""
         return SHARES_SLOT if self.gpu_shares else GPU_SLOT
 
     def check(self, slots: Slots) -> None:
-        """Errors: InvalidRequest for unknown slots, NotEnough for more than there can ever be."""
+        """Check requested slots. Errors: InvalidRequest for unknown slots, NotEnough for more than the capacity."""
         for name, amount in slots.items():
             if name != self.gpu_slot and name not in self.slots:
                 known = ", ".join(sorted({*self.slots, self.gpu_slot}))
                 raise InvalidRequest(
-                    f"'{name}' is no resource of this machine.", hint=f"There are: {known}.", field=name
+                    f"This machine has no resource '{name}'.", hint=f"Choose from: {known}.", field=name
                 )
             if name == GPU_SLOT and amount != amount.to_integral_value():
                 raise InvalidRequest(
-                    "A part of a GPU cannot be had here.", hint="Ask for whole ones.", field=name
+                    "This machine does not share GPUs between sessions.",
+                    hint="Ask for whole GPUs.",
+                    field=name,
                 )
             self._check_amount(name, amount)
 
@@ -102,10 +103,10 @@ class Capacity(msgspec.Struct, frozen=True):
                 )
             if not total:
                 raise NotEnough(
-                    f"{asked} asked for, but this machine has none.", hint=self._offer(), field=name
+                    f"You asked for {asked}, but this machine has none.", hint=self._offer(), field=name
                 )
             raise NotEnough(
-                f"{asked} asked for, but {'you may have' if self.bounded else 'this machine has'} {there}.",
+                f"You asked for {asked}, but {'you may have' if self.bounded else 'this machine has'} {there}.",
                 hint=self._offer(),
                 field=name,
             )
@@ -116,7 +117,7 @@ class Capacity(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What to do with a pending session: start it with these GPUs, or the reason why it waits."""
+    """The decision about a pending session: start it on these GPUs, or let it wait for a reason."""
 
     id: str
     start: bool
@@ -125,7 +126,7 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 def used(records: Iterable[Record]) -> Slots:
-    """What sessions hold together, by slot."""
+    """Return what sessions hold together, by slot."""
     total: Slots = {}
     for record in records:
         for name, amount in record.slots.items():
@@ -134,7 +135,7 @@ def used(records: Iterable[Record]) -> Slots:
 
 
 def free_gpus(capacity: Capacity, holding: Iterable[Record]) -> Decimal:
-    """Return how much of the devices of `capacity` no session has."""
+    """Return how much of the devices of `capacity` is free."""
     return sum(_FreeSlots(capacity, list(holding)).gpus.values(), Decimal(0))
 
 
@@ -144,14 +145,14 @@ def decide(
     holding: Iterable[Record],
     key_of: Callable[[str], Key | None] = lambda access_key: None,
 ) -> list[Decision]:
-    """For each pending session, in order, whether it starts now. `key_of` knows the limits of keys."""
+    """Decide about each pending session in order. `key_of` returns the key, and so the limits, of an access key."""
     free = _FreeSlots(capacity, list(holding))
-    shares = _Shares(free.holding, key_of)
-    return [shares.decide(record) or shares.note(record, free.decide(record)) for record in pending]
+    quotas = _Quotas(free.holding, key_of)
+    return [quotas.decide(record) or quotas.count(record, free.decide(record)) for record in pending]
 
 
-class _Shares:
-    """What each key has of what it may have at once. Who has all of its own holds up no others."""
+class _Quotas:
+    """The use of the limits of keys and requesters. A session that waits for these limits delays no other key's sessions."""
 
     def __init__(self, holding: list[Record], key_of: Callable[[str], Key | None]) -> None:
         self._key_of = key_of
@@ -159,11 +160,11 @@ class _Shares:
         self._ahead: dict[str, set[str]] = {}
 
     def decide(self, record: Record) -> Decision | None:
-        """Let it wait if its key, or who asked for it, has all that it may; None if it may start."""
-        return self._of_asker(record) or self._of_key(record)
+        """Let a session wait if its key or its requester is at a limit, or return None."""
+        return self._requester_limit(record) or self._key_limit(record)
 
-    def _of_asker(self, record: Record) -> Decision | None:
-        """All who live within the same bounds, as in one container of a hub, share them."""
+    def _requester_limit(self, record: Record) -> Decision | None:
+        """Check the bounds, which all sessions with the same bounds share, such as those of one container of a hub."""
         if not record.bounds:
             return None
         has = used(other for other in self._holding if other.bounds == record.bounds)
@@ -174,7 +175,7 @@ class _Shares:
                 return Decision(record.id, False, reason=f"Waiting for {why}.")
         return None
 
-    def _of_key(self, record: Record) -> Decision | None:
+    def _key_limit(self, record: Record) -> Decision | None:
         key = self._key_of(record.access_key)
         if key is None or not (key.max_sessions or key.max_slots):
             return None
@@ -191,25 +192,25 @@ class _Shares:
                 return Decision(record.id, False, reason=f"Waiting for {why}.")
         return None
 
-    def note(self, record: Record, decision: Decision) -> Decision:
-        """Count what has just been started."""
+    def count(self, record: Record, decision: Decision) -> Decision:
+        """Count a session that starts."""
         if decision.start:
             self._holding = [*self._holding, record]
         return decision
 
 
 class _Head(msgspec.Struct, frozen=True):
-    """The first of those that wait for a slot, and what it waits for."""
+    """The first session that waits for a slot, and the text of what it waits for."""
 
     record: Record
     waits: str
 
 
 class _FreeSlots:
-    """What is free while one pending session after the other is looked at.
+    """What is free while one pending session after another is decided on.
 
-    `ahead` counts by slot those that wait for it, `heads` knows the first of them; for room under `max_sessions`
-    they wait, too.
+    `ahead` counts the sessions that wait for each slot, and `heads` holds the first of them. A place under
+    `max_sessions` counts as a slot, too.
     """
 
     def __init__(self, capacity: Capacity, holding: list[Record]) -> None:
@@ -226,27 +227,32 @@ class _FreeSlots:
         self.heads: dict[str, _Head] = {}
 
     def decide(self, record: Record) -> Decision:
-        """Start it or let it wait."""
-        most = self._most_of(record)
+        """Start a session or let it wait."""
+        most = self._capacity_for(record)
         never = {name: amount for name, amount in record.slots.items() if amount > most.get(name, Decimal(0))}
-        if never:  # The machine has become smaller; others need not wait for that.
+        if never:  # The machine has become smaller; other sessions need not wait.
             return Decision(record.id, False, reason=self._never(never, most))
-        blocked = self._short(record) or self.ahead.keys() & record.slots.keys()
+        short = {name for name, amount in record.slots.items() if amount > self.free.get(name, Decimal(0))}
+        if self._place(record) is None:
+            short.add(self.capacity.gpu_slot)
+        blocked = short or self.ahead.keys() & record.slots.keys()
         if not blocked and self.room is not None and self.room <= 0:
             blocked = {_ROOM}
         if not blocked:
             return self._start(record)
         reason = self._reason(record, blocked)
-        self._line_up(record, blocked)
+        self._reserve(record, blocked)
         return Decision(record.id, False, reason=reason)
 
-    def _line_up(self, record: Record, blocked: Iterable[str]) -> None:
-        """Let those that come later wait behind this one.
+    def _reserve(self, record: Record, blocked: Iterable[str]) -> None:
+        """Let later sessions wait behind this one.
 
-        Of one that may have some of the devices only, that holds for these devices.
+        A session that may have only some devices reserves these devices, and delays no session that uses others.
         """
         if record.allowed_gpus is not None and self.capacity.gpu_slot in blocked:
-            self._keep_devices(record)
+            for gpu in record.allowed_gpus:
+                if gpu in self.gpus:
+                    self.gpus[gpu] = Decimal(0)
             blocked = {*blocked} - {self.capacity.gpu_slot}
         first = [name for name in sorted(blocked) if name not in self.ahead]
         head = _Head(record, self._waits(record, first))
@@ -254,32 +260,22 @@ class _FreeSlots:
         for name in blocked:
             self.ahead[name] = self.ahead.get(name, 0) + 1
 
-    def _open_to(self, record: Record) -> Slots:
-        """What is free of each device that a session may have."""
+    def _allowed_gpus(self, record: Record) -> Slots:
+        """Return how much is free of each device that a session may have."""
         allowed = record.allowed_gpus
         return {gpu: left for gpu, left in self.gpus.items() if allowed is None or gpu in allowed}
 
-    def _keep_devices(self, record: Record) -> None:
-        """Keep the devices that a session waits for from those that come later, and no others."""
-        for gpu in record.allowed_gpus or ():
-            if gpu in self.gpus:
-                self.gpus[gpu] = Decimal(0)
-
-    def _most_of(self, record: Record) -> Slots:
-        """What there is for a session, which may have some of the devices only."""
+    def _capacity_for(self, record: Record) -> Slots:
+        """Return the capacity for a session, which may be allowed only some of the devices."""
         slot = self.capacity.gpu_slot
         if record.allowed_gpus is None or slot not in self.total:
             return self.total
         devices = Decimal(sum(gpu in record.allowed_gpus for gpu in self.gpus))
         return self.total | {slot: min(self.total[slot], devices * self.capacity.whole)}
 
-    def _short(self, record: Record) -> set[str]:
-        short = {name for name, amount in record.slots.items() if amount > self.free.get(name, Decimal(0))}
-        return short | ({self.capacity.gpu_slot} if self._place(record) is None else set())
-
     def _place(self, record: Record) -> list[str] | None:
-        """A device for each part, the fullest that has room for it; None if there is none."""
-        free, given = self._open_to(record), list[str]()
+        """Return a device for each part, the fullest with room for it, or None if there is none."""
+        free, given = self._allowed_gpus(record), list[str]()
         for part in self.capacity.parts(record):
             fits = [gpu for gpu, left in free.items() if left >= part]
             if not fits:
@@ -289,7 +285,8 @@ class _FreeSlots:
         return given
 
     def _take(self, record: Record, gpus: list[str]) -> None:
-        parts = self.capacity.parts(record) or [self.capacity.whole] * len(gpus)  # Of another division.
+        # A session from before a change of the shares has no parts.
+        parts = self.capacity.parts(record) or [self.capacity.whole] * len(gpus)
         for gpu, part in zip(gpus, parts, strict=False):
             if gpu in self.gpus:
                 self.gpus[gpu] -= part
@@ -303,10 +300,10 @@ class _FreeSlots:
         return Decision(record.id, True, given)
 
     def _reason(self, record: Record, blocked: Iterable[str]) -> str:
-        """Say whom it waits behind, and why that one waits.
+        """Return which session it waits behind, and what that session waits for.
 
-        For those far back that is not said, and their place only roughly: it would change for all of them with
-        each session that starts.
+        Far back in the queue, only the approximate place is returned: anything else would change for all of them
+        whenever a session starts.
         """
         longest = max(sorted(blocked), key=lambda name: self.ahead.get(name, 0))
         place = 1 + self.ahead.get(longest, 0)
@@ -328,24 +325,20 @@ class _FreeSlots:
         if name == _ROOM:
             return "another session to end"
         wanted, has = record.slots[name], max(self.free.get(name, Decimal(0)), Decimal(0))
-        devices = self._open_to(record).values()
+        devices = self._allowed_gpus(record).values()
         if name == self.capacity.gpu_slot:
             has = min(has, sum(devices, Decimal(0)))
-        if name == self.capacity.gpu_slot and has >= wanted:  # Enough, but in parts of several GPUs.
+        if name == self.capacity.gpu_slot and has >= wanted:  # Enough, but spread over several GPUs.
             most = max(devices, default=Decimal(0))
             return f"{_need(name, wanted)} of one GPU (at most {_amount(name, most)} free)"
         return f"{_need(name, wanted)} ({_amount(name, has)} free)"
 
     def _never(self, wanted: Slots, most: Slots) -> str:
-        parts = [
-            f"{_need(name, amount)} ({_whose(name, most, self.total)} {_amount(name, most.get(name, Decimal(0)))})"
-            for name, amount in sorted(wanted.items())
-        ]
+        parts = []
+        for name, amount in sorted(wanted.items()):
+            whose = "this machine has" if most.get(name) == self.total.get(name) else "you may have"
+            parts.append(f"{_need(name, amount)} ({whose} {_amount(name, most.get(name, Decimal(0)))})")
         return f"Waiting for {' and '.join(parts)}."
-
-
-def _whose(name: str, most: Slots, total: Slots) -> str:
-    return "this machine has" if most.get(name) == total.get(name) else "you may have"
 
 
 def _amount(name: str, amount: Decimal) -> str:
@@ -353,6 +346,6 @@ def _amount(name: str, amount: Decimal) -> str:
 
 
 def _need(name: str, amount: Decimal) -> str:
-    """An amount in a sentence: "2 CPUs", "512 MiB", "1 GPU"."""
+    """Return an amount for a sentence: "2 CPUs", "512 MiB", "1 GPU"."""
     plural = "s" if amount > 1 and name in ("cpu", GPU_SLOT) else ""
     return slot_label(name, amount) + plural

@@ -1,4 +1,4 @@
-"""When pending sessions are looked at: something has changed, or a moment has come that one waits for."""
+"""The scheduler's loop: decide about pending sessions after a change, or at a time that a session waits for."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from jupyter_sessions.manager.core.transitions import Cancelled, Scheduled
 from jupyter_sessions.manager.schedule.placement import Capacity, decide
 
 PAUSE_SHARE = 9
-"""How long the queue is let alone after each look at it, in times that the look took."""
+"""The pause after each pass over the queue, as a multiple of the pass's own duration."""
 CLOCK_SECONDS = 60.0
-"""The longest sleep until a time of day: the clock may be set, or the machine suspended, meanwhile."""
+"""The longest sleep until a time of day: the clock may be changed, or the machine suspended, meanwhile."""
 
 
 class SchedulableSessions(Protocol):
-    """The sessions that there are."""
+    """The sessions to schedule."""
 
     @property
     def capacity(self) -> Capacity:
-        """What there is for them together."""
+        """The capacity for all sessions together."""
         ...
 
     @property
     def live(self) -> list[Record]:
-        """Those that have not ended, oldest first."""
+        """The sessions that have not ended, oldest first."""
         ...
 
     def known(self, id: str) -> Record | None:
-        """One by its id, live or ended."""
+        """Return a session by its id, live or ended."""
         ...
 
 
 class SessionScheduler:
-    """Says when the pending sessions of a pool may start, and why the others wait."""
+    """Starts pending sessions when they may start, and publishes why the others wait."""
 
     def __init__(
         self,
@@ -58,40 +58,37 @@ class SessionScheduler:
         self._alarm: asyncio.TimerHandle | None = None
 
     def changed(self) -> None:
-        """Look at the queue in the next moment; while it is long, many changes are one look."""
+        """Schedule a pass over the queue. While the queue is long, many changes share one pass."""
         if self._next is None:
             loop = asyncio.get_running_loop()
-            self._next = loop.call_at(max(self._not_before, loop.time()), self._look)
+            self._next = loop.call_at(max(self._not_before, loop.time()), self._run)
 
     def close(self) -> None:
-        """Start nothing any more."""
+        """Stop scheduling."""
         for timer in (self._next, self._alarm):
             if timer is not None:
                 timer.cancel()
 
-    def _look(self) -> None:
+    def _run(self) -> None:
         loop = asyncio.get_running_loop()
         self._next, began = None, loop.time()
         live = self._pool.live
         ending = {(record.name, record.access_key) for record in live if record.status == "TERMINATING"}
         pending = [record for record in live if record.status == "PENDING"]
-        self._decide([record for record in pending if not self._holds(record, ending)])
-        self._not_before = loop.time() + PAUSE_SHARE * (loop.time() - began)
-
-    def _decide(self, pending: list[Record]) -> None:
-        records = {record.id: record for record in pending}
+        records = {record.id: record for record in pending if not self._must_wait(record, ending)}
         holding = [record for record in self._pool.live if record.holds_slots]
-        for decision in decide(self._pool.capacity, pending, holding, self._key_of):
+        for decision in decide(self._pool.capacity, records.values(), holding, self._key_of):
             record = records[decision.id]
             if decision.start:
                 self._machine.apply(record, Scheduled(decision.gpus))
             else:
-                self._wait_for(record, decision.reason)
+                self._set_reason(record, decision.reason)
+        self._not_before = loop.time() + PAUSE_SHARE * (loop.time() - began)
 
-    def _holds(self, record: Record, ending: Container[tuple[str, str]]) -> bool:
-        """Whether one cannot start yet, however much room there is; if it never can, it ends.
+    def _must_wait(self, record: Record, ending: Container[tuple[str, str]]) -> bool:
+        """Return whether a session must wait regardless of the capacity. A session that can never start is cancelled.
 
-        `ending` are name and key of those that are being ended.
+        `ending` are the names and keys of the sessions that are being terminated.
         """
         now = self._today()
         if met := newly_met(record, self._pool.known):
@@ -104,22 +101,22 @@ class SessionScheduler:
         if what.failed:
             self._machine.apply(record, Cancelled(what.reason))
             return True
-        self._wait_for(record, what.reason)
+        self._set_reason(record, what.reason)
         if what.until is not None:
-            self._again_in(min((what.until - now).total_seconds(), CLOCK_SECONDS))
+            self._set_alarm(min((what.until - now).total_seconds(), CLOCK_SECONDS))
         return True
 
-    def _wait_for(self, record: Record, reason: str) -> None:
+    def _set_reason(self, record: Record, reason: str) -> None:
         if record.status_info != reason:
             self._machine.apply(record, Waits(reason))
 
-    def _again_in(self, seconds: float) -> None:
+    def _set_alarm(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         if self._alarm is not None:
             seconds = min(seconds, self._alarm.when() - loop.time())
             self._alarm.cancel()
-        self._alarm = loop.call_later(max(0.0, seconds), self._ring)
+        self._alarm = loop.call_later(max(0.0, seconds), self._on_alarm)
 
-    def _ring(self) -> None:
+    def _on_alarm(self) -> None:
         self._alarm = None
         self.changed()

@@ -123,7 +123,7 @@ async def test_three_members(state: Path, service: SessionService) -> None:
     assert await says(service, row, server) == hosts[0]
     assert await says(service, row, IN_LAST) == f"{hosts[2]}"
 
-    with pytest.raises(NotEnough, match="5 GPU asked for, but this machine has 4"):
+    with pytest.raises(NotEnough, match="You asked for 5 GPU, but this machine has 4"):
         await ask(service, "too-large", cluster_size=5, resources={"cuda.device": 1, "cpu": "0.1"})
     waits = await ask(service, "waits", cluster_size=2, resources={"cpu": "0.3"})
     assert (waits.status, waits.status_info) == ("PENDING", "Waiting for 0.6 CPU (0.5 free).")

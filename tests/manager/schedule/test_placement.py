@@ -151,11 +151,11 @@ def test_a_machine_that_became_smaller_does_not_stop_the_queue() -> None:
 @pytest.mark.parametrize(
     ("slots", "error", "says"),
     [
-        ({"cpu": 5}, NotEnough, "5 CPU asked for, but this machine has 4 CPU."),
-        ({"mem": 9 * GIB}, NotEnough, "9 GiB asked for, but this machine has 8 GiB."),
-        ({"cuda_device": 3}, NotEnough, "3 GPU asked for, but this machine has 2 GPU."),
-        ({"cuda_device": "0.5"}, InvalidRequest, "A part of a GPU cannot be had here"),
-        ({"tpu_device": 1}, InvalidRequest, "'tpu.device' is no resource of this machine. There are: cpu, "),
+        ({"cpu": 5}, NotEnough, "You asked for 5 CPU, but this machine has 4 CPU."),
+        ({"mem": 9 * GIB}, NotEnough, "You asked for 9 GiB, but this machine has 8 GiB."),
+        ({"cuda_device": 3}, NotEnough, "You asked for 3 GPU, but this machine has 2 GPU."),
+        ({"cuda_device": "0.5"}, InvalidRequest, "This machine does not share GPUs between sessions"),
+        ({"tpu_device": 1}, InvalidRequest, "This machine has no resource 'tpu.device'. Choose from: cpu, "),
     ],
 )
 def test_what_can_never_be_had_is_refused(
