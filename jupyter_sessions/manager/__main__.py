@@ -6,7 +6,6 @@ import asyncio
 import gc
 import importlib
 import logging
-import math
 import os
 import resource
 import signal
@@ -14,41 +13,26 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from jupyter_sessions import config
-from jupyter_sessions._version import __version__
-from jupyter_sessions.amounts import GPU_SLOT, SHARES_SLOT, parse_slots
+from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import BackendUnavailable, SessionError
-from jupyter_sessions.manager.api.hosts import Hosts
-from jupyter_sessions.manager.api.manager import SETTINGS
-from jupyter_sessions.manager.app import make_app, serve, until_idle
-from jupyter_sessions.manager.core import mounts
-from jupyter_sessions.manager.core.events import Bus
-from jupyter_sessions.manager.core.rebuild import open_store
-from jupyter_sessions.manager.core.store import Store
-from jupyter_sessions.manager.live_settings import LiveSettings
+from jupyter_sessions.manager.app import managing, until_idle
 from jupyter_sessions.manager.manager_lock import claim
-from jupyter_sessions.manager.presence import Presence
 from jupyter_sessions.manager.run.logs import MANAGER_BYTES, AtMost, trim
-from jupyter_sessions.manager.runtime import capacity, gpus, limits
 from jupyter_sessions.manager.runtime.helpers import HELPERS
-from jupyter_sessions.manager.runtime.limits import cgroup
-from jupyter_sessions.manager.schedule.placement import Capacity
-from jupyter_sessions.manager.sessions import SessionManager
-from jupyter_sessions.wire.files import remove
-from jupyter_sessions.wire.identity import here, own_identity
-from jupyter_sessions.wire.own_ports import listen_on_new_port, ports_of
-from jupyter_sessions.wire.places import Contact, StateFolder, place
+from jupyter_sessions.manager.runtime.limits import CGROUPS, Limits, cgroup, choose
+from jupyter_sessions.manager.runtime.processes import ProcessRuntime
+from jupyter_sessions.manager.settings import settings_of
+from jupyter_sessions.wire.places import StateFolder, place
 
 log = logging.getLogger("jupyter_sessions")
 
 CLAIM_SECONDS = 20.0
 LINGER_SECONDS = 1.0
+"""Who has just read the contact file still gets an answer."""
 _TRIM_SECONDS = 60.0
-_MIB = 1024**2
 _DESCRIPTORS = 65536
 _LINES = 100
 """How often a message may be logged in a minute: what goes wrong at each try must not fill a disk."""
@@ -99,91 +83,21 @@ def _claim() -> tuple[StateFolder, int] | None:
 
 async def manage(where: StateFolder, keep_fd: int) -> None:
     """Serve until told to stop, or until nothing has lived here for a while."""
-    settings = config.load()
+    configured = config.load()
     HELPERS.install(where.folder)
-    store = open_store(where.folder)
-    last, now = store.last_host(), here()
-    run_folder = where.run_folder()
-    sessions = _sessions(settings, store, where, run_folder, keep_fd)
-    sessions.adopt(last, now)
-    gc.freeze()  # Of very many sessions, a look through all objects stops the loop for more than 100 ms.
-    store.set_host(now)
-    listener = listen_on_new_port(where)
-    host, port = listener.getsockname()
-    socket = run_folder / "manager.sock"
-    remove(socket)
-    contact = Contact(
-        identity=own_identity(),
-        socket=str(socket),
-        url=f"http://{host}:{port}",
-        keypair=store.keys.first.pair,
-        version=__version__,
-    )
-    allowed = Hosts(settings.allowed_hosts, frozenset(ports_of(where)) - {port})
-    app = make_app(store, sessions, contact.audience, allowed)
-    live = LiveSettings(settings, lambda now: _apply(now, sessions))
-    app[SETTINGS] = live
-    runner = await serve(app, str(socket), listener)
-    where.write_contact(contact)
-    log.info("manager %s listens on %s and %s", __version__, socket, contact.url)
-    presence = Presence(where, contact, runner, sessions, live)
-    looking = asyncio.create_task(presence.keep())
-    works = (_keep_short(where.folder / "manager.log"), asyncio.to_thread(_preload))
-    beside = [looking, *map(asyncio.ensure_future, works)]
-    ill = await _until_told(asyncio.create_task(until_idle(app, live)), looking)
-    for task in beside:
-        task.cancel()
-    where.contact_file.unlink(missing_ok=True)
-    await asyncio.sleep(LINGER_SECONDS)  # Who has just read the file still gets an answer.
-    await sessions.close()
-    await runner.cleanup()
-    store.close()
-    presence.close()
-    remove(socket)
-    where.leave_run_folder()
+    limits = _limits(configured, where)  # May lead out of a session's own.
+    _leave_bounds()
+    settings = settings_of(configured)
+    runtime = ProcessRuntime(limits, (keep_fd,), settings.warm_pool)
+    async with managing(settings, where, runtime, linger=LINGER_SECONDS) as manager:
+        gc.freeze()  # Of very many sessions, a look through all objects stops the loop for more than 100 ms.
+        works = (_keep_short(where.folder / "manager.log"), asyncio.to_thread(_preload))
+        beside = [*map(asyncio.ensure_future, works)]
+        ill = await _until_told(asyncio.create_task(until_idle(manager.app)), manager.presence)
+        for task in beside:
+            task.cancel()
     if ill:
         _start_next()
-
-
-def _sessions(
-    settings: config.JupyterSessions, store: Store, where: StateFolder, run_folder: Path, keep_fd: int
-) -> SessionManager:
-    fences = _limits(settings, where.key, where.folder / "cages")  # May lead out of a session's own.
-    _leave_bounds()
-    return SessionManager(
-        store=store,
-        bus=Bus(),
-        capacity=_capacity(settings),
-        limits=fences,
-        run_folder=run_folder,
-        state_folder=where.folder,
-        keep_fds=(keep_fd,),
-        on_live=lambda live: _mark(where.live_file, live),
-        owner_grace=settings.owner_grace,
-        folders=mounts.configured(settings.folders),
-        warm_pool=settings.warm_pool,
-    )
-
-
-def _apply(settings: config.JupyterSessions, sessions: SessionManager) -> None:
-    """Go on with a changed configuration."""
-    sessions.reconfigure(
-        _capacity(settings), mounts.configured(settings.folders), settings.owner_grace, settings.warm_pool
-    )
-
-
-def _capacity(settings: config.JupyterSessions) -> Capacity:
-    found = capacity.detect({})  # What the environment says is of who started it, and not of all who ask.
-    slots = {"cpu": found.cpu, "mem": Decimal(found.mem // _MIB * _MIB)}
-    groups = gpus.configured(settings.gpus) if settings.gpus else gpus.discover()
-    devices = gpus.select(groups, None)
-    slot, each = (SHARES_SLOT, settings.gpu_shares) if settings.gpu_shares else (GPU_SLOT, 1)
-    slots[slot] = Decimal(len(devices) * each)
-    for name, most in _most(settings.max_resources).items():
-        if name in slots:
-            slots[name] = min(slots[name], most)
-    uuids = [gpu.uuid for gpu in devices[: math.ceil(slots[slot] / each)]]
-    return Capacity(slots, uuids, settings.max_sessions, settings.gpu_shares, groups=groups)
 
 
 def _leave_bounds() -> None:
@@ -202,23 +116,9 @@ def _leave_bounds() -> None:
         Path("/proc/self/oom_score_adj").write_text("0")
 
 
-def _most(asked: dict[str, Any]) -> dict[str, Decimal]:
-    """Amounts by slot; unlike in a request, 0 means none."""
-    none = {name: Decimal(0) for name, amount in asked.items() if str(amount).strip() == "0"}
-    return none | parse_slots(asked)
-
-
-def _limits(settings: config.JupyterSessions, key: str, records: Path) -> limits.Limits:
-    if settings.cgroups:
-        return limits.choose(key=key, records=records, pids=settings.pids)
-    return limits.choose(key=key, records=records, drivers=(), pids=settings.pids)
-
-
-def _mark(file: Path, live: bool) -> None:
-    try:
-        file.touch() if live else file.unlink(missing_ok=True)
-    except OSError as error:
-        log.error("%s: %s", file, error)
+def _limits(configured: JupyterSessions, where: StateFolder) -> Limits:
+    drivers = CGROUPS if configured.cgroups else ()
+    return choose(key=where.key, records=where.folder / "cages", drivers=drivers, pids=configured.pids)
 
 
 def _preload() -> None:

@@ -6,22 +6,38 @@ import asyncio
 import logging
 import socket
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from weakref import WeakSet
 
+import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from jupyter_sessions._version import __version__
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager import connections
 from jupyter_sessions.manager.activity import ACTIVITY, ManagerActivity
 from jupyter_sessions.manager.api import auth, bearer, hosts, problems, session, sockets
+from jupyter_sessions.manager.api.manager import SETTINGS
 from jupyter_sessions.manager.api.routes import LISTENERS, OPEN, all_routes
 from jupyter_sessions.manager.connections import PortSite, UnixSite
+from jupyter_sessions.manager.core.events import Bus
+from jupyter_sessions.manager.core.expiry import Clock
+from jupyter_sessions.manager.core.rebuild import open_store
 from jupyter_sessions.manager.core.store import Store
 from jupyter_sessions.manager.live_settings import LiveSettings
+from jupyter_sessions.manager.presence import Presence
+from jupyter_sessions.manager.runtime.base import Runtime
 from jupyter_sessions.manager.sessions import SessionManager
+from jupyter_sessions.manager.settings import ManagerSettings
 from jupyter_sessions.manager.skaha import answers, connect_urls
 from jupyter_sessions.manager.skaha import routes as skaha
+from jupyter_sessions.wire.files import remove
+from jupyter_sessions.wire.identity import here, own_identity
+from jupyter_sessions.wire.own_ports import listen_on_new_port, ports_of
+from jupyter_sessions.wire.places import Contact, StateFolder
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -98,9 +114,9 @@ async def serve(app: web.Application, path: str, port: socket.socket) -> web.App
     return runner
 
 
-async def until_idle(app: web.Application, settings: LiveSettings) -> None:
+async def until_idle(app: web.Application) -> None:
     """Return once nothing lives and nobody has spoken for as long as is configured, or another manager is due."""
-    sessions, activity = app[session.SESSIONS], app[ACTIVITY]
+    sessions, activity, settings = app[session.SESSIONS], app[ACTIVITY], app[SETTINGS]
     activity.last = time.monotonic()  # Only now can anybody speak.
     while sessions.in_care or (
         activity.idle_seconds() < settings.now.manager_timeout and (activity.open or not settings.replaced())
@@ -111,3 +127,82 @@ async def until_idle(app: web.Application, settings: LiveSettings) -> None:
         except Exception:  # What lives here must not be left for that.
             log.exception("what is kept cannot be tidied up")
         await asyncio.sleep(min(settings.now.manager_timeout, LOOK_SECONDS))
+
+
+class RunningManager(msgspec.Struct, frozen=True):
+    """A manager that serves: its application, how to reach it, and the task that keeps it reachable.
+
+    The task ends only with the error MovedAway.
+    """
+
+    app: web.Application
+    contact: Contact
+    presence: asyncio.Task[None]
+
+
+@asynccontextmanager
+async def managing(
+    settings: ManagerSettings,
+    where: StateFolder,
+    runtime: Runtime,
+    *,
+    clock: Clock | None = None,
+    linger: float = 0.0,
+) -> AsyncIterator[RunningManager]:
+    """Take over the sessions of a state folder, and serve requests for them until the end of the block.
+
+    Sessions outlive the block. Answers are given for `linger` seconds after others cannot find the manager any more.
+    """
+    store = open_store(where.folder)
+    last, now = store.last_host(), here()
+    run_folder = where.run_folder()
+    sessions = SessionManager(
+        store=store,
+        bus=Bus(),
+        settings=settings,
+        runtime=runtime,
+        run_folder=run_folder,
+        state_folder=where.folder,
+        on_live=lambda live: _mark(where.live_file, live),
+        clock=clock,
+    )
+    sessions.adopt(last, now)
+    store.set_host(now)
+    listener = listen_on_new_port(where)
+    host, port = listener.getsockname()
+    path = run_folder / "manager.sock"
+    remove(path)
+    contact = Contact(
+        identity=own_identity(),
+        socket=str(path),
+        url=f"http://{host}:{port}",
+        keypair=store.keys.first.pair,
+        version=__version__,
+    )
+    allowed = hosts.Hosts(settings.allowed_hosts, frozenset(ports_of(where)) - {port})
+    app = make_app(store, sessions, contact.audience, allowed)
+    app[SETTINGS] = LiveSettings(settings, sessions.reconfigure)
+    runner = await serve(app, str(path), listener)
+    where.write_contact(contact)
+    log.info("manager %s listens on %s and %s", __version__, path, contact.url)
+    presence = Presence(where, contact, runner, sessions, app[SETTINGS])
+    keeping = asyncio.create_task(presence.keep())
+    try:
+        yield RunningManager(app, contact, keeping)
+    finally:
+        keeping.cancel()
+        where.contact_file.unlink(missing_ok=True)
+        await asyncio.sleep(linger)
+        await sessions.close()
+        await runner.cleanup()
+        store.close()
+        presence.close()
+        remove(path)
+        where.leave_run_folder()
+
+
+def _mark(file: Path, live: bool) -> None:
+    try:
+        file.touch() if live else file.unlink(missing_ok=True)
+    except OSError as error:
+        log.error("%s: %s", file, error)

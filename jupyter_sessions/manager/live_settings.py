@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_sessions import config
-from jupyter_sessions.config import OF_MANAGER, JupyterSessions
+from jupyter_sessions.manager.settings import ManagerSettings, settings_of
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -26,7 +26,7 @@ Stamps = dict[str, tuple[int, int]]
 class LiveSettings:
     """The settings in force; `apply` is called with new ones."""
 
-    def __init__(self, settings: JupyterSessions, apply: Callable[[JupyterSessions], None]) -> None:
+    def __init__(self, settings: ManagerSettings, apply: Callable[[ManagerSettings], None]) -> None:
         self.now = settings
         self.problem = ""
         """Why the files cannot be used as they are, in words for people."""
@@ -47,7 +47,7 @@ class LiveSettings:
             return
         self._files = stamps
         try:
-            self.now = config.load()
+            self.now = settings_of(config.load())
             self._apply(self.now)
         except Exception as error:  # A configuration file is a program.
             self.problem = f"{type(error).__name__}: {error}"
@@ -58,7 +58,8 @@ class LiveSettings:
 
     def waits_for_next(self) -> list[str]:
         """The options that only the next manager will follow."""
-        return [name for name in AT_THE_START if getattr(self.now, name) != getattr(self._first, name)]
+        now, first = self.now.options, self._first.options
+        return [name for name in AT_THE_START if now.get(name) != first.get(name)]
 
     def _look_at_code(self) -> None:
         """See whether the package is another by now, and whole: an installation takes a while."""
@@ -72,7 +73,7 @@ class LiveSettings:
     def told(self) -> dict[str, Any]:
         """What is said of it to those who ask."""
         return {
-            "options": {name: getattr(self.now, name) for name in OF_MANAGER},
+            "options": self.now.options,
             "next": self.waits_for_next(),
             "problem": self.problem,
             "replaced": self._new_code,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from jupyter_sessions.manager.core.events import Bus
 from jupyter_sessions.manager.core.expiry import Activity, Clock, ExpiryWatcher
 from jupyter_sessions.manager.core.leases import Leases
 from jupyter_sessions.manager.core.machine import SessionMachine
-from jupyter_sessions.manager.core.mounts import ConfiguredFolder
 from jupyter_sessions.manager.core.record import Record, socket_folder
 from jupyter_sessions.manager.core.recovery import find_process, why_lost
 from jupyter_sessions.manager.core.store import Store
@@ -36,12 +35,11 @@ from jupyter_sessions.manager.endpoints.kernel_endpoint import SessionEndpoint
 from jupyter_sessions.manager.endpoints.kernel_info import KernelInfos
 from jupyter_sessions.manager.endpoints.kernel_link import connect_to
 from jupyter_sessions.manager.run.supervisor import SessionSupervisor, SupervisorContext
-from jupyter_sessions.manager.runtime.launch import Process, exit_status, kill
-from jupyter_sessions.manager.runtime.limits import Limits
-from jupyter_sessions.manager.runtime.prestart.pool import PrestartPool
-from jupyter_sessions.manager.schedule.placement import Capacity
+from jupyter_sessions.manager.runtime.base import Runtime
+from jupyter_sessions.manager.runtime.launch import Process
 from jupyter_sessions.manager.schedule.scheduler import SessionScheduler
 from jupyter_sessions.manager.session_index import SessionIndex
+from jupyter_sessions.manager.settings import ManagerSettings
 from jupyter_sessions.model import NameRule, standing
 from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.identity import Host, Identity
@@ -63,29 +61,25 @@ class SessionManager(SessionIndex):
         *,
         store: Store,
         bus: Bus,
-        capacity: Capacity,
-        limits: Limits,
+        settings: ManagerSettings,
+        runtime: Runtime,
         run_folder: Path,
         state_folder: Path,
-        keep_fds: tuple[int, ...] = (),
         on_live: Callable[[bool], None] = lambda live: None,
-        owner_grace: float = 20,
-        folders: Mapping[str, ConfiguredFolder] | None = None,
-        warm_pool: int = 0,
         clock: Clock | None = None,
     ) -> None:
         super().__init__(store, SessionMachine(store, bus), state_folder)
         self.machine.listen(self._changed)
         self.bus = bus
-        self.capacity = capacity
-        self.folders = folders or {}
+        self.capacity, self.folders = settings.capacity, settings.folders
         self._on_live = on_live
+        self._runtime = runtime
         self._supervisors: dict[str, SessionSupervisor] = {}
         self._endpoints: dict[str, SessionEndpoint] = {}
         self._infos = KernelInfos()
         self._tasks = Tasks()
         self._callbacks = Callbacks()
-        self._leases = Leases(lambda record, why: self.terminate(record, why=why), owner_grace)
+        self._leases = Leases(lambda record, why: self.terminate(record, why=why), settings.owner_grace)
         self.time = ExpiryWatcher(
             self.machine,
             activity=self._activity,
@@ -94,12 +88,7 @@ class SessionManager(SessionIndex):
         )
         self._queue = SessionScheduler(self, self.machine, self.time.clock.today, store.keys.get)
         self._shop = SupervisorContext(
-            limits=limits,
-            run_folder=run_folder,
-            state_folder=state_folder,
-            keep_fds=keep_fds,
-            machine=self.machine,
-            pool=PrestartPool(warm_pool, keep_fds),
+            runtime=runtime, run_folder=run_folder, state_folder=state_folder, machine=self.machine
         )
 
     # Looking.
@@ -141,13 +130,11 @@ class SessionManager(SessionIndex):
 
     # Doing.
 
-    def reconfigure(
-        self, capacity: Capacity, folders: Mapping[str, ConfiguredFolder], grace: float, warm: int
-    ) -> None:
+    def reconfigure(self, settings: ManagerSettings) -> None:
         """Go on with other settings."""
-        self.capacity, self.folders = capacity, folders
-        self._leases.grace = grace
-        self._shop.pool.resize(warm)
+        self.capacity, self.folders = settings.capacity, settings.folders
+        self._leases.grace = settings.owner_grace
+        self._runtime.prestart(settings.warm_pool)
         self._queue.changed()
 
     def look_for_sockets(self) -> None:
@@ -155,7 +142,7 @@ class SessionManager(SessionIndex):
         for record, why in [
             (endpoint.record, endpoint.missing_sockets()) for endpoint in self._endpoints.values()
         ]:
-            if why and record.status == "RUNNING" and record.process and record.process.child.alive():
+            if why and record.status == "RUNNING" and record.process and self._runtime.alive(record.process):
                 self.machine.apply(record, Degraded(why))
 
     def submit(self, record: Record) -> None:
@@ -257,7 +244,9 @@ class SessionManager(SessionIndex):
     def adopt(self, last: Host | None, now: Host) -> None:
         """Take over what a manager before this one left: what lives goes on, the rest is ended."""
         self.machine.load()
-        processes = {record.id: find_process(record) for record in self.live if record.holds_slots}
+        processes = {
+            record.id: find_process(record, self._runtime) for record in self.live if record.holds_slots
+        }
         lost = why_lost(last, now)
         kept = [record for record in self.live if processes.get(record.id) and not lost]
         met = {record.id for record in self.live if record.notebook and not record.process}
@@ -284,7 +273,7 @@ class SessionManager(SessionIndex):
     def _give_up(self, record: Record, why: str) -> None:
         """End a session of which nothing can be made."""
         for process in record.processes:
-            kill(process)
+            self._runtime.kill(process)
         if record.status == "PENDING":
             self.machine.apply(record, Cancelled(why))
         else:
@@ -292,7 +281,7 @@ class SessionManager(SessionIndex):
 
     def _sweep(self, alive: set[str], met: set[str]) -> None:
         """Remove limits and sockets of all others than these; notebooks wait at those of `met`."""
-        self._shop.limits.sweep(alive)
+        self._runtime.limits.sweep(alive)
         kept = {socket_folder(one) for one in alive | met}
         for folder in self._shop.run_folder.iterdir():
             if folder.is_dir() and folder.name not in kept:
@@ -308,7 +297,7 @@ class SessionManager(SessionIndex):
             self._guard(record)  # If it has ended, reads its exit status and clears up after it.
             self.time.follow(record)
         else:
-            self.machine.apply(record, Exited(exit_status(process) if process else None))
+            self.machine.apply(record, Exited(self._runtime.exit_status(process) if process else None))
             self._lost(record, why or record.status_info or "the manager ended before it was started")
 
     def _lost(self, record: Record, why: str) -> None:
@@ -320,7 +309,7 @@ class SessionManager(SessionIndex):
     async def close(self) -> None:
         """Let go of everything; sessions run on."""
         self._leases.close()
-        self._shop.pool.close()
+        self._runtime.close()
         self._queue.close()
         await self._callbacks.close()
         await self._tasks.close()

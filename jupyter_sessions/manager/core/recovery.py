@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from jupyter_sessions.manager.core.record import Record
-from jupyter_sessions.manager.runtime.launch import LaunchError, Process, recover
+from jupyter_sessions.manager.runtime.base import Runtime
+from jupyter_sessions.manager.runtime.launch import LaunchError, Process
 from jupyter_sessions.wire.identity import Host
 
 
@@ -16,9 +17,9 @@ def why_lost(last: Host | None, now: Host) -> str:
     return "the machine restarted" if last.boot_id != now.boot_id else "the container was replaced"
 
 
-def find_process(record: Record) -> Process | None:
+def find_process(record: Record, runtime: Runtime) -> Process | None:
     """Return the main process as started last, even if the manager died before it could store the process."""
     try:
-        return recover(str(Path(record.folder) / "main")) or record.process
+        return runtime.recover(Path(record.folder) / "main") or record.process
     except LaunchError:
         return record.process

@@ -20,7 +20,7 @@ import msgspec
 
 from jupyter_sessions.manager.endpoints.kernel_link import Run
 from jupyter_sessions.manager.run.programs import COMMAND, Programs
-from jupyter_sessions.manager.runtime.launch import LaunchError, wait
+from jupyter_sessions.manager.runtime.launch import LaunchError
 from jupyter_sessions.manager.runtime.process import readable
 
 STEP = "step"
@@ -107,7 +107,8 @@ class BatchRun:
             with _pipes(self._programs.place(key)) as pipes:
                 files = [str(path) for path, _ in pipes.values()]
                 process = await self._programs.command(key, ["/bin/sh", "-c", _SHELL, "sh", *files, command])
-                code = await self._listen({name: fd for name, (_, fd) in pipes.items()}, wait(process))
+                fds = {name: fd for name, (_, fd) in pipes.items()}
+                code = await self._listen(fds, self._programs.wait(process))
         except LaunchError as error:
             self._tell("stream", {"name": "stderr", "text": f"{error}\n"})
             code = NOT_FOUND

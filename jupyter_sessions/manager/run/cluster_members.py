@@ -13,7 +13,7 @@ from jupyter_sessions.manager.core.transitions import Transition
 from jupyter_sessions.manager.run.context import SupervisorContext
 from jupyter_sessions.manager.run.member import Member
 from jupyter_sessions.manager.runtime.ending import describe_exit
-from jupyter_sessions.manager.runtime.launch import LaunchError, exit_status, recover, wait
+from jupyter_sessions.manager.runtime.launch import LaunchError
 
 Lost = Callable[[str], Awaitable[None]]
 
@@ -56,7 +56,7 @@ class ClusterMembers:
     async def _take_over(self, member: Member) -> str:
         process = member.row.process
         with suppress(LaunchError):
-            process = recover(member.folder / "main") or process
+            process = self._shop.runtime.recover(member.folder / "main") or process
         if process is not None:
             return member.take_over(process)
         await member.prepare()
@@ -83,10 +83,10 @@ class ClusterMembers:
         process = member.row.process
         if process is None or member.row.status == "TERMINATED":
             return
-        await wait(process)
+        await self._shop.runtime.wait(process)
         over = "out of memory" if member.over_memory() else "too many processes" if member.over_pids() else ""
         await member.kill()  # What it left behind.
-        status = exit_status(process)
+        status = self._shop.runtime.exit_status(process)
         why = over or describe_exit(status)
         await self._lost(f"{member.name} ended: {why}")
         self.close(member, why, status)

@@ -7,16 +7,13 @@ from pathlib import Path
 import msgspec
 
 from jupyter_sessions.manager.core.machine import SessionMachine
-from jupyter_sessions.manager.runtime.limits import Limits
-from jupyter_sessions.manager.runtime.prestart.pool import PrestartPool
+from jupyter_sessions.manager.runtime.base import Runtime
 
 
 class SupervisorContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What supervisors share. Kernels come out of the `pool` if it has one."""
+    """What supervisors share."""
 
-    limits: Limits
+    runtime: Runtime
     run_folder: Path
     state_folder: Path
-    keep_fds: tuple[int, ...]
     machine: SessionMachine
-    pool: PrestartPool

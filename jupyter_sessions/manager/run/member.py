@@ -31,17 +31,8 @@ from jupyter_sessions.manager.run.environment import environment, with_programs
 from jupyter_sessions.manager.run.journal import FOLDER, Journal
 from jupyter_sessions.manager.run.logs import LogFiles, last_lines
 from jupyter_sessions.manager.run.usage import Meter
-from jupyter_sessions.manager.runtime import ending
-from jupyter_sessions.manager.runtime.launch import (
-    LaunchError,
-    Process,
-    check,
-    check_module,
-    launch,
-    recover,
-    stop,
-    wait,
-)
+from jupyter_sessions.manager.runtime.ending import describe_exit
+from jupyter_sessions.manager.runtime.launch import LaunchError, Process
 from jupyter_sessions.manager.runtime.limits import LimitsGroup, LimitsGroupGone
 from jupyter_sessions.manager.runtime.shared_memory import SharedMemory
 from jupyter_sessions.wire.files import write_private
@@ -93,6 +84,7 @@ class Member:
         self._forward: Forward | None = None
         self._shared_memory = SharedMemory()
         self.limits_group: LimitsGroup | None = None
+        self.runtime = shop.runtime
         self._shop = shop
         self._cpu_ms_elsewhere = 0
         self._meter = Meter(
@@ -115,9 +107,9 @@ class Member:
         if row.process != process:
             self._apply(TakenOver(row.rank, process))
         try:
-            self.limits_group = self._shop.limits.open(row.id, *self._amounts())
+            self.limits_group = self.runtime.limits.open(row.id, *self._amounts())
         except LimitsGroupGone as error:
-            self.limits_group = self._shop.limits.create(row.id, *self._amounts())
+            self.limits_group = self.runtime.limits.create(row.id, *self._amounts())
             why = f"the manager lost hold of it: {error}"
         self.limits_group.adopt(process)
         self._shared_memory.begin(self.record.created.timestamp())
@@ -141,7 +133,7 @@ class Member:
         self.folder.mkdir(mode=0o700, exist_ok=True)
         if self.limits_group is None:
             await self._end_remnants()
-            self.limits_group = self._shop.limits.create(self.row.id, *self._amounts())
+            self.limits_group = self.runtime.limits.create(self.row.id, *self._amounts())
         if self.has_kernel:
             over_tcp = self.record.launch.transport == TCP
             if over_tcp or self.row.kernel_ports:
@@ -152,8 +144,8 @@ class Member:
         """End what a manager started that died before it could note it."""
         for name in (_BOOTSTRAP, "main"):
             with suppress(LaunchError):
-                process = recover(self.folder / name)
-                while process and not ending.kill(process):  # noqa: ASYNC110
+                process = self.runtime.recover(self.folder / name)
+                while process and not self.runtime.kill(process):  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
 
     async def bootstrap(self) -> None:
@@ -166,10 +158,10 @@ class Member:
         file.chmod(0o700)
         own = script.startswith("#!")
         process = await self._shell([str(file)] if own else [SHELL, str(file)], _BOOTSTRAP)
-        status = await wait(process)
+        status = await self.runtime.wait(process)
         if status != 0:
             said = " | ".join(last_lines(self.logs.kernel, 3)) or "it printed nothing"
-            how = ending.describe_exit(status)
+            how = describe_exit(status)
             where = "" if self.record.size == 1 else f" in {self.name}"
             raise BootstrapFailed(f"the bootstrap script failed{where} ({how}): {said}", status)
 
@@ -192,9 +184,7 @@ class Member:
         env = self.environment()
         argv = [*self.record.launch.argv] if self.has_kernel else [SHELL]
         try:
-            await asyncio.to_thread(check, argv, env, self.record.launch.cwd)
-            if not self._shop.pool.holds(argv[0]):
-                await check_module(argv, env)
+            await self.runtime.check(argv, env, self.record.launch.cwd)
         except LaunchError as error:
             raise LaunchFailed(
                 f"The session '{self.record.name}' keeps running, for it could not be started again: {error}",
@@ -206,8 +196,8 @@ class Member:
         command = self.record.startup_command
         if not command or not self.has_kernel or self.limits_group is None:
             return
-        process = recover(self.folder / STARTUP)  # An earlier manager may have come as far.
-        if process and process.child.alive():
+        process = self.runtime.recover(self.folder / STARTUP)  # An earlier manager may have come as far.
+        if process and self.runtime.alive(process):
             self.limits_group.adopt(process)
         else:
             process = await self._shell([SHELL, "-c", command], STARTUP)
@@ -218,16 +208,15 @@ class Member:
 
     async def _start(self, argv: list[str], name: str, env: dict[str, str]) -> Process:
         given = self.record.launch.umask
-        return await launch(
+        return await self.runtime.launch(
             argv,
             env=env,
             cwd=self.record.launch.cwd,
             log=str(self.logs.kernel),
             folder=str(self.folder / name),
             limits_group=self.limits_group,
-            keep_fds=self._shop.keep_fds,
             umask=_UMASK if given is None else given,
-            pool=self._shop.pool if self.row is self.record else None,
+            prestarted=self.row is self.record,
         )
 
     def connect(self) -> KernelLink | None:
@@ -269,7 +258,7 @@ class Member:
     def pids(self) -> list[int]:
         """All its processes."""
         mine = (self.row.process, *self.row.service_processes.values())
-        return [pid for process in mine if process for pid in ending.descendants(process)]
+        return [pid for process in mine if process for pid in self.runtime.descendants(process)]
 
     def cpu_ms(self) -> int:
         """CPU time of all its processes, over restarts."""
@@ -322,8 +311,8 @@ class Member:
         self._shared_memory.look(self.limits_group.pids())
         if self.link is not None and self.link.shutdown():
             with suppress(TimeoutError):
-                await asyncio.wait_for(wait(process), grace)
-        await stop(process, grace, alone=self.has_kernel)
+                await asyncio.wait_for(self.runtime.wait(process), grace)
+        await self.runtime.stop(process, grace, alone=self.has_kernel)
 
     async def kill(self) -> None:
         """End all its processes now, and remove the shared memory that they leave."""
@@ -332,7 +321,7 @@ class Member:
             if await self.limits_group.kill():
                 await asyncio.to_thread(self._shared_memory.remove)
         elif self.row.process is not None:  # Its limits could not be found or made.
-            while not ending.kill(self.row.process):  # noqa: ASYNC110
+            while not self.runtime.kill(self.row.process):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
     async def clean_up(self) -> None:

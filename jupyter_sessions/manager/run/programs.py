@@ -15,7 +15,7 @@ from jupyter_sessions.manager.core.tasks import Tasks
 from jupyter_sessions.manager.run.environment import with_programs
 from jupyter_sessions.manager.run.member import Member
 from jupyter_sessions.manager.run.terminal import Terminal
-from jupyter_sessions.manager.runtime.launch import Process, launch, signal_group, stop
+from jupyter_sessions.manager.runtime.launch import Process
 
 COMMAND = "run:"
 """What the keys of commands begin with."""
@@ -34,9 +34,10 @@ class Programs:
     def __init__(self, record: Record, member: Member) -> None:
         self.record = record
         self.uploaded: list[str] = []
-        self.terminal = Terminal(self._start_terminal, lambda: self.forget(TERMINAL))
+        self.terminal = Terminal(member.runtime, self._start_terminal, lambda: self.forget(TERMINAL))
         self.logs = member.logs
         self._member = member
+        self._runtime = member.runtime
         self._files = member.folder
         self._tasks = Tasks()
         self.times_busy = 0
@@ -57,7 +58,7 @@ class Programs:
     async def start(self, key: str, argv: Sequence[str], **more: str) -> Process:
         """Start a program; `more` are variables for it alone. Errors: LaunchError."""
         record = self.record
-        process = await launch(
+        process = await self._runtime.launch(
             argv,
             env=with_programs(record, self._member.environment()) | more,
             cwd=self.folder,
@@ -68,6 +69,10 @@ class Programs:
         )
         self._member.note_process(key, process)
         return process
+
+    async def wait(self, process: Process) -> int | None:
+        """Return the exit status of a program once it has ended; see `Runtime.wait`."""
+        return await self._runtime.wait(process)
 
     def forget(self, key: str) -> None:
         """Remove what is kept of a program that has ended."""
@@ -89,18 +94,20 @@ class Programs:
     @property
     def busy(self) -> bool:
         """Whether a command runs."""
-        return any(process.child.alive() for process in self._commands.values())
+        return any(self._runtime.alive(process) for process in self._commands.values())
 
     def interrupt(self) -> None:
         """Interrupt the commands that run."""
         for process in self._commands.values():
-            signal_group(process, signal.SIGINT)
+            self._runtime.signal_group(process, signal.SIGINT)
 
     async def stop(self, grace: float) -> None:
         """End all that runs beside the kernel, politely for `grace` seconds."""
         beside = {**self.record.service_processes}
         beside.pop(TERMINAL, None)  # Shells want to be told otherwise.
-        await asyncio.gather(self.terminal.close(), *(stop(process, grace) for process in beside.values()))
+        await asyncio.gather(
+            self.terminal.close(), *(self._runtime.stop(one, grace) for one in beside.values())
+        )
 
     def do(self, work: Coroutine[Any, Any, None]) -> None:
         """Look after something until it is done, or the session's processes end."""

@@ -17,7 +17,6 @@ from jupyter_sessions.manager.run.logs import tail
 from jupyter_sessions.manager.run.member import SERVICE, Member
 from jupyter_sessions.manager.run.session_port import SessionPort
 from jupyter_sessions.manager.runtime import ports
-from jupyter_sessions.manager.runtime.launch import launch, stop
 from jupyter_sessions.manager.runtime.peers import listening_address
 from jupyter_sessions.model import Endpoint
 from jupyter_sessions.wire.files import remove, write_private
@@ -39,6 +38,7 @@ class ServiceLauncher:
     def __init__(self, record: Record, member: Member) -> None:
         self._record = record
         self._member = member
+        self._runtime = member.runtime
         self._files = member.folder
         self._sockets = member.connection.folder
         self._lock = asyncio.Lock()
@@ -53,7 +53,7 @@ class ServiceLauncher:
         base_url = self._base_url(name)
         async with self._lock:
             process = self._record.service_processes.get(socket.name)
-            if process is None or not process.child.alive():
+            if process is None or not self._runtime.alive(process):
                 await self._end_over_memory(name)
                 if not forced:
                     self._check_room(name)
@@ -99,7 +99,7 @@ class ServiceLauncher:
         limits_group = self._member.limits_group
         if process is None or limits_group is None or not limits_group.service(name).over_memory():
             return
-        await stop(process, 0)
+        await self._runtime.stop(process, 0)
         limit = human_size(float(self._record.member_slots["mem"]))
         self._forget(name, ServiceEnded(name, f"the session was over its {limit}"))
 
@@ -133,7 +133,7 @@ class ServiceLauncher:
         async with self._lock:
             process = self._record.service_processes.get(f"{SERVICE}{name}")
             if process is not None:
-                await stop(process, _GRACE_SECONDS)
+                await self._runtime.stop(process, _GRACE_SECONDS)
                 self._forget(name)
 
     def serves(self, endpoint: Endpoint) -> bool:
@@ -142,7 +142,7 @@ class ServiceLauncher:
             return True
         assert endpoint.socket is not None  # noqa: S101
         process = self._record.service_processes.get(Path(endpoint.socket).name)
-        return process is not None and process.child.alive()
+        return process is not None and self._runtime.alive(process)
 
     def _command(self, name: str) -> list[str]:
         services = self._record.launch.services
@@ -168,7 +168,7 @@ class ServiceLauncher:
         if limits_group is not None:
             limits_group.remove()  # With what was counted of the one before.
         values = {"{socket}": str(socket), "{base_url}": base_url, "{cwd}": record.launch.cwd}
-        process = await launch(
+        process = await self._runtime.launch(
             [_fill(part, values) for part in command],
             env=self._member.environment() | self._own_kernel(),
             cwd=record.launch.cwd,

@@ -38,7 +38,7 @@ from jupyter_sessions.manager.run.services import ServiceLauncher
 from jupyter_sessions.manager.run.usage import Meter
 from jupyter_sessions.manager.runtime import gpu_usage
 from jupyter_sessions.manager.runtime.ending import describe_exit
-from jupyter_sessions.manager.runtime.launch import LaunchError, Process, exit_status, signal_group, wait
+from jupyter_sessions.manager.runtime.launch import LaunchError, Process
 from jupyter_sessions.manager.runtime.limits import LimitsError, LimitsGroup
 from jupyter_sessions.model import Endpoint, because, standing
 
@@ -54,6 +54,7 @@ class SessionSupervisor:
     def __init__(self, record: Record, shop: SupervisorContext, endpoint: SessionEndpoint) -> None:
         self.record = record
         self._shop = shop
+        self._runtime = shop.runtime
         self._endpoint = endpoint
         self.main = Member(record, shop, hear=endpoint.track)
         self._subs = ClusterMembers(record, shop, self._sub_lost)
@@ -84,7 +85,7 @@ class SessionSupervisor:
                 if not self._goes_on(process):
                     break
                 process = await self._launch()
-            self._end(exit_status(process))
+            self._end(self._runtime.exit_status(process))
         except (LaunchError, LimitsError) as error:
             await self.kill()
             status = error.exit_code if isinstance(error, BootstrapFailed) else self.record.exit_code
@@ -117,7 +118,7 @@ class SessionSupervisor:
 
     def _means(self) -> dict[str, str]:
         """By what it is held to what it asked for, in words for people."""
-        record, means = self.record, dict(self._shop.limits.means)
+        record, means = self.record, dict(self._runtime.limits.means)
         means["pids"] = f"{self.main.most_pids:,} ({means['pids']})"
         if record.mounts:
             means["folders"] = mounts.how(record.mounts)
@@ -140,7 +141,7 @@ class SessionSupervisor:
         self._services = ServiceLauncher(self.record, main)
         self._programs = Programs(self.record, main)
         link = main.connect()
-        gone = asyncio.create_task(wait(process))
+        gone = asyncio.create_task(self._runtime.wait(process))
         ready = asyncio.create_task(self._become_ready(link))
         guard = asyncio.create_task(self._watch_memory())
         subs = asyncio.create_task(self._subs.watch())
@@ -235,7 +236,9 @@ class SessionSupervisor:
         record = self.record
         if not record.notebook or not record.usable or record.end_reason or self._notice_memory():
             return False
-        self._begin_restart(f"its kernel ended and was restarted: {describe_exit(exit_status(process))}")
+        self._begin_restart(
+            f"its kernel ended and was restarted: {describe_exit(self._runtime.exit_status(process))}"
+        )
         return True
 
     def _begin_restart(self, why: str) -> None:
@@ -293,7 +296,7 @@ class SessionSupervisor:
         if self.main.link is not None and self.record.launch.interrupt_mode == "message":
             self.main.link.interrupt()
         elif self.record.process is not None:
-            signal_group(self.record.process, signal.SIGINT)
+            self._runtime.signal_group(self.record.process, signal.SIGINT)
 
     async def interrupt_gently(self) -> None:
         """Interrupt what runs, then end what runs beside a kernel; both have the grace time to tidy up."""
@@ -309,7 +312,7 @@ class SessionSupervisor:
     def _works(self) -> bool:
         """Whether its kernel computes, or a command runs."""
         link, process = self.main.link, self.record.process
-        main = link.busy if link else process is not None and process.child.alive()
+        main = link.busy if link else process is not None and self._runtime.alive(process)
         return main or (self._programs is not None and self._programs.busy)
 
     def check_running(self) -> None:

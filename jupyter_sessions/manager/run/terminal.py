@@ -11,7 +11,8 @@ import termios
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
-from jupyter_sessions.manager.runtime.launch import Process, stop, wait
+from jupyter_sessions.manager.runtime.base import Runtime
+from jupyter_sessions.manager.runtime.launch import Process
 from jupyter_sessions.manager.runtime.process import readable
 
 KEPT = 64 * 1024
@@ -31,7 +32,8 @@ class Terminal:
     called when it is gone.
     """
 
-    def __init__(self, start: Start, ended: Callable[[], None]) -> None:
+    def __init__(self, runtime: Runtime, start: Start, ended: Callable[[], None]) -> None:
+        self._runtime = runtime
         self._run = start
         self._ended = ended
         self._process: Process | None = None
@@ -92,7 +94,7 @@ class Terminal:
             with suppress(asyncio.CancelledError):
                 await self._pump
         if self._process is not None:
-            await stop(self._process, _GRACE_SECONDS)
+            await self._runtime.stop(self._process, _GRACE_SECONDS)
 
     async def _start(self) -> None:
         master, slave = pty.openpty()
@@ -105,7 +107,7 @@ class Terminal:
         os.set_blocking(master, False)
         self._master = master
         # Until the shell has opened it, nobody else has, which would look like its end.
-        held = asyncio.create_task(_hold(slave, self._process))
+        held = asyncio.create_task(self._hold(slave, self._process))
         self._pump = asyncio.create_task(self._read(master, held))
         await asyncio.sleep(0)  # From now on both clear up after themselves.
 
@@ -120,6 +122,12 @@ class Terminal:
             for viewer in self._viewers:
                 _end(viewer)
 
+    async def _hold(self, slave: int, process: Process) -> None:
+        try:
+            await self._runtime.wait(process)
+        finally:
+            os.close(slave)
+
     async def _hand_on(self, master: int) -> None:
         """Give what comes to all viewers; the slowest of them sets the pace."""
         try:
@@ -131,13 +139,6 @@ class Terminal:
                     await viewer.put(data)
         except OSError:
             return  # The last process that had it open is gone.
-
-
-async def _hold(slave: int, process: Process) -> None:
-    try:
-        await wait(process)
-    finally:
-        os.close(slave)
 
 
 def _end(viewer: asyncio.Queue[bytes | None]) -> None:

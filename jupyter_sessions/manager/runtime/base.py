@@ -1,0 +1,82 @@
+"""What the manager needs of the machine to run sessions: processes, found again and ended, and their limits.
+
+`ProcessRuntime` does it with processes of this machine. Whoever looks after sessions uses the runtime it was given, so
+the manager also works on one that starts no process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from jupyter_sessions.manager.runtime.launch import Fence, Process
+from jupyter_sessions.manager.runtime.limits import Limits
+
+
+class Runtime(Protocol):
+    """Starts processes that outlive the manager, finds them again, signals and ends them.
+
+    All methods but `launch` also work for a process that an earlier manager started.
+    """
+
+    limits: Limits
+    """Creates the groups that hold sessions to their CPUs, memory and number of processes."""
+
+    async def launch(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: str | os.PathLike[str],
+        log: str | os.PathLike[str],
+        folder: str | os.PathLike[str],
+        limits_group: Fence | None = None,
+        umask: int | None = None,
+        prestarted: bool = False,
+    ) -> Process:
+        """Start a process in a limits group, and return once it runs its program.
+
+        `env` is its whole environment, `log` the file to which its output is appended, and `folder` (one per process)
+        where it is found again. With `prestarted`, it may come from an interpreter that was started ahead of time.
+        Errors: LaunchError.
+        """
+
+    def recover(self, folder: str | os.PathLike[str]) -> Process | None:
+        """Return the process last started in a folder, alive or not, or None. Errors: those of `launch`."""
+
+    async def check(self, argv: Sequence[str], env: Mapping[str, str], cwd: str) -> None:
+        """Check whether a process could be started. Errors: LaunchError with what is missing."""
+
+    async def wait(self, process: Process) -> int | None:
+        """Return `exit_status` once a process, and what it left behind, has ended."""
+
+    async def stop(self, process: Process, grace: float, *, alone: bool = False) -> int | None:
+        """Ask a process group to end, end it after `grace` seconds, and return the exit status.
+
+        With `alone`, only the process itself is asked.
+        """
+
+    def kill(self, process: Process) -> bool:
+        """End a process and its descendants at once; return True if none were left."""
+
+    def signal_group(self, process: Process, signum: int) -> bool:
+        """Send a signal to the process group of a process; return False if the process has ended."""
+
+    def exit_status(self, process: Process) -> int | None:
+        """Return the exit code of a process, or the negative number of the signal that killed it.
+
+        None while the process runs, and forever if nobody saw how it ended.
+        """
+
+    def alive(self, process: Process) -> bool:
+        """Return whether a process runs."""
+
+    def descendants(self, process: Process) -> list[int]:
+        """Return the pids of a process and its descendants."""
+
+    def prestart(self, most: int) -> None:
+        """Keep at most so many interpreters ready from now on."""
+
+    def close(self) -> None:
+        """Let go of what was started ahead of time; processes of sessions run on."""
