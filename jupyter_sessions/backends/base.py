@@ -36,6 +36,7 @@ from typing import Any, ClassVar
 from msgspec import structs
 
 from jupyter_sessions.backends.credential_store import CredentialStore, Kept
+from jupyter_sessions.backends.file_transfer import FileTransfer
 from jupyter_sessions.backends.notices import Notice
 from jupyter_sessions.backends.polling import Looking, Pace, unsettled
 from jupyter_sessions.backends.signin import Credentials, SignIn, SignInMethod, checked, fits, without_secrets
@@ -63,7 +64,7 @@ from jupyter_sessions.model import (
 ANY_NAME = NameRule(r"(?s).{1,255}", "Use 1 to 255 characters.")
 
 
-class Backend(ABC):
+class Backend(FileTransfer, ABC):
     """A place where sessions run."""
 
     type: ClassVar[str]
@@ -228,10 +229,10 @@ class Backend(ABC):
         """Return sentences about how it differs from its configuration, for whoever looks at that; may ask it."""
         return []
 
-    async def touch(self, id: str) -> None:  # noqa: B027
+    async def touch(self, id: str) -> None:
         """Somebody works in a session through a service port: called at most once a minute."""
 
-    async def set_environ(self, id: str, environ: dict[str, str]) -> None:  # noqa: B027
+    async def set_environ(self, id: str, environ: dict[str, str]) -> None:
         """Set variables for the processes of a session that start from now on, if it has such."""
 
     async def watch(self) -> AsyncIterator[builtins.list[SessionInfo]]:
@@ -285,7 +286,7 @@ class Backend(ABC):
                 row, status="TERMINATED", status_info="no longer known", status_changed=now, terminated_at=now
             )
 
-    async def close(self) -> None:  # noqa: B027
+    async def close(self) -> None:
         """Let go of connections; sessions stay."""
 
     async def reconnect(self) -> None:
@@ -391,19 +392,7 @@ class Backend(ABC):
         return NotSupported(f"The backend '{self.name}' cannot {what}.", hint="Use a backend that can.")
 
 
-OPTIONAL = (
-    "restart",
-    "rename",
-    "renew",
-    "logs",
-    "events",
-    "outputs",
-    "images",
-    "capacity",
-    "execute",
-    "interrupt",
-    "input",
-    "open_service",
-    "service_log",
-    "connection",
+OPTIONAL = tuple(
+    "restart rename renew logs events outputs images capacity execute interrupt input open_service service_log"
+    " connection upload download ls".split()
 )

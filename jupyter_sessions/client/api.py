@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from jupyter_sessions.backends.base import Output
+from jupyter_sessions.backends.file_transfer import FileContent, FileEntry
 from jupyter_sessions.channels.journal_messages import Outputs, Selection
 from jupyter_sessions.model import Event, KernelConnection, ProcessId, SessionInfo, SessionSpec
 from jupyter_sessions.service import BackendInfo, Defaults, Listing
@@ -98,6 +100,23 @@ class Api(Protocol):
 
     async def input(self, backend: str, id: str, run: str, text: str) -> None:
         """Answer the input request of a run."""
+        ...
+
+    async def upload(
+        self, backend: str, id: str, path: str, content: AsyncIterator[bytes], size: int | None = None
+    ) -> None:
+        """Store a file in a session, replacing an earlier one; it appears once it is complete.
+
+        `path` is relative to the session's working folder; `size`, in bytes, is how much `content` yields.
+        """
+        ...
+
+    def download(self, backend: str, id: str, path: str) -> AbstractAsyncContextManager[FileContent]:
+        """Open a file of a session, which is read while it is consumed."""
+        ...
+
+    async def ls(self, backend: str, id: str, path: str = ".") -> builtins.list[FileEntry]:
+        """Return the entries of a folder of a session, sorted by name."""
         ...
 
     async def connection(

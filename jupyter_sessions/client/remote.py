@@ -15,6 +15,7 @@ from jupyter_sessions import errors
 from jupyter_sessions._version import __version__
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.channels.journal_messages import Outputs, Selection
+from jupyter_sessions.client.remote_files import RemoteFiles
 from jupyter_sessions.client.streams import Streams, lost, refused, tls_of
 from jupyter_sessions.model import Event, KernelConnection, ProcessId, SessionInfo, SessionSpec
 from jupyter_sessions.service import LOOK_AGAIN_SECONDS, BackendInfo, Defaults, Listing, find
@@ -33,7 +34,7 @@ EVERY_SECONDS = 5.0
 T = TypeVar("T")
 
 
-class RemoteService:
+class RemoteService(RemoteFiles):
     """The operations of `SessionService`, performed by a Jupyter server."""
 
     def __init__(self, access: ServerInfo) -> None:

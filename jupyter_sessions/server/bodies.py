@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from jupyter_sessions.backends.file_transfer import FileEntry
 from jupyter_sessions.backends.notices import Notice
 from jupyter_sessions.model import Event, ProcessId, SessionInfo
 from jupyter_sessions.service import BackendInfo, BackendType, Change, Expiry, Position
@@ -109,6 +110,13 @@ class History(msgspec.Struct, frozen=True):
     """The events of a session, the oldest first."""
 
     events: list[Event]
+
+
+class FileList(msgspec.Struct, frozen=True):
+    """The entries of a folder of a session, sorted by name."""
+
+    path: str
+    files: list[FileEntry]
 
 
 class ServiceStarted(msgspec.Struct, frozen=True):

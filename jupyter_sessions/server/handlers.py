@@ -38,6 +38,7 @@ from jupyter_sessions.server.bodies import (
     SessionOfKernel,
     SessionPatch,
 )
+from jupyter_sessions.server.files import FileContentHandler, FilesHandler
 from jupyter_sessions.server.kernelspecs import KernelspecHandler, KernelspecsHandler
 from jupyter_sessions.server.operation import PlainText, operation
 from jupyter_sessions.server.proxy.shared_origin import key_of
@@ -347,6 +348,8 @@ ROUTES: list[tuple[str, type[BaseHandler]]] = [
     (rf"/sessions/{_ONE}/execute", ExecuteHandler),
     (rf"/sessions/{_ONE}/interrupt", InterruptHandler),
     (rf"/sessions/{_ONE}/input", InputHandler),
+    (rf"/sessions/{_ONE}/files", FilesHandler),
+    (rf"/sessions/{_ONE}/files/content", FileContentHandler),
     (rf"/sessions/{_ONE}/connection", ConnectionHandler),
     (rf"/sessions/{_ONE}/services/(?P<name>[^/]+)", StartServiceHandler),
     (r"/kernels/(?P<kernel_id>[^/]+)", KernelHandler),

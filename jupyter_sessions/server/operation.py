@@ -20,7 +20,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class PlainText:
-    """An answer that is not JSON."""
+    """A body that is not JSON."""
 
     media_type: str
 
@@ -44,7 +44,7 @@ class Operation:
     """
 
     answers: Mapping[int, ResponseType]
-    body: type[msgspec.Struct] | None
+    body: type[msgspec.Struct] | PlainText | None
     query: Mapping[str, Parameter]
     caller: CallerKind
 
@@ -52,7 +52,7 @@ class Operation:
 def operation(
     answers: Mapping[int, ResponseType],
     *,
-    body: type[msgspec.Struct] | None = None,
+    body: type[msgspec.Struct] | PlainText | None = None,
     query: Mapping[str, Parameter] | None = None,
     caller: CallerKind = "anyone",
 ) -> Callable[[Function], Function]:

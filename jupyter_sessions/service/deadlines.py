@@ -22,13 +22,13 @@ T = TypeVar("T")
 
 
 async def ask(backend: Backend, work: Awaitable[T], seconds: float, *, acts: bool = False) -> T:
-    """What a backend answers; `acts` if that changes something, rather than only looks.
+    """What a backend answers within `seconds` (0: it may take any time); `acts` if that changes something.
 
     Errors: its own; BackendTimeout after `seconds`; BackendUnavailable for an error of the operating
     system; BadAnswer for any other exception, which is logged.
     """
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(seconds or None):
             return await work
     except Exception as error:
         raise translated(backend, error, seconds, acts=acts) from error

@@ -46,6 +46,7 @@ from jupyter_sessions.service.deadlines import (
     translated,
 )
 from jupyter_sessions.service.feed import Feed
+from jupyter_sessions.service.file_transfer import FileService
 from jupyter_sessions.service.info import BackendInfo, Defaults, Health, NewBackend
 from jupyter_sessions.service.lookup import Listing, expiries, find, notices
 from jupyter_sessions.service.order import NEWEST, ordering
@@ -58,7 +59,7 @@ from jupyter_sessions.wire.spec_limits import check_spec
 T = TypeVar("T")
 
 
-class SessionService:
+class SessionService(FileService):
     """Everything one can do with sessions, on whichever backend they are."""
 
     def __init__(self, config: JupyterSessions, kernel_spec_manager: Any = None, folder: str = "") -> None:

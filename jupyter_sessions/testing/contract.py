@@ -214,6 +214,25 @@ class BackendContract:
                 assert [reply["status"] for reply in replies] == ["error"]
 
     @pytest.mark.asyncio
+    async def test_a_file_comes_back_as_it_was_sent(self, place: Backend) -> None:
+        if not {"upload", "download", "ls"} <= {*place.capabilities()} or not self.starts:
+            return
+        row = await self.usable(place, (await place.create(self.spec(place))).id)
+        sent = bytes(range(256)) * 1000
+        await place.upload(row.id, "contract/ä b.bin", _pieces(sent), len(sent))
+        (entry,) = await place.ls(row.id, "contract")
+        assert (entry.name, entry.kind, entry.size) == ("ä b.bin", "file", len(sent))
+        assert "contract" in [one.name for one in await place.ls(row.id) if one.kind == "folder"]
+        async with place.download(row.id, "contract/ä b.bin") as content:
+            assert b"".join([chunk async for chunk in content.chunks]) == sent
+        for path in ("contract/nothing", "../../etc/passwd"):
+            with pytest.raises(SessionError):
+                async with place.download(row.id, path):
+                    pass
+        with pytest.raises(SessionError):
+            await place.ls(row.id, "nothing")
+
+    @pytest.mark.asyncio
     async def test_what_it_cannot_do_it_says(self, backend: Backend) -> None:
         arguments: dict[str, tuple[object, ...]] = {
             "rename": ("x", "y"),
@@ -226,7 +245,14 @@ class BackendContract:
             "outputs": ("x", Selection()),
             "images": (),
             "capacity": (),
+            "upload": ("x", "y", None),
+            "download": ("x", "y"),
         }
         for name in set(OPTIONAL) - set(backend.capabilities()):
             with pytest.raises(NotSupported):
                 await getattr(backend, name)(*arguments.get(name, ("x",)))
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), 64 * 1024):
+        yield content[start : start + 64 * 1024]

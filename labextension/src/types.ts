@@ -211,6 +211,24 @@ export interface IExpiry {
 }
 
 /**
+ * An entry of a folder; `size` is in bytes.
+ */
+export interface IFileEntry {
+  name: string;
+  kind: 'file' | 'folder' | 'link' | 'other';
+  size: number;
+  modified: string | null;
+}
+
+/**
+ * The entries of a folder of a session, sorted by name.
+ */
+export interface IFileList {
+  path: string;
+  files: IFileEntry[];
+}
+
+/**
  * A folder that sessions may mount, or each has without being asked for if it
  * is `automatic`.
  */

@@ -105,7 +105,7 @@ def operations(rest: Rest) -> Iterator[tuple[str, str, dict[str, Any]]]:
 async def test_bodies_have_the_fields_that_are_described(rest: Rest, kernel: dict[str, str]) -> None:
     count = 0
     for method, path, operation in operations(rest):
-        if "requestBody" not in operation:
+        if "application/json" not in operation.get("requestBody", {}).get("content", {}):
             continue
         name = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
         fields = rest.described.document["components"]["schemas"][name]["properties"]
@@ -146,6 +146,9 @@ async def test_answers_are_as_described(rest: Rest, kernel: dict[str, str]) -> N
     for name in ("logs", "events", "outputs", "outputs?heads=true&last=1"):
         await rest.json("GET", f"{place}/{name}")
     await rest.ask("POST", f"{place}/interrupt")
+    await rest.ask("PUT", f"{place}/files/content?path=hello", content=b"hello")
+    await rest.json("GET", f"{place}/files")
+    await rest.ask("GET", f"{place}/files/content?path=hello")
     owner = msgspec.to_builtins(own_identity())
     await rest.json("POST", f"{place}/connection", {"owner": owner}, headers=kernel)
     await rest.json("POST", f"{place}/services/jupyter", status=202)

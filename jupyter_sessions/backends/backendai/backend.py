@@ -16,9 +16,10 @@ from msgspec import structs
 
 from jupyter_sessions.backends.backendai import catalog, convert, credentials
 from jupyter_sessions.backends.backendai.cells import Cells
-from jupyter_sessions.backends.backendai.connection import Reached, is_uuid, told
+from jupyter_sessions.backends.backendai.connection import is_uuid, told
 from jupyter_sessions.backends.backendai.creation import SessionCreator
 from jupyter_sessions.backends.backendai.event_stream import Watcher
+from jupyter_sessions.backends.backendai.files import ManagerFiles
 from jupyter_sessions.backends.backendai.http import ManagerClient
 from jupyter_sessions.backends.backendai.tunnels import Tunnels
 from jupyter_sessions.backends.backendai.versions import statuses_of
@@ -59,7 +60,7 @@ _DEFAULT = "default"
 _RECONNECT_SECONDS = 0.5
 
 
-class BackendAI(Reached):
+class BackendAI(ManagerFiles):
     """A Backend.AI manager, reached with a keypair, or through its web server with user name and password.
 
     Options: `endpoint` (URL, or several with commas between), `access_key` and `secret_key`; or with

@@ -6,10 +6,12 @@ Source: Backend.AI client 23.9.10 and managers 23.09 to 26.8.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 
@@ -24,6 +26,7 @@ from jupyter_sessions.backends.backendai.problems import (
     unreadable,
 )
 from jupyter_sessions.backends.backendai.versions import Dialect
+from jupyter_sessions.backends.file_transfer import FileContent
 from jupyter_sessions.backends.parsing import understood
 from jupyter_sessions.wire import bounded, sse
 from jupyter_sessions.wire.encoding import encoded
@@ -46,6 +49,7 @@ MESSAGE_BYTES = 64 * 1024**2
 """Of a WebSocket."""
 _PARTING_SECONDS = 1.0
 _MOST_SAID = 4000
+_UPLOAD_SECONDS = 24 * 3600.0
 
 
 class ManagerClient:
@@ -117,14 +121,68 @@ class ManagerClient:
         Errors: BackendUnavailable, BackendTimeout, BadAnswer, InvalidRequest for what
         is no Unicode text, or what the manager says.
         """
-        dialect = await self.dialect()
-        if path.startswith("/session"):
-            path = dialect.root + path.removeprefix("/session")
+        return await self._read(await self._ask(method, path, json=json, params=params, wait=wait))
+
+    async def content(
+        self, method: str, path: str, *, json: object = None, params: dict[str, str] | None = None
+    ) -> bytes:
+        """Return an answer that is not JSON. Errors: as `request`."""
+        response = await self._ask(method, path, json=json, params=params)
+        if not response.is_success:
+            await self._read(response)
+        return response.content
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        params: dict[str, str] | None = None,
+        wait: float = 0,
+    ) -> httpx.Response:
+        path = await self._path(path)
         content = None if json is None else encoded(json)
         kind = "text/plain" if content is None else "application/json"
-        again = method == "GET" or path == dialect.query
-        return await self._read(
-            await self._send(method, path, content=content, params=params, kind=kind, wait=wait, again=again)
+        again = method == "GET" or path == (await self.dialect()).query
+        return await self._send(
+            method, path, content=content, params=params, kind=kind, wait=wait, again=again
+        )
+
+    async def _path(self, path: str) -> str:
+        """Return a path as the manager calls it."""
+        dialect = await self.dialect()
+        return dialect.root + path.removeprefix("/session") if path.startswith("/session") else path
+
+    @asynccontextmanager
+    async def file(self, path: str, params: dict[str, str]) -> AsyncIterator[FileContent]:
+        """Open the bytes of an answer, which are read as they are consumed. Errors: as `request`."""
+        async with self._stream(await self._path(path), params) as response:
+            length = response.headers.get("Content-Length", "")
+            yield FileContent(self._pieces(response), int(length) if length.isdigit() else None)
+
+    async def _pieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        with Translated(self.who):
+            async for piece in bounded.uncompressed(response):
+                yield piece
+
+    async def send_file(self, path: str, name: str, content: AsyncIterator[bytes], size: int | None) -> None:
+        """Send a file in a form, as the vendor's clients do, while `content` yields it. Errors: as `request`."""
+        boundary = secrets.token_hex(16)
+        disposition = f'form-data; name="src"; filename="{quote(name, safe="")}"'
+        head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: {DEFAULT_CONTENT_TYPE}\r\n\r\n"
+        tail = f"\r\n--{boundary}--\r\n"
+
+        async def form() -> AsyncIterator[bytes]:
+            yield head.encode()
+            async for chunk in content:
+                yield chunk
+            yield tail.encode()
+
+        kind = f"multipart/form-data; boundary={boundary}"
+        length = None if size is None else len(head) + size + len(tail)
+        await self._read(
+            await self._send("POST", await self._path(path), content=form(), length=length, kind=kind)
         )
 
     async def query(self, text: str, variables: dict[str, object]) -> dict[str, Any]:
@@ -223,7 +281,8 @@ class ManagerClient:
         method: str,
         path: str,
         *,
-        content: bytes | None = None,
+        content: bytes | AsyncIterator[bytes] | None = None,
+        length: int | None = None,
         params: dict[str, str] | None = None,
         kind: str = "",
         wait: float = 0,
@@ -234,6 +293,11 @@ class ManagerClient:
         """The answer; `again`: whether another address may be asked, too, when one has been asked."""
         timeout = self._timeout(wait, quiet=_QUIET_SECONDS if stream else 0)
         headers = {"Content-Type": kind} if kind else {}
+        once_only = isinstance(content, AsyncIterator)
+        if once_only:
+            wait = _UPLOAD_SECONDS
+        if length is not None:
+            headers["Content-Length"] = str(length)
         if stream:
             headers["Accept-Encoding"] = "identity"
 
@@ -250,7 +314,7 @@ class ManagerClient:
 
         with Translated(self.who):
             response = await self._from_any(once, wait=wait, again=again)
-            if signed and self._access.again(response.status_code):
+            if signed and self._access.again(response.status_code) and not once_only:
                 await response.aclose()
                 response = await self._from_any(once, wait=wait, again=again)
             return response

@@ -53,6 +53,9 @@ class Skaha(Backend):
     types = (*TYPES, *convert.OWN_TYPES)
     takes = frozenset({"environ", "startup_command"})
     session_variables = ("skaha_sessionid",)
+    where_files_are = (
+        "Copy files below /arc with `vcp` or a notebook session; https://www.canfar.net/storage/ shows them."
+    )
     storage = Storage(about="Files below /arc stay when a session ends; those in /scratch are deleted.")
     name_rule = NameRule(
         r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?",

@@ -22,7 +22,7 @@ from jupyter_sessions.amounts import human_size
 from jupyter_sessions.errors import InvalidRequest, NotEnough
 from jupyter_sessions.manager.api.archive import send_archives
 from jupyter_sessions.manager.api.runs import count, running
-from jupyter_sessions.manager.api.session import answer, body_of
+from jupyter_sessions.manager.api.session import answer, body_of, find_any
 from jupyter_sessions.manager.core.mounts import HOME
 from jupyter_sessions.manager.run.working_folder import WorkFolder, create
 
@@ -47,6 +47,18 @@ async def upload(request: web.Request) -> web.Response:
         supervisor.programs.uploaded = folder.take_in(staged)
     count(request, supervisor.record)
     return web.Response(status=204)
+
+
+def _kept(request: web.Request) -> WorkFolder:
+    """Return the working folder of a session that runs, or that has ended: its files stay.
+
+    Errors: SessionNotFound, Ambiguous, NotRunning.
+    """
+    record = find_any(request)
+    if record.live:
+        running(request)
+        count(request, record)
+    return WorkFolder(record.launch.cwd)
 
 
 async def _received(
@@ -106,8 +118,7 @@ async def _store(part: BodyPartReader, path: Path) -> Path:
 
 async def download(request: web.Request) -> web.StreamResponse:
     """Answer GET or POST /session/{ref}/download: each file or folder as an archive, in one multipart answer."""
-    supervisor = running(request)
-    folder = WorkFolder(supervisor.record.launch.cwd)
+    folder = _kept(request)
     names = request.query.getall("files", []) or (await body_of(request)).get("files")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise InvalidRequest(
@@ -116,31 +127,27 @@ async def download(request: web.Request) -> web.StreamResponse:
     if len(names) > FILES_MOST:
         raise InvalidRequest(f"More than {FILES_MOST} files are named.", hint="Name a folder.", field="files")
     paths = [folder.existing(name, "files") for name in names]
-    count(request, supervisor.record)
     return await send_archives(request, paths)
 
 
 async def download_single(request: web.Request) -> web.StreamResponse:
     """Answer GET or POST /session/{ref}/download_single: the bytes of one file."""
-    supervisor = running(request)
+    folder = _kept(request)
     body = {} if request.query.get("file") else await body_of(request)
     name = str(request.query.get("file") or body.get("file") or "")
-    path = WorkFolder(supervisor.record.launch.cwd).existing(name, "file")
+    path = folder.existing(name, "file")
     if not path.is_file():
         raise InvalidRequest(f"'{name}' is no file.", hint="Folders are for download.", field="file")
     if not os.access(path, os.R_OK):
         raise InvalidRequest(f"The file '{name}' cannot be read.", field="file")
-    count(request, supervisor.record)
     return web.FileResponse(path, headers={"Content-Type": "application/octet-stream"})
 
 
 async def files(request: web.Request) -> web.Response:
     """Answer GET /session/{ref}/files: the contents of a folder; `files` is JSON text."""
-    supervisor = running(request)
-    folder = WorkFolder(supervisor.record.launch.cwd)
+    folder = _kept(request)
     body = {} if request.query.get("path") else await body_of(request)
     path = folder.path(str(request.query.get("path") or body.get("path") or "."), "path")
-    count(request, supervisor.record)
     shown = str(path).encode(errors="replace").decode()
     try:
         entries, errors = folder.entries(path), ""

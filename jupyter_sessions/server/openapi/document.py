@@ -72,7 +72,7 @@ def models() -> dict[str, schemas.Schema]:
     """Return the schemas of all bodies of requests and answers."""
     roots: list[type[msgspec.Struct]] = [Problem]
     for *_, described in operations():
-        roots += [described.body] if described.body else []
+        roots += [] if described.body is None or isinstance(described.body, PlainText) else [described.body]
         for answer in described.answers.values():
             roots += _models_of(answer)
     return schemas.schemas(roots)
@@ -127,7 +127,9 @@ def _operation(method: str, handler: type[BaseHandler], described: Operation) ->
             {"name": name, "in": "query", "description": meaning, "schema": schemas.parameter(kind)}
             for name, (kind, meaning) in described.query.items()
         ]
-    if described.body:
+    if isinstance(described.body, PlainText):
+        said["requestBody"] = {"required": True, "content": _text(described.body)}
+    elif described.body:
         needed = any(field.required for field in structs.fields(described.body))
         said["requestBody"] = {"required": needed, "content": _json(described.body)}
     answers = {str(status): _answer(status, answer) for status, answer in described.answers.items()}
@@ -141,10 +143,14 @@ def _answer(status: int, answer: ResponseType) -> dict[str, Any]:
         schema = {"type": "string", "description": f"Events with JSON data; the last one is `{CLOSE}`."}
         said["content"] = {"text/event-stream": {"schema": schema, "x-events": events}}
     elif isinstance(answer, PlainText):
-        said["content"] = {answer.media_type: {"schema": {"type": "string"}}}
+        said["content"] = _text(answer)
     elif answer is not None:
         said["content"] = _json(*_models_of(answer))
     return said
+
+
+def _text(body: PlainText) -> dict[str, Any]:
+    return {body.media_type: {"schema": {"type": "string"}}}
 
 
 def _json(*kinds: type[msgspec.Struct]) -> dict[str, Any]:
