@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from jupyter_sessions.manager.runtime.launch import Fence, Process
+from jupyter_sessions.manager.runtime.launch import Process, ProcessLimits
 from jupyter_sessions.manager.runtime.limits import Limits
 
 
@@ -31,7 +31,7 @@ class Runtime(Protocol):
         cwd: str | os.PathLike[str],
         log: str | os.PathLike[str],
         folder: str | os.PathLike[str],
-        limits_group: Fence | None = None,
+        limits_group: ProcessLimits | None = None,
         umask: int | None = None,
         prestarted: bool = False,
     ) -> Process:

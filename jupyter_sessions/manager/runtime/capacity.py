@@ -35,9 +35,12 @@ def detect(
     """
     places = cgroup.own(root)
     cpus = [_cpus(root), *_cpu_quotas(places), cpu_limit(environ)]
-    mems = [_memory(root), *_memory_limits(places), mem_limit(environ)]
+    match = re.search(r"^MemTotal:\s*(\d+) kB", cgroup.read(root / "proc/meminfo"), re.MULTILINE)
+    total = int(match[1]) * 1024 if match else int(psutil.virtual_memory().total)
+    mems = [total, *_memory_limits(places), mem_limit(environ)]
     cpu = min(cpu for cpu in cpus if cpu is not None)
-    return MachineResources(_rounded(cpu), min(mem for mem in mems if mem is not None))
+    rounded = cpu.quantize(Decimal("0.01"), ROUND_DOWN).normalize() + 0
+    return MachineResources(rounded, min(mem for mem in mems if mem is not None))
 
 
 def free_memory(root: Path = Path("/")) -> int:
@@ -62,10 +65,6 @@ def free_memory(root: Path = Path("/")) -> int:
     return min(free)
 
 
-def _rounded(cpu: Decimal) -> Decimal:
-    return cpu.quantize(Decimal("0.01"), ROUND_DOWN).normalize() + 0
-
-
 def _cpus(root: Path) -> Decimal:
     """Return the number of CPUs that this process may run on; the kernel's list leaves out offline CPUs."""
     match = re.search(r"^Cpus_allowed_list:\s*(\S+)", cgroup.read(root / "proc/self/status"), re.MULTILINE)
@@ -73,11 +72,6 @@ def _cpus(root: Path) -> Decimal:
         return Decimal(os.cpu_count() or 1)
     ranges = [part.split("-") for part in match[1].split(",")]
     return Decimal(sum(int(ends[-1]) - int(ends[0]) + 1 for ends in ranges))
-
-
-def _memory(root: Path) -> int:
-    match = re.search(r"^MemTotal:\s*(\d+) kB", cgroup.read(root / "proc/meminfo"), re.MULTILINE)
-    return int(match[1]) * 1024 if match else int(psutil.virtual_memory().total)
 
 
 def _ancestors(places: Mapping[str, ControlGroup], controller: str) -> Iterable[Path]:

@@ -10,6 +10,7 @@ import msgspec
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _log = logging.getLogger(__name__)
+_FAILED = "GPUs cannot be detected, so none are offered: %s"
 
 
 class Gpu(msgspec.Struct, frozen=True):
@@ -29,7 +30,26 @@ def discover() -> list[list[Gpu]]:
 
     The environment is ignored here: `select` picks the GPUs that a client may use. Without a driver there are none.
     """
-    return _by_gpu()
+    try:
+        import pynvml
+    except ImportError:
+        return []
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        quiet = (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded)
+        _log.log(logging.DEBUG if isinstance(error, quiet) else logging.WARNING, _FAILED, error)
+        return []
+    try:
+        return _read(pynvml)
+    except (pynvml.NVMLError, OSError, ValueError) as error:
+        _log.warning(_FAILED, error)
+        return []
+    finally:
+        try:
+            pynvml.nvmlShutdown()
+        except pynvml.NVMLError as error:
+            _log.debug("NVML cannot be shut down: %s", error)
 
 
 def select(groups: Sequence[Sequence[Gpu]], chosen: str | None) -> list[Gpu]:
@@ -64,14 +84,10 @@ def _entry(groups: Sequence[Sequence[Gpu]], entry: str) -> Gpu | None:
         return groups[int(entry)][0] if int(entry) < len(groups) else None
     if len(entry) <= len("GPU-"):
         return None
-    gpus = [group[0] for group in groups if _parent(group[0]).startswith(entry)]
+    gpus = [group[0] for group in groups if (group[0].parent or group[0].uuid).startswith(entry)]
     slices = [gpu for group in groups for gpu in group if gpu.uuid.startswith(entry)]
     named = list(dict.fromkeys([*gpus, *slices]))
     return named[0] if len(named) == 1 else None
-
-
-def _parent(gpu: Gpu) -> str:
-    return gpu.parent or gpu.uuid
 
 
 def visible(uuids: Iterable[str]) -> dict[str, str]:
@@ -84,37 +100,6 @@ def configured(names: Iterable[str]) -> list[list[Gpu]]:
     return [[Gpu(uuid=name, name=name)] for name in names]
 
 
-def _by_gpu() -> list[list[Gpu]]:
-    """Return each GPU as itself or as its slices, in the order of the PCI bus."""
-    try:
-        import pynvml
-    except ImportError:
-        return []
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        quiet = (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded)
-        _log.log(logging.DEBUG if isinstance(error, quiet) else logging.WARNING, _FAILED, error)
-        return []
-    try:
-        return _read(pynvml)
-    except (pynvml.NVMLError, OSError, ValueError) as error:
-        _log.warning(_FAILED, error)
-        return []
-    finally:
-        _shut_down(pynvml)
-
-
-_FAILED = "GPUs cannot be detected, so none are offered: %s"
-
-
-def _shut_down(nvml: Any) -> None:
-    try:
-        nvml.nvmlShutdown()
-    except nvml.NVMLError as error:
-        _log.debug("NVML does not end: %s", error)
-
-
 def _read(nvml: Any) -> list[list[Gpu]]:
     groups = []
     for index in range(nvml.nvmlDeviceGetCount()):
@@ -125,12 +110,9 @@ def _read(nvml: Any) -> list[list[Gpu]]:
 
 
 def _gpu(nvml: Any, handle: Any, parent: str = "") -> Gpu:
-    uuid, name = (_text(get(handle)) for get in (nvml.nvmlDeviceGetUUID, nvml.nvmlDeviceGetName))
+    texts = (nvml.nvmlDeviceGetUUID(handle), nvml.nvmlDeviceGetName(handle))
+    uuid, name = (text.decode() if isinstance(text, bytes) else text for text in texts)
     return Gpu(uuid, name, int(nvml.nvmlDeviceGetMemoryInfo(handle).total), parent)
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
 
 
 def _in_mig_mode(nvml: Any, handle: Any) -> bool:

@@ -35,9 +35,9 @@ from jupyter_sessions.manager.runtime.process import Process, here, identify, re
 from jupyter_sessions.wire.files import load, read, remove, write_private
 
 __all__ = [
-    "Fence",
     "LaunchError",
     "Process",
+    "ProcessLimits",
     "check",
     "check_module",
     "descendants",
@@ -68,7 +68,7 @@ class _GoneError(LaunchError):
     """A shim that ended before it started anything."""
 
 
-class Fence(Protocol):
+class ProcessLimits(Protocol):
     """The parts of a limits group that the start of a process needs."""
 
     @property
@@ -98,7 +98,7 @@ async def launch(
     cwd: str | os.PathLike[str],
     log: str | os.PathLike[str],
     folder: str | os.PathLike[str],
-    limits_group: Fence | None = None,
+    limits_group: ProcessLimits | None = None,
     keep_fds: Sequence[int] = (),
     rlimits: Mapping[int, tuple[int, int]] | None = None,
     umask: int | None = None,
@@ -118,7 +118,7 @@ async def launch(
         "cwd": str(cwd),
         "log": str(log),
         "folder": str(folder),
-        "record": _record(str(folder)),
+        "record": _process_template(str(folder)),
         "procs": limits_group.attach if limits_group else [],
         "cpus": (limits_group.affinity or []) if limits_group else [],
         "rlimits": dict(rlimits or {}),
@@ -128,17 +128,17 @@ async def launch(
         "keep": list(keep_fds),
     }
     try:
-        _prepare(Path(folder), spec["log"])
-        process = await _warm(spec, pool) or await _cold(spec)
+        _prepare_folder(Path(folder), spec["log"])
+        process = await _take_prestarted(spec, pool) or await _start_shim(spec)
     except OSError as error:
-        raise LaunchError(_sentence("start", error.errno, error.filename or str(log))) from error
+        raise LaunchError(_describe_failure("start", error.errno, error.filename or str(log))) from error
     if limits_group:
         limits_group.adopt(process)
     return process
 
 
-async def _warm(spec: dict[str, Any], pool: PrestartPool | None) -> Process | None:
-    """A prestarted interpreter made into what is wanted; None if there is none, or it was gone by then."""
+async def _take_prestarted(spec: dict[str, Any], pool: PrestartPool | None) -> Process | None:
+    """Turn a prestarted interpreter into the process. Return None if there is none, or it has ended."""
     interpreter = pool.take(spec) if pool else None
     if interpreter is None:
         return None
@@ -149,7 +149,7 @@ async def _warm(spec: dict[str, Any], pool: PrestartPool | None) -> Process | No
         return None
 
 
-async def _cold(spec: dict[str, Any]) -> Process:
+async def _start_shim(spec: dict[str, Any]) -> Process:
     reader, writer = os.pipe()
     try:
         shim = _spawn(spec | {"ready": writer})
@@ -223,7 +223,7 @@ def _python(program: str) -> str:
     return program if os.path.basename(program).startswith("python") else ""
 
 
-def _record(folder: str) -> str:
+def _process_template(folder: str) -> str:
     """Return the JSON of a Process as a template, which the shim fills in and writes."""
     host = here()
     tail = b'"boot_id":%s,"pid_ns":%d' % (msgspec.json.encode(host.boot_id), host.pid_ns)
@@ -232,7 +232,7 @@ def _record(folder: str) -> str:
     return f'{{"shim":{one},"child":{one},"folder":{path}}}'
 
 
-def _prepare(folder: Path, log: str) -> None:
+def _prepare_folder(folder: Path, log: str) -> None:
     """Create the folder for reports, and remove the reports of an earlier process."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in _REPORTS:
@@ -297,23 +297,23 @@ def recover(folder: str | os.PathLike[str]) -> Process | None:
     try:
         process = load(path / "process.json", Process)
     except FileNotFoundError:
-        if text := _error(path / "error"):
+        if text := _reported_error(path / "error"):
             raise LaunchError(text) from None
         return None
     except OSError as error:
         raise LaunchError(f"The report of the started process cannot be read: {error}.") from error
-    return process if process.child.start_time else _dated(process, path)
+    return process if process.child.start_time else _with_start_times(process, path)
 
 
-def _error(path: Path) -> str:
+def _reported_error(path: Path) -> str:
     """Return a shim's report of why it started nothing, in words for people, or ""."""
     with suppress(OSError, ValueError):
         step, number, name = read(path).decode(errors="surrogateescape").split("\n", 2)
-        return _sentence(step, int(number), name)
+        return _describe_failure(step, int(number), name)
     return ""
 
 
-def _dated(process: Process, path: Path) -> Process:
+def _with_start_times(process: Process, path: Path) -> Process:
     """Look up start times right after the start, because a shim without /proc does not know them."""
     shim, child = (identify(one.pid) or one for one in (process.shim, process.child))
     process = Process(shim, child, process.folder)
@@ -321,7 +321,7 @@ def _dated(process: Process, path: Path) -> Process:
     return process
 
 
-def _sentence(step: str, number: int | None, name: str) -> str:
+def _describe_failure(step: str, number: int | None, name: str) -> str:
     reason = os.strerror(number or errno.EINVAL)
     if step == "exec" and number == errno.ENOENT and os.path.exists(name):
         return f"{name} cannot be started: the interpreter in its first line does not exist."

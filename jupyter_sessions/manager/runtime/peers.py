@@ -85,14 +85,15 @@ def accepted_by(local: Address, remote: Address, pids: Pids) -> bool:
     or nobody does any longer.
     """
     if not LINUX:
-        return _held_elsewhere(local, remote, pids())
+        return any(mine == remote and theirs == local for mine, theirs, _ in _connections(pids()))
     for _ in range(_LOOKS):  # A process that forked and closed its copy meanwhile is missed by one look.
-        other = _other_end(local, remote)
+        ends = (one for one in tcp_sockets() if one.local == remote and one.remote == local)
+        other = next(ends, None)
         if other is None or not (other.inode or other.waits):
             raise ConnectionAbortedError("The connection has been closed by its other end.")
         if other.waits:
             return other.deferred
-        if _held_by(other.inode, pids()):
+        if any(other.inode in _inodes([pid]) for pid in pids()):
             return True
     raise ConnectionAbortedError(f"Port {remote[1]} is served by a program that is not of this session.")
 
@@ -119,15 +120,6 @@ def tcp_sockets() -> Iterator[TcpSocket]:
             for line in file:
                 field = line.split()
                 yield TcpSocket(_parse(field[1]), _parse(field[2]), field[3], int(field[7]), int(field[9]))
-
-
-def _other_end(local: Address, remote: Address) -> TcpSocket | None:
-    found = [one for one in tcp_sockets() if one.local == remote and one.remote == local]
-    return found[0] if found else None
-
-
-def _held_by(inode: int, pids: Iterable[int]) -> bool:
-    return any(inode in _inodes([pid]) for pid in pids)
 
 
 def _inodes(pids: Iterable[int]) -> set[int]:
@@ -170,11 +162,6 @@ def _connections(pids: Iterable[int]) -> Iterator[tuple[Address, Address | None,
             for one in psutil.Process(pid).net_connections(kind="tcp"):
                 remote = _address((one.raddr.ip, one.raddr.port)) if one.raddr else None
                 yield _address((one.laddr.ip, one.laddr.port)), remote, one.status
-
-
-def _held_elsewhere(local: Address, remote: Address, pids: Iterable[int]) -> bool:
-    """Do the same as `accepted_by` without /proc, from the processes' own descriptors."""
-    return any(mine == remote and theirs == local for mine, theirs, _ in _connections(pids))
 
 
 def _listening_elsewhere(port: int, pids: Iterable[int]) -> str | None:

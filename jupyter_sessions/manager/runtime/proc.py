@@ -34,10 +34,8 @@ def _read(path: str) -> str:
 
 def stat(pid: int) -> Stat | None:
     """Return the state of a process, or None if there is none, or only a zombie."""
-    return _linux_stat(pid) if LINUX else _psutil_stat(pid)
-
-
-def _linux_stat(pid: int) -> Stat | None:
+    if not LINUX:
+        return _psutil_stat(pid)
     number = stat_fields(pid)
     if number is None:
         return None

@@ -66,11 +66,14 @@ class SharedMemory:
             self._pids.add(pid)
             for path in _used_by(pid, self._folder):
                 with suppress(OSError):
-                    self._seen.add(_file(path))
+                    status = path.lstat()
+                    self._seen.add((status.st_dev, status.st_ino))
 
     def remove(self) -> list[str]:
         """Remove files of the ended processes that nobody has open, and return their names."""
-        left = [path for path in self._entries() if self._is_ours(path)]
+        left = list[Path]()
+        with suppress(OSError):
+            left = [path for path in self._folder.iterdir() if self._is_ours(path)]
         if left:
             used = {path for pid in psutil.pids() for path in _used_by(pid, self._folder)}
             left = [path for path in left if path not in used]
@@ -81,12 +84,6 @@ class SharedMemory:
         self._seen.clear()  # A file of the same inode now belongs to nobody, or to another session.
         self._pids.clear()
         return [path.name for path in left]
-
-    def _entries(self) -> list[Path]:
-        try:
-            return [*self._folder.iterdir()]
-        except OSError:
-            return []
 
     def _is_ours(self, path: Path) -> bool:
         try:
@@ -99,11 +96,6 @@ class SharedMemory:
         named = _NAMED.fullmatch(path.name)
         by_name = named is not None and int(named[1]) in self._pids and status.st_ctime >= self._since
         return by_name or file in self._seen
-
-
-def _file(path: Path) -> File:
-    status = path.lstat()
-    return status.st_dev, status.st_ino
 
 
 def _used_by(pid: int, folder: Path) -> Iterator[Path]:

@@ -188,7 +188,7 @@ async def test_user_code_finds_no_difference(runner: Runner) -> None:
     cpus = sorted(os.sched_getaffinity(0))[:1]
     options: dict[str, Any] = {"rlimits": {resource.RLIMIT_NOFILE: (512, 600)}}
 
-    class Fence:
+    class ProcessLimits:
         attach: list[str] = []
         affinity = cpus
         memory = 0
@@ -197,10 +197,10 @@ async def test_user_code_finds_no_difference(runner: Runner) -> None:
         def adopt(self, process: Process) -> None:
             return
 
-    cold = await runner.start("cold", runner.pool, limits_group=Fence(), **options)
+    cold = await runner.start("cold", runner.pool, limits_group=ProcessLimits(), **options)
     await runner.warm()
     before = time.time()
-    warm = await runner.start("warm", runner.pool, limits_group=Fence(), **options)
+    warm = await runner.start("warm", runner.pool, limits_group=ProcessLimits(), **options)
     runner.pool.close()
     assert psutil.Process(warm.child.pid).create_time() < before
     assert (below(cold), below(warm)) == (["shim.py"], ["prestart_shim.py"])
@@ -339,7 +339,7 @@ async def test_none_is_kept_where_it_does_not_pay(runner: Runner, monkeypatch: p
     """Not without memory to spare, nor for longer than such kernels are started."""
     free = pool._LEAST_MEMORY - 1
     monkeypatch.setattr(pool, "free_memory", lambda: free)
-    monkeypatch.setattr(pool, "_LOOK_S", 0.05)
+    monkeypatch.setattr(pool, "_CLEAN_S", 0.05)
     await runner.start("cold", runner.pool)
     await asyncio.sleep(0.1)
     assert not shims()

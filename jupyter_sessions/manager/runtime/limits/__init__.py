@@ -1,4 +1,4 @@
-"""What fences sessions in, by the strongest means that work on this machine."""
+"""Limit the resources of sessions, by the strongest means that work on this machine."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ def choose(
     drivers: Collection[str] = CGROUPS,
     pids: int = 0,
 ) -> Limits:
-    """Limits by the strongest means that were just seen to work, for CPU, memory and processes each.
+    """Return limits for CPU, memory and processes, each by the strongest means that a probe found to work.
 
-    `pids` is the most processes and threads of a session, 0 for as many as `most_pids` says. `key` names this manager and must differ between managers of a machine; `records` is a folder
-    of its own where limits groups are written down. Where none of `drivers` works there are CPU affinity
-    and the watchdog. With cgroup v2 this process may be moved into a group beside its limits groups.
+    `key` names this manager and must differ between the managers of a machine; `records` is a folder only for the
+    records of limits groups. `pids` is the most processes and threads of a session, 0 for the number of `most_pids`.
+    CPU affinity and the watchdog stand in where none of `drivers` works. With cgroup v2 this process may be moved into
+    a group beside its limits groups.
     """
     key = re.sub(r"[^\w-]", "_", key)
     store = LimitsRecords(records)

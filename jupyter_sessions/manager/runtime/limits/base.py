@@ -1,4 +1,4 @@
-"""What fences sessions in, as the manager holds it: limits that make limits groups."""
+"""Limits groups, which hold the processes of a session, and the object that creates them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 
 from msgspec import structs
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 class LimitsGroup:
-    """The fence around one session: CPU and `memory` in bytes for all its processes together."""
+    """The limits of one session: CPU, and `memory` in bytes, for all its processes together."""
 
     oom_score_adj = 0
 
@@ -56,44 +56,44 @@ class LimitsGroup:
         self._gone = gone
 
     def __repr__(self) -> str:
-        return f"Cage({self.id!r}, attach={self.attach}, affinity={self.affinity})"
+        return f"LimitsGroup({self.id!r}, attach={self.attach}, affinity={self.affinity})"
 
     def adopt(self, process: Process) -> None:
-        """Learn of a process inside: after its start (`launch` does), and in each new manager."""
+        """Register a process inside: after its start, which `launch` does, and in each new manager."""
         for part in self._parts:
             part.adopt(process)
 
     def service(self, name: str) -> ServiceLimitsGroup:
-        """The part of the limits group for one service, which ends before the session where memory runs out."""
+        """Return the group of one service, which is ended before the session when memory runs out."""
         return ServiceLimitsGroup(self, name, self._parts)
 
     def usage(self) -> Usage:
-        """What is used now, from the part that knows best."""
+        """Return the current usage."""
         cpu = next((ms for part in self._parts if (ms := part.cpu_ms()) is not None), 0)
         mem, peak = next((pair for part in self._parts if (pair := part.memory())), (0, 0))
         return Usage(cpu, mem, max(mem, peak))
 
     def pids(self) -> list[int]:
-        """The processes inside now."""
+        """Return the processes inside now."""
         return next((pids for part in self._parts if (pids := part.pids()) is not None), [])
 
     def over_memory(self) -> bool:
-        """True once anything inside was killed for its memory: look once a second, then `kill`."""
+        """Return whether anything inside was killed for its memory. Call it once a second, then `kill`."""
         return any(part.over_memory() for part in self._parts)
 
     @property
     def most_pids(self) -> int:
-        """How many processes and threads it may have at once; 0 if that is not limited."""
+        """The most processes and threads at a time, 0 for no limit."""
         return max((part.most_pids for part in self._parts), default=0)
 
     def over_pids(self) -> bool:
-        """True once it was ended because it had too many processes and threads."""
+        """Return whether the group was ended because it had too many processes and threads."""
         return any(part.over_pids() for part in self._parts)
 
     async def kill(self, within: float = _KILL_S) -> bool:
-        """SIGKILL everything inside until it is empty; False when something resists `within` s.
+        """Kill everything inside until the group is empty. Return False if something is left after `within` seconds.
 
-        Resource trackers get some time after the others.
+        Resource trackers get some time after the other processes.
         """
         start = time.monotonic()
         end = start + within
@@ -105,16 +105,16 @@ class LimitsGroup:
         return True
 
     def kill_once(self, *, spare: bool = False) -> bool:
-        """Send SIGKILL to all inside, with `spare` not to resource trackers; True when there was nothing."""
+        """Send SIGKILL to everything inside, except resource trackers with `spare`. Return True if nothing was inside."""
         empty = [part.kill_once(spare=spare) for part in self._parts]
         return all(empty)
 
     def exists(self) -> bool:
-        """False when it was removed behind our back."""
+        """Return False if the group was removed by another program."""
         return all(part.exists() for part in self._parts)
 
     def remove(self) -> bool:
-        """Take it away, for good. False while something lives in it: kill, and try again."""
+        """Remove the group. Return False while processes live in it."""
         removed = [part.remove() for part in self._parts]
         if not all(removed):
             return False
@@ -125,8 +125,8 @@ class LimitsGroup:
 class ServiceLimitsGroup:
     """The processes of one service inside a session's limits group.
 
-    They share the session's limits. When its memory runs out they are killed first: by the kernel, which
-    is told so by `oom_score_adj` (proc(5)), or by the watchdog.
+    They share the session's limits. When its memory runs out they are killed first, by the kernel because of
+    `oom_score_adj` (proc(5)), or by the watchdog.
     """
 
     oom_score_adj = _OOM_FIRST
@@ -139,29 +139,29 @@ class ServiceLimitsGroup:
 
     @property
     def attach(self) -> list[str]:
-        """Files into which a process writes its pid to be inside."""
+        """The files into which a process writes its pid to join the group."""
         return [path for part in self._parts for path in part.service_attach(self._name)]
 
     def adopt(self, process: Process) -> None:
-        """Learn of a process of the service: after its start, and in each new manager."""
+        """Register a process of the service: after its start, and in each new manager."""
         for part in self._parts:
             part.adopt_service(self._name, process)
 
     def over_memory(self) -> bool:
-        """True once anything of the service was killed for the session's memory."""
+        """Return whether a process of the service was killed for the session's memory."""
         return any(part.service_over_memory(self._name) for part in self._parts)
 
     def remove(self) -> None:
-        """Forget the service, of which nothing lives any more."""
+        """Remove the group of the service after all its processes have ended."""
         for part in self._parts:
             part.remove_service(self._name)
 
 
 class Limits:
-    """All limits groups of a manager, made by the strongest drivers this machine has.
+    """All limits groups of a manager, created by the strongest drivers of this machine.
 
-    `means` says by what "cpu", "mem" and "pids" are limited, in words for people; `pids` is the most processes and
-    threads that each session may have, 0 for a number that follows its CPUs.
+    `means` tells how "cpu", "mem" and "pids" are limited, in words for people; `pids` is the most processes and
+    threads of each session, 0 for a number that depends on its CPUs.
     """
 
     def __init__(self, drivers: Sequence[Driver], records: LimitsRecords, pids: int = 0) -> None:
@@ -172,7 +172,7 @@ class Limits:
         self._watchdog = Watchdog()
 
     def create(self, id: str, cpu: Decimal, mem: int) -> LimitsGroup:
-        """A limits group for a new session: `cpu` in cores, `mem` in bytes. Errors: LimitsError."""
+        """Create the limits group of a new session: `cpu` in cores, `mem` in bytes. Errors: LimitsError."""
         if not re.fullmatch(r"\w[\w.-]{0,127}", id):
             raise LimitsError(f"{id!r} cannot be the name of a control group.")
         most = most_pids(cpu, self._pids)
@@ -188,11 +188,11 @@ class Limits:
         return self._limits_group(record, mem)
 
     def open(self, id: str, cpu: Decimal, mem: int) -> LimitsGroup:
-        """The limits group an earlier manager made, by the means of then. Errors: CageGone."""
+        """Open a limits group that an earlier manager created. Errors: LimitsGroupGone."""
         del cpu
         record = self._records.load(id)
         if record is None or not record.current():
-            raise LimitsGroupGone(f"There are no limits of a session {id} on this machine.")
+            raise LimitsGroupGone(f"Session {id} has no limits on this machine any more.")
         limits_group = self._limits_group(record, mem)
         if not limits_group.exists():
             raise LimitsGroupGone(
@@ -201,25 +201,22 @@ class Limits:
         return limits_group
 
     def sweep(self, live_ids: Collection[str]) -> list[str]:
-        """End and remove all limits groups of this manager but those of these sessions. Gives their ids."""
+        """End and remove all limits groups of this manager except those of live sessions. Return their ids."""
         swept = []
-        for record in self._remnants():
+        found = [
+            LimitsRecord.new(name, [part]) for driver in self._drivers for name, part in driver.leftovers()
+        ]
+        for record in (*self._records.all(), *found):
             if record.id not in live_ids and record.id not in swept:
                 swept.append(record.id)
                 try:
-                    self._end(self._limits_group(record, 0))
+                    self._end_group(self._limits_group(record, 0))
                 except LimitsGroupGone as error:
                     _log.warning("%s", error)
                     self._records.delete(record.id)
         return swept
 
-    def _remnants(self) -> Iterator[LimitsRecord]:
-        yield from self._records.all()
-        for driver in self._drivers:
-            for name, part in driver.leftovers():
-                yield LimitsRecord.new(name, [part])
-
-    def _end(self, limits_group: LimitsGroup) -> None:
+    def _end_group(self, limits_group: LimitsGroup) -> None:
         end = time.monotonic() + _SWEEP_S
         while (
             not limits_group.kill_once(spare=time.monotonic() < end - _SWEEP_S / 2) and time.monotonic() < end
@@ -245,4 +242,4 @@ class Limits:
                     Bound(record.pids if "pids" in record.controls else 0, self._records.marker(id, "pids")),
                     self._watchdog,
                 )
-        raise LimitsGroupGone(f"The limits of a session are by {record.driver}, which is not known here.")
+        raise LimitsGroupGone(f"The limits of a session use the unknown driver '{record.driver}'.")

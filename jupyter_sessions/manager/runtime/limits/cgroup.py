@@ -1,4 +1,4 @@
-"""What control groups v1 and v2 have in common: places, files, processes, end."""
+"""Functions for control groups of both versions: places, files, processes, removal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REMOVE_S = 0.2
 
 
 class CgroupMount(NamedTuple):
-    """One hierarchy as mounted here: `root` is the part of it that can be seen at `point`."""
+    """A mounted hierarchy; `root` is the part of it that is visible at `point`."""
 
     controllers: frozenset[str]
     root: str
@@ -30,20 +30,20 @@ class CgroupMount(NamedTuple):
 
 
 class ControlGroup(NamedTuple):
-    """A control group's folder, and the topmost folder of its hierarchy that can be seen."""
+    """The folder of a control group, and the topmost visible folder of its hierarchy."""
 
     folder: Path
     top: Path
 
     def ancestors(self) -> Iterator[Path]:
-        """The folder and all above it, to the top."""
+        """Yield the folder and all folders above it, up to the top."""
         yield self.folder
         if self.folder != self.top:
             yield from ControlGroup(self.folder.parent, self.top).ancestors()
 
 
 def own(root: Path = Path("/")) -> dict[str, ControlGroup]:
-    """The control groups this process is in: by v1 controller, and as `unified` the one of v2."""
+    """Return the control groups of this process, by v1 controller, and as `unified` for v2."""
     found: dict[str, ControlGroup] = {}
     mounts = _mounts(root)
     for line in read(root / "proc/self/cgroup").splitlines():
@@ -56,7 +56,7 @@ def own(root: Path = Path("/")) -> dict[str, ControlGroup]:
 
 
 def _mounts(root: Path) -> list[CgroupMount]:
-    """Field layout: proc(5), mountinfo."""
+    """Return the mounted hierarchies. Source of the fields: proc(5), mountinfo."""
     found = []
     for line in read(root / "proc/self/mountinfo").splitlines():
         front, _, back = line.partition(" - ")
@@ -73,7 +73,7 @@ def _plain(path: str) -> str:
 
 
 def _place(mount: CgroupMount, path: str) -> ControlGroup:
-    """Where a path of /proc/self/cgroup is. In a container the mount may show just our own part."""
+    """Return the place of a path of /proc/self/cgroup; a container may see only its own part of the hierarchy."""
     top = mount.point
     if ".." in path.split("/"):
         return ControlGroup(top, top)
@@ -83,7 +83,7 @@ def _place(mount: CgroupMount, path: str) -> ControlGroup:
 
 
 def outside(folder: Path) -> Path:
-    """The group that holds a manager's limits groups, seen from one of its limits groups or from beside them."""
+    """Return the group that contains a manager's limits groups, given one of them or a group beside them."""
     for above in (folder, *folder.parents):
         if above.name.startswith(PREFIX):
             folder = above.parent
@@ -91,7 +91,7 @@ def outside(folder: Path) -> Path:
 
 
 def read(path: Path) -> str:
-    """The text of a file; empty when it cannot be read."""
+    """Return the text of a file, or "" if it cannot be read."""
     try:
         return path.read_text()
     except OSError:
@@ -99,13 +99,13 @@ def read(path: Path) -> str:
 
 
 def read_int(path: Path) -> int | None:
-    """The number in a file; None when there is none, or it says `max`."""
+    """Return the number in a file, or None if there is none, as for `max`."""
     text = read(path).strip()
     return int(text) if text.lstrip("-").isdigit() else None
 
 
 def read_key(path: Path, key: str) -> int | None:
-    """The number after a word, in a file of such lines."""
+    """Return the number after a key in a file of "key number" lines."""
     for line in read(path).splitlines():
         name, _, value = line.partition(" ")
         if name == key:
@@ -114,7 +114,7 @@ def read_key(path: Path, key: str) -> int | None:
 
 
 def write(path: Path, value: object) -> None:
-    """Write to a file that exists: these file systems make theirs. Errors: LimitsError."""
+    """Write to a file of the control group file system, which creates its files itself. Errors: LimitsError."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_TRUNC)
         try:
@@ -126,15 +126,15 @@ def write(path: Path, value: object) -> None:
 
 
 def make(folder: Path) -> None:
-    """Make a group, should it not be there yet. Errors: LimitsError."""
+    """Create a group if it does not exist. Errors: LimitsError."""
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise LimitsError(f"The control group {folder} cannot be made: {error.strerror}.") from error
+        raise LimitsError(f"The control group {folder} cannot be created: {error.strerror}.") from error
 
 
 def delete(folder: Path) -> bool:
-    """Remove an empty group and those in it; False when something lives there."""
+    """Remove an empty group and the groups in it. Return False if processes live there."""
     end = time.monotonic() + _REMOVE_S
     while folder.exists():
         try:
@@ -148,13 +148,13 @@ def delete(folder: Path) -> bool:
 
 
 def pids(folder: Path) -> list[int]:
-    """All processes in a group and in those below it."""
+    """Return all processes in a group and in the groups below it."""
     found = [read(Path(path) / "cgroup.procs").split() for path, _, _ in os.walk(folder)]
     return [int(pid) for group in found for pid in group if pid != "0"]
 
 
 def signal_all(folder: Path, signum: int = signal.SIGKILL, *, spare: bool = False) -> bool:
-    """Signal everything in a group, with `spare` all but resource trackers; True when there was nothing."""
+    """Send a signal to everything in a group, except resource trackers with `spare`. Return True if it was empty."""
     inside = pids(folder)
     for pid in inside:
         if spare and is_tracker(pid):
@@ -167,18 +167,18 @@ def signal_all(folder: Path, signum: int = signal.SIGKILL, *, spare: bool = Fals
 
 
 def limit_pids(folder: Path, most: int) -> None:
-    """Allow so many processes and threads. Errors: LimitsError."""
+    """Limit the number of processes and threads. Errors: LimitsError."""
     write(folder / "pids.max", most)
 
 
 def fix_pids(folder: Path, most: int | str) -> None:
-    """Allow so many processes and threads, where the kernel counts them."""
+    """Limit the number of processes and threads if the kernel supports it."""
     with contextlib.suppress(LimitsError):
         write(folder / "pids.max", most)
 
 
 def admits(procs: Path) -> bool:
-    """True when a process can be put into the group of this `cgroup.procs`: tried with one."""
+    """Return whether a test process can be moved into the group of this `cgroup.procs`."""
     with subprocess.Popen(["/bin/sh", "-c", "read line"], stdin=subprocess.PIPE) as probe:
         try:
             write(procs, probe.pid)
@@ -190,7 +190,7 @@ def admits(procs: Path) -> bool:
 
 
 class CgroupPart(Part):
-    """The part of a limits group made of control groups, of either version."""
+    """The part of a limits group that consists of control groups, of either version."""
 
     def __init__(self, record: PartRecord) -> None:
         self.record = record
@@ -200,26 +200,26 @@ class CgroupPart(Part):
         self.attach = [str(Path(folder) / "cgroup.procs") for folder in distinct]
 
     def pids(self) -> list[int]:
-        """From the first of its groups: all hold the same."""
+        """Return the processes of the first group; all groups have the same."""
         return pids(next(iter(self.folders.values()))) if self.folders else []
 
     def exists(self) -> bool:
-        """True while all its groups are there."""
+        """Return whether all groups exist."""
         return all(folder.is_dir() for folder in self.folders.values())
 
     def kill_once(self, *, spare: bool = False) -> bool:
-        """Send SIGKILL to all in its groups, with `spare` not to resource trackers; True when there was nothing."""
+        """Send SIGKILL to everything in the groups, except resource trackers with `spare`. Return True if all were empty."""
         empty = [signal_all(folder, spare=spare) for folder in self.folders.values()]
         return all(empty)
 
     def remove(self) -> bool:
-        """Remove its groups; False while something lives in one."""
+        """Remove the groups. Return False while processes live in one of them."""
         removed = [delete(folder) for folder in self.folders.values()]
         return all(removed)
 
 
 def by_name(parents: Mapping[str, Path], prefix: str) -> Iterable[tuple[str, dict[str, str]]]:
-    """Session id and folders of all groups whose names begin with a manager's prefix."""
+    """Return session id and folders of all groups whose names begin with a manager's prefix."""
     found: dict[str, dict[str, str]] = {}
     for controller, parent in parents.items():
         for folder in parent.glob(f"{prefix}*"):

@@ -1,7 +1,7 @@
-"""Limits by control groups v1: one hierarchy a controller, often mounted and permitted apart.
+"""Limits by control groups v1: one hierarchy for each controller, often with separate mounts and permissions.
 
-A user who is not root gets them from an administrator who makes, in `cpu`, `cpuacct`, `memory` and
-`pids`, a folder `jupyter_sessions-<uid>` at the top that belongs to the user.
+A user who is not root needs an administrator to create, at the top of `cpu`, `cpuacct`, `memory` and `pids`, a
+folder `jupyter_sessions-<uid>` that belongs to the user.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _PROBE_PIDS = 64
 
 
 class V1Part(CgroupPart):
-    """Groups of one session in the v1 hierarchies."""
+    """The groups of one session in the v1 hierarchies."""
 
     def cpu_ms(self) -> int | None:
-        """From cpuacct."""
+        """Return the CPU time from cpuacct."""
         folder = self.folders.get("cpuacct")
         used = cgroup.read_int(folder / "cpuacct.usage") if folder else None
         return None if used is None else used // 1_000_000
 
     def memory(self) -> tuple[int, int] | None:
-        """Without the pages of files that nobody used of late."""
+        """Return the memory in use without inactive file pages, and the peak."""
         folder = self.folders.get("memory")
         used = cgroup.read_int(folder / "memory.usage_in_bytes") if folder else None
         if folder is None or used is None:
@@ -44,12 +44,12 @@ class V1Part(CgroupPart):
         return max(0, used - cache), peak
 
     def over_memory(self) -> bool:
-        """By the counter of what the kernel killed here (4.13)."""
+        """Read the kernel's counter of killed processes (Linux 4.13)."""
         folder = self.folders.get("memory")
         return bool(folder and cgroup.read_key(folder / "memory.oom_control", "oom_kill"))
 
     def service_attach(self, name: str) -> list[str]:
-        """In a group of its own below the session's, so that the kernel's counter tells which was killed."""
+        """Give the service a memory group below the session's, so that the kernel's counter tells which was killed."""
         memory = self.folders.get("memory")
         folder = self._service(name)
         if memory is None or folder is None:
@@ -62,23 +62,23 @@ class V1Part(CgroupPart):
         return [str(one / "cgroup.procs") for one in folders]
 
     def service_over_memory(self, name: str) -> bool:
-        """By the counter of the service's group: those of v1 do not count what is below."""
+        """Read the counter of the service's group; counters of v1 do not include the groups below."""
         folder = self._service(name)
         return bool(folder and cgroup.read_key(folder / "memory.oom_control", "oom_kill"))
 
     def remove_service(self, name: str) -> None:
-        """Remove its group."""
+        """Remove the service's group."""
         if folder := self._service(name):
             cgroup.delete(folder)
 
     def _service(self, name: str) -> Path | None:
-        """Its group; None where memory of groups below does not count here (before Linux 5.11)."""
+        """Return the service's group, or None if the kernel does not add up memory of subgroups (before Linux 5.11)."""
         folder = self.folders.get("memory")
         counted = folder and cgroup.read_int(folder / "memory.use_hierarchy") != 0
         return folder / f"{cgroup.SERVICE}{name}" if folder and counted else None
 
     def kill_once(self, *, spare: bool = False) -> bool:
-        """No fork can outrun it where the number of processes can be fixed meanwhile."""
+        """Kill as `CgroupPart` does, and forbid new processes meanwhile where possible, so that no fork escapes."""
         folder = self.folders.get("pids")
         if folder:
             cgroup.fix_pids(folder, 0)
@@ -89,7 +89,7 @@ class V1Part(CgroupPart):
 
 
 class V1(Driver):
-    """Groups beside our own, or in the folder an administrator gave us."""
+    """Creates groups beside this process's own group, or in the folder that an administrator created."""
 
     def __init__(self, parents: Mapping[str, Path], key: str) -> None:
         self._parents = dict(parents)
@@ -100,29 +100,29 @@ class V1(Driver):
 
     @classmethod
     def probe(cls, root: Path, key: str, wanted: Iterable[str]) -> V1 | None:
-        """The driver with those of the wanted controls that work here; None without any."""
+        """Return a driver for the wanted controls that work here, or None if none does."""
         places = cgroup.own(root)
         main = [name for name, control in _CONTROLLERS.items() if control in wanted]
         parents = {
             name: parent
             for name in (*main, *_HELPERS)
-            if name in places and (parent := _working(name, places[name], key))
+            if name in places and (parent := _find_parent(name, places[name], key))
         }
         if not any(name in parents for name in main):
             return None
         for name, parent in parents.items():
-            _escape(places[name].folder, parent)
+            _leave_session(places[name].folder, parent)
         return cls(parents, key)
 
     def plan(self, id: str, cpu: Decimal) -> PartRecord:
-        """One folder in each hierarchy, all of one name."""
+        """Plan one folder in each hierarchy, all with the same name."""
         del cpu
         name = f"{self._prefix}{id}"
         folders = {controller: str(parent / name) for controller, parent in self._parents.items()}
         return PartRecord(NAME, list(self.means), folders)
 
     def build(self, record: PartRecord, cpu: Decimal, mem: int) -> None:
-        """Make the folders and set quota and limit."""
+        """Create the folders and set the limits."""
         folders = {name: Path(folder) for name, folder in record.folders.items()}
         for folder in folders.values():
             cgroup.make(folder)
@@ -134,7 +134,7 @@ class V1(Driver):
             cgroup.limit_pids(folders["pids"], record.pids)
 
     def leftovers(self) -> Iterable[tuple[str, PartRecord]]:
-        """Groups with our key in their names."""
+        """Yield the groups with this manager's key in their names."""
         for name, folders in cgroup.by_name(self._parents, self._prefix):
             yield name, PartRecord(NAME, folders=folders)
 
@@ -145,7 +145,7 @@ def _limit_cpu(folder: Path, cpu: Decimal) -> None:
 
 
 def _limit_memory(folder: Path, mem: int) -> None:
-    """Swap must not be a way out: limited together with memory, else avoided."""
+    """Limit memory together with swap where the kernel can; otherwise avoid swapping."""
     cgroup.write(folder / "memory.limit_in_bytes", mem)
     both = folder / "memory.memsw.limit_in_bytes"
     if both.exists():
@@ -154,14 +154,14 @@ def _limit_memory(folder: Path, mem: int) -> None:
         cgroup.write(folder / "memory.swappiness", 0)
 
 
-def _working(name: str, place: ControlGroup, key: str) -> Path | None:
-    """The first folder in which a group can be made, limited and joined."""
+def _find_parent(name: str, place: ControlGroup, key: str) -> Path | None:
+    """Return the first folder in which a test group can be created, limited and joined."""
     given = place.top / f"jupyter_sessions-{os.getuid()}"
     for parent in (cgroup.outside(place.folder), given):
         folder = parent / f"{cgroup.PREFIX}{key}.probe-{os.getpid()}"
         try:
             cgroup.make(folder)
-            _try(name, folder)
+            _set_probe_limits(name, folder)
             if cgroup.admits(folder / "cgroup.procs"):
                 return parent
         except LimitsError:
@@ -171,7 +171,7 @@ def _working(name: str, place: ControlGroup, key: str) -> Path | None:
     return None
 
 
-def _try(name: str, folder: Path) -> None:
+def _set_probe_limits(name: str, folder: Path) -> None:
     if name == "cpu":
         _limit_cpu(folder, Decimal("0.5"))
     elif name == "memory":
@@ -182,8 +182,8 @@ def _try(name: str, folder: Path) -> None:
         cgroup.limit_pids(folder, _PROBE_PIDS)
 
 
-def _escape(mine: Path, parent: Path) -> None:
-    """A manager started from inside a session must not count there, nor die with it."""
+def _leave_session(mine: Path, parent: Path) -> None:
+    """Leave the group of a session in which this manager was started, so that it does not end with the session."""
     if cgroup.outside(mine) != mine:
         with contextlib.suppress(LimitsError):
             cgroup.write(parent / "cgroup.procs", os.getpid())

@@ -1,13 +1,14 @@
-"""Limits by control groups v2, in a group delegated to us (systemd's Delegate=yes, a container).
+"""Limits by control groups v2, in a group that is delegated to the user (systemd's Delegate=yes, a container).
 
-A v2 group with processes cannot have limited children, so the manager moves into a leaf:
-`<ours>/manager`, with the limits groups in `<ours>/sessions`.
+A v2 group with processes cannot have limited children. So the manager moves into a leaf group,
+`<delegated>/manager`, and creates the limits groups in `<delegated>/sessions`.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -27,9 +28,8 @@ _MAIN = "main"
 class V2Part(CgroupPart):
     """The group of one session.
 
-    Where it limits memory its processes are in groups below, one for the session itself and one for each
-    service: a group that hands its memory controller on can hold no processes. Those that an earlier
-    version of this package made have none.
+    With a memory limit, its processes are in subgroups, one for the session itself and one for each service, because a
+    group that delegates its memory controller cannot contain processes. Groups of early versions have no subgroups.
     """
 
     def __init__(self, record: PartRecord) -> None:
@@ -46,12 +46,12 @@ class V2Part(CgroupPart):
         return self.folders[UNIFIED]
 
     def cpu_ms(self) -> int | None:
-        """From cpu.stat, which is there without the cpu controller, too."""
+        """Return the CPU time from cpu.stat, which exists without the cpu controller, too."""
         used = cgroup.read_key(self._folder / "cpu.stat", "usage_usec")
         return None if used is None else used // 1000
 
     def memory(self) -> tuple[int, int] | None:
-        """Without the pages of files that nobody used of late; the peak is known from Linux 5.19 on."""
+        """Return the memory in use without inactive file pages, and the peak (Linux 5.19)."""
         used = cgroup.read_int(self._folder / "memory.current")
         if used is None:
             return None
@@ -60,12 +60,12 @@ class V2Part(CgroupPart):
         return max(0, used - cache), peak
 
     def over_memory(self) -> bool:
-        """By the counter of what the kernel killed here, services not included."""
+        """Read the kernel's counter of killed processes, without those of services."""
         folder = self._main if self._main.is_dir() else self._folder
         return bool(cgroup.read_key(folder / "memory.events", "oom_kill"))
 
     def service_attach(self, name: str) -> list[str]:
-        """In a group of its own beside that of the session itself."""
+        """Give the service a group beside the session's own processes."""
         if not self._main.is_dir():
             return list(self.attach)
         try:
@@ -75,18 +75,18 @@ class V2Part(CgroupPart):
         return [str(self._service(name) / "cgroup.procs")]
 
     def service_over_memory(self, name: str) -> bool:
-        """By the counter of the service's group."""
+        """Read the counter of the service's group."""
         return bool(cgroup.read_key(self._service(name) / "memory.events", "oom_kill"))
 
     def remove_service(self, name: str) -> None:
-        """Remove its group."""
+        """Remove the service's group."""
         cgroup.delete(self._service(name))
 
     def _service(self, name: str) -> Path:
         return self._folder / f"{cgroup.SERVICE}{name}"
 
     def kill_once(self, *, spare: bool = False) -> bool:
-        """In one step where the kernel has `cgroup.kill` (5.14) and nothing is spared, else one by one."""
+        """Kill in one step if the kernel has `cgroup.kill` (5.14) and nothing is spared, otherwise one by one."""
         try:
             if not (spare and any(map(is_tracker, cgroup.pids(self._folder)))):
                 cgroup.write(self._folder / "cgroup.kill", 1)
@@ -101,7 +101,7 @@ class V2Part(CgroupPart):
 
 
 class V2(Driver):
-    """Groups below a delegated one."""
+    """Creates groups below a delegated group."""
 
     def __init__(self, sessions: Path, key: str, controllers: Iterable[str]) -> None:
         self._sessions = sessions
@@ -112,26 +112,26 @@ class V2(Driver):
 
     @classmethod
     def probe(cls, root: Path, key: str, wanted: Iterable[str]) -> V2 | None:
-        """The driver with those of the wanted controls that work here; None without any."""
+        """Return a driver for the wanted controls that work here, or None if none does."""
         place = cgroup.own(root).get(UNIFIED)
-        base = _base(place.folder) if place else None
+        base = _delegated_group(place.folder) if place else None
         main = [name for name, control in _CONTROLLERS.items() if control in wanted]
         there = cgroup.read(base / "cgroup.controllers").split() if base else []
         names = [name for name in main if name in there]
         if base is None or not names or not os.access(base, os.W_OK):
             return None
-        sessions = _prepare(base, names)
-        working = [name for name in main if sessions and _works(name, sessions, key)]
+        sessions = _prepare_groups(base, names)
+        working = [name for name in main if sessions and _probe(name, sessions, key)]
         return cls(sessions, key, working) if sessions and working else None
 
     def plan(self, id: str, cpu: Decimal) -> PartRecord:
-        """One folder."""
+        """Plan one folder."""
         del cpu
         folder = self._sessions / f"{self._prefix}{id}"
         return PartRecord(NAME, list(self.means), {UNIFIED: str(folder)})
 
     def build(self, record: PartRecord, cpu: Decimal, mem: int) -> None:
-        """Make the folder and set quota and limit."""
+        """Create the folder and set the limits."""
         folder = Path(record.folders[UNIFIED])
         cgroup.make(folder)
         if "cpu" in record.controls:
@@ -140,16 +140,16 @@ class V2(Driver):
             cgroup.limit_pids(folder, record.pids)
         if "mem" in record.controls:
             _limit_memory(folder, mem)
-            _divide(folder)
+            _make_main_group(folder)
 
     def leftovers(self) -> Iterable[tuple[str, PartRecord]]:
-        """Groups with our key in their names."""
+        """Yield the groups with this manager's key in their names."""
         for name, folders in cgroup.by_name({UNIFIED: self._sessions}, self._prefix):
             yield name, PartRecord(NAME, folders=folders)
 
 
-def _base(folder: Path) -> Path:
-    """The delegated group, also for a manager that was moved, or started from a session."""
+def _delegated_group(folder: Path) -> Path:
+    """Return the delegated group, also if this manager was moved or was started in a session."""
     above = cgroup.outside(folder)
     if above != folder and above.name == "sessions":
         return above.parent
@@ -157,23 +157,25 @@ def _base(folder: Path) -> Path:
     return folder.parent if moved else folder
 
 
-def _prepare(base: Path, names: list[str]) -> Path | None:
-    """Hand the controllers on to `sessions`; None when others than we live in the group, too."""
+def _prepare_groups(base: Path, names: list[str]) -> Path | None:
+    """Delegate the controllers to `sessions`. Return None if other processes live in the group, too."""
     leaf, sessions = base / "manager", base / "sessions"
     try:
         cgroup.make(leaf)
         cgroup.write(leaf / "cgroup.procs", os.getpid())
-        _hand_on(base, names)
+        _delegate(base, names)
         cgroup.make(sessions)
-        _hand_on(sessions, names)
+        _delegate(sessions, names)
     except LimitsError:
-        _undo(base, leaf)
+        with suppress(LimitsError):
+            cgroup.write(base / "cgroup.procs", os.getpid())
+            cgroup.delete(leaf)
         return None
     return sessions
 
 
-def _hand_on(folder: Path, names: list[str]) -> None:
-    """One by one, so that one refused does not cost the others; an error only if all are."""
+def _delegate(folder: Path, names: list[str]) -> None:
+    """Delegate controllers one by one, so that one refusal does not affect the others. Errors: LimitsError if all fail."""
     refused = []
     control = folder / "cgroup.subtree_control"
     for name in set(names) - set(cgroup.read(control).split()):
@@ -185,47 +187,39 @@ def _hand_on(folder: Path, names: list[str]) -> None:
         raise refused[0]
 
 
-def _undo(base: Path, leaf: Path) -> None:
-    try:
-        cgroup.write(base / "cgroup.procs", os.getpid())
-    except LimitsError:
-        return
-    cgroup.delete(leaf)
-
-
 def _limit_cpu(folder: Path, cpu: Decimal) -> None:
     cgroup.write(folder / "cpu.max", f"{max(1000, int(cpu * _PERIOD_US))} {_PERIOD_US}")
 
 
 def _limit_memory(folder: Path, mem: int) -> None:
-    """Limit memory, without swap as a way out."""
+    """Limit memory and forbid swap."""
     cgroup.write(folder / "memory.max", mem)
     if (folder / "memory.swap.max").exists():
         cgroup.write(folder / "memory.swap.max", 0)
 
 
-def _divide(folder: Path) -> None:
-    """Make the group for the session's own processes; without memory.events there they stay above it."""
+def _make_main_group(folder: Path) -> None:
+    """Create the subgroup for the session's own processes, if the memory controller can be delegated."""
     try:
-        _hand_on(folder, ["memory"])
+        _delegate(folder, ["memory"])
         _make_leaf(folder / _MAIN)
     except LimitsError:
         cgroup.delete(folder / _MAIN)
-        _end_together(folder)
+        _kill_as_group(folder)
 
 
 def _make_leaf(folder: Path) -> None:
     cgroup.make(folder)
-    _end_together(folder)
+    _kill_as_group(folder)
 
 
-def _end_together(folder: Path) -> None:
-    """All processes of a group go together when memory runs out."""
+def _kill_as_group(folder: Path) -> None:
+    """Let the kernel kill all processes of a group together when memory runs out."""
     if (folder / "memory.oom.group").exists():
         cgroup.write(folder / "memory.oom.group", 1)
 
 
-def _works(name: str, sessions: Path, key: str) -> bool:
+def _probe(name: str, sessions: Path, key: str) -> bool:
     folder = sessions / f"{cgroup.PREFIX}{key}.probe-{os.getpid()}"
     try:
         cgroup.make(folder)

@@ -1,8 +1,8 @@
-"""What limits are made of: the contract for a new driver.
+"""The contract for drivers of limits.
 
-A limits group (base.py) is put together of parts, since a machine may offer memory limits through control
-groups but none for the CPU. Each part is made by a `Driver` from a
-`PartRecord` that is on disk before anything is made, so that every later manager finds it again.
+A limits group (base.py) consists of parts, because a machine may offer control groups for memory but not for the CPU.
+A `Driver` creates each part from a `PartRecord` that is on disk before anything is created, so that every later
+manager finds the part again.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ CONTROLS = ("cpu", "mem", "pids")
 
 
 class LimitsError(LaunchFailed):
-    """Limits could not be set; the message is a sentence that names the file and the reason."""
+    """Limits could not be set. The message is a sentence with the file and the reason."""
 
 
 class LimitsGroupGone(LimitsError):
-    """There is no such limits group any more, or never was."""
+    """The limits group does not exist."""
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """CPU time in ms since the limits group was made, memory in bytes now and at most.
+    """The CPU time in ms since the limits group was created, and the current and peak memory in bytes.
 
-    Memory leaves out file contents that the kernel can drop at once; the peak may include them.
+    Memory excludes file contents that the kernel can drop at once; the peak may include them.
     """
 
     cpu_ms: int
@@ -39,9 +39,9 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class PartRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a part of a limits group is: folders by controller, CPUs. `controls` are those it limits.
+    """The place of a part of a limits group: folders by controller, and CPUs. `controls` names what the part limits.
 
-    `pids` is the most processes and threads at once, 0 in records of earlier versions.
+    `pids` is the most processes and threads at a time, 0 in records of early versions.
     """
 
     driver: str
@@ -52,84 +52,84 @@ class PartRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Part(ABC):
-    """One driver's part of a limits group. What a part does not know it leaves to the next."""
+    """One driver's part of a limits group. A method returns None if the next part should answer."""
 
     attach: Sequence[str] = ()
     most_pids = 0
-    """How many processes and threads it allows; 0 if it does not limit them."""
+    """The most processes and threads, 0 if the part does not limit them."""
 
     def cpu_ms(self) -> int | None:
-        """CPU time used since the limits group was made."""
+        """Return the CPU time since the limits group was created."""
         return None
 
     def memory(self) -> tuple[int, int] | None:
-        """Bytes in use now and at most."""
+        """Return the current and the peak memory in bytes."""
         return None
 
     def pids(self) -> list[int] | None:
-        """The processes inside."""
+        """Return the processes inside."""
         return None
 
     def over_memory(self) -> bool:
-        """True when something inside was killed for its memory."""
+        """Return whether a process inside was killed for its memory."""
         return False
 
     def over_pids(self) -> bool:
-        """True when it was ended because it had too many processes and threads."""
+        """Return whether the group was ended because it had too many processes and threads."""
         return False
 
     def adopt(self, process: Process) -> None:
-        """Learn of a process that runs inside."""
+        """Register a process that runs inside."""
         del process
 
     def service_attach(self, name: str) -> Sequence[str]:
-        """Make what one service's processes are told apart by; the files into which they write their pids."""
+        """Create what distinguishes a service's processes. Return the files into which they write their pids."""
         del name
         return self.attach
 
     def adopt_service(self, name: str, process: Process) -> None:
-        """Learn of a process of a service that runs inside."""
+        """Register a process of a service that runs inside."""
         del name
         self.adopt(process)
 
     def service_over_memory(self, name: str) -> bool:
-        """True when something of a service was killed for the session's memory, and not the session."""
+        """Return whether a process of a service, and not the session, was killed for the session's memory."""
         del name
         return False
 
     def remove_service(self, name: str) -> None:
-        """Take away what `service_attach` made, once nothing of the service lives."""
+        """Remove what `service_attach` created, after all processes of the service have ended."""
         del name
 
     @abstractmethod
     def exists(self) -> bool:
-        """False when it was removed behind our back."""
+        """Return False if the part was removed by another program."""
 
     @abstractmethod
     def kill_once(self, *, spare: bool = False) -> bool:
-        """Send SIGKILL to all inside, with `spare` not to resource trackers; True when none was left."""
+        """Send SIGKILL to everything inside, except resource trackers with `spare`. Return True if nothing was left."""
 
     @abstractmethod
     def remove(self) -> bool:
-        """Take it away; False while something lives in it."""
+        """Remove the part. Return False while processes live in it."""
 
 
 class Driver(ABC):
-    """One means of limiting, found to work on this machine.
+    """A way to limit resources that works on this machine.
 
-    `means` says for each of `CONTROLS` that it limits how it does, in words for people.
+    `means` describes for people how it limits each of its `CONTROLS`.
     """
 
     means: dict[str, str]
 
     @abstractmethod
     def plan(self, id: str, cpu: Decimal) -> PartRecord:
-        """Decide where the part for a session will be; makes nothing."""
+        """Return the record of a session's part without creating anything."""
 
     @abstractmethod
     def build(self, record: PartRecord, cpu: Decimal, mem: int) -> None:
-        """Make it and set its limits: `cpu` in cores, `mem` in bytes, and those of the record. Errors: LimitsError."""
+        """Create a part and set its limits: `cpu` in cores, `mem` in bytes, others by the record. Errors: LimitsError."""
 
     def leftovers(self) -> Iterable[tuple[str, PartRecord]]:
-        """Session id and part of all that is there under our name, by looking."""
+        """Return session id and part of everything that exists under this manager's name."""
         return ()

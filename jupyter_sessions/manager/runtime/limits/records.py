@@ -1,4 +1,4 @@
-"""What of limits groups is on disk, so that every later manager finds them."""
+"""The records of limits groups on disk, by which every later manager finds them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jupyter_sessions.wire.files import load, remove, write_private
 
 
 class LimitsRecord(msgspec.Struct, frozen=True):
-    """A limits group on disk, written before it is made and deleted after it is gone."""
+    """The record of a limits group, written before the group is created and deleted after it is removed."""
 
     id: str
     boot_id: str
@@ -22,25 +22,25 @@ class LimitsRecord(msgspec.Struct, frozen=True):
 
     @classmethod
     def new(cls, id: str, parts: list[PartRecord]) -> LimitsRecord:
-        """One of this boot and container."""
+        """Return a record of this boot and container."""
         host = here()
         return cls(id, host.boot_id, host.pid_ns, parts)
 
     def current(self) -> bool:
-        """False when the machine was restarted, or the container is another."""
+        """Return False if the machine was restarted or the container was replaced."""
         host = here()
         return (self.boot_id, self.pid_ns) == (host.boot_id, host.pid_ns)
 
 
 class LimitsRecords:
-    """One small file for each limits group, in a folder of the user's alone."""
+    """One small file for each limits group, in a private folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def save(self, record: LimitsRecord) -> None:
-        """Write it in one step."""
+        """Write a record atomically. Errors: LimitsError."""
         path = self._path(record.id)
         try:
             write_private(path, msgspec.json.encode(record))
@@ -48,25 +48,25 @@ class LimitsRecords:
             raise LimitsError(f"{path} cannot be written: {error.strerror}.") from error
 
     def load(self, id: str) -> LimitsRecord | None:
-        """That of a session; None when there is none, or it is no record."""
+        """Return the record of a session, or None if there is none or it is damaged."""
         return _load(self._path(id))
 
     def all(self) -> Iterator[LimitsRecord]:
-        """Those of all sessions, ended ones that were not removed included."""
+        """Yield the records of all sessions, also of ended ones whose groups were not removed."""
         found = (_load(path) for path in sorted(self._folder.glob("*.json")))
         return (record for record in found if record)
 
     def delete(self, id: str) -> None:
-        """Forget it."""
+        """Delete the record of a session."""
         for path in (self.marker(id), self.marker(id, "pids"), self._path(id)):
             remove(path)
 
     def marker(self, id: str, control: str = "mem") -> Path:
-        """The file that is there once a session was over its memory, or had too many processes."""
+        """Return the path of the file that marks a session as over its memory, or over its number of processes."""
         return self._folder / (f"{id}.over" if control == "mem" else f"{id}.over-{control}")
 
     def cpus(self) -> list[int]:
-        """The CPUs that limits groups hold, one entry for each limits group and CPU."""
+        """Return the CPUs of limits groups, with one entry for each group and CPU."""
         parts = [part for record in self.all() for part in record.parts]
         return [number for part in parts for number in part.affinity or []]
 

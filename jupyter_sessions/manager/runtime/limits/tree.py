@@ -1,6 +1,6 @@
-"""The part of every limits group that knows its process trees: CPU affinity, memory watchdog, accounting.
+"""The part of every limits group that follows its process trees: CPU affinity, watchdog, accounting.
 
-It limits what control groups cannot, counts what they do not, and kills what left them.
+It limits and counts where control groups cannot, and kills processes that left them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class Bound:
-    """A limit that the watchdog enforces, 0 for none. `marker` is a file that says it was exceeded."""
+    """A limit that the watchdog enforces, 0 for none. The file `marker` exists once it was exceeded."""
 
     def __init__(self, most: int, marker: Path) -> None:
         self.most = most
@@ -41,20 +41,20 @@ class Bound:
         self._exceeded = False
 
     def exceed(self, used: int) -> None:
-        """Keep that it was exceeded, for later managers, too."""
+        """Remember, also for later managers, that the limit was exceeded."""
         self._exceeded = True
         try:
             self._marker.write_text(str(used))
         except OSError:
-            _log.exception("A later manager will not know that a session was over its limits.")
+            _log.exception("The marker of a session that exceeded its limits cannot be written.")
 
     def exceeded(self) -> bool:
-        """Also when it was an earlier manager that saw it."""
+        """Return whether the limit was exceeded, also under an earlier manager."""
         return self._exceeded or self._marker.exists()
 
 
 class TreePart(Part):
-    """The processes of one session; bounds of `memory` in bytes, and of the number of processes and threads."""
+    """The processes of one session, with limits of `memory` in bytes and of the number of processes and threads."""
 
     def __init__(self, memory: Bound, pids: Bound, watchdog: Watchdog) -> None:
         self._memory = memory
@@ -68,47 +68,47 @@ class TreePart(Part):
         self._peak = 0
 
     def adopt(self, process: Process) -> None:
-        """Count a process and all below it, from now on."""
+        """Count a process and its descendants from now on."""
         self._roots.setdefault(process, 0)
         if self._memory.most or self._threads.most:
             self._watchdog.watch(self)
 
     def adopt_service(self, name: str, process: Process) -> None:
-        """The same, for a process that is ended first when memory runs out."""
+        """Count a process of a service, which is ended first when memory runs out."""
         self._over_services.discard(name)
         self._services[process] = name
         self.adopt(process)
 
     def service_over_memory(self, name: str) -> bool:
-        """Whether the watchdog has ended it."""
+        """Return whether the watchdog has ended the service."""
         return name in self._over_services
 
     def remove_service(self, name: str) -> None:
-        """Forget that it was over."""
+        """Forget the service."""
         self._over_services.discard(name)
         self._services = {process: one for process, one in self._services.items() if one != name}
 
     def exists(self) -> bool:
-        """Always: there is nothing that could be removed."""
+        """Return True, as there is nothing that could be removed."""
         return True
 
     def cpu_ms(self) -> int | None:
-        """All processes adopted, ended ones too."""
+        """Return the CPU time of all adopted processes, including ended ones."""
         for process, before in list(self._roots.items()):
             self._roots[process] = max(before, _cpu_ms(process))
         return sum(self._roots.values())
 
     def memory(self) -> tuple[int, int] | None:
-        """Now, and the most that was seen."""
+        """Return the current memory and the highest measured value."""
         used = self.measure()
         return used, self._peak
 
     def pids(self) -> list[int]:
-        """All below those adopted."""
+        """Return the adopted processes and their descendants."""
         return self._pids()
 
     def measure(self) -> int:
-        """Memory in use. Shared pages are told apart only over the limit: it is slow."""
+        """Return the memory in use. Shared pages are divided only above the limit, because that is slow."""
         pids = self._pids()
         used = sum(proc.memory(pid) for pid in pids)
         if self._memory.most and used > self._memory.most:
@@ -116,10 +116,12 @@ class TreePart(Part):
         self._peak = max(self._peak, used)
         return used
 
-    def look(self) -> float:
-        """End what is over its limits; return for how many seconds it cannot exceed them again."""
+    def check(self) -> float:
+        """End the processes if a limit is exceeded. Return for how many seconds it cannot be exceeded again."""
         most = self._threads.most
-        if most and (count := self._count_threads()) > most:
+        stats = [proc.stat(pid) for pid in self._pids()] if most else []
+        count = sum(one.threads for one in stats if one)
+        if count > most:
             first = not self._threads.exceeded()
             self._threads.exceed(count)
             self._kill_all(spare=first)
@@ -127,22 +129,18 @@ class TreePart(Part):
         reach = (most - count) / _FORKS_PER_S if most else _FAR_S
         most = self._memory.most
         if most and (used := self.measure()) > most:
-            self._trip(used)
+            self._enforce_memory(used)
             return 0.0
         return min(reach, (most - used) / _GROWTH_PER_S) if most else reach
 
-    def _count_threads(self) -> int:
-        stats = [proc.stat(pid) for pid in self._pids()]
-        return sum(one.threads for one in stats if one)
-
-    def _trip(self, used: int) -> None:
-        """Kill services, the largest first, as long as that is not enough; then everything else, too."""
+    def _enforce_memory(self, used: int) -> None:
+        """Kill services, the largest first, until the memory is below the limit; if that is not enough, kill everything."""
         while (service := self._largest_service()) is not None:
             self._over_services.add(self._services[service])
             for _ in range(_KILL_ROUNDS):
                 if ending.kill(service):
                     break
-                time.sleep(_KILL_PAUSE_S)  # What dies keeps its memory until it has gone.
+                time.sleep(_KILL_PAUSE_S)  # A dying process keeps its memory until it is gone.
             self._services.pop(service, None)
             if self.measure() <= self._memory.most:
                 return
@@ -151,13 +149,13 @@ class TreePart(Part):
         self._kill_all(spare=first)
 
     def _kill_all(self, *, spare: bool) -> None:
-        """Kill everything, until nothing new comes up; with `spare` but for resource trackers."""
+        """Kill everything until no new process appears, except resource trackers with `spare`."""
         for _ in range(_KILL_ROUNDS):
             if self.kill_once(spare=spare):
                 return
 
     def _largest_service(self) -> Process | None:
-        """The service that uses most memory; None if none lives."""
+        """Return the service that uses the most memory, or None if no service runs."""
         living = [process for process in self._living() if process in self._services]
         return max(living, key=lambda one: sum(map(proc.memory, ending.descendants(one))), default=None)
 
@@ -170,12 +168,12 @@ class TreePart(Part):
         return self._threads.exceeded()
 
     def kill_once(self, *, spare: bool = False) -> bool:
-        """Send SIGKILL to all processes adopted and all below them, with `spare` not to resource trackers."""
+        """Send SIGKILL to all adopted processes and their descendants, except resource trackers with `spare`."""
         empty = [ending.kill(process, spare=spare) for process in self._living()]
         return all(empty)
 
     def remove(self) -> bool:
-        """Stop looking; False while something lives."""
+        """Stop watching. Return False while processes live."""
         if self._pids():
             return False
         self._watchdog.forget(self)
@@ -185,7 +183,7 @@ class TreePart(Part):
         return [pid for process in self._living() for pid in ending.descendants(process)]
 
     def _living(self) -> list[Process]:
-        """Those of which something lives. Without a shim it takes all of /proc to know: once."""
+        """Return the adopted processes that live. For an ended shim this reads all of /proc, once."""
         living = [process for process in list(self._roots) if process not in self._ended]
         for process in living:
             if not process.shim.alive() and not ending.descendants(process):
@@ -195,7 +193,7 @@ class TreePart(Part):
 
 
 def _cpu_ms(process: Process) -> int:
-    """CPU time of a process with all its children, also of those long gone."""
+    """Return the CPU time of a process with all its children, including ended ones."""
     shim = proc.stat(process.shim.pid) if process.shim.alive() else None
     if shim is None:
         return ending.final_cpu_ms(process)
@@ -204,9 +202,9 @@ def _cpu_ms(process: Process) -> int:
 
 
 class Tree(Driver):
-    """The driver for what is wanted of `CONTROLS` and nothing else gives.
+    """The driver for the wanted `CONTROLS` that no other driver provides.
 
-    `taken` tells the CPUs that other limits groups hold, one entry for each limits group and CPU.
+    `taken` returns the CPUs of other limits groups, with one entry for each group and CPU.
     """
 
     def __init__(self, wanted: Iterable[str], taken: Callable[[], Iterable[int]]) -> None:
@@ -215,9 +213,9 @@ class Tree(Driver):
         self.means = {control: words[control] for control in wanted}
 
     def plan(self, id: str, cpu: Decimal) -> PartRecord:
-        """Choose the CPUs that the fewest limits groups hold, of those the ones to which the fewest others are bound; enough for `cpu`.
+        """Choose enough CPUs for `cpu`: those with the fewest limits groups, then those with the fewest bound programs.
 
-        Whole CPUs are chosen where a quota limits them, too: libraries count the CPUs they may run on.
+        Whole CPUs are chosen even under a quota, because libraries count the CPUs that they may run on.
         """
         del id
         whole = _HAS_AFFINITY and cpu >= 1 and cpu == cpu.to_integral_value()
@@ -226,21 +224,21 @@ class Tree(Driver):
 
     def _least_used(self, cpu: Decimal) -> list[int]:
         taken, allowed = Counter(self._taken()), os.sched_getaffinity(0)
-        bound = _bound(allowed)
-        # Managers that begin at the same time must not all begin with the first.
+        bound = _count_bound(allowed)
+        # Managers that start at the same time must not all choose the first CPUs.
         chosen = sorted(allowed, key=lambda number: (taken[number], bound[number], random.random()))  # noqa: S311
         return sorted(chosen[: max(1, int(cpu.to_integral_value(ROUND_CEILING)))])
 
     def build(self, record: PartRecord, cpu: Decimal, mem: int) -> None:
-        """Nothing to make: it is all in the looking."""
+        """Create nothing: the watchdog does all the work."""
 
 
-def _bound(allowed: set[int]) -> Counter[int]:
-    """How many programs, whoever runs them, may use only some of the CPUs, by CPU: each counts once, with all it started."""
+def _count_bound(allowed: set[int]) -> Counter[int]:
+    """Count by CPU the programs of all users that are bound to some CPUs. A POSIX session counts as one program."""
     found = set()
     for pid in psutil.pids():
         with suppress(OSError):
             cpus = frozenset(os.sched_getaffinity(pid) & allowed)
-            if cpus < allowed and os.getpgid(pid):  # Threads of the kernel have no group.
+            if cpus < allowed and os.getpgid(pid):  # Kernel threads have no group.
                 found.add((os.getsid(pid), cpus))
     return Counter(number for _, cpus in found for number in cpus)

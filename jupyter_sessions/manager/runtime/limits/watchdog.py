@@ -1,4 +1,4 @@
-"""Limits of memory and processes without control groups: looking often, and killing what is over."""
+"""Enforce limits without control groups: measure often, and kill what exceeds its limits."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _log = logging.getLogger(__name__)
 class Watched(Protocol):
     """A tree of processes with limits."""
 
-    def look(self) -> float:
-        """End what is over its limits; return for how many seconds it cannot exceed them again."""
+    def check(self) -> float:
+        """End the processes if a limit is exceeded. Return for how many seconds it cannot be exceeded again."""
 
 
 class Watchdog:
-    """One thread for all trees of a manager; it lives only while there are some.
+    """A thread that watches all trees of a manager, and runs only while there are any.
 
-    A thread, since a busy event loop must not give a process time to fill the machine.
+    It is a thread because a busy event loop would give a process time to fill the machine's memory.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Watchdog:
         self._running = False
 
     def watch(self, tree: Watched) -> None:
-        """Look after a tree from now on."""
+        """Watch a tree from now on."""
         with self._lock:
             self._due.setdefault(tree, 0.0)
             if not self._running:
@@ -39,7 +39,7 @@ class Watchdog:
                 threading.Thread(target=self._run, name="watchdog", daemon=True).start()
 
     def forget(self, tree: Watched) -> None:
-        """Stop looking after a tree."""
+        """Stop watching a tree."""
         with self._lock:
             self._due.pop(tree, None)
 
@@ -52,17 +52,17 @@ class Watchdog:
                     return
                 due = [tree for tree, when in self._due.items() if when <= now]
             for tree in due:
-                self._look(tree)
+                self._check(tree)
             time.sleep(POLL_S)
 
-    def _look(self, tree: Watched) -> None:
+    def _check(self, tree: Watched) -> None:
         started = time.monotonic()
         try:
-            reach = tree.look()
+            reach = tree.check()
         except Exception:
-            _log.exception("A session could not be looked at.")
+            _log.exception("The limits of a session could not be checked.")
             reach = 0.0
-        # Far from its limit a tree needs some time to get there, and looking takes time, too.
+        # Far from its limit a tree needs time to reach it, and a check has its own cost.
         cost = time.monotonic() - started
         pause = max(POLL_S, min(reach, _SLOWEST_S), 10 * cost)
         with self._lock:

@@ -1,4 +1,4 @@
-"""One interpreter started ahead of time: what it can become, what it has imported, how it is told."""
+"""An interpreter started ahead of time: the kernels it can become, its imports, and its control socket."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _BEFORE_START = re.compile(
     r"|VIRTUAL_ENV|CONDA_PREFIX|PYZMQ_.*|ZMQ_.*|TORNADO_.*|TRAITLETS_.*|_PYTHON_.*|.*PYDEV.*|DEBUGPY_.*"
     r"|PYCHARM_.*|PATHS_FROM_.*|GEVENT_.*|DISPLAY|IN_SPHINX_RUN|ANDROID_DATA|OPENSSL_.*|SSL_.*"
 )
-"""Variables that an interpreter, or what a kernel imports, reads before it runs a cell."""
+"""Variables that an interpreter, or a module imported by the kernel, reads before the first cell."""
 _SEND_S = 2.0
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """What must be the same for a prestarted interpreter to become a kernel. `length` is that of the connection file's path."""
+    """What a prestarted interpreter and a kernel must have in common. `length` is the length of the connection file's path."""
 
     file: str
     argv: tuple[str, ...]
@@ -43,7 +43,7 @@ class Kind(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> Kind | None:
-        """That of what is to be started; None for what cannot be kept ready."""
+        """Return the kind of a kernel to start, or None if it cannot be prestarted."""
         argv: list[str] = spec["argv"]
         env = {name: text for name, text in spec["env"].items() if _BEFORE_START.fullmatch(name)}
         paths = env.get("PYTHONPATH", "").split(os.pathsep) if "PYTHONPATH" in env else []
@@ -54,7 +54,7 @@ class Kind(msgspec.Struct, frozen=True):
         return cls(spec["file"], tuple(argv[:-4]), tuple(sorted(env.items())), spec["umask"], length)
 
     def spec(self) -> dict[str, Any]:
-        """What its shim starts: the script is its input, and the command line as long as it will be."""
+        """Return the spec for its shim; the script is its input, and the command line has its final length."""
         length = len(b"\0".join(os.fsencode(part) for part in _ENDING)) + self.length - 1
         argv = [*self.argv, "-", "-" * length]
         return {
@@ -67,13 +67,13 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 def _only_flags(argv: Sequence[str]) -> bool:
-    """Whether the interpreter's arguments are such that change what it runs in no way."""
+    """Return whether all arguments of the interpreter are flags that do not change which program it runs."""
     flags = iter(argv)
     return all(_FLAG.fullmatch(flag) or (flag in ("-X", "-W") and next(flags, "")) for flag in flags)
 
 
 class Sources(msgspec.Struct, frozen=True):
-    """What a prestarted interpreter imported, as preload.py tells: all files there were, folders, names of modules; or an error."""
+    """What a prestarted interpreter imported, as preload.py reports it: files, folders and names of modules, or an error."""
 
     files: dict[str, int] = {}
     folders: list[str] = []
@@ -81,10 +81,10 @@ class Sources(msgspec.Struct, frozen=True):
     error: str = ""
 
     def unchanged(self) -> bool:
-        """Whether the same would be imported now. What else lies in those folders may change."""
+        """Return whether an import now would have the same result. Other files in the folders may change."""
         there = {path for folder in self.folders for path in _listed(folder) if self._matters(path)}
         known = {path for path in self.files if self._matters(path)}
-        return there <= known and all(_changed(path) == self.files[path] for path in known)
+        return there <= known and all(_mtime(path) == self.files[path] for path in known)
 
     def _matters(self, path: str) -> bool:
         name = os.path.basename(path)
@@ -99,7 +99,7 @@ def _listed(folder: str) -> list[str]:
         return []
 
 
-def _changed(path: str) -> int:
+def _mtime(path: str) -> int:
     try:
         return os.stat(path).st_mtime_ns
     except OSError:
@@ -107,14 +107,14 @@ def _changed(path: str) -> int:
 
 
 class PrestartedInterpreter:
-    """One interpreter and its shim. `on_end` is called when it has ended without having been used."""
+    """One interpreter and its shim. `on_end` is called if it ends before it is used."""
 
     def __init__(
         self, kind: Kind, keep: Collection[int], on_end: Callable[[PrestartedInterpreter, str], None]
     ) -> None:
         self.kind = kind
         self.sources: Sources | None = None
-        self._said = b""
+        self._report = b""
         self._on_end = on_end
         self._socket, its = socket.socketpair()
         self._socket.settimeout(_SEND_S)
@@ -130,24 +130,24 @@ class PrestartedInterpreter:
             )
         expect(self.shim)
         self._send(kind.spec())
-        asyncio.get_running_loop().add_reader(self._socket, self._hear)
+        asyncio.get_running_loop().add_reader(self._socket, self._read_report)
 
     @property
     def fresh(self) -> bool:
-        """Whether it is warm, and what it has imported is still what is installed."""
+        """Whether its imports are complete and still match the installed packages."""
         return self.sources is not None and self.sources.unchanged()
 
     def become(self, spec: Mapping[str, Any]) -> int:
-        """Make it what the spec says. A descriptor that ends when the outcome is written; ours to close."""
+        """Turn the interpreter into the kernel of a spec. Return a descriptor that ends once the outcome is written."""
         wanted = {name: spec[name] for name in ("argv", "env", "cwd", "log")}
         asyncio.get_running_loop().remove_reader(self._socket)
-        with suppress(OSError):  # Then it is gone, which shows.
+        with suppress(OSError):  # An ended interpreter shows at the descriptor.
             self._send({**spec, "become": json.dumps(wanted).encode()})
         self._socket.setblocking(False)
         return self._socket.detach()
 
     def end(self) -> None:
-        """End it; its shim does so, as it does when this process is gone."""
+        """End the interpreter; its shim does so, as it does when this process ends."""
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
 
@@ -155,17 +155,17 @@ class PrestartedInterpreter:
         data = marshal.dumps(dict(spec), _MARSHAL)
         self._socket.sendall(len(data).to_bytes(8, "big") + data)
 
-    def _hear(self) -> None:
+    def _read_report(self) -> None:
         try:
             part = self._socket.recv(1 << 16)
         except OSError:
             part = b""
-        self._said += part
+        self._report += part
         if not part:
             self.end()
             self._on_end(self, "it ended")
-        elif self._said.endswith(b"\n"):
-            self.sources = msgspec.json.decode(self._said, type=Sources)
+        elif self._report.endswith(b"\n"):
+            self.sources = msgspec.json.decode(self._report, type=Sources)
             if self.sources.error:
                 self.end()
                 self._on_end(self, self.sources.error)

@@ -1,7 +1,7 @@
-"""Interpreters started ahead of time, so that a person does not wait for imports.
+"""A pool of interpreters started ahead of time, so that a person does not wait for imports.
 
-A prestarted interpreter is kept for the kind of kernel that was started last, and only once one was. It is a process
-of its own, used once: nothing is shared between sessions, and no state of another kernel's is there.
+The pool holds interpreters for the kinds of kernels that were started last. Each is a process of its own and is used
+once, so sessions share no state.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from jupyter_sessions.wire.identity import LINUX
 
 _DELAY_S = 2.0
 _KEPT_S = 900.0
-_LOOK_S = 30.0
+_CLEAN_S = 30.0
 _LEAST_MEMORY = 2 << 30
 
 log = logging.getLogger("jupyter_sessions")
 
 
 class PrestartPool:
-    """At most `most` prestarted interpreters, of the kinds of kernels that were started last.
+    """Keeps at most `most` prestarted interpreters, for the kinds of kernels that were started last.
 
-    `keep` are descriptors that all sessions hold. Whether there is room for another session does not
-    matter: the kernel of one that runs may be started anew.
+    `keep` are descriptors that all sessions hold. The pool does not depend on free capacity, because a running session
+    may restart its kernel.
     """
 
     def __init__(self, most: int, keep: Collection[int] = ()) -> None:
@@ -38,19 +38,19 @@ class PrestartPool:
         self._used: dict[Kind, float] = {}
         self._unfit: dict[Kind, float] = {}
         self._timers: set[asyncio.TimerHandle] = set()
-        self._looking = False
+        self._cleaning = False
 
     @property
     def ready(self) -> int:
-        """How many are warm."""
+        """The number of interpreters that are ready."""
         return sum(interpreter.sources is not None for interpreter in self._interpreters)
 
     def holds(self, file: str) -> bool:
-        """Whether a prestarted interpreter of that kind is ready, whose packages are still as they were."""
+        """Return whether an interpreter of this program is ready, with unchanged packages."""
         return any(interpreter.kind.file == file and interpreter.fresh for interpreter in self._interpreters)
 
     def take(self, spec: Mapping[str, Any]) -> PrestartedInterpreter | None:
-        """A prestarted interpreter that can become what the spec says; another will be made in a while, if it pays."""
+        """Return a prestarted interpreter for a spec, if there is one, and schedule the start of another."""
         kind = Kind.of(spec) if self._most else None
         now = time.monotonic()
         if kind is None or self._unfit.get(kind, now) > now:
@@ -69,13 +69,13 @@ class PrestartPool:
         return None
 
     def resize(self, most: int) -> None:
-        """Keep another number of prestarted interpreters from now on."""
+        """Change the number of prestarted interpreters."""
         self._most = most if LINUX else 0
         while len(self._interpreters) > self._most:
             self._drop(self._interpreters[0])
 
     def close(self) -> None:
-        """End them all."""
+        """End all interpreters."""
         self._most = 0
         for timer in self._timers:
             timer.cancel()
@@ -92,7 +92,7 @@ class PrestartPool:
         self._timers.add(timer)
 
     def _fill(self, kind: Kind) -> None:
-        """Make one more, in place of the one whose kind was used least of late if there are enough."""
+        """Start an interpreter, in place of the least recently used kind if the pool is full."""
         if not self._most or free_memory() < _LEAST_MEMORY:
             return
         if len(self._interpreters) == self._most:
@@ -103,13 +103,13 @@ class PrestartPool:
         try:
             self._interpreters.append(PrestartedInterpreter(kind, self._keep, self._ended))
         except OSError as error:
-            log.warning("no interpreter can be kept ready: %s", error)
-        if not self._looking:
-            self._looking = True
-            self._later(_LOOK_S, self._look)
+            log.warning("no interpreter can be prestarted: %s", error)
+        if not self._cleaning:
+            self._cleaning = True
+            self._later(_CLEAN_S, self._clean_up)
 
-    def _look(self) -> None:
-        """Let go of those that are not needed any more, or cannot be used."""
+    def _clean_up(self) -> None:
+        """End interpreters that are no longer needed or no longer match the installed packages."""
         now = time.monotonic()
         short = free_memory() < _LEAST_MEMORY / 2
         for interpreter in list(self._interpreters):
@@ -117,9 +117,9 @@ class PrestartPool:
             if short or stale or now - self._used[interpreter.kind] > _KEPT_S:
                 self._drop(interpreter)
         self._used = {kind: when for kind, when in self._used.items() if now - when <= _KEPT_S}
-        self._looking = bool(self._interpreters)
-        if self._looking:
-            self._later(_LOOK_S, self._look)
+        self._cleaning = bool(self._interpreters)
+        if self._cleaning:
+            self._later(_CLEAN_S, self._clean_up)
 
     def _drop(self, interpreter: PrestartedInterpreter) -> None:
         self._interpreters.remove(interpreter)
@@ -129,4 +129,4 @@ class PrestartPool:
         self._interpreters.remove(interpreter)
         if interpreter.sources is None or interpreter.sources.error:
             self._unfit[interpreter.kind] = time.monotonic() + _KEPT_S
-            log.info("%s is not kept ready: %s", interpreter.kind.file, why)
+            log.info("%s is not prestarted: %s", interpreter.kind.file, why)

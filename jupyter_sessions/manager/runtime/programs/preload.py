@@ -1,12 +1,12 @@
-"""Run by a kernel's interpreter, from its input: imports what a kernel needs, waits, becomes one.
+"""Run by a kernel's interpreter from standard input: import what a kernel needs, wait, and become a kernel.
 
-It is of the kernel's environment, not of ours, so nothing here may need this package, nor stay
-behind in what user code sees. Descriptor 3 is the channel to the parent (prestart_shim.py). On it goes, as
-JSON, what the imports depend on or `{"error": why}`; then comes, after its length, what to become:
+It runs in the kernel's environment, so it must not import this package, nor leave anything that user code can see.
+Descriptor 3 is the channel to the parent (prestart_shim.py). The interpreter writes, as JSON, what its imports depend
+on, or `{"error": why}`, and then reads, after its length, what to become:
 
-    files, folders, names   {path: mtime in ns}, searched for modules, the modules of a first name each
+    files, folders, names   {path: mtime in ns}, folders of modules, first names of imported modules
 
-    argv, env, cwd, log     as for a start from scratch; argv begins as this process's own
+    argv, env, cwd, log     as for a normal start; argv begins like this process's own
 """
 
 import contextlib
@@ -40,14 +40,14 @@ _LATER = (  # What ipykernel 7 and IPython 9 import when a kernel starts.
 
 
 def main() -> None:
-    """Warm up, and once told become a kernel; never returns without one."""
+    """Import, wait for the request, and become a kernel; otherwise exit."""
     if sys.path[:1] == [""]:
         del sys.path[0]  # As ipykernel_launcher does.
     before = dict(os.environ)
-    _say(_warm())
+    _send(_import_all())
     added = {name: text for name, text in os.environ.items() if before.get(name) != text}
     wanted = _receive()
-    wanted["env"].update(added)  # What is imported may set some, too.
+    wanted["env"].update(added)  # Imported modules may set variables, too.
     try:
         _become(**wanted)
     except BaseException as error:
@@ -59,10 +59,10 @@ def main() -> None:
     os.close(_CHANNEL)
 
 
-def _warm() -> "dict[str, Any]":
+def _import_all() -> "dict[str, Any]":
     files = dict(_files())
     failed: list[str] = []
-    # A thread, as only that can be had at a low priority for a time: nobody waits for this.
+    # Only a thread can have a low priority for a while, and nobody waits for this.
     worker = threading.Thread(target=_import, args=(failed,), name="warm")
     worker.start()
     worker.join()
@@ -88,7 +88,7 @@ def _import(failed: "list[str]") -> None:
 
 
 def _files() -> "Iterator[tuple[str, int]]":
-    """The interpreter, and all there is in the folders that it imports from, with when it changed."""
+    """Yield the interpreter and all files in the folders that it imports from, with their times of change."""
     for path in (sys.executable, os.path.join(sys.prefix, "pyvenv.cfg"), *sys.path):
         try:
             if os.path.isdir(path):
@@ -99,14 +99,14 @@ def _files() -> "Iterator[tuple[str, int]]":
             continue
 
 
-def _say(what: "dict[str, Any]") -> None:
-    data = json.dumps(what).encode() + b"\n"
+def _send(report: "dict[str, Any]") -> None:
+    data = json.dumps(report).encode() + b"\n"
     while data:
         data = data[os.write(_CHANNEL, data) :]
 
 
 def _receive() -> "Any":
-    """What to become. Nothing comes if the parent is gone."""
+    """Read what to become, and exit if the parent is gone."""
     data = b""
     while len(data) < 8 or len(data) < 8 + int.from_bytes(data[:8], "big"):
         part = os.read(_CHANNEL, 1 << 16)
@@ -131,7 +131,7 @@ def _become(argv: "list[str]", env: "dict[str, str]", cwd: str, log: str) -> Non
 
 
 def _own_argv() -> "tuple[int, bytes] | None":
-    """Where our command line is in memory, and it; None if it cannot be found."""
+    """Return the address and the bytes of this process's command line, or None if they cannot be found."""
     try:
         with open("/proc/self/stat", "rb") as file:
             start = int(file.read().rpartition(b")")[2].split()[45])
@@ -145,7 +145,7 @@ def _own_argv() -> "tuple[int, bytes] | None":
 
 
 def _set_argv(argv: "list[str]") -> None:
-    """Show another command line of the same length."""
+    """Replace the command line that other programs see by one of the same length."""
     start, shown = _own_argv() or (0, b"")
     wanted = b"".join(os.fsencode(part) + b"\0" for part in argv)
     if len(wanted) != len(shown):

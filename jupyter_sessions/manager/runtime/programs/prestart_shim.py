@@ -1,11 +1,11 @@
-"""The shim of a prestarted interpreter: keeps an interpreter warm until the manager says what it is to become.
+"""The shim of a prestarted interpreter: start it, and keep it until the manager says which kernel it becomes.
 
-Descriptor 0 is a socket to the manager, on which come two specs, marshalled, each after its length:
+Descriptor 0 is a socket to the manager, which sends two marshalled specs, each after its length:
 
     file, argv, env, umask, warm    the interpreter, and the script that it reads from its input
-    as for the shim                 and `become`, which is passed on to the interpreter
+    the fields of shim.py           and `become`, which is forwarded to the interpreter
 
-What the interpreter says meanwhile is passed on to the manager. If the manager ends, so do both.
+Messages of the interpreter are forwarded to the manager. If the manager ends, both end.
 """
 
 import marshal
@@ -24,25 +24,25 @@ _MANAGER, _CHANNEL = 0, 3
 
 
 def main(keep: "list[int]") -> int:
-    """Warm an interpreter up, wait, and stay with what it became."""
+    """Start an interpreter, wait for the manager, and stay as the parent of the kernel."""
     shim.become_parent(_MANAGER, *keep)
     wanted = _receive(_MANAGER)
     if wanted is None:
         return 0
-    child, channel = _warm(wanted)
+    child, channel = _start_interpreter(wanted)
     spec = _wait(channel)
     if spec is None:
-        _end(child)
+        _kill(child)
         return 0
-    _log_to(spec["log"])
-    error = shim.fence(spec, child) or _hand_on(spec, channel)
+    _redirect_output(spec["log"])
+    error = shim.apply_limits(spec, child) or _send_request(spec, channel)
     if error:
-        _end(child)
-    return int(shim.tell(spec | {"ready": _MANAGER}, child, error) or shim.stay(spec, child))
+        _kill(child)
+    return int(shim.report(spec | {"ready": _MANAGER}, child, error) or shim.stay(spec, child))
 
 
 def _receive(fd: int) -> "Any":
-    """A spec; None if its sender is gone."""
+    """Read a spec, or return None if the sender is gone."""
     size = int.from_bytes(_read(fd, 8), "big")
     data = _read(fd, size)
     return marshal.loads(data) if size and len(data) == size else None  # noqa: S302
@@ -63,19 +63,19 @@ def _write(fd: int, data: bytes) -> None:
         data = data[os.write(fd, data) :]
 
 
-def _warm(wanted: "dict[str, Any]") -> "tuple[int, int]":
-    """Start the interpreter; its pid and the channel to it."""
+def _start_interpreter(wanted: "dict[str, Any]") -> "tuple[int, int]":
+    """Start the interpreter. Return its pid and the channel to it."""
     import _socket
 
     ours, its = (one.detach() for one in _socket.socketpair())
     child = os.fork()
     if not child:
-        _become(wanted, its)
+        _exec(wanted, its)
     os.close(its)
     return child, ours
 
 
-def _become(wanted: "dict[str, Any]", channel: int) -> "NoReturn":
+def _exec(wanted: "dict[str, Any]", channel: int) -> "NoReturn":
     try:
         os.setsid()
         shim.default_signals()
@@ -92,7 +92,7 @@ def _become(wanted: "dict[str, Any]", channel: int) -> "NoReturn":
 
 
 def _wait(channel: int) -> "dict[str, Any] | None":
-    """What it is to become; None if it has ended, or the manager has."""
+    """Wait for the second spec. Return None if the interpreter or the manager has ended."""
     poll = select.poll()
     for fd in (_MANAGER, channel):
         poll.register(fd, select.POLLIN)
@@ -107,8 +107,8 @@ def _wait(channel: int) -> "dict[str, Any] | None":
             _write(_MANAGER, said)
 
 
-def _hand_on(spec: "dict[str, Any]", channel: int) -> str:
-    """Pass `become` on; what was in the way of it, as `step, errno, path`."""
+def _send_request(spec: "dict[str, Any]", channel: int) -> str:
+    """Send `become` to the interpreter. Return its failure as `step, errno, path`, or ""."""
     message = len(spec["become"]).to_bytes(8, "big") + spec["become"]
     try:
         _write(channel, message)
@@ -119,13 +119,13 @@ def _hand_on(spec: "dict[str, Any]", channel: int) -> str:
         os.close(channel)
 
 
-def _end(child: int) -> None:
+def _kill(child: int) -> None:
     os.kill(child, shim.signal.SIGKILL)
     os.waitpid(child, 0)
-    shim.bury()
+    shim.kill_descendants()
 
 
-def _log_to(path: str) -> None:
+def _redirect_output(path: str) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_APPEND)
     os.dup2(fd, 1)
     os.dup2(fd, 2)

@@ -1,16 +1,16 @@
-"""The parent of one process of a session: starts it, waits for it, writes down how it ended.
+"""The parent of one process of a session: start the process, wait for it, and write its exit status to a file.
 
-It outlives the manager, which as a stranger to the process could never learn the exit status. It
-stays small and quick by importing almost nothing (`json`, `signal` or `typing` would each double
-its start time), so it must not import anything of this package. Standard input is the spec, marshalled:
+It outlives the manager; a later manager is not the parent and could not read the exit status. The shim starts fast
+because it imports almost nothing (`json`, `signal` or `typing` would each double its start time), so it must not
+import anything of this package. Standard input is the marshalled spec:
 
     file, argv, env, cwd    what to run, exactly
-    folder                  where `process.json`, `error`, `exit.json` go
-    record                  text of process.json with places for shim and child, pid and start time
+    folder                  the folder for `process.json`, `error`, `exit.json`
+    record                  the text of process.json with placeholders for shim and child, pid and start time
     procs, cpus             cgroup files to join, CPUs to stay on
     oom_score_adj           for /proc/PID/oom_score_adj, 0 for none
-    rlimits, umask          {resource number: (soft, hard)}, or None for ours
-    memory                  bytes that it may use, for libraries to read; 0 if that is not known
+    rlimits, umask          {resource number: (soft, hard)}; umask None for the shim's own
+    memory                  the memory limit in bytes for libraries to read; 0 if unknown
     ready, keep             a pipe to close once the outcome is written; descriptors to hold open
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PR_SET_CHILD_SUBREAPER = 36
 _IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGQUIT)
-_BURY_S = 5.0
+_KILL_S = 5.0
 _TRACKERS_S = 2.0
 _TRACKER = b"resource_tracker import main"  # See trackers.py.
 _WRITE_S = 10.0
@@ -35,7 +35,7 @@ _FULL = (28, 122, 69)
 
 
 def main() -> int:
-    """Run the spec in the file that is standard input; it holds an environment and so is deleted at once."""
+    """Run the spec in the file on standard input, which is deleted at once because it holds an environment."""
     with open(0, "rb", closefd=False) as file:
         spec = marshal.load(file)  # noqa: S302
     os.unlink(os.path.join(spec["folder"], "spec.json"))
@@ -44,11 +44,11 @@ def main() -> int:
     os.close(null)
     become_parent(spec["ready"], *spec["keep"])
     child, error = _start(spec)
-    return tell(spec, child, error) or stay(spec, child)
+    return report(spec, child, error) or stay(spec, child)
 
 
 def become_parent(*keep: int) -> None:
-    """Outlive the manager, take in what the child daemonises, and pass on no descriptor."""
+    """Outlive the manager, adopt daemons of the child, and pass no descriptor to it."""
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     for fd in keep:
@@ -56,8 +56,8 @@ def become_parent(*keep: int) -> None:
     _reaps.append(_become_subreaper())
 
 
-def tell(spec: "dict[str, Any]", child: int, error: str) -> int:
-    """Write down what became of the start, 1 for an error, and close `ready`."""
+def report(spec: "dict[str, Any]", child: int, error: str) -> int:
+    """Write the outcome of the start and close `ready`. Return 1 after a failure."""
     if error:
         _write(spec["folder"], "error", error)
         return 1
@@ -71,7 +71,7 @@ _reaps: "list[bool]" = []
 
 
 def _become_subreaper() -> bool:
-    """Let what the child daemonises become ours, not init's. Linux only; False where that cannot be."""
+    """Become the parent of the child's daemons instead of init. Return False where that is not possible."""
     try:
         import _ctypes
 
@@ -83,12 +83,12 @@ def _become_subreaper() -> bool:
 
 
 def _start(spec: "dict[str, Any]") -> "tuple[int, str]":
-    """Fork and exec. Gives the pid and, if that failed, `step, errno, path` on three lines."""
+    """Fork and exec. Return the pid, and the failure as `step, errno, path` on three lines, or ""."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
         os.close(reader)
-        _become(spec, writer)
+        _exec(spec, writer)
     os.close(writer)
     with open(reader, errors="surrogateescape") as pipe:
         error = pipe.read()
@@ -97,19 +97,19 @@ def _start(spec: "dict[str, Any]") -> "tuple[int, str]":
     return child, error
 
 
-def _become(spec: "dict[str, Any]", errors: int) -> "NoReturn":
-    """In the child: turn into what the spec says, or say what was in the way and exit."""
+def _exec(spec: "dict[str, Any]", errors: int) -> "NoReturn":
+    """Run the spec's program in the child, or report the failure and exit."""
     try:
         os.setsid()
         default_signals()
-        error = fence(spec, os.getpid()) or _run(spec)
+        error = apply_limits(spec, os.getpid()) or _run(spec)
         os.write(errors, error.encode(errors="surrogateescape"))
     finally:
         os._exit(127)
 
 
-def fence(spec: "dict[str, Any]", pid: int) -> str:
-    """Put a process of one thread under its limits. Gives what failed, as `step, errno, path`, or ""."""
+def apply_limits(spec: "dict[str, Any]", pid: int) -> str:
+    """Put a process with one thread under its limits. Return the failure as `step, errno, path`, or ""."""
     step, path = "cgroup", ""
     try:
         for path in spec["procs"]:
@@ -118,13 +118,13 @@ def fence(spec: "dict[str, Any]", pid: int) -> str:
         if spec["cpus"]:
             os.sched_setaffinity(pid, spec["cpus"])
         if spec["oom_score_adj"]:
-            _end_first(pid, spec["oom_score_adj"])
+            _set_oom_score(pid, spec["oom_score_adj"])
         step = "rlimit"
         for number, limits in spec["rlimits"].items():
             path = str(number)
             _rlimit(pid, number, limits)
         if spec["memory"]:
-            _tell_memory(pid, spec["memory"])
+            _set_memory_hint(pid, spec["memory"])
     except Exception as error:
         return _failure(step, error, path)
     return ""
@@ -147,7 +147,7 @@ def _failure(step: str, error: Exception, path: str) -> str:
 
 
 def default_signals() -> None:
-    """Undo what was ignored or blocked, for a child that becomes another program."""
+    """Reset ignored and blocked signals for a child that becomes another program."""
     for number in range(1, signal.NSIG):
         try:
             signal.signal(number, signal.SIG_DFL)
@@ -162,8 +162,8 @@ def _join(procs: str, pid: int) -> None:
     os.close(fd)
 
 
-def _end_first(pid: int, adjustment: int) -> None:
-    """Without it the process may end later than it should: no reason not to start it."""
+def _set_oom_score(pid: int, adjustment: int) -> None:
+    """Set how readily the kernel kills the process. A failure does not prevent the start."""
     try:
         with open(f"/proc/{pid}/oom_score_adj", "w") as file:
             file.write(str(adjustment))
@@ -177,10 +177,10 @@ def _rlimit(pid: int, number: int, limits: "tuple[int, int]") -> None:
     if pid == os.getpid():
         resource.setrlimit(number, limits)
     else:
-        resource.prlimit(pid, number, limits)  # Linux only, as is all that asks for it.
+        resource.prlimit(pid, number, limits)  # Only on Linux, like prestarted interpreters.
 
 
-def _tell_memory(pid: int, memory: int) -> None:
+def _set_memory_hint(pid: int, memory: int) -> None:
     """Lower RLIMIT_RSS, which Linux does not enforce and libraries such as dask.distributed read."""
     import resource
 
@@ -193,7 +193,7 @@ def _tell_memory(pid: int, memory: int) -> None:
 
 
 def stay(spec: "dict[str, Any]", child: int) -> int:
-    """Wait for the child, reaping strangers; write its end down; end what it left behind."""
+    """Wait for the child and reap its daemons; write its exit status; end what it left behind."""
     folder = spec["folder"]
     pid, status = 0, 0
     while pid != child:
@@ -204,22 +204,22 @@ def stay(spec: "dict[str, Any]", child: int) -> int:
     try:
         _write(folder, "exit.json", f'{{"pid":{child},"status":{code},"cpu_ms":{cpu_ms}}}')
     finally:
-        if not any(_reaps):  # Else its group would end at once, with what tidies up after it.
+        if not any(_reaps):  # A subreaper ends them later, so that resource trackers can clean up.
             try:  # noqa: SIM105
                 os.killpg(child, signal.SIGKILL)
             except OSError:
                 pass
-        bury(_managers(folder), _TRACKERS_S)
+        kill_descendants(_managers_inside(folder), _TRACKERS_S)
     return 0
 
 
-def bury(spared: "tuple[int, ...]" = (), trackers: float = 0.0) -> None:
-    """Kill all descendants but some: the children of one that dies become ours and are next.
+def kill_descendants(spared: "tuple[int, ...]" = (), trackers: float = 0.0) -> None:
+    """Kill all descendants except `spared`; the orphans of a killed process become children of the shim.
 
-    For some seconds resource trackers are spared, too.
+    Resource trackers are spared for `trackers` seconds.
     """
     start = time.monotonic()
-    while time.monotonic() < start + _BURY_S:
+    while time.monotonic() < start + _KILL_S:
         late = time.monotonic() >= start + trackers
         doomed = [pid for pid in _children() if pid not in spared]
         if spared and not doomed:
@@ -239,8 +239,8 @@ def bury(spared: "tuple[int, ...]" = (), trackers: float = 0.0) -> None:
         time.sleep(0.002)
 
 
-def _managers(folder: str) -> "tuple[int, ...]":
-    """The manager, should it have been started in this session: others need it. Its contact file tells which it is."""
+def _managers_inside(folder: str) -> "tuple[int, ...]":
+    """Return the manager's pid if the manager was started in this session, as other sessions need it."""
     found = []
     for _ in range(4):
         folder = os.path.dirname(folder)
@@ -282,7 +282,7 @@ def _start_time(pid: int) -> int:
 
 
 def _field(pid: int, number: int) -> int:
-    """A number of /proc/PID/stat, counted from the state; 0 where there is none."""
+    """Return a number of /proc/PID/stat, counted from the state, or 0."""
     try:
         with open(f"/proc/{pid}/stat", errors="replace") as file:
             return int(file.read().rpartition(")")[2].split()[number])
@@ -291,7 +291,7 @@ def _field(pid: int, number: int) -> int:
 
 
 def _write(folder: str, name: str, text: str) -> None:
-    """Write a file in one step. A full disk is given some time, the message is worth it."""
+    """Write a file atomically. On a full disk, keep trying for some time."""
     path = os.path.join(folder, name)
     end = time.monotonic() + _WRITE_S
     while True:
