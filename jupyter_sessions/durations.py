@@ -29,11 +29,11 @@ def parse_duration(value: object, *, field: str) -> float:
     return seconds
 
 
-def human_time(seconds: float) -> str:
-    """Seconds for people, in the two largest units: "45 s", "30 min", "1 h 30 min", "2 d"."""
+def human_time(seconds: float, *, units: int = 2) -> str:
+    """Seconds for people, in the largest `units`: "45 s", "30 min", "1 h 30 min", "2 d"."""
     left, parts = round(seconds), []
     for word, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
         count, left = divmod(left, size)
         if count:
             parts.append(f"{count} {word}")
-    return " ".join(parts[:2]) or f"{seconds:g} s"
+    return " ".join(parts[:units]) or f"{seconds:g} s"

@@ -7,7 +7,6 @@ import getpass
 import re
 import shlex
 import sys
-from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -25,13 +24,12 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.display import clear_output, publish_display_data
 
 from jupyter_sessions.backends.base import Output
-from jupyter_sessions.backends.signin import CredentialField
 from jupyter_sessions.client import Api, Bridge, open_api
 from jupyter_sessions.client.loop_thread import Items, Say
 from jupyter_sessions.commands import Nothing, Result, Table, Text, parse, perform
-from jupyter_sessions.commands.backends import questions
 from jupyter_sessions.commands.completion import complete, session_names
 from jupyter_sessions.commands.grammar import Help
+from jupyter_sessions.commands.notebook_face import NotebookFace, Question
 from jupyter_sessions.commands.outputs import Shown
 from jupyter_sessions.commands.result import plain
 from jupyter_sessions.errors import (
@@ -41,7 +39,6 @@ from jupyter_sessions.errors import (
     InvalidRequest,
     NotReached,
     NotRunning,
-    NotSupported,
     SessionError,
     SessionNotFound,
 )
@@ -135,15 +132,11 @@ class SessionMagics(Magics):
         asked = parse(line)
         asked.request = self._request()
 
-        if "lasting" in asked:
-            asked.lasting = True
-            for field in self._bridge.run(self._questions(asked)):
-                asked.answers[field.name] = _ask({"prompt": f"{field.label}: ", "password": field.secret})
-
         async def work(say: Say) -> Result:
-            return await perform(await self._connected(), asked, say)
+            face = NotebookFace(say, can_ask=self._can_ask())
+            return await perform(await self._connected(), asked, face)
 
-        result = self._bridge.talk(work, _say)
+        result = self._bridge.talk(work, _hear)
         if not isinstance(result, Table):  # It shows them itself.
             for warning in result.warnings:
                 print(plain(warning), file=sys.stderr)  # noqa: T201
@@ -152,13 +145,6 @@ class SessionMagics(Magics):
                 show(output)
             return None
         return None if isinstance(result, Nothing) else result
-
-    async def _questions(self, asked: Namespace) -> list[CredentialField]:
-        if asked.verb == "login" and not self._can_ask():
-            raise NotSupported(
-                "Nobody can be asked to sign in here.", hint="Sign in in the panel or in a shell."
-            )
-        return await questions(await self._connected(), asked)
 
     def _request(self) -> str:
         """The id of the message that made this kernel run the magic; "" outside of kernels."""
@@ -299,8 +285,15 @@ def _ask(content: dict[str, Any]) -> str:
     return getpass.getpass(prompt) if content.get("password") else input(prompt)
 
 
-def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201
+def _hear(word: object) -> None:
+    """Print, show or ask what a verb sends from its thread."""
+    match word:
+        case Output():
+            show(word)
+        case Question():
+            word.reply(_ask({"prompt": word.prompt, "password": word.secret}))
+        case _:
+            print(word, flush=True)  # noqa: T201
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

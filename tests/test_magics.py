@@ -66,7 +66,7 @@ def test_create_ps_info_rm(shell: Shell) -> None:
     listed = shell.run("%session ps")
     assert (
         "<td style='text-align:left;white-space:nowrap'>demo</td>" in listed.html
-        and "1 CPU · 512 MiB" in listed.html
+        and "<th style='text-align:left'>Last Updated</th>" in listed.html
     )
     assert "demo" in listed.text and "Running" in listed.text
     info = shell.run("%session info demo")

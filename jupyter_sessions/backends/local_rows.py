@@ -115,10 +115,11 @@ class LocalRows(AnyVersion):
         self._rows = RowsClient(name)
 
     async def list(self, query: Query) -> builtins.list[SessionInfo]:
-        """Sessions; with fields that lists do not tell anyway, by GraphQL."""
+        """Sessions; with fields that lists do not tell anyway, or of another key, by GraphQL."""
         status = statuses_of(query.status, STATUSES)
         client = await self._rows_client()
-        if client is None or status == "" or not all(map(self.lists, query.fields)):
+        others = query.access_key is not None or not all(map(self.lists, query.fields))
+        if client is None or status == "" or others:
             return await super().list(query)
         chosen = {"status": status, "limit": query.limit, "offset": query.offset or None}
         params = {name: str(value) for name, value in chosen.items() if value is not None}

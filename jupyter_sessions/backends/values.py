@@ -8,12 +8,13 @@ import msgspec
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """Which sessions are wanted: a status group or comma list of statuses, and a page of them."""
+    """Which sessions are wanted: a status group or comma list of statuses, the owner's access key, and a page of them."""
 
     status: str = "live"
     limit: int | None = None
     offset: int = 0
     fields: tuple[str, ...] = ()
+    access_key: str | None = None
 
 
 class Storage(msgspec.Struct, frozen=True, kw_only=True):

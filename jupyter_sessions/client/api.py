@@ -17,6 +17,9 @@ from jupyter_sessions.service import BackendInfo, Defaults, Listing
 class Api(Protocol):
     """The operations of `SessionService` that magics and shells use; `RemoteService` offers them over HTTP."""
 
+    base_url: str
+    """The address that the URLs of services are relative to, "" if no Jupyter server serves them."""
+
     async def list(
         self,
         *,
@@ -24,9 +27,14 @@ class Api(Protocol):
         backend: str | None = None,
         limit: int | None = None,
         offset: int = 0,
+        order: str | None = None,
         fields: Sequence[str] = (),
+        access_key: str | None = None,
     ) -> Listing:
-        """Return sessions, the most recently changed first, with `fields` beyond those of any list."""
+        """Return sessions, the most recently changed first, with `fields` beyond those of any list.
+
+        With an `access_key`, those of another user, which only administrators see.
+        """
         ...
 
     async def get(self, backend: str, id: str) -> SessionInfo:

@@ -14,7 +14,8 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-Say = Callable[[str], None]
+Say = Callable[[Any], None]
+"""Takes the messages of a coroutine: mostly lines of text."""
 _END = object()
 _PARTING_SECONDS = 2.0
 

@@ -40,6 +40,7 @@ class RemoteService(RemoteFiles):
     def __init__(self, access: ServerInfo) -> None:
         tls = tls_of(access)
         self._about = access.url + "jupyter-sessions"
+        self.base_url = access.url
         self._http = QuietClient(
             base_url=self._about,
             headers={"Authorization": f"{SCHEME} {access.token}"},
@@ -73,10 +74,13 @@ class RemoteService(RemoteFiles):
         backend: str | None = None,
         limit: int | None = None,
         offset: int = 0,
+        order: str | None = None,
         fields: Sequence[str] = (),
+        access_key: str | None = None,
     ) -> Listing:
         """Return sessions, the most recently changed first, with `fields` beyond those of any list."""
-        given = {"status": status, "backend": backend, "limit": limit, "offset": offset}
+        given: dict[str, object] = {"status": status, "backend": backend, "limit": limit, "offset": offset}
+        given |= {"order": order, "access_key": access_key}
         given["details"] = ",".join(fields) or None
         params = {key: str(value) for key, value in given.items() if value is not None}
         return await self._ask(Listing, "GET", "/sessions", params=params)

@@ -8,8 +8,8 @@ from collections.abc import Collection, Sequence
 
 from jupyter_sessions.backends.takes import EVERY
 from jupyter_sessions.client import Api
-from jupyter_sessions.client.loop_thread import Say
-from jupyter_sessions.commands.grammar import backend_of, verbs
+from jupyter_sessions.commands.face import Face
+from jupyter_sessions.commands.grammar import backend_of, parser_of
 from jupyter_sessions.commands.result import Result, Text
 
 _FIELDS = {
@@ -18,13 +18,14 @@ _FIELDS = {
     "mount": "mounts",
     "preopen": "preopen_ports",
     "depends": "dependencies",
+    "owner": "owner_access_key",
 }
 """What fields of a spec are called as options, if differently."""
 
 
-async def help_for(api: Api, asked: Namespace, say: Say) -> Result:
+async def help_for(api: Api, asked: Namespace, face: Face) -> Result:
     """Explain a verb with the options that a backend does something with."""
-    verb = verbs(asked.prog)[asked.of]
+    verb = parser_of(asked.of, asked.prog)
     takes = await fields_taken(api, ("-b", asked.backend))
     for action in verb._actions:
         if not is_taken(action, takes):

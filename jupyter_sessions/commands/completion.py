@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Mapping, Sequence
 
 from jupyter_sessions.client import Api
+from jupyter_sessions.commands import catalog
 from jupyter_sessions.commands.backend_options import fields_taken, is_taken
-from jupyter_sessions.commands.grammar import split_verb, verbs
+from jupyter_sessions.commands.grammar import parser_of, split_verb
 from jupyter_sessions.commands.types import addable_types, session_types
 from jupyter_sessions.kernels.specs import listed
 from jupyter_sessions.model import STATUSES, status_word
@@ -25,11 +26,10 @@ async def complete(api: Api, before: Sequence[str], word: str) -> dict[str, str]
 
     Each completion comes with its description, "" if it needs none.
     """
-    known = verbs()
-    verb, rest = split_verb(known, before)
+    verb, rest = split_verb(before)
     if not verb:
-        return _next_words(known, before, word)
-    parser = known[verb]
+        return _next_words(before, word)
+    parser = parser_of(verb)
     options = {name: action for action in parser._actions for name in action.option_strings}
     asked = options.get(before[-1])
     if rest and asked is not None and asked.nargs != 0:
@@ -45,15 +45,13 @@ async def complete(api: Api, before: Sequence[str], word: str) -> dict[str, str]
     return _fitting(await _values(api, _positional(parser, rest, options)), word)
 
 
-def _next_words(
-    known: Mapping[str, argparse.ArgumentParser], before: Sequence[str], word: str
-) -> dict[str, str]:
+def _next_words(before: Sequence[str], word: str) -> dict[str, str]:
     """Return the next words of the verbs that begin with the words `before`."""
-    begun = {verb: verb.split() for verb in known if verb.split()[: len(before)] == list(before)}
     found = dict[str, str]()
-    for verb, words in begun.items():
-        whole = len(words) == len(before) + 1
-        found.setdefault(words[len(before)], known[verb].description or "" if whole else "")
+    for name in catalog.NAMES:
+        words, count = name.split(), len(before)
+        if words[:count] == list(before):
+            found.setdefault(words[count], catalog.verb(name).about if len(words) == count + 1 else "")
     return _fitting(found, word)
 
 

@@ -88,6 +88,6 @@ def field_of(given: str) -> str:
     name = _ALIASES.get(given.strip(), given.strip())
     known = (*SessionInfo.__struct_fields__, *RESERVED_FIELDS)
     if name not in known:
-        hint = f"There are: {', '.join(known)}."
+        hint = f"Choose from {', '.join(known)}."
         raise InvalidRequest(f"A session has no field '{name}'.", hint=hint, field="format")
     return name

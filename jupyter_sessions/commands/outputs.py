@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import re
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import Any
 
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.channels.journal_messages import Execution, Selection
 from jupyter_sessions.client import Api
-from jupyter_sessions.client.loop_thread import Say
+from jupyter_sessions.commands import options
+from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.result import Json, Result, plain
+from jupyter_sessions.commands.verb import Verb
 from jupyter_sessions.errors import InvalidRequest, NotFound
 from jupyter_sessions.model import SessionInfo
 
 _NUMBER = re.compile(r"-?[0-9]{1,9}", re.ASCII)
+
+
+def _output_options(verb: ArgumentParser) -> None:
+    verb.set_defaults(request="")
+    verb.add_argument("session", nargs="?", help=f"{options.REFERENCE} (default: the only session)")
+    verb.add_argument(
+        "number", nargs="?", type=int, help="which execution: 1 is the first, -1 the last (default)"
+    )
+    options.json(verb)
 
 
 class Shown(Result):
@@ -35,12 +46,12 @@ class Shown(Result):
             else:
                 yield Output(kind=output["output_type"], content=output)
 
-    def text(self, width: int = 100) -> str:
+    def text(self, width: int = 100, *, color: bool = False) -> str:
         """Return the outputs as a terminal shows them."""
         return "".join(map(_text, self.outputs)).rstrip("\n")
 
 
-async def output(api: Api, asked: Namespace, say: Say) -> Result:
+async def output(api: Api, asked: Namespace, face: Face) -> Result:
     """Show the output of an execution: the latest, or the one with the given number.
 
     The execution that asks (its `request`) is still running; it does not count when counting from the end.
@@ -51,9 +62,9 @@ async def output(api: Api, asked: Namespace, say: Say) -> Result:
     if asked.json:
         return Json(one)
     if one.status == "running":
-        say(f"Execution {one.number} in {plain(row.name)} is still running. So far:")
+        face(f"Execution {one.number} in {plain(row.name)} is still running. So far:")
     elif not one.outputs:
-        say(f"Execution {one.number} in {plain(row.name)} printed nothing.")
+        face(f"Execution {one.number} in {plain(row.name)} printed nothing.")
     return Shown(one.outputs)
 
 
@@ -69,7 +80,7 @@ async def _only_one(api: Api) -> SessionInfo:
     rows = (await api.list()).sessions
     if len(rows) != 1:
         names = ", ".join(row.name for row in rows)
-        hint = f"There are: {names}." if rows else "`%session ps --all` shows those that have ended."
+        hint = f"Name one of these: {names}." if rows else "`%session ps --all` shows those that have ended."
         raise InvalidRequest("No session is named.", hint=hint, field="session")
     return rows[0]
 
@@ -94,3 +105,14 @@ def _text(output: dict[str, Any]) -> str:
             return "\n".join(output["traceback"]) + "\n"
         case _:
             return f"{output['data'].get('text/plain', '')}\n"
+
+
+VERBS = (
+    Verb(
+        "output",
+        "show the output of an execution",
+        "Show the output of an execution in a session, also if no notebook was open.",
+        _output_options,
+        output,
+    ),
+)

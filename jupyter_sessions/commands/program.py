@@ -1,15 +1,80 @@
-"""What a session runs, from the options of `create`."""
+"""What a session runs, on how many members, and with which files: options of `create`, and what they mean.
+
+Source: seed 003, Backend.AI's client 23.9.10.
+"""
 
 from __future__ import annotations
 
-from argparse import Namespace
+import argparse
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
 from jupyter_sessions.amounts import parse_size
+from jupyter_sessions.commands import options
+from jupyter_sessions.commands.types import session_type
 from jupyter_sessions.errors import InvalidRequest
 
 _PLAIN = ("type", "startup_command", "cluster_size", "cluster_mode", "starts_at")
+
+
+def program_options(verb: ArgumentParser) -> argparse.Action:
+    """Add the options for what a session runs, and return that of its command."""
+    verb.add_argument(
+        "--type",
+        "--kind",
+        type=session_type,
+        metavar="TYPE",
+        help="interactive (notebook), or batch (headless): run a startup command, then end (default: the image's usual type)",
+    )
+    command = verb.add_argument(
+        "--startup-command", metavar="COMMAND", help="shell command to run when the session starts"
+    )
+    verb.add_argument(
+        "--starts-at", metavar="TIME", help="earliest start, for example 10m or 2030-01-31T08:00"
+    )
+    verb.add_argument(
+        "--depends", action="append", default=[], metavar="SESSION", help="start after this session succeeds"
+    )
+    surroundings(verb)
+    return command
+
+
+def surroundings(verb: ArgumentParser) -> None:
+    """Add the options for members, folders and ports of a session."""
+    verb.add_argument("--bootstrap-script", metavar="FILE", help="script to run before the session starts")
+    verb.add_argument(
+        "--cluster-size", type=int, metavar="N", help="number of members with these resources each"
+    )
+    verb.add_argument(
+        "--cluster-mode",
+        choices=("single-node", "multi-node"),
+        metavar="MODE",
+        help="where members run: single-node or multi-node",
+    )
+    mount = verb.add_argument(
+        "-v", "--mount", action="append", default=[], metavar="NAME[:PATH]", help="folder to mount"
+    )
+    options.alias(verb, mount, "-m", "--volume")
+    verb.add_argument(
+        "--preopen", type=_ports, default=[], metavar="PORTS", help="ports that its programs will listen on"
+    )
+    verb.add_argument(
+        "--resource-opts",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="resource option, for example shmem=64m",
+    )
+
+
+def _ports(text: str) -> list[int]:
+    try:
+        return [int(port) for port in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"takes port numbers with commas between them, not '{text}'"
+        ) from None
 
 
 def program_of(asked: Namespace) -> dict[str, Any]:

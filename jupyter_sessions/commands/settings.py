@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 
 from jupyter_sessions.client import Api
-from jupyter_sessions.client.loop_thread import Say
+from jupyter_sessions.commands import options
+from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.result import Json, Result, Table
+from jupyter_sessions.commands.verb import Verb
 from jupyter_sessions.config import JupyterSessions, sources
 from jupyter_sessions.service import SessionService, configuration
 
@@ -23,7 +25,7 @@ _SET = "(set)"
 _NO_FILE = "default"
 
 
-async def show(api: Api, asked: Namespace, say: Say) -> Result:
+async def show(api: Api, asked: Namespace, face: Face) -> Result:
     """Show each option of the configuration files on Jupyter's path, and the defaults of all others.
 
     A Jupyter server may override them by options of its own. Secrets are shown as "(set)".
@@ -36,7 +38,7 @@ async def show(api: Api, asked: Namespace, say: Say) -> Result:
     ]
     service = SessionService(settings)
     if remarks := await service.remarks():
-        say(" ".join(remarks))
+        face(" ".join(remarks))
     await service.close()
     if asked.json:
         return Json(found)
@@ -56,3 +58,14 @@ def _shown(value: Any) -> Any:
         case str():
             return _IN_ADDRESS.sub("…@", value)
     return value
+
+
+VERBS = (
+    Verb(
+        "config",
+        "show the configuration",
+        "Show the configuration: each option, its value, and the file that sets it.",
+        options.json,
+        show,
+    ),
+)

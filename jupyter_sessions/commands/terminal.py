@@ -11,6 +11,7 @@ from jupyter_sessions.errors import SessionError
 
 _PLAINER = str.maketrans({"·": ",", "─": "-", "…": "...", "’": "'", "“": '"', "”": '"', "×": "x", "–": "-"})
 _ESCAPED = "jupyter_sessions.escaped"
+_NO_COLOR = "NO_COLOR"  # https://no-color.org
 
 
 class OutputClosed(SessionError):
@@ -39,6 +40,11 @@ def printable(text: str, encoding: str | None, *, exact: bool = False) -> str:
         text = text if exact else text.translate(_PLAINER)
         return text.encode(encoding, _ESCAPED).decode(encoding)
     return text
+
+
+def in_color(stream: TextIO) -> bool:
+    """Return whether a stream is a terminal of somebody who wants colours."""
+    return stream.isatty() and not os.environ.get(_NO_COLOR) and os.environ.get("TERM") != "dumb"
 
 
 def _discard(stream: TextIO) -> None:

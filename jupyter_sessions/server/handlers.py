@@ -60,9 +60,13 @@ _ACTIONS = 'Give {"action": "restart"}, {"action": "renew"} or {"name": …}.'
 _LIST = {
     "status": (str, '"live" (the default), "running", "dead", "all", or statuses separated by commas.'),
     "backend": (str, "Return only the sessions of this backend."),
+    "access_key": (str, "Return the sessions of this access key; only administrators see those of others."),
     "limit": (int, "The most sessions to return."),
     "offset": (int, "The number of sessions to skip at the beginning."),
-    "order": (str, f'The field to sort by, with a "-" in front for descending order; `{NEWEST}` by default.'),
+    "order": (
+        str,
+        f'The fields to sort by, separated by commas, with a "-" in front for descending order; `{NEWEST}` by default.',
+    ),
     "fields": (str, "Fields separated by commas: rows have only these fields, `backend` and `id`."),
     "details": (
         str,
@@ -128,6 +132,7 @@ class SessionsHandler(BaseHandler):
             limit=whole_number("limit", limit) if limit else None,
             offset=whole_number("offset", self.argument("offset") or "0"),
             order=self.argument("order") or NEWEST,
+            access_key=self.argument("access_key") or None,
             fields=[*fields, *_names(self.argument("details"), "details", RESERVED_FIELDS)],
         )
         if fields:

@@ -27,20 +27,27 @@ def check_fields(names: list[str], parameter: str, more: Collection[str] = ()) -
 
 
 def ordering(order: str) -> Callable[[list[SessionInfo]], list[SessionInfo]]:
-    """A sort by a field of sessions, backwards with a "-" before its name; rows without it come last.
+    """Return a sort by fields of sessions, separated by commas, each descending with a "-" before its name.
 
-    Ties are in the order of ids. Errors: InvalidRequest for an unknown field.
+    Rows without a field come last, ties are in the order of ids. Errors: InvalidRequest for an unknown field.
     """
-    field = order.removeprefix("-")
-    check_fields([field], "order")
+    fields = [name.strip().removeprefix("+") for name in order.split(",")]
+    check_fields([name.removeprefix("-") for name in fields], "order")
 
     def sort(rows: list[SessionInfo]) -> list[SessionInfo]:
-        pairs = [(_value(row, field), row) for row in sorted(rows, key=attrgetter("id"))]
-        has = [pair for pair in pairs if pair[0] is not None]
-        has.sort(key=lambda pair: _key(pair[0]), reverse=order.startswith("-"))
-        return [row for _, row in has] + [row for value, row in pairs if value is None]
+        found = sorted(rows, key=attrgetter("id"))
+        for name in reversed(fields):
+            found = _by_field(found, name.removeprefix("-"), descending=name.startswith("-"))
+        return found
 
     return sort
+
+
+def _by_field(rows: list[SessionInfo], field: str, *, descending: bool) -> list[SessionInfo]:
+    pairs = [(_value(row, field), row) for row in rows]
+    has = [pair for pair in pairs if pair[0] is not None]
+    has.sort(key=lambda pair: _key(pair[0]), reverse=descending)
+    return [row for _, row in has] + [row for value, row in pairs if value is None]
 
 
 def _value(row: SessionInfo, field: str) -> Any:

@@ -74,6 +74,9 @@ class SessionService(FileService):
         """A backend by name, or the default one. Errors: UnknownBackend."""
         return pick(self.backends, name or self.config.default_backend)
 
+    base_url = ""
+    """The address that services are below: there is no Jupyter server."""
+
     async def alive(self) -> bool:
         """True: it is here."""
         return True
@@ -92,17 +95,19 @@ class SessionService(FileService):
         backend: str | None = None,
         limit: int | None = None,
         offset: int = 0,
-        order: str = NEWEST,
+        order: str | None = None,
         fields: Sequence[str] = (),
+        access_key: str | None = None,
     ) -> Listing:
-        """Sessions of one backend or all, in `order` (see `ordering`), most recently changed first.
+        """Sessions of one backend or all, in `order` (see `ordering`), by default the most recently changed first.
 
-        Rows have the given `fields`, if their backend knows them, beyond those that lists tell anyway.
+        Rows have the given `fields`, if their backend knows them, beyond those that lists tell anyway. With an
+        `access_key`, those of another user, which only administrators see.
 
         Errors: InvalidRequest, UnknownBackend. What fails in a backend is in the listing's errors.
         """
         names = [self.backend(backend).name] if backend else [*self.backends]
-        listing = await self._listed(names, status, limit, offset, order, fields)
+        listing = await self._listed(names, status, limit, offset, order or NEWEST, fields, access_key)
         return structs.replace(listing, **await self.told(names))
 
     async def _listed(
@@ -113,17 +118,19 @@ class SessionService(FileService):
         offset: int = 0,
         order: str = NEWEST,
         fields: Sequence[str] = (),
+        access_key: str | None = None,
     ) -> Listing:
         """The same of backends by name, without what files are looked at for."""
         in_group("PENDING", status)
         sort = ordering(order)
         most = None if limit is None else limit + offset
-        query = Query(status=status, limit=most if order == NEWEST else None, fields=tuple(fields))
+        first = most if order == NEWEST else None
+        query = Query(status=status, limit=first, fields=tuple(fields), access_key=access_key)
         seconds = self._patience(names)
         results = await asyncio.gather(
             *(self._list_one(self.backends[name], query, seconds) for name in names)
         )
-        rows = [row for result, _ in results for row in result]
+        rows = [row for result, _ in results for row in result if access_key in (None, row.access_key)]
         errors = {name: said for name, (_, said) in zip(names, results, strict=True) if said}
         return Listing(sort(rows)[offset:most], errors)
 
@@ -133,6 +140,7 @@ class SessionService(FileService):
         """Rows, and what went wrong. Who is known to be down is not waited for."""
         backend.looking.once()
         told = all(map(backend.lists, query.fields))
+        told = told and query.access_key is None
         if told and query.status == "live" and await self.feed.knows(backend.name, seconds / 2):
             return self.feed.rows(backend.name), ""
         if problem := self._known_down(backend):

@@ -13,7 +13,7 @@ import pytest
 
 from jupyter_sessions.backends import local
 from jupyter_sessions.commands import parse
-from jupyter_sessions.commands.verbs import resources_of
+from jupyter_sessions.commands.resources import resources_of
 from jupyter_sessions.errors import InvalidRequest, NotEnough
 from jupyter_sessions.manager.runtime.gpus import discover, select
 from jupyter_sessions.model import SessionInfo, SessionSpec

@@ -50,9 +50,11 @@ from jupyter_sessions.wire.own_ports import is_own
 from jupyter_sessions.wire.signing import Keypair
 
 PAGE = 100
-_LIST = """query($limit: Int!, $offset: Int!, $status: String) {
+_LIST = """query($limit: Int!, $offset: Int!, $status: String%s) {
   compute_session_list(limit: $limit, offset: $offset, status: $status%s) { items { %s } total_count }
 }"""
+_OF_KEY = (", $access_key: String", ", access_key: $access_key")
+"""Restricts the list to the sessions of a key."""
 _STEADY = ', order: "-created_at,id"'
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _INFO = "query($id: UUID!) { compute_session(id: $id) { %s } }"
@@ -167,7 +169,8 @@ class BackendAI(ManagerFiles):
         rows: list[SessionInfo] = []
         wanted = query.limit
         known = convert.list_fields(await client.dialect(), query.fields)
-        text = _LIST % (order, fields or known + self.more_fields)
+        variable, argument = _OF_KEY if query.access_key else ("", "")
+        text = _LIST % (variable, argument + order, fields or known + self.more_fields)
         while True:
             size = self.page_size if wanted is None else min(self.page_size, wanted - len(rows))
             variables: dict[str, object] = {
@@ -175,6 +178,8 @@ class BackendAI(ManagerFiles):
                 "offset": query.offset + len(rows),
                 "status": status,
             }
+            if query.access_key:
+                variables["access_key"] = query.access_key
             data = await client.query(text, variables)
             with understood(self.title):
                 page = data["compute_session_list"]

@@ -57,13 +57,13 @@ _LOCAL = (
 )
 _CONTAINER = "id role hostname cluster_role cluster_hostname status status_info container_id agent occupied_slots live_stat last_stat"
 _LISTED = (
-    "id name type image tag status status_info status_changed created_at terminated_at result "
+    "id main_kernel_id name type image tag status status_info status_changed created_at terminated_at result "
     "requested_slots occupying_slots service_ports group_name access_key cluster_mode cluster_size "
     "startup_command mounts"
 )
 _CONTAINERS = f"containers {{ {_CONTAINER} }}"
 _SAME = (
-    "architecture registry main_kernel_id status_data status_history scheduled_at starts_at domain_name group_id"
+    "architecture registry status_data status_history scheduled_at starts_at domain_name group_id"
     " user_id user_email resource_opts num_queries idle_checks agents"
 ).split()
 _DETAILS = {
@@ -76,7 +76,7 @@ _DETAILS = {
 STATE_FIELDS = "id name status status_info status_changed"
 _TOLD = (
     _LISTED
-    + " architecture registry main_kernel_id status_data status_history scheduled_at starts_at domain_name group_id"
+    + " architecture registry status_data status_history scheduled_at starts_at domain_name group_id"
     + " user_id user_email resource_opts num_queries scaling_group idle_checks agents"
     + f" dependencies {{ id }} containers {{ {_CONTAINER} }}"
 )

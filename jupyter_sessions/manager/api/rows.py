@@ -136,6 +136,7 @@ class _RowMaker:
             status=record.status,
             status_info=record.status_info,
             resources=slots,
+            main_kernel_id=record.id,
             services=[Service(**port) for port in service_ports(record)],
             created_at=record.created,
             status_changed=record.changed,
@@ -172,7 +173,6 @@ class _RowMaker:
         row.status_history = msgspec.to_builtins(record.history)
         row.resource_opts = resource_opts(record)
         row.architecture, row.registry, row.resource_group = platform.machine(), "local", "default"
-        row.main_kernel_id = record.id
         row.dependencies = [other.id for other in dependencies(record, self.sessions, self.who)]
         row.domain_name, row.group_id = record.domain or None, id_of(record.domain, record.group)
         row.user_id, row.user_email = id_of(record.access_key), record.user_email or None
