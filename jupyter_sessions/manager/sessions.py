@@ -87,7 +87,7 @@ class SessionManager(SessionIndex):
             clock=clock,
         )
         self._queue = SessionScheduler(self, self.machine, self.time.clock.today, store.keys.get)
-        self._shop = SupervisorContext(
+        self._context = SupervisorContext(
             runtime=runtime, run_folder=run_folder, state_folder=state_folder, machine=self.machine
         )
 
@@ -119,7 +119,7 @@ class SessionManager(SessionIndex):
     def endpoint(self, record: Record) -> SessionEndpoint:
         """Where notebooks meet a session."""
         if record.id not in self._endpoints:
-            folder = self._shop.run_folder / socket_folder(record.id)
+            folder = self._context.run_folder / socket_folder(record.id)
             connection = connect_to(record, folder, Path(record.folder) / "kernel.json")
             self._endpoints[record.id] = SessionEndpoint(record, connection, self._infos, self._asked)
         return self._endpoints[record.id]
@@ -283,7 +283,7 @@ class SessionManager(SessionIndex):
         """Remove limits and sockets of all others than these; notebooks wait at those of `met`."""
         self._runtime.limits.sweep(alive)
         kept = {socket_folder(one) for one in alive | met}
-        for folder in self._shop.run_folder.iterdir():
+        for folder in self._context.run_folder.iterdir():
             if folder.is_dir() and folder.name not in kept:
                 remove(folder)
 
@@ -339,7 +339,7 @@ class SessionManager(SessionIndex):
 
     def _guard(self, record: Record) -> None:
         supervisor = self._supervisors[record.id] = SessionSupervisor(
-            record, self._shop, self.endpoint(record)
+            record, self._context, self.endpoint(record)
         )
         self._tasks.start(self._attend(supervisor))
 

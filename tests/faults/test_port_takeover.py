@@ -93,7 +93,7 @@ async def _attack(rest: Rest) -> None:
         for _ in range(3):
             status, page = await visit(rest, row, port)
             assert (status, EVIL in page) == (202, False)
-            assert b"Waiting for your program" in page and b"not of this session" in page
+            assert b"Waiting for your program" in page and b"outside of this session" in page
     shown = await _toggled(rest, row, port)
     assert len(shown) > 20
     assert not [page for page in shown if EVIL in page], f"of {len(shown)} navigations"

@@ -91,7 +91,7 @@ async def test_a_session_that_starts_processes_without_end(means: str, service: 
         assert said == "[Errno 11] Resource temporarily unavailable"
         assert 50 < int(await says(service, one, "print(len(made))")) < 120
     else:
-        why = "too many processes: it had more than its 120 processes and threads; start fewer at once"
+        why = "too many processes: it had more than its 120 processes and threads; start fewer at a time"
         assert said == f"The session has ended: {why}."
         assert (await ended(service, one)).status_info == why
         await nothing_left(one)

@@ -77,7 +77,7 @@ async def test_logs_begin_a_new_file_without_losing_the_last(tmp_path: Path) -> 
     line = f"{'x' * 99}\n"
     for number in range(9):
         text = line * (logs.OUTPUT_BYTES // 800) + f"line {number}\n"
-        kept.take({"header": {"msg_type": "stream"}, "content": {"text": text}})
+        kept.add({"header": {"msg_type": "stream"}, "content": {"text": text}})
         assert kept.text().endswith(f"{line}line {number}\n")
         assert len(kept.text()) > logs.TAIL_BYTES - len(line)
 

@@ -343,7 +343,7 @@ async def test_restart_of_one_that_cannot_start_again(
     interpreter.unlink()
     refused = await rest.send("PATCH", "/session/was-there")
     assert refused.status_code == 500
-    assert f"'was-there' keeps running, for it could not be started again: {interpreter}" in refused.text
+    assert f"'was-there' keeps running, because it could not be started again: {interpreter}" in refused.text
     row = await service.get("local", made.json()["sessId"])
     assert (row.status, row.restarts) == ("RUNNING", 0)
     assert await says(service, row, "print(6 * 7)") == "42"

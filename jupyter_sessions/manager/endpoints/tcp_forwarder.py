@@ -28,7 +28,7 @@ _CHUNK = 1 << 16
 Client = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-class Forward:
+class TcpForwarder:
     """The ipc sockets at `stem` of one kernel, from the time it listens on its TCP ports until `close`.
 
     `ports` are the kernel's ports by channel; `pids` returns the processes that may listen there.
@@ -106,7 +106,7 @@ class Forward:
 
 
 async def _both_ways(*ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
-    """Forward bytes until either end closes."""
+    """TcpForwarder bytes until either end closes."""
     tasks = [asyncio.create_task(_pass_on(*way)) for way in ways]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,8 +1,8 @@
-"""A batch run: the shell commands that clean up, build and execute what was uploaded, one after the other.
+"""A batch run: the shell commands that clean up, build and execute uploaded files, one after the other.
 
-Source: seed 003 (``run --exec``); clients 23.9.10 to 26.9.6; the kernel runner of managers 23.09, after
-which an empty command is skipped and told to have succeeded, ``*`` stands for what is usual for the
-language, and a failed build leads to exit code 127 of the whole.
+Source: seed 003 (``run --exec``); clients 23.9.10 to 26.9.6; the kernel runner of managers 23.09: an empty command
+is skipped and counts as a success, ``*`` stands for the usual command of the language, and a failed build ends the
+run with exit code 127.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from jupyter_sessions.manager.runtime.launch import LaunchError
 from jupyter_sessions.manager.runtime.process import readable
 
 STEP = "step"
-"""The kind of the messages in a run's queue that tell of the end of a step."""
+"""The type of the messages that announce the end of a step."""
 
 USUAL = "*"
 NOT_FOUND = 127
@@ -43,7 +43,7 @@ _LANGUAGES = {
 
 
 class Plan(msgspec.Struct):
-    """The options of a batch run: shell commands, None or "" to skip one, ``*`` for the usual one."""
+    """The commands of a batch run: None or "" to skip a step, ``*`` for the usual command."""
 
     clean: str | None = None
     build: str | None = None
@@ -52,7 +52,7 @@ class Plan(msgspec.Struct):
 
 
 class BatchRun:
-    """Performs one batch run; what happens becomes messages of the run, as if a kernel had said it."""
+    """Performs one batch run, whose output becomes messages like those of a kernel."""
 
     def __init__(self, run: Run, plan: Plan, programs: Programs) -> None:
         self._run = run
@@ -60,21 +60,19 @@ class BatchRun:
         self._programs = programs
 
     async def perform(self) -> None:
-        """All steps. A failed build is the end of it."""
+        """Run all steps. A failed build ends the run."""
         await self._step("clean", "" if self._plan.clean == USUAL else self._plan.clean)
-        if await self._step("build", self._build()):
+        build = self._plan.build
+        if build == USUAL:
+            build = "make" if (self._programs.folder / "Makefile").is_file() else None
+        if await self._step("build", build):
             return self._finish(NOT_FOUND)
         self._finish(await self._shell(self._execute()))
 
     async def _step(self, name: str, command: str | None) -> int:
         code = await self._shell(command)
-        self._tell(STEP, {"step": name, "exit_code": code})
+        self._send(STEP, {"step": name, "exit_code": code})
         return code
-
-    def _build(self) -> str | None:
-        if self._plan.build != USUAL:
-            return self._plan.build
-        return "make" if (self._programs.folder / "Makefile").is_file() else None
 
     def _execute(self) -> str | None:
         if self._plan.exec != USUAL:
@@ -87,19 +85,19 @@ class BatchRun:
         return shlex.join([program or launch.argv[0], file] if suffix else [f"./{file}"])
 
     def _finish(self, code: int) -> None:
-        self._tell("execute_reply", {"status": "error" if code else "ok", "exit_code": code})
-        self._tell("status", {"execution_state": "idle"})
+        self._send("execute_reply", {"status": "error" if code else "ok", "exit_code": code})
+        self._send("status", {"execution_state": "idle"})
 
-    def _tell(self, kind: str, content: dict[str, object]) -> None:
+    def _send(self, kind: str, content: dict[str, object]) -> None:
         if self._run.finished:
             return  # The session has ended.
         message = {"header": {"msg_type": kind}, "content": content}
         if kind == "stream":
-            self._programs.logs.take(message)
+            self._programs.logs.add(message)
         self._run.put(message)
 
     async def _shell(self, command: str | None) -> int:
-        """Run a command to its end; its exit code as a shell tells it."""
+        """Run a command to its end, and return its exit code as a shell reports it."""
         if not command:
             return 0
         key = f"{COMMAND}{secrets.token_hex(4)}"
@@ -110,13 +108,13 @@ class BatchRun:
                 fds = {name: fd for name, (_, fd) in pipes.items()}
                 code = await self._listen(fds, self._programs.wait(process))
         except LaunchError as error:
-            self._tell("stream", {"name": "stderr", "text": f"{error}\n"})
+            self._send("stream", {"name": "stderr", "text": f"{error}\n"})
             code = NOT_FOUND
-        self._programs.forget(key)  # Not when cancelled: it may go on without us.
+        self._programs.forget(key)  # Not after a cancel: the command may go on under a later manager.
         return code
 
     async def _listen(self, pipes: dict[str, int], end: Awaitable[int | None]) -> int:
-        """Hand on what comes out of the pipes until the end, and what is then left in them."""
+        """Forward the output of the pipes until the command ends, and then the rest."""
         decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in pipes}
         readers = [asyncio.create_task(self._read(name, fd, decoders[name])) for name, fd in pipes.items()]
         try:
@@ -128,32 +126,28 @@ class BatchRun:
         for name, fd in pipes.items():
             with suppress(BlockingIOError):
                 while data := os.read(fd, _CHUNK):
-                    self._say(name, decoders[name].decode(data))
-            self._say(name, decoders[name].decode(b"", final=True))
+                    self._send_text(name, decoders[name].decode(data))
+            self._send_text(name, decoders[name].decode(b"", final=True))
         return -1 if status is None else 128 - status if status < 0 else status
 
     async def _read(self, name: str, fd: int, decoder: codecs.IncrementalDecoder) -> None:
         while True:
             await readable(fd)
-            await self._fetched()
+            pause = _PAUSE_SECONDS
+            while not self._run.messages.empty():  # The command waits for a client to read its output.
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONG_PAUSE_SECONDS)
             with suppress(BlockingIOError):
-                self._say(name, decoder.decode(os.read(fd, _CHUNK)))
+                self._send_text(name, decoder.decode(os.read(fd, _CHUNK)))
 
-    async def _fetched(self) -> None:
-        """Return once all has been fetched: should nobody read along, the command waits."""
-        pause = _PAUSE_SECONDS
-        while not self._run.messages.empty():
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONG_PAUSE_SECONDS)
-
-    def _say(self, name: str, text: str) -> None:
+    def _send_text(self, name: str, text: str) -> None:
         if text:
-            self._tell("stream", {"name": name, "text": text})
+            self._send("stream", {"name": name, "text": text})
 
 
 @contextmanager
 def _pipes(folder: Path) -> Iterator[dict[str, tuple[Path, int]]]:
-    """Named pipes for both outputs: path, and descriptor to read. Held open for both, they have no end."""
+    """Create named pipes for stdout and stderr. Each is open for both directions, so that it never reports its end."""
     made: dict[str, tuple[Path, int]] = {}
     try:
         for name in ("stdout", "stderr"):
@@ -167,7 +161,7 @@ def _pipes(folder: Path) -> Iterator[dict[str, tuple[Path, int]]]:
 
 
 def main_file(folder: Path, uploaded: list[str], suffix: str) -> str | None:
-    """What to execute: main, else the only file uploaded, else the first of the image's language."""
+    """Return the file to execute: main, otherwise the only upload, otherwise the first one in the image's language."""
     if suffix and (folder / f"main{suffix}").is_file():
         return f"main{suffix}"
     if len(uploaded) == 1:

@@ -1,4 +1,4 @@
-"""The further members of a cluster session, looked after together."""
+"""The sub members of a cluster session, managed together."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from jupyter_sessions.manager.runtime.launch import LaunchError
 Lost = Callable[[str], Awaitable[None]]
 
 
-async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Do all at once; the first that fails ends the others. Errors: its."""
+async def together(works: Iterable[Coroutine[Any, Any, object]]) -> None:
+    """Run coroutines concurrently; the first failure cancels the others and is raised."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         await asyncio.gather(*tasks)
@@ -30,23 +30,20 @@ async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
 
 
 class ClusterMembers:
-    """Starts them, takes them over, watches and ends them. `lost` is told why one of them ended by itself."""
+    """Starts, takes over, watches and ends the sub members. `lost` is called with the reason if one ends by itself."""
 
-    def __init__(self, record: Record, shop: SupervisorContext, lost: Lost) -> None:
-        self.all = [Member(record, shop, row) for row in record.subs]
+    def __init__(self, record: Record, context: SupervisorContext, lost: Lost) -> None:
+        self.all = [Member(record, context, row) for row in record.subs]
         self._record = record
-        self._shop = shop
+        self._context = context
         self._lost = lost
 
     async def launch(self) -> None:
-        """Start them all, prepared before. Errors: LaunchError."""
-        await together(self._launch(member) for member in self.all)
-
-    async def _launch(self, member: Member) -> None:
-        await member.launch()
+        """Start all members after `Member.prepare`. Errors: LaunchError."""
+        await together(member.launch() for member in self.all)
 
     async def take_over(self) -> str:
-        """Hold again what an earlier manager started, and start the rest; why one cannot be held.
+        """Take over the members that an earlier manager started, and start the others. Return why one failed, or "".
 
         Errors: LaunchError, LimitsError.
         """
@@ -56,7 +53,7 @@ class ClusterMembers:
     async def _take_over(self, member: Member) -> str:
         process = member.row.process
         with suppress(LaunchError):
-            process = self._shop.runtime.recover(member.folder / "main") or process
+            process = self._context.runtime.recover(member.folder / "main") or process
         if process is not None:
             return member.take_over(process)
         await member.prepare()
@@ -64,7 +61,7 @@ class ClusterMembers:
         return ""
 
     async def open(self) -> None:
-        """Return once all that live answer."""
+        """Wait until all live members reply."""
         await asyncio.gather(
             *(self._open(member) for member in self.all if member.row.status != "TERMINATED")
         )
@@ -76,23 +73,23 @@ class ClusterMembers:
             self._apply(MemberReady(member.row.rank))
 
     async def watch(self) -> None:
-        """Notice their ends, until cancelled."""
+        """Watch for the end of members, until cancelled."""
         await asyncio.gather(*(self._watch(member) for member in self.all))
 
     async def _watch(self, member: Member) -> None:
         process = member.row.process
         if process is None or member.row.status == "TERMINATED":
             return
-        await self._shop.runtime.wait(process)
+        await self._context.runtime.wait(process)
         over = "out of memory" if member.over_memory() else "too many processes" if member.over_pids() else ""
-        await member.kill()  # What it left behind.
-        status = self._shop.runtime.exit_status(process)
+        await member.kill()  # End processes that were left behind.
+        status = self._context.runtime.exit_status(process)
         why = over or describe_exit(status)
         await self._lost(f"{member.name} ended: {why}")
         self.close(member, why, status)
 
     def close(self, member: Member, why: str, status: int | None = None) -> None:
-        """Note that a member is gone, with its exit status if that is known."""
+        """Close a member that has ended, with its exit status if known."""
         row = member.row
         if row.status == "TERMINATED":
             return
@@ -101,9 +98,9 @@ class ClusterMembers:
         self._apply(MemberEnded(row.rank, why, status, member.stats()))
 
     def close_all(self, why: str) -> None:
-        """Note that they are all gone."""
+        """Close all members."""
         for member in self.all:
             self.close(member, why)
 
     def _apply(self, change: Transition) -> None:
-        self._shop.machine.apply(self._record, change)
+        self._context.machine.apply(self._record, change)

@@ -1,4 +1,4 @@
-"""What those who look after sessions have in common."""
+"""The objects that all supervisors share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jupyter_sessions.manager.runtime.base import Runtime
 
 
 class SupervisorContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What supervisors share."""
+    """The objects and folders that all supervisors share."""
 
     runtime: Runtime
     run_folder: Path

@@ -12,13 +12,13 @@ from jupyter_sessions.manager.runtime import gpus
 from jupyter_sessions.wire.environment import CPU_COUNTS
 
 KERNELS = "JUPYTER_SESSIONS_KERNELS"
-"""Names the connection files of a cluster's further members: so its programs run code in them."""
+"""The variable with the connection files of a cluster's sub members, through which programs run code in them."""
 
 
 def environment(record: Record, rank: int = 0) -> dict[str, str]:
-    """The variables of one member: its limits, what was given, its GPUs, and who it is."""
+    """Return the environment variables of one member: its limits, the given variables, its GPUs and its identity."""
     own = {
-        "JPY_PARENT_PID": "1",  # Or ipykernel thinks that a person started it, and explains itself.
+        "JPY_PARENT_PID": "1",  # Without a parent ipykernel prints help for a person who started it by hand.
         "BACKENDAI_SESSION_ID": record.id,
         "BACKENDAI_SESSION_NAME": record.name,
         "BACKENDAI_KERNEL_ID": record.member_ids[rank],
@@ -35,7 +35,7 @@ def environment(record: Record, rank: int = 0) -> dict[str, str]:
         own |= {"skaha_sessionid": skaha_id(record.id), "skaha_hostname": record.skaha_name}
     slots = record.member_slots
     return (
-        {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # Or the debugger warns at each start.
+        {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # The debugger would warn at each start.
         | thread_env(slots["cpu"])
         | record.launch.env
         | limit_env(slots["cpu"], slots["mem"])
@@ -47,24 +47,24 @@ def environment(record: Record, rank: int = 0) -> dict[str, str]:
 
 
 def with_programs(record: Record, env: dict[str, str]) -> dict[str, str]:
-    """The same for a shell: the programs of the session's image are found first, `python` among them."""
+    """Return an environment for a shell, which finds the programs of the session's image first."""
     folder = os.path.dirname(record.launch.argv[0])
     path = env.get("PATH", os.defpath)
     return env | {"PATH": f"{folder}{os.pathsep}{path}"} if os.path.isabs(folder) else env
 
 
 def thread_env(cpu: Decimal) -> dict[str, str]:
-    """Environment variables for a share of `cpu` cores: whole threads only, at least one.
+    """Return the variables that limit libraries to `cpu` threads, rounded down to at least one.
 
-    Libraries left alone count the machine's cores; more threads than quota are slower than fewer.
+    Libraries count the machine's cores by default, and more threads than the quota allows are slower than fewer.
     """
     return dict.fromkeys(CPU_COUNTS, str(max(1, int(cpu))))
 
 
 def limit_env(cpu: Decimal, mem: Decimal) -> dict[str, str]:
-    """Return the variables in which JupyterHub tells a server its limits, with those of a session.
+    """Return JupyterHub's variables for limits, with the limits of a session.
 
-    What a session may use is set aside for it, so guarantees and limits are the same.
+    A session's resources are reserved for it, so guarantees and limits are equal.
     """
     cores, size = f"{cpu.normalize():f}", str(int(mem))
     return {"CPU_LIMIT": cores, "CPU_GUARANTEE": cores, "MEM_LIMIT": size, "MEM_GUARANTEE": size}

@@ -1,4 +1,4 @@
-"""What a session printed, kept within bounds on disk."""
+"""The log files of a session, within bounds on disk."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 OUTPUT_BYTES = 8 * 1024**2
-"""Of what its code printed, twice that: with `journal.JOURNAL_BYTES` 64 MiB a session hold all."""
+"""Two files of this size hold the output of code; with `journal.JOURNAL_BYTES`, 64 MiB are enough for a session."""
 MANAGER_BYTES = 8 * 1024**2
 KERNEL_BYTES = 8 * 1024**2
 SERVICE_BYTES = 2 * 1024**2
 TAIL_BYTES = 1024**2
 _MOST_PENDING = 1024**2
-"""Characters that are held at most until they are written."""
+"""The most characters that are kept in memory before they are written."""
 
 
 class LogFiles:
-    """The log files of one session: what the kernel's processes wrote and what its code printed."""
+    """The log files of one session: the output of its processes, and the output of its code."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -34,8 +34,8 @@ class LogFiles:
         self._held = 0
         self.kernel = folder / "kernel.log"
 
-    def take(self, message: dict[str, Any]) -> None:
-        """Keep what a message on iopub prints. What was read together is written together, before the loop turns."""
+    def add(self, message: dict[str, Any]) -> None:
+        """Add the output in a message on iopub. All messages of one turn of the event loop are written together."""
         kind, content = message["header"]["msg_type"], message["content"]
         if kind == "stream":
             text = str(content.get("text", ""))
@@ -48,46 +48,42 @@ class LogFiles:
         if self._held > _MOST_PENDING:
             self.flush()
         elif len(self._pending) == 1:
-            self._flush_soon()
-
-    def _flush_soon(self) -> None:
-        try:
-            asyncio.get_running_loop().call_soon(self.flush)
-        except RuntimeError:  # There is no loop.
-            self.flush()
+            try:
+                asyncio.get_running_loop().call_soon(self.flush)
+            except RuntimeError:  # No event loop runs.
+                self.flush()
 
     def flush(self) -> None:
-        """Write what was taken."""
+        """Write pending output."""
         text, self._pending, self._held = "".join(self._pending), [], 0
         if text:
             self._append(text)
 
+    def _append(self, text: str) -> None:
+        # A full disk must not end the session; connected clients still get the output.
+        with suppress(OSError):
+            with self._output.open("a", encoding="utf-8", errors="replace") as file:
+                file.write(text)
+                full = file.tell() > OUTPUT_BYTES
+            if full:
+                os.replace(self._output, self._older)
+
     def text(self) -> str:
-        """The newest part of both."""
+        """Return the newest part of both logs."""
         self.flush()
         newest = tail(self._output)
         older = tail(self._older, max(0, TAIL_BYTES - len(newest.encode())))
         return tail(self.kernel) + older + newest
 
     def trim(self) -> None:
-        """Keep what the processes of kernel and services write themselves within bounds, too."""
+        """Trim the files that the processes of kernel and services write themselves."""
         trim(self.kernel, KERNEL_BYTES)
         for log in self._folder.glob("service-*.log"):
             trim(log, SERVICE_BYTES)
 
-    def _append(self, text: str) -> None:
-        try:
-            with self._output.open("a", encoding="utf-8", errors="replace") as file:
-                file.write(text)
-                full = file.tell() > OUTPUT_BYTES
-            if full:
-                os.replace(self._output, self._older)
-        except OSError:
-            return  # A full disk must not end the session; the output still reaches who listens.
-
 
 class AtMost(logging.Filter):
-    """Lets a message through so many times a minute; the first one of the next says how many were left out."""
+    """Limits a log message to some times a minute; the first message of the next minute tells how many were left out."""
 
     def __init__(self, times: int, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -98,7 +94,7 @@ class AtMost(logging.Filter):
         self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it is written. Messages are told apart by where they are logged, and by their error."""
+        """Return whether to write a record. Messages are distinguished by their place in the code and their error."""
         failed = record.exc_info[0] if record.exc_info else None
         key = (record.pathname, record.lineno, failed.__name__ if failed else "")
         with self._lock:
@@ -113,7 +109,7 @@ class AtMost(logging.Filter):
 
 
 def trim(path: Path, most: int) -> None:
-    """Keep the newest half of a log of more than `most` bytes. Its writers append, so they go on at its new end."""
+    """Keep the newest half of a log of more than `most` bytes. Its writers append, so they continue at the new end."""
     with suppress(OSError):
         if path.stat().st_size > most:
             newest = tail(path, most // 2)
@@ -123,7 +119,7 @@ def trim(path: Path, most: int) -> None:
 
 
 def tail(path: Path, size: int = TAIL_BYTES) -> str:
-    """The last `size` bytes of a text file from the beginning of a line; "" if there is none."""
+    """Return the last `size` bytes of a text file, from the beginning of a line, or "" if it cannot be read."""
     try:
         with path.open("rb") as file:
             length = file.seek(0, os.SEEK_END)
@@ -137,11 +133,11 @@ def tail(path: Path, size: int = TAIL_BYTES) -> str:
 
 
 def last_line(path: Path) -> str:
-    """The last line of a log that is not empty, for a reason in one sentence."""
+    """Return the last line of a log that is not empty."""
     return "".join(last_lines(path, 1))
 
 
 def last_lines(path: Path, count: int) -> list[str]:
-    """The last lines of a log that are not empty, at most `count`."""
+    """Return the last `count` lines of a log that are not empty."""
     lines = [line.strip() for line in tail(path, 8192).splitlines()]
     return [line for line in lines if line][-count:]

@@ -1,4 +1,4 @@
-"""One member of a session: its main process and all that belongs to it, in one limits group."""
+"""One member of a session: its main process and further processes in one limits group."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from jupyter_sessions.manager.core.cluster import MemberRecord, hostname
 from jupyter_sessions.manager.core.record import Record, socket_folder
 from jupyter_sessions.manager.core.transitions import Transition
 from jupyter_sessions.manager.endpoints.kernel_link import KernelLink, connect_to
-from jupyter_sessions.manager.endpoints.tcp_forwarder import Forward
+from jupyter_sessions.manager.endpoints.tcp_forwarder import TcpForwarder
 from jupyter_sessions.manager.endpoints.transport import TCP, free_ports
 from jupyter_sessions.manager.run.context import SupervisorContext
 from jupyter_sessions.manager.run.environment import environment, with_programs
@@ -41,11 +41,11 @@ log = logging.getLogger("jupyter_sessions")
 SHELL = "/bin/sh"
 STARTUP = "startup-command"
 SERVICE = "service-"
-"""What the keys of service ports begin with."""
+"""The prefix of the keys of services."""
 _BOOTSTRAP = "bootstrap"
 _UMASK = 0o022
 
-Hear = Callable[[Message], None]
+OutputListener = Callable[[Message], None]
 
 
 class BootstrapFailed(LaunchError):
@@ -57,35 +57,35 @@ class BootstrapFailed(LaunchError):
 
 
 class Member:
-    """Starts one member's processes, finds them again, measures and ends them; tells nobody.
+    """Starts, recovers, measures and ends the processes of one member.
 
-    `row` is what is kept of it: of the main one the session's record. `hear` is called with what its
-    kernel says on iopub.
+    `row` is the member's record; for the main member, the session's record. `on_output` is called with the iopub messages of
+    its kernel.
     """
 
     def __init__(
         self,
         record: Record,
-        shop: SupervisorContext,
+        context: SupervisorContext,
         row: MemberRecord | None = None,
-        hear: Hear = lambda message: None,
+        on_output: OutputListener = lambda message: None,
     ) -> None:
         self.record = record
-        self._also_hear = hear
+        self._on_output = on_output
         self.row: Record | MemberRecord = row or record
         self.name = hostname(self.row.rank)
         self.folder = Path(record.folder) / (self.name if row else "")
         self.connection = connect_to(
-            self.row, shop.run_folder / socket_folder(self.row.id), self.folder / "kernel.json"
+            self.row, context.run_folder / socket_folder(self.row.id), self.folder / "kernel.json"
         )
         self.logs = LogFiles(self.folder)
         self.journal = Journal(self.folder / FOLDER)
         self.link: KernelLink | None = None
-        self._forward: Forward | None = None
+        self._forwarder: TcpForwarder | None = None
         self._shared_memory = SharedMemory()
         self.limits_group: LimitsGroup | None = None
-        self.runtime = shop.runtime
-        self._shop = shop
+        self.runtime = context.runtime
+        self._context = context
         self._cpu_ms_elsewhere = 0
         self._meter = Meter(
             record.member_slots,
@@ -96,13 +96,13 @@ class Member:
 
     @property
     def has_kernel(self) -> bool:
-        """Whether its main process is a kernel; that of a batch session is a command."""
+        """Whether the main process is a kernel, instead of the command of a batch session."""
         return not self.record.batch or self.row is not self.record
 
-    # Its beginning.
+    # Start.
 
     def take_over(self, process: Process) -> str:
-        """Hold again what an earlier manager started; why that cannot be, if its limits are gone."""
+        """Take over the processes that an earlier manager started. Return why that failed, or ""."""
         row, why = self.row, ""
         if row.process != process:
             self._apply(TakenOver(row.rank, process))
@@ -117,7 +117,7 @@ class Member:
         for key, one in row.service_processes.items():
             service = key.removeprefix(SERVICE)
             (self.limits_group.adopt if service == key else self.limits_group.service(service).adopt)(one)
-        if not self.limits_group.attach:  # Without control groups, what ended before is forgotten.
+        if not self.limits_group.attach:  # Without control groups, ended processes are not counted any more.
             known = row.cpu_ms_before - self.limits_group.usage().cpu_ms
             self._cpu_ms_elsewhere = max(row.cpu_ms_at_launch, known)
         self.journal.resume()
@@ -129,10 +129,10 @@ class Member:
         return why
 
     async def prepare(self) -> None:
-        """Make what its processes need before they start. Errors: LimitsError."""
+        """Create what the processes need before they start. Errors: LimitsError."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
         if self.limits_group is None:
-            await self._end_remnants()
+            await self._end_unrecorded()
             self.limits_group = self.runtime.limits.create(self.row.id, *self._amounts())
         if self.has_kernel:
             over_tcp = self.record.launch.transport == TCP
@@ -140,8 +140,8 @@ class Member:
                 self._apply(PortsChosen(self.row.rank, free_ports() if over_tcp else []))
             self.connection.make()
 
-    async def _end_remnants(self) -> None:
-        """End what a manager started that died before it could note it."""
+    async def _end_unrecorded(self) -> None:
+        """End processes that an earlier manager started without storing them, because it died."""
         for name in (_BOOTSTRAP, "main"):
             with suppress(LaunchError):
                 process = self.runtime.recover(self.folder / name)
@@ -149,7 +149,7 @@ class Member:
                     await asyncio.sleep(0.005)
 
     async def bootstrap(self) -> None:
-        """Run the script that prepares it, to its end. Errors: LaunchError, BootstrapFailed."""
+        """Run the bootstrap script to its end. Errors: LaunchError, BootstrapFailed."""
         script = (self.record.bootstrap_script or "").replace("\r\n", "\n")
         if not script:
             return
@@ -160,13 +160,13 @@ class Member:
         process = await self._shell([str(file)] if own else [SHELL, str(file)], _BOOTSTRAP)
         status = await self.runtime.wait(process)
         if status != 0:
-            said = " | ".join(last_lines(self.logs.kernel, 3)) or "it printed nothing"
+            printed = " | ".join(last_lines(self.logs.kernel, 3)) or "it printed nothing"
             how = describe_exit(status)
             where = "" if self.record.size == 1 else f" in {self.name}"
-            raise BootstrapFailed(f"the bootstrap script failed{where} ({how}): {said}", status)
+            raise BootstrapFailed(f"the bootstrap script failed{where} ({how}): {printed}", status)
 
     async def launch(self) -> Process:
-        """Start its main process, all being prepared. Errors: LaunchError."""
+        """Start the main process after `prepare`. Errors: LaunchError."""
         used = self.cpu_ms()
         self._shared_memory.begin()
         if self.has_kernel:
@@ -180,15 +180,15 @@ class Member:
         return process
 
     async def check(self) -> None:
-        """Look whether its main process could be started again. Errors: LaunchFailed with what is missing."""
+        """Check that the main process could be started again. Errors: LaunchFailed with what is missing."""
         env = self.environment()
         argv = [*self.record.launch.argv] if self.has_kernel else [SHELL]
         try:
             await self.runtime.check(argv, env, self.record.launch.cwd)
         except LaunchError as error:
             raise LaunchFailed(
-                f"The session '{self.record.name}' keeps running, for it could not be started again: {error}",
-                hint="Put that back, or save what you need and create another session.",
+                f"The session '{self.record.name}' keeps running, because it could not be started again: {error}",
+                hint="Restore what is missing, or save your work and create another session.",
             ) from error
 
     async def run_startup(self) -> None:
@@ -201,7 +201,7 @@ class Member:
             self.limits_group.adopt(process)
         else:
             process = await self._shell([SHELL, "-c", command], STARTUP)
-        self.note_process(STARTUP, process)
+        self.add_process(STARTUP, process)
 
     async def _shell(self, argv: list[str], name: str) -> Process:
         return await self._start(argv, name, with_programs(self.record, self.environment()))
@@ -220,90 +220,90 @@ class Member:
         )
 
     def connect(self) -> KernelLink | None:
-        """A new line to its kernel, not yet open; None if it has none."""
+        """Return a new link to the kernel, not yet open, or None if there is no kernel."""
         reachable = self.has_kernel and self.connection.secret
-        self.link = KernelLink(self.connection, self._hear) if reachable else None
+        self.link = KernelLink(self.connection, self._handle_output) if reachable else None
         if reachable and self.connection.ports:
-            self._forward = Forward(self.connection.stem, self.connection.ports, self.pids)
+            self._forwarder = TcpForwarder(self.connection.stem, self.connection.ports, self.pids)
         return self.link
 
     def disconnect(self, why: str) -> None:
-        """Let go of its kernel; code that runs in it ends, saying why."""
+        """Close the link to the kernel. Running code ends with a reason."""
         if self.link is not None:
             self.link.close(why)
-        if self._forward is not None:
-            self._forward.close()
-            self._forward = None
+        if self._forwarder is not None:
+            self._forwarder.close()
+            self._forwarder = None
 
-    def _hear(self, message: Message) -> None:
-        self.logs.take(message)
-        self.journal.take(message)
-        self._also_hear(message)
+    def _handle_output(self, message: Message) -> None:
+        self.logs.add(message)
+        self.journal.add(message)
+        self._on_output(message)
 
     def tidy(self) -> None:
-        """Keep what it has on disk and in memory within bounds; to be called about once a second."""
+        """Trim logs and buffers. Call it about once a second."""
         self.logs.trim()
         if self.link is not None:
-            self.journal.seen()
+            self.journal.mark_attended()
             self.link.drop_unread_output()
         if self.limits_group is not None:
             self._shared_memory.tidy(self.limits_group.pids())
 
     def environment(self) -> dict[str, str]:
-        """The environment of its processes."""
+        """Return the environment of the member's processes."""
         return environment(self.record, self.row.rank)
 
-    # Its use of the machine.
+    # Usage.
 
     def pids(self) -> list[int]:
-        """All its processes."""
+        """Return the pids of all processes."""
         mine = (self.row.process, *self.row.service_processes.values())
         return [pid for process in mine if process for pid in self.runtime.descendants(process)]
 
     def cpu_ms(self) -> int:
-        """CPU time of all its processes, over restarts."""
+        """Return the CPU time of all processes, including those before restarts."""
         if self.limits_group is None:
             return self.row.cpu_ms_before
         return max(self.row.cpu_ms_before, self._cpu_ms_elsewhere + self.limits_group.usage().cpu_ms)
 
     def measure(self) -> None:
-        """Note the CPU time of all its processes as of now."""
+        """Store the current CPU time of all processes."""
         self._apply(Measured(self.row.rank, self.cpu_ms()))
 
-    def note_process(self, key: str, process: Process, service: str = "") -> None:
-        """Note a process that runs beside its main one, for a later manager."""
+    def add_process(self, key: str, process: Process, service: str = "") -> None:
+        """Store a process beside the main process, for a later manager."""
         self._apply(
             ProcessAdded(self.row.rank, key, process, service), Measured(self.row.rank, self.cpu_ms())
         )
 
-    def forget_process(self, key: str, *more: Transition) -> None:
-        """Forget a process beside its main one, and what else changes with that."""
+    def remove_process(self, key: str, *more: Transition) -> None:
+        """Remove a process beside the main process, and apply further changes."""
         self._apply(ProcessRemoved(self.row.rank, key), Measured(self.row.rank, self.cpu_ms()), *more)
 
     def _apply(self, *changes: Transition) -> None:
-        self._shop.machine.apply(self.record, *changes)
+        self._context.machine.apply(self.record, *changes)
 
     def stats(self) -> dict[str, Any]:
-        """What it uses; see `usage`."""
+        """Return the member's usage; see `usage`."""
         return self._meter.stats()
 
     def over_memory(self) -> bool:
-        """True once anything of it was killed for its memory."""
+        """Return whether a process was killed for its memory."""
         return self.limits_group is not None and self.limits_group.over_memory()
 
     @property
     def most_pids(self) -> int:
-        """How many processes and threads it may have at once; 0 if that is not limited."""
+        """The most processes and threads at a time, 0 for no limit."""
         return 0 if self.limits_group is None else self.limits_group.most_pids
 
     def over_pids(self) -> bool:
-        """True once it was ended because it had too many processes and threads."""
+        """Return whether the member was ended because it had too many processes and threads."""
         return self.limits_group is not None and self.limits_group.over_pids()
 
-    # Its end.
+    # End.
 
     async def stop(self, grace: float) -> None:
-        """End its processes, politely for `grace` seconds."""
+        """Ask the processes to end, and kill them after `grace` seconds."""
         process = self.row.process
         if not grace or process is None or self.limits_group is None:
             await self.kill()
@@ -315,17 +315,17 @@ class Member:
         await self.runtime.stop(process, grace, alone=self.has_kernel)
 
     async def kill(self) -> None:
-        """End all its processes now, and remove the shared memory that they leave."""
+        """Kill all processes, and remove the shared memory that they leave behind."""
         if self.limits_group is not None:
             self._shared_memory.look(self.limits_group.pids())
             if await self.limits_group.kill():
                 await asyncio.to_thread(self._shared_memory.remove)
-        elif self.row.process is not None:  # Its limits could not be found or made.
+        elif self.row.process is not None:  # The limits could not be opened or created.
             while not self.runtime.kill(self.row.process):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
     async def clean_up(self) -> None:
-        """Remove what it had on the machine besides its files."""
+        """Remove limits and sockets of the member; its files stay."""
         if self.limits_group is not None:
             await self.kill()
             if not self.limits_group.remove():

@@ -1,4 +1,4 @@
-"""Programs that run beside a session's kernel, inside its limits: commands of batch runs, and its terminal."""
+"""Programs beside a session's kernel, inside its limits: commands of batch runs and the terminal."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from jupyter_sessions.manager.run.terminal import Terminal
 from jupyter_sessions.manager.runtime.launch import Process
 
 COMMAND = "run:"
-"""What the keys of commands begin with."""
+"""The prefix of the keys of commands."""
 TERMINAL = "terminal"
-"""The key of the shell in the terminal, which ends with the manager."""
+"""The key of the terminal's shell, which ends with the manager."""
 _UMASK = 0o022
 
 
 class Programs:
     """Starts programs in one session's working folder, with its environment.
 
-    `uploaded` are the files that came last, relative to the working folder; `times_busy` tells how many
-    commands were started. Those that an earlier manager started are known, too.
+    `uploaded` are the files of the last upload, relative to the working folder; `times_busy` counts the started
+    commands. Commands that an earlier manager started are included in `busy`, `interrupt` and `stop`.
     """
 
     def __init__(self, record: Record, member: Member) -> None:
@@ -50,13 +50,13 @@ class Programs:
         return Path(self.record.launch.cwd)
 
     def place(self, key: str) -> Path:
-        """The private folder of one program's files, made if it is not there."""
+        """Return the private folder for the files of one program, and create it if needed."""
         folder = self._files / key
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
     async def start(self, key: str, argv: Sequence[str], **more: str) -> Process:
-        """Start a program; `more` are variables for it alone. Errors: LaunchError."""
+        """Start a program; `more` are additional environment variables. Errors: LaunchError."""
         record = self.record
         process = await self._runtime.launch(
             argv,
@@ -67,7 +67,7 @@ class Programs:
             limits_group=self._member.limits_group,
             umask=_UMASK if record.launch.umask is None else record.launch.umask,
         )
-        self._member.note_process(key, process)
+        self._member.add_process(key, process)
         return process
 
     async def wait(self, process: Process) -> int | None:
@@ -75,9 +75,9 @@ class Programs:
         return await self._runtime.wait(process)
 
     def forget(self, key: str) -> None:
-        """Remove what is kept of a program that has ended."""
+        """Remove the record and the files of an ended program."""
         self._commands.pop(key, None)
-        self._member.forget_process(key)  # While its folder still tells what it used.
+        self._member.remove_process(key)  # Before its folder, which holds its usage, is removed.
         shutil.rmtree(self._files / key, ignore_errors=True)
 
     async def _start_terminal(self, argv: list[str]) -> Process:
@@ -86,7 +86,7 @@ class Programs:
     # Commands of batch runs.
 
     async def command(self, key: str, argv: Sequence[str]) -> Process:
-        """Start a program that an interrupt of the session reaches. Errors: LaunchError."""
+        """Start a command, which an interrupt of the session reaches. Errors: LaunchError."""
         process = self._commands[key] = await self.start(key, argv)
         self.times_busy += 1
         return process
@@ -97,23 +97,23 @@ class Programs:
         return any(self._runtime.alive(process) for process in self._commands.values())
 
     def interrupt(self) -> None:
-        """Interrupt the commands that run."""
+        """Interrupt the running commands."""
         for process in self._commands.values():
             self._runtime.signal_group(process, signal.SIGINT)
 
     async def stop(self, grace: float) -> None:
-        """End all that runs beside the kernel, politely for `grace` seconds."""
+        """Ask all programs beside the kernel to end, and kill them after `grace` seconds."""
         beside = {**self.record.service_processes}
-        beside.pop(TERMINAL, None)  # Shells want to be told otherwise.
+        beside.pop(TERMINAL, None)  # A shell ends by a hangup of its terminal.
         await asyncio.gather(
             self.terminal.close(), *(self._runtime.stop(one, grace) for one in beside.values())
         )
 
     def do(self, work: Coroutine[Any, Any, None]) -> None:
-        """Look after something until it is done, or the session's processes end."""
+        """Run a task in the background until it is done or the session's processes end."""
         self._tasks.start(work)
 
     async def close(self) -> None:
-        """Let go of everything, as the processes have ended or go on without us."""
+        """Stop background tasks and close the terminal."""
         await self._tasks.close()
         await self.terminal.close()

@@ -1,4 +1,4 @@
-"""Service ports of one session: programs that run inside its limits and listen on private sockets."""
+"""The services of one session: programs inside its limits that listen on private sockets."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from jupyter_sessions.wire.proxy.rebase import SERVICE_PATH
 _GRACE_SECONDS = 2.0
 _NEEDS = {"jupyter": 110 << 20}
 _LEAST = 32 << 20
-"""Bytes that a service needs of which nothing is known: an interpreter and a small web server."""
+"""The bytes that an unknown service needs at least: an interpreter and a small web server."""
 
 
 class ServiceLauncher:
-    """Starts a session's services when they are asked for.
+    """Starts a session's services on request.
 
-    A service is started once, whoever asks and by whatever path their browsers see it: pages hold absolute
-    links, so it gets a path of its own, which whoever passes its pages on translates (`wire.proxy.rebase`).
+    A service runs once for all clients, whose browsers see it under different paths. Its pages hold absolute links, so
+    it gets a base path of its own, which the proxies translate (`wire.proxy.rebase`).
     """
 
     def __init__(self, record: Record, member: Member) -> None:
@@ -45,12 +45,14 @@ class ServiceLauncher:
         self._ports: dict[int, SessionPort] = {}
 
     async def start(self, name: str, *, forced: bool = False) -> Endpoint:
-        """Where a service listens, or soon will. Errors: NotFound, NoRoom unless `forced`, LaunchError."""
+        """Start a service if needed, and return where it listens. Errors: NotFound, NoRoom unless `forced`, LaunchError."""
         if name in map(str, self._record.preopen_ports):
             return self._open_port(int(name))
         command = self._command(name)
         socket = self._sockets / f"{SERVICE}{name}"
-        base_url = self._base_url(name)
+        # A path that occurs nowhere else, so that it can be recognised in pages.
+        digest = hashlib.sha256(f"{self._record.id}/{name}".encode()).hexdigest()
+        base_url = f"{SERVICE_PATH}{digest[:16]}/"
         async with self._lock:
             process = self._record.service_processes.get(socket.name)
             if process is None or not self._runtime.alive(process):
@@ -61,15 +63,10 @@ class ServiceLauncher:
                 await self._launch(name, command, socket, base_url)
         return Endpoint(socket=str(socket), base_url=base_url)
 
-    def _base_url(self, name: str) -> str:
-        """The path under which a service sees itself: one that occurs nowhere else."""
-        digest = hashlib.sha256(f"{self._record.id}/{name}".encode()).hexdigest()
-        return f"{SERVICE_PATH}{digest[:16]}/"
-
-    # Memory, of which a service has no part of its own.
+    # Memory, which services share with the session.
 
     def _check_room(self, name: str) -> None:
-        """Errors: NoRoom."""
+        """Check that there is memory for a service. Errors: NoRoom."""
         record, limits_group = self._record, self._member.limits_group
         limit = int(record.member_slots["mem"])
         left = max(0, limit - (limits_group.usage().mem if limits_group else 0))
@@ -83,13 +80,13 @@ class ServiceLauncher:
         enough = human_size(2.0 ** math.ceil(math.log2(max(limit - left + needs, limit + 1))))
         raise NoRoom(
             f"'{name}' was ended: {why}." if why else message,
-            hint=f"Start it anyway, or create a session with {enough}. If memory runs out, '{name}' ends first.",
+            hint=f"Start it anyway, or create a session with {enough}. If memory runs out, '{name}' is ended first.",
             field="app",
             data={"needs": needs, "left": left, "limit": limit},
         )
 
     async def end_those_over_memory(self) -> None:
-        """End services of which a process was killed as the session ran out of memory."""
+        """End services of which a process was killed because the session ran out of memory."""
         async with self._lock:
             for name in self._record.launch.services:
                 await self._end_over_memory(name)
@@ -105,24 +102,24 @@ class ServiceLauncher:
 
     def _forget(self, name: str, *why: ServiceEnded) -> None:
         key = f"{SERVICE}{name}"
-        self._member.forget_process(key, *why)
+        self._member.remove_process(key, *why)
         remove(self._sockets / key)
         if self._member.limits_group is not None:
             self._member.limits_group.service(name).remove()
 
     def _open_port(self, port: int) -> Endpoint:
-        """Where connections to the session's own program are handed out, which listens there or will."""
+        """Return the endpoint of a port on which a user's own program listens or will listen."""
         one = self._ports.setdefault(port, SessionPort(port, self._sockets / f"port-{port}", self._pids))
         one.open()
         return Endpoint(socket=str(one.path), at_root=True, hands_over=True)
 
     def _pids(self) -> list[int]:
-        """The session's processes, daemons among them as far as they are known."""
+        """Return the session's processes, including known daemons."""
         limits_group = self._member.limits_group
         return list(dict.fromkeys([*self._member.pids(), *(limits_group.pids() if limits_group else ())]))
 
     async def close(self) -> None:
-        """Hand out no more connections to the session's ports."""
+        """Stop serving the session's ports."""
         ports, self._ports = self._ports, {}
         for one in ports.values():
             await one.close()
@@ -137,7 +134,7 @@ class ServiceLauncher:
                 self._forget(name)
 
     def serves(self, endpoint: Endpoint) -> bool:
-        """Whether a service that was started there has not ended; a user's own program may come any time."""
+        """Return whether a service still runs. A port counts as served, because the user's program may start any time."""
         if endpoint.hands_over:
             return True
         assert endpoint.socket is not None  # noqa: S101
@@ -148,11 +145,13 @@ class ServiceLauncher:
         services = self._record.launch.services
         if name not in services:
             there = ", ".join([*services, *map(str, self._record.preopen_ports)]) or "none"
-            raise NotFound(f"The session has no service '{name}'.", hint=f"There are: {there}.", field="app")
+            raise NotFound(
+                f"The session has no service '{name}'.", hint=f"Choose from: {there}.", field="app"
+            )
         return services[name]
 
     def log(self, name: str) -> str:
-        """The end of what a service printed, or why a port waits; "" if there is no such service."""
+        """Return the end of a service's log, or why a port does not answer; "" if there is no such service."""
         if name in map(str, self._record.preopen_ports):
             return self._about_port(int(name))
         return tail(self._log_file(name), 16_384) if name in self._record.launch.services else ""
@@ -160,13 +159,13 @@ class ServiceLauncher:
     def _about_port(self, port: int) -> str:
         if listening_address(port, self._pids()) or not ports.taken(port):
             return ""
-        return f"Port {port} of this machine is held by a program that is not of this session. End that program, or use another port."
+        return f"Port {port} of this machine is used by a program outside of this session. End that program, or use another port."
 
     async def _launch(self, name: str, command: list[str], socket: Path, base_url: str) -> None:
         record = self._record
         limits_group = self._member.limits_group.service(name) if self._member.limits_group else None
         if limits_group is not None:
-            limits_group.remove()  # With what was counted of the one before.
+            limits_group.remove()  # Resets the counters of an earlier process.
         values = {"{socket}": str(socket), "{base_url}": base_url, "{cwd}": record.launch.cwd}
         process = await self._runtime.launch(
             [_fill(part, values) for part in command],
@@ -176,10 +175,10 @@ class ServiceLauncher:
             folder=str(self._files / socket.name),
             limits_group=limits_group,
         )
-        self._member.note_process(socket.name, process, name)
+        self._member.add_process(socket.name, process, name)
 
     def _own_kernel(self) -> dict[str, str]:
-        """Makes the session's own environment the kernel that an inner Jupyter starts."""
+        """Return variables that make the session's own environment the default kernel of a Jupyter server in it."""
         launch_ = self._record.launch
         name = "python3" if launch_.language == "python" else Path(self._record.image).name
         folder = self._files / "jupyter" / "kernels" / name

@@ -1,7 +1,7 @@
-"""A port on which a session's own program listens: connections to it, made only to that program.
+"""A port on which a session's own program listens, with connections only to that program.
 
-The manager makes each connection, for it alone knows the session's processes. It looks who accepted it,
-and hands it over to the Jupyter server on a private unix socket; no byte is sent on one of a stranger.
+The manager makes each connection because only it knows the session's processes. It checks which process accepted the
+connection, and hands it over to the Jupyter server on a private unix socket. No byte is sent to a foreign program.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FULL_SECONDS = 1.0
 
 
 class SessionPort:
-    """One port of a session; `pids` gives the session's processes, `path` is that of the unix socket."""
+    """One port of a session; `pids` returns the session's processes, `path` is the path of the unix socket."""
 
     def __init__(self, port: int, path: Path, pids: Pids) -> None:
         self.port = port
@@ -35,7 +35,7 @@ class SessionPort:
         self._tasks = Tasks()
 
     def open(self) -> None:
-        """Hand out connections to those who connect to the unix socket, until closed."""
+        """Hand out connections to clients of the unix socket, until closed."""
         if self._listener is not None and self.path.exists():
             return
         self.path.unlink(missing_ok=True)
@@ -46,14 +46,14 @@ class SessionPort:
         self._tasks.start(self._serve(self._listener))
 
     async def close(self) -> None:
-        """Hand out nothing more; connections that were handed out go on."""
+        """Stop handing out connections; existing connections continue."""
         await self._tasks.close()
         self.path.unlink(missing_ok=True)
 
     async def connect(self) -> socket.socket:
-        """Return a connection that the session's own program has accepted, however long it takes for that.
+        """Return a connection that the session's own program has accepted. Waits as long as the program takes.
 
-        Errors: ConnectionRefusedError if the session does not listen, ConnectionAbortedError if somebody else took it.
+        Errors: ConnectionRefusedError if the session does not listen; ConnectionAbortedError if another program accepted.
         """
         address = await asyncio.to_thread(listening_address, self.port, self._pids())
         if address is None:
@@ -75,13 +75,13 @@ class SessionPort:
             while True:
                 try:
                     channel, _ = await loop.sock_accept(listener)
-                except OSError:  # No descriptor is left; those that wait go on to wait.
+                except OSError:  # No descriptor is left; clients keep waiting.
                     await asyncio.sleep(_FULL_SECONDS)
                     continue
-                self._tasks.start(self._give(channel))
+                self._tasks.start(self._hand_over(channel))
 
-    async def _give(self, channel: socket.socket) -> None:
-        """Connect, and hand that over, unless the asking end goes away before; without, just hang up."""
+    async def _hand_over(self, channel: socket.socket) -> None:
+        """Connect and hand the connection over, unless the client leaves before; without a connection, hang up."""
         gone = asyncio.create_task(asyncio.get_running_loop().sock_recv(channel, 1))
         made = asyncio.create_task(self.connect())
         with channel:
@@ -97,9 +97,9 @@ class SessionPort:
 
 
 def check_preopened(wanted: Iterable[int], live: Iterable[Record], earlier: Record | None = None) -> None:
-    """Check ports, which all sessions of this machine share; those of the `earlier` one will be free in time.
+    """Check ports, which all sessions of this machine share; those of the `earlier` session will be free in time.
 
-    Errors: InvalidRequest naming who has one already.
+    Errors: InvalidRequest that names who uses a port.
     """
     holders = {port: record.name for record in live if record is not earlier for port in record.preopen_ports}
     leaving = earlier.preopen_ports if earlier else []
@@ -109,7 +109,7 @@ def check_preopened(wanted: Iterable[int], live: Iterable[Record], earlier: Reco
         if port in holders or ports.taken(port):
             holder = f"the session '{holders[port]}'" if port in holders else "another program"
             raise InvalidRequest(
-                f"Port {port} is held by {holder} on this machine.",
+                f"Port {port} of this machine is used by {holder}.",
                 hint="Use another port.",
                 field="preopen_ports",
             )

@@ -1,4 +1,4 @@
-"""A session's terminal: one shell inside its limits, seen by everybody who is connected."""
+"""A session's terminal: one shell inside its limits, shared by all connected viewers."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ _CHUNK = 64 * 1024
 _BEHIND = 16
 _GRACE_SECONDS = 1.0
 _ATTACHED = 'exec <"$1" >"$1" 2>&1; exec "${SHELL:-/bin/sh}" -i'
-"""The first terminal that a session leader opens is the one that controls it from then on."""
+"""The first terminal that a session leader opens becomes its controlling terminal."""
 
 Start = Callable[[list[str]], Awaitable[Process]]
 
 
 class Terminal:
-    """Starts its shell when the first one looks, and keeps it until the shell or the session ends.
+    """Starts its shell for the first viewer, and keeps it until the shell or the session ends.
 
-    Who connects sees the last `KEPT` bytes again. `start` starts a command in the session; `ended` is
-    called when it is gone.
+    A new viewer sees the last `KEPT` bytes. `start` starts a command in the session; `ended` is called after its end.
     """
 
     def __init__(self, runtime: Runtime, start: Start, ended: Callable[[], None]) -> None:
@@ -50,7 +49,7 @@ class Terminal:
                 await self._start()
 
     async def view(self) -> AsyncIterator[bytes]:
-        """What appears, from what was there before on; ends with the shell."""
+        """Yield recent and new output until the shell ends."""
         queue: asyncio.Queue[bytes | None] = asyncio.Queue(_BEHIND)
         self._viewers.add(queue)
         try:
@@ -60,27 +59,27 @@ class Terminal:
                 yield data
         finally:
             self._viewers.discard(queue)
-            while not queue.empty():  # Somebody may wait to put something in.
+            while not queue.empty():  # A writer may wait for room.
                 queue.get_nowait()
 
     async def type(self, data: bytes) -> None:
-        """Type; waits while the shell takes nothing more."""
+        """Send keyboard input. Waits while the shell accepts none."""
         while data and self._master >= 0:
             try:
                 data = data[os.write(self._master, data) :]
             except BlockingIOError:
                 await asyncio.sleep(0.01)
             except OSError:
-                return  # It has just ended.
+                return  # The shell has just ended.
 
     def resize(self, rows: int, columns: int) -> None:
-        """Tell the programs in it how large it is shown."""
+        """Set the size of the terminal."""
         if self._master >= 0:
             with suppress(OSError):
                 fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     async def restart(self) -> None:
-        """End the shell and what runs in it, and start another for the same viewers. Errors: LaunchError."""
+        """End the shell and its programs, and start another shell for the same viewers. Errors: LaunchError."""
         async with self._starting:
             viewers, self._viewers = self._viewers, set()
             await self.close()
@@ -88,9 +87,9 @@ class Terminal:
             await self._start()
 
     async def close(self) -> None:
-        """End the shell; viewers come to an end."""
+        """End the shell and all views."""
         if self._pump is not None:
-            self._pump.cancel()  # Hangs up, which ends shells that do not mind being asked to end.
+            self._pump.cancel()  # The hangup ends shells that ignore SIGTERM.
             with suppress(asyncio.CancelledError):
                 await self._pump
         if self._process is not None:
@@ -106,14 +105,21 @@ class Terminal:
             raise
         os.set_blocking(master, False)
         self._master = master
-        # Until the shell has opened it, nobody else has, which would look like its end.
+        # Before the shell opens the terminal, only this keeps a reader from seeing its end.
         held = asyncio.create_task(self._hold(slave, self._process))
         self._pump = asyncio.create_task(self._read(master, held))
-        await asyncio.sleep(0)  # From now on both clear up after themselves.
+        await asyncio.sleep(0)  # Both tasks have started, and clean up after themselves.
 
     async def _read(self, master: int, held: asyncio.Task[None]) -> None:
         try:
-            await self._hand_on(master)
+            while True:
+                await readable(master)
+                data = os.read(master, _CHUNK)
+                self._seen = (self._seen + data)[-KEPT:]
+                for viewer in [*self._viewers]:
+                    await viewer.put(data)  # The slowest viewer sets the pace.
+        except OSError:
+            return  # The last process that had the terminal open has ended.
         finally:
             held.cancel()
             self._master, self._seen = -1, b""
@@ -127,18 +133,6 @@ class Terminal:
             await self._runtime.wait(process)
         finally:
             os.close(slave)
-
-    async def _hand_on(self, master: int) -> None:
-        """Give what comes to all viewers; the slowest of them sets the pace."""
-        try:
-            while True:
-                await readable(master)
-                data = os.read(master, _CHUNK)
-                self._seen = (self._seen + data)[-KEPT:]
-                for viewer in [*self._viewers]:
-                    await viewer.put(data)
-        except OSError:
-            return  # The last process that had it open is gone.
 
 
 def _end(viewer: asyncio.Queue[bytes | None]) -> None:

@@ -1,8 +1,8 @@
-"""What a session uses now, measured when somebody asks, in the form of `live_stat`.
+"""The usage of a session, measured on request, in the form of `live_stat`.
 
-Source: agents of Backend.AI 23.09 to 26.8: each metric is ``{current, capacity, pct, unit_hint,
-stats.…}``, all as text; `pct` is of what was asked for, bytes and milliseconds are whole. Percents
-of `cpu_util` are of one core. Traffic of the network is not told apart on one machine.
+Source: agents of Backend.AI 23.09 to 26.8: each metric is ``{current, capacity, pct, unit_hint, stats.…}``, all as
+text; `pct` is relative to the requested amount, bytes and milliseconds are whole. Percentages of `cpu_util` are of one
+core. Network traffic cannot be assigned to sessions on one machine.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from jupyter_sessions.manager.runtime.limits import LimitsGroup
 
 Metric = dict[str, str | None]
 LEAST_SECONDS = 0.5
-"""Between two measurements of a rate; who asks sooner gets the last one."""
+"""Seconds between two measurements of a rate; requests in between get the last rate."""
 
 
 class Meter:
     """Measures a session or one of its members.
 
-    `cpu_ms` counts over restarts; `limits_groups` hold its processes, there are none before the start.
+    `cpu_ms` includes processes before restarts; `limits_groups` returns the groups of its processes, none before the start.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Meter:
         self._most_gpu = self._most_gpu_mem = 0.0
 
     def stats(self) -> dict[str, Metric]:
-        """All metrics as of now; {} before the start."""
+        """Return all current metrics, or {} before the start."""
         limits_groups = self._limits_groups()
         if not limits_groups:
             return {}
@@ -105,7 +105,7 @@ class Meter:
 
 
 class Traffic:
-    """Bytes that processes read from and wrote to disks, those of ended ones as last seen."""
+    """The bytes that processes have read from and written to disks, including the last values of ended processes."""
 
     def __init__(self) -> None:
         self._ended = (0, 0)
@@ -114,7 +114,7 @@ class Traffic:
         self._rates = (0.0, 0.0)
 
     def count(self, pids: list[int], now: float) -> tuple[tuple[int, float], tuple[int, float]]:
-        """Read and written: bytes in all, and in a second of late."""
+        """Return, for reads and for writes, the total bytes and the recent bytes per second."""
         living = {pid: amounts for pid in pids if (amounts := proc.io_bytes(pid))}
         for pid, before in self._living.items():
             if pid not in living or living[pid][0] < before[0] or living[pid][1] < before[1]:
@@ -123,20 +123,16 @@ class Traffic:
         totals = tuple(
             self._ended[side] + sum(amounts[side] for amounts in living.values()) for side in (0, 1)
         )
-        self._note((totals[0], totals[1]), now)
+        if self._last is None or now - self._last[0] >= LEAST_SECONDS:
+            if self._last is not None:
+                span, before = now - self._last[0], self._last[1]
+                self._rates = ((totals[0] - before[0]) / span, (totals[1] - before[1]) / span)
+            self._last = (now, (totals[0], totals[1]))
         return (totals[0], self._rates[0]), (totals[1], self._rates[1])
-
-    def _note(self, totals: tuple[int, int], now: float) -> None:
-        if self._last is not None and now - self._last[0] < LEAST_SECONDS:
-            return
-        if self._last is not None:
-            span, before = now - self._last[0], self._last[1]
-            self._rates = ((totals[0] - before[0]) / span, (totals[1] - before[1]) / span)
-        self._last = (now, totals)
 
 
 def _metric(current: float | Decimal, capacity: float | Decimal | None, unit: str, **stats: float) -> Metric:
-    """One metric on the wire."""
+    """Return one metric in its wire form."""
     share = 100 * float(current) / float(capacity) if capacity else 0.0
     return {
         "current": str(current),

@@ -1,4 +1,4 @@
-"""A session's working folder as those see it who upload, download and list: `/home/work`, and nothing beyond."""
+"""A session's working folder for uploads, downloads and listings: `/home/work` and nothing outside of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,49 +20,49 @@ _STAGE = ".upload-"
 
 
 class WorkFolder:
-    """Finds files by what clients call them, and lets nobody out, be it by `..` or by a link."""
+    """Finds files by their names in the APIs, and refuses paths that lead outside, by `..` or by a link."""
 
     def __init__(self, root: str) -> None:
         self.root = Path(os.path.realpath(root))
 
     def path(self, name: str, field: str) -> Path:
-        """The real path of a file that is or could be there. Errors: InvalidRequest."""
+        """Return the real path of an existing or new file. Errors: InvalidRequest."""
         if "\0" in name or not name:
-            raise InvalidRequest(f"{name!r} cannot be a path.", field=field)
+            raise InvalidRequest(f"{name!r} is not a valid path.", field=field)
         try:
-            found = Path(os.path.realpath(self.root / self._relative(name)))
-            found.is_dir()  # Raises for what no file system takes.
+            plain = posixpath.normpath(name)
+            if plain == HOME or plain.startswith(f"{HOME}/"):
+                plain = plain.removeprefix(HOME).lstrip("/") or "."
+            found = Path(os.path.realpath(self.root / plain))
+            found.is_dir()  # Raises for names that the file system does not allow.
         except (OSError, ValueError) as error:
-            raise InvalidRequest(f"'{name[:100]}' cannot be a path: {error}.", field=field) from None
+            raise InvalidRequest(f"'{name[:100]}' is not a valid path: {error}.", field=field) from None
         if found != self.root and self.root not in found.parents:
             raise InvalidRequest(
                 f"'{name}' is not in the session's working folder.",
-                hint=f"Name files in {HOME}, or relative to it.",
+                hint=f"Use a path in {HOME}, or relative to it.",
                 field=field,
             )
         return found
 
     def existing(self, name: str, field: str) -> Path:
-        """The same for a file that must be there. Errors: InvalidRequest, NotFound."""
+        """Return the real path of an existing file. Errors: InvalidRequest, NotFound."""
         found = self.path(name, field)
         if not found.exists():
             raise NotFound(f"There is no file '{name}' in the session.", field=field)
         return found
 
-    def _relative(self, name: str) -> str:
-        plain = posixpath.normpath(name)
-        if plain == HOME or plain.startswith(f"{HOME}/"):
-            return plain.removeprefix(HOME).lstrip("/") or "."
-        return plain
-
     def entries(self, folder: Path) -> list[dict[str, Any]]:
-        """What a folder holds, by name; links as what they are. Times are in seconds. Errors: OSError."""
+        """Return the entries of a folder, sorted by name, without following links. Times are in seconds. Errors: OSError."""
         with os.scandir(folder) as found:
-            return [_entry(one.name, one.stat(follow_symlinks=False)) for one in sorted(found, key=_name)]
+            return [
+                _entry(one.name, one.stat(follow_symlinks=False))
+                for one in sorted(found, key=attrgetter("name"))
+            ]
 
     @contextmanager
     def stage(self) -> Iterator[Path]:
-        """A folder in it to collect files in, gone afterwards. Errors: OSError."""
+        """Create a temporary folder inside for uploads. Errors: OSError."""
         made = Path(tempfile.mkdtemp(prefix=_STAGE, dir=self.root))
         try:
             yield made
@@ -69,7 +70,7 @@ class WorkFolder:
             shutil.rmtree(made, ignore_errors=True)
 
     def take_in(self, staged: dict[Path, Path]) -> list[str]:
-        """Move files to their targets, the keys; their names in the folder. Errors: OSError."""
+        """Move staged files to their targets, the keys. Return their names in the working folder. Errors: OSError."""
         for target, file in staged.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(file, target)
@@ -77,12 +78,8 @@ class WorkFolder:
 
 
 def create(path: Path) -> BinaryIO:
-    """A new file to write to. Errors: OSError."""
+    """Create a file and open it for writing. Errors: OSError."""
     return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-
-
-def _name(entry: os.DirEntry[str]) -> str:
-    return entry.name
 
 
 def _entry(name: str, status: os.stat_result) -> dict[str, Any]:

@@ -114,13 +114,13 @@ async def test_ports(shared: SessionService, tmp_path: Path) -> None:
     endpoint = await shared.open_service("local", row.id, str(port), "/base/")
     assert await get(endpoint, "/hello") == "/hello"
 
-    with pytest.raises(InvalidRequest, match=f"{port} is held by the session 'has-a-port'"):
+    with pytest.raises(InvalidRequest, match=f"{port} of this machine is used by the session 'has-a-port'"):
         await ask(shared, "same-port", preopen_ports=[port])
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         other = stranger.getsockname()[1]
-        with pytest.raises(InvalidRequest, match=f"{other} is held by another program"):
+        with pytest.raises(InvalidRequest, match=f"{other} of this machine is used by another program"):
             await ask(shared, "same-port", preopen_ports=[other])
-    with pytest.raises(NotFound, match="There are: jupyter"):
+    with pytest.raises(NotFound, match="Choose from: jupyter"):
         await shared.open_service("local", row.id, "8", "/base/")
 
     await says(shared, row, "server.shutdown(); server.server_close()")
@@ -128,7 +128,7 @@ async def test_ports(shared: SessionService, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", port)):
         with pytest.raises(aiohttp.ClientConnectorError):
             await get(endpoint, "/hello")
-        assert "a program that is not of this session" in await shared.service_log("local", row.id, str(port))
+        assert "a program outside of this session" in await shared.service_log("local", row.id, str(port))
 
 
 async def get(endpoint: Endpoint, path: str) -> str:

@@ -17,7 +17,7 @@ import zmq
 from jupyter_sessions.channels.envelopes import Envelopes
 from jupyter_sessions.channels.relay_addresses import CHANNELS
 from jupyter_sessions.manager.endpoints import transport
-from jupyter_sessions.manager.endpoints.tcp_forwarder import Forward
+from jupyter_sessions.manager.endpoints.tcp_forwarder import TcpForwarder
 from jupyter_sessions.manager.endpoints.transport import free_ports
 from tests.manager.world import until
 from tests.strangers import only_root, stranger
@@ -70,7 +70,7 @@ async def kernel(ports: list[int]) -> AsyncIterator[None]:
 @asynccontextmanager
 async def forward(folder: Path, ports: list[int]) -> AsyncIterator[Path]:
     """Forwarding to these ports; the path of the socket for iopub, which is forwarded as it is."""
-    made = Forward(str(folder / "k"), dict(zip(CHANNELS, ports, strict=True)), lambda: [os.getpid()])
+    made = TcpForwarder(str(folder / "k"), dict(zip(CHANNELS, ports, strict=True)), lambda: [os.getpid()])
     try:
         yield folder / f"k-{CHANNELS['iopub']}"
     finally:

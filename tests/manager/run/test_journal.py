@@ -25,7 +25,7 @@ class Kernel:
     def say(self, kind: str, **content: Any) -> None:
         """One message about the code that runs."""
         header = {"msg_type": kind}
-        self.journal.take({"header": header, "parent_header": {"msg_id": self.request}, "content": content})
+        self.journal.add({"header": header, "parent_header": {"msg_id": self.request}, "content": content})
 
     def begin(self, code: str, count: int = 1) -> None:
         """Run code."""
@@ -209,7 +209,7 @@ def test_the_oldest_go_first(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_manager_that_crashed(kernel: Kernel) -> None:
-    kernel.journal.seen()
+    kernel.journal.mark_attended()
     kernel.begin("done")
     kernel.out("kept\n")
     kernel.end()

@@ -37,11 +37,11 @@ async def test_what_comes_together_is_written_once_before_the_loop_turns(
     kept = LogFiles(tmp_path)
     lines = [f"{number}\n" for number in range(200)]
     for line in lines:
-        kept.take(prints(line))
+        kept.add(prints(line))
     await asyncio.sleep(0)
     assert writes == ["".join(lines)]
     assert LogFiles(tmp_path).text() == "".join(lines), "whoever reads next finds it on disk"
-    kept.take(prints("more"))
+    kept.add(prints("more"))
     assert kept.text().endswith("199\nmore")
     await asyncio.sleep(0)
     assert len(writes) == 2
@@ -54,7 +54,7 @@ async def test_much_is_written_at_once(
     monkeypatch.setattr(logs, "_MOST_PENDING", 1000)
     kept = LogFiles(tmp_path)
     for _ in range(100):
-        kept.take(prints("x" * 99 + "\n"))
+        kept.add(prints("x" * 99 + "\n"))
     assert max(map(len, writes)) <= 1100
     await asyncio.sleep(0)
     assert len("".join(writes)) == 10_000
@@ -62,6 +62,6 @@ async def test_much_is_written_at_once(
 
 def test_without_a_loop_each_is_written_by_itself(tmp_path: Path, writes: list[str]) -> None:
     kept = LogFiles(tmp_path)
-    kept.take(prints("a"))
-    kept.take(prints("b"))
+    kept.add(prints("a"))
+    kept.add(prints("b"))
     assert writes == ["a", "b"]

@@ -1,4 +1,4 @@
-"""What a session printed, by execution, kept on disk: it is there when nobody looked."""
+"""The journal of a session: the output of each execution on disk, whether or not a client was connected."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from jupyter_sessions.manager.run.journal.entries import read
 from jupyter_sessions.manager.run.journal.writer import Journal
 
 FOLDER = "journal"
-"""Where it is, in a session's folder."""
+"""The name of the journal's folder in a session's folder."""
 
 __all__ = ["FOLDER", "Journal", "read"]

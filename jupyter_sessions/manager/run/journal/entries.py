@@ -1,4 +1,4 @@
-"""The files of a journal: one for each execution, a line of JSON for each thing said."""
+"""The files of a journal: one for each execution, with a line of JSON for each message."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Began(msgspec.Struct, tag="began", tag_field="kind"):
 
 
 class Ended(msgspec.Struct, tag="ended", tag_field="kind"):
-    """It is over, one way or another."""
+    """The last line of an execution."""
 
     at: datetime
     status: str
@@ -39,20 +39,19 @@ _decoder = msgspec.json.Decoder(JournalLine)
 
 
 def read(folder: Path, which: Selection, *, live: bool) -> Outputs:
-    """The journal in a folder. In a session that is not `live`, nothing is still running."""
+    """Read the journal in a folder. In an ended session, unfinished executions have the status "unknown"."""
     found = (entry(file_of(folder, number), heads=which.heads) for number in which.of(numbers(folder)))
     executions = [one for one in found if one is not None]
     if not live:
-        executions = [_over(one) for one in executions]
+        executions = [
+            msgspec.structs.replace(one, status="unknown") if one.status == "running" else one
+            for one in executions
+        ]
     return Outputs(executions, _gaps(folder))
 
 
-def _over(one: Execution) -> Execution:
-    return msgspec.structs.replace(one, status="unknown") if one.status == "running" else one
-
-
 def entry(path: Path, *, heads: bool = False) -> Execution | None:
-    """One execution; None if its file is gone or has no beginning."""
+    """Return one execution, or None if its file is gone or has no beginning."""
     began: Began | None = None
     ended: Ended | None = None
     fold = Fold()
@@ -80,7 +79,7 @@ def entry(path: Path, *, heads: bool = False) -> Execution | None:
 
 
 def lines(path: Path, *, heads: bool = False) -> Iterator[JournalLine]:
-    """The lines of a file, with `heads` only beginning and end. One that was cut off is left out."""
+    """Yield the lines of a file, with `heads` only the first and the last. A truncated line is left out."""
     with path.open("rb") as file:
         for line in file:
             if not heads or line.startswith(_HEADS):
@@ -89,7 +88,7 @@ def lines(path: Path, *, heads: bool = False) -> Iterator[JournalLine]:
 
 
 def add_gap(folder: Path, gap: Gap) -> None:
-    """Note a time in which nobody listened. Errors: OSError."""
+    """Record a time in which no manager ran. Errors: OSError."""
     with (folder / _GAPS).open("ab") as file:
         file.write(msgspec.json.encode(gap) + b"\n")
 
@@ -104,10 +103,10 @@ def _gaps(folder: Path) -> list[Gap]:
 
 
 def numbers(folder: Path) -> list[int]:
-    """Those of all executions that are kept, the oldest first."""
+    """Return the numbers of all stored executions, the oldest first."""
     return sorted(int(path.stem) for path in folder.glob("[0-9]*.jsonl") if path.stem.isdecimal())
 
 
 def file_of(folder: Path, number: int) -> Path:
-    """Where an execution is kept."""
+    """Return the path of an execution's file."""
     return folder / f"{number:08}.jsonl"

@@ -1,7 +1,7 @@
-r"""From what a kernel said while code ran to the outputs of a notebook's cell.
+r"""Fold the messages of an execution into the outputs of a notebook's cell.
 
-As JupyterLab 4 does it (outputarea/model.ts): neighbouring text of one stream is joined, `\r` and
-`\b` overwrite, `clear_output` clears, `update_display_data` changes what was shown under its id.
+As in JupyterLab 4 (outputarea/model.ts), consecutive text of one stream is joined, `\r` and `\b` overwrite,
+`clear_output` clears, and `update_display_data` changes the output with its id.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class Said(msgspec.Struct, tag="said", tag_field="kind"):
 
 
 class LeftOut(msgspec.Struct, tag="left_out", tag_field="kind"):
-    """So many bytes were here, and are not kept."""
+    """Bytes of output that were dropped here."""
 
     size: int
 
 
 class Note(msgspec.Struct, tag="note", tag_field="kind"):
-    """What the manager itself has to say of the outputs, in one sentence."""
+    """A remark of the manager about the outputs, in one sentence."""
 
     text: str
 
@@ -48,7 +48,7 @@ OutputItem = Said | LeftOut | Note
 
 
 class Fold:
-    """The outputs of one execution, put together message by message."""
+    """The outputs of one execution, folded message by message."""
 
     def __init__(self) -> None:
         self._items: list[OutputItem] = []
@@ -57,7 +57,7 @@ class Fold:
         self._clear_next = False
 
     def add(self, item: OutputItem) -> None:
-        """Take in what came next."""
+        """Add the next message."""
         if not isinstance(item, Said):
             self._break()
             self._items.append(item)
@@ -71,7 +71,7 @@ class Fold:
             self._show(item)
 
     def outputs(self) -> list[dict[str, Any]]:
-        """As in a notebook, with a line on stderr where something is not there."""
+        """Return the outputs as in a notebook, with a line on stderr where output was dropped."""
         self._break()
         found: list[dict[str, Any]] = []
         for item in self._items:
@@ -83,7 +83,7 @@ class Fold:
         return found
 
     def kept(self) -> Iterator[OutputItem]:
-        """The same in as few items as possible; of a lot, the beginning and the end."""
+        """Yield the outputs in as few items as possible; of too much output, the beginning and the end."""
         self._break()
         items = [_compact(item) for item in self._items]
         yield from items if sum(map(_size, items)) <= HEAD_BYTES + TAIL_BYTES else _ends(items)
@@ -114,26 +114,26 @@ class Fold:
         self._items, self._pieces, self._stream = [], [], ""
 
     def _break(self) -> None:
-        """End a stream's text: what comes next is another output."""
+        """End the current text, so that the next message begins another output."""
         if self._pieces:
             self._items.append(Said("stream", {"name": self._stream, "text": "".join(self._pieces)}))
         self._pieces, self._stream = [], ""
 
 
 def display_id(content: dict[str, Any]) -> str:
-    """The id under which something was shown; "" without one."""
+    """Return the display id of a message, or ""."""
     return str((content.get("transient") or {}).get("display_id") or "")
 
 
 def overwritten(text: str) -> str:
-    """A text as a terminal shows it that knows carriage return and backspace."""
+    """Return a text as a terminal shows it, with carriage returns and backspaces applied."""
     if not _CONTROL.search(text):
         return text
     return "\n".join(_typed(line)[0] for line in text.split("\n"))
 
 
 def _settled(text: str) -> str:
-    """The shortest text after which the next one is added in the same place."""
+    """Return the shortest text with the same result and the same cursor position."""
     if not _CONTROL.search(text):
         return text
     *lines, last = text.split("\n")
@@ -143,7 +143,7 @@ def _settled(text: str) -> str:
 
 
 def _typed(line: str) -> tuple[str, int]:
-    """A line typed character by character, and where the cursor is then."""
+    """Return a line as typed character by character, and the final cursor position."""
     shown, at = "", 0
     for step in _STEPS.findall(line):
         if step == "\r":
@@ -180,7 +180,7 @@ def _output(item: OutputItem) -> dict[str, Any]:
 
 
 def _size(item: OutputItem) -> int:
-    """About how many bytes it takes on disk."""
+    """Estimate the bytes of an item on disk."""
     match item:
         case Said():
             return len(encode(item.content))
@@ -191,7 +191,7 @@ def _size(item: OutputItem) -> int:
 
 
 def encode(value: object) -> bytes:
-    """JSON; what is no Unicode text in it is replaced."""
+    """Encode a value as JSON, and replace invalid Unicode."""
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
@@ -205,7 +205,7 @@ def _compact(item: OutputItem) -> OutputItem:
 
 
 def _ends(items: list[OutputItem]) -> Iterator[OutputItem]:
-    """The first and the last of the items, and one in between that tells what is missing."""
+    """Yield the first and the last items, and between them the size of what is dropped."""
     first, rest = _taken(items, HEAD_BYTES, from_end=False)
     last, middle = _taken(rest[::-1], TAIL_BYTES, from_end=True)
     yield from first
@@ -217,7 +217,7 @@ def _ends(items: list[OutputItem]) -> Iterator[OutputItem]:
 def _taken(
     items: list[OutputItem], most: int, *, from_end: bool
 ) -> tuple[list[OutputItem], list[OutputItem]]:
-    """The first items, of `most` bytes together, and the others. A text is divided between two lines."""
+    """Split items after `most` bytes. A text is split between two lines."""
     left = most
     for index, item in enumerate(items):
         size = _size(item)
@@ -229,7 +229,7 @@ def _taken(
 
 
 def _divided(item: OutputItem, most: int, *, from_end: bool) -> tuple[list[OutputItem], list[OutputItem]]:
-    """A part of a text that is taken, and the other; anything else is not taken."""
+    """Split a text after `most` bytes; other items cannot be split and go to the second part."""
     if not isinstance(item, Said) or item.type != "stream" or not most:
         return [], [item]
     text = item.content["text"]

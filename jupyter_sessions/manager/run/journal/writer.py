@@ -1,6 +1,6 @@
-"""Writes the journal of one session.
+"""Write the journal of one session.
 
-What was written is there after a crash, and nothing of it is held in memory.
+Written output survives a crash of the manager and takes up no memory.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _MOST_RUNNING = 8
 
 
 class _OpenExecution(msgspec.Struct):
-    """An execution by its number. Its end may be `missed`: it ran while nobody listened."""
+    """An execution by its number. `missed` is true if it ran while no manager was running."""
 
     number: int
     failed: bool = False
@@ -46,10 +46,10 @@ class _OpenExecution(msgspec.Struct):
 
 
 class Journal:
-    """The journal in a folder, within bounds.
+    """The journal in a folder, within limits of size.
 
-    Of one execution about `RUN_BYTES` are kept, its beginning and its end; of all together
-    `JOURNAL_BYTES`, the newest. A full disk loses output, and nothing else.
+    One execution keeps about `RUN_BYTES`, its beginning and its end; all together keep the newest `JOURNAL_BYTES`.
+    A full disk only loses output.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,10 +62,10 @@ class Journal:
         self._file: BinaryIO | None = None
         self._written = 0
         self._torn = set[int]()
-        """Executions during whose last line the disk became full."""
+        """Executions whose last line is incomplete because the disk became full."""
 
-    def take(self, message: dict[str, Any]) -> None:
-        """Keep what a message on iopub says, if it belongs to an execution."""
+    def add(self, message: dict[str, Any]) -> None:
+        """Write a message on iopub, if it belongs to an execution."""
         kind, content = message["header"]["msg_type"], message["content"]
         request = str(message["parent_header"].get("msg_id", ""))
         if kind == "execute_input" and request not in self._runs:
@@ -79,31 +79,31 @@ class Journal:
         elif kind == "status" and content.get("execution_state") == "idle":
             self._end(run, "error" if run.failed else "ok")
         elif kind in KINDS:
-            self._say(run, kind, content)
+            self._add_output(run, kind, content)
 
-    def seen(self) -> None:
-        """Note that somebody listens now; to be called about once a second."""
+    def mark_attended(self) -> None:
+        """Record that a manager runs. Call it about once a second."""
         with suppress(OSError, SessionError):
             private_folder(self._folder)
             self._mark.touch()
 
     def resume(self) -> None:
-        """Go on after an earlier manager, and note the time in which nobody listened."""
+        """Continue the journal of an earlier manager, and record the time in which no manager ran."""
         with suppress(OSError):
             gap = Gap(datetime.fromtimestamp(self._mark.stat().st_mtime, UTC), datetime.now(UTC))
             add_gap(self._folder, gap)
             for number in [*self._sizes][-_MOST_RUNNING:]:
                 with suppress(OSError):
-                    self._take_over(number, gap)
+                    self._resume_execution(number, gap)
 
     def caught_up(self) -> None:
-        """The kernel is free: what ran before `resume` and has not ended since, ended unseen."""
+        """End executions from before `resume` that have not ended since, because the kernel is idle."""
         for run in self._runs.values():
             if run.missed:
                 self._end(run, "unknown")
 
     def close(self, why: str) -> None:
-        """The kernel is gone, and with it what ran."""
+        """End all executions, because the kernel is gone."""
         for run in self._runs.values():
             if not run.ended:
                 error = {"ename": "SessionEnded", "evalue": why, "traceback": [why]}
@@ -111,9 +111,9 @@ class Journal:
                 self._end(run, "error")
         self._runs.clear()
         self._displays.clear()
-        self._shut()
+        self._close_file()
 
-    # How.
+    # Files.
 
     def _begin(self, request: str, content: dict[str, Any]) -> None:
         number = next(reversed(self._sizes), 0) + 1
@@ -122,7 +122,7 @@ class Journal:
         now, count = datetime.now(UTC), content.get("execution_count")
         self._write(number, Began(number, request, str(content.get("code", "")), now, count))
 
-    def _say(self, run: _OpenExecution, kind: str, content: dict[str, Any]) -> None:
+    def _add_output(self, run: _OpenExecution, kind: str, content: dict[str, Any]) -> None:
         run.failed = run.failed or kind == "error"
         if shown := display_id(content):
             others = [number for number in self._displays.get(shown, []) if number != run.number]
@@ -133,9 +133,9 @@ class Journal:
         if not run.ended:
             run.ended, run.missed = True, False
             self._write(run.number, Ended(datetime.now(UTC), status))
-            self._shut()
+            self._close_file()
 
-    def _take_over(self, number: int, gap: Gap) -> None:
+    def _resume_execution(self, number: int, gap: Gap) -> None:
         path = file_of(self._folder, number)
         if not path.read_bytes().endswith(b"\n"):
             self._write(number, None)
@@ -147,13 +147,13 @@ class Journal:
             self._write(number, Note(f"Output between {between} was not seen: {why}."))
 
     def _write(self, number: int, line: JournalLine | None) -> None:
-        """Add a line to an execution that is still kept; without one, end the line before."""
+        """Add a line to an execution that is still stored; with None, end an incomplete line."""
         if number not in self._sizes:
             return
         data = (b"" if line is None else encode(line)) + b"\n"
         with suppress(OSError, SessionError):
             if self._file is None or self._written != number:
-                self._shut()
+                self._close_file()
                 self._file, self._written = self._open(number), number
             if number in self._torn:
                 data = b"\n" + data
@@ -161,7 +161,7 @@ class Journal:
             if self._file.write(data) == len(data):
                 self._torn.discard(number)
         self._grow(number, len(data))
-        self._keep_bounds(number)
+        self._enforce_limits(number)
 
     def _open(self, number: int) -> BinaryIO:
         path = file_of(self._folder, number)
@@ -171,19 +171,19 @@ class Journal:
             private_folder(self._folder)
             return path.open("ab", buffering=0)
 
-    def _shut(self) -> None:
+    def _close_file(self) -> None:
         file, self._file = self._file, None
         if file is not None:
             with suppress(OSError):
                 file.close()
 
-    # Bounds.
+    # Size limits.
 
     def _grow(self, number: int, size: int) -> None:
         self._sizes[number] += size
         self._total += size
 
-    def _keep_bounds(self, number: int) -> None:
+    def _enforce_limits(self, number: int) -> None:
         if self._sizes[number] > RUN_BYTES:
             self._shorten(number)
         while len(self._sizes) > 1 and (len(self._sizes) > MOST_RUNS or self._total > JOURNAL_BYTES):
@@ -193,8 +193,8 @@ class Journal:
 
     def _shorten(self, number: int) -> None:
         path, fold, marks = file_of(self._folder, number), Fold(), list[JournalLine]()
-        self._shut()
-        size = RUN_BYTES // 2  # If it cannot be done, it is tried again after as much.
+        self._close_file()
+        size = RUN_BYTES // 2  # After a failure, try again once as much has been added.
         with suppress(OSError):
             for line in lines(path):
                 if isinstance(line, Began | Ended):
@@ -215,7 +215,7 @@ def _size(path: Path) -> int:
 
 
 def _put(known: dict[str, Any], key: str, value: object, most: int) -> None:
-    """Add to what is known, and forget the oldest of more than `most`."""
+    """Add an item, and remove the oldest of more than `most`."""
     known.pop(key, None)
     known[key] = value
     if len(known) > most:
