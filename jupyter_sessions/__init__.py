@@ -1,7 +1,11 @@
-"""Compute sessions inside Jupyter."""
+"""Compute sessions inside Jupyter.
+
+From Python, `Session` is the client of seed 004 on every backend.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from jupyter_sessions._version import __version__
@@ -9,7 +13,26 @@ from jupyter_sessions._version import __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["__version__", "load_ipython_extension"]
+    from jupyter_sessions.client.session_client import AsyncSession, Session
+
+__all__ = ["AsyncSession", "Session", "__version__", "load_ipython_extension"]
+
+_MODULES = {
+    "AsyncSession": "client.session_client",
+    "Session": "client.session_client",
+}
+"""Where names are that are imported on first use (PEP 562), so that `import jupyter_sessions` stays fast."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

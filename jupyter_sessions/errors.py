@@ -28,6 +28,7 @@
     │       └── StoreDamaged          500  the database is damaged (manager.core.store)
     ├── MovedAway                     500  the manager ends so that the next one repairs its files (manager.presence)
     ├── ImpossibleTransition          500  a change that a session cannot make in its status (manager.core.machine)
+    ├── SessionErrors                 500  some of several sessions failed; holds what was done, and each error
     ├── BadAnswer                     502  a backend talks nonsense
     │   ├── AnswerRefused             502  its answer is too large, cut off or compressed (wire.bounded)
     │   ├── EventTooLarge             502  an event of its stream is too large (wire.sse)
@@ -48,6 +49,7 @@ Over the wire an error is ``{"message", "reason", "hint"?, "field"?}``; `from_wi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
@@ -179,6 +181,21 @@ class NotSupported(SessionError):
 
 class LaunchFailed(SessionError):
     """The session's process could not be started."""
+
+
+class SessionErrors(SessionError):
+    """Some of several sessions failed, after all had their turn.
+
+    `results` is what the others returned, as the method returns it; `errors` has the error of each session that failed,
+    by the session's id, or by the number of the replica, from 1 on.
+    """
+
+    def __init__(
+        self, message: str, *, results: Any = None, errors: Mapping[Any, SessionError] = {}, **more: Any
+    ) -> None:
+        super().__init__(message, **more)
+        self.results = results
+        self.errors = dict(errors)
 
 
 class BadAnswer(SessionError):

@@ -1,6 +1,6 @@
 """A proxy between a client and a server that does what networks do: delays, resets, half answers, others' answers.
 
-    async with faulty(server_url) as between:
+    async with faulty(base_url) as between:
         between.fault = late(2)  # until it is set to None, for requests that `between.on` holds for
         client = Client(between.url)
 

@@ -93,6 +93,9 @@ class Backend(FileTransfer, ABC):
     address_option: ClassVar[str] = ""
     """The option that holds its address, of a type that people may add with nothing but that."""
 
+    direct: ClassVar[bool] = False
+    """Whether `Session(server=…)` leads to it, by the options `url`, `version`, `token`, `certificate` and `timeout`."""
+
     def __init__(self, name: str, **options: Any) -> None:
         """`name` is how people call it; `options` come from the configuration."""
         self.name = name

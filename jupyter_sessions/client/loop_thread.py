@@ -59,6 +59,11 @@ class Bridge:
         """Return the result of a coroutine. Errors: Interrupted; the coroutine is cancelled then."""
         return self.talk(lambda say: work, lambda text: None)
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the calling thread is the one that runs the event loop, which must not wait for itself."""
+        return self._thread is threading.current_thread()
+
     def talk(self, work: Callable[[Say], Coroutine[Any, Any, T]], say: Say) -> T:
         """Return the result of a coroutine, and pass its messages to `say` in the calling thread.
 
@@ -86,7 +91,7 @@ class Bridge:
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Start a coroutine; may be called from any thread."""
         with self._lock:
-            if self._loop is None:
+            if self._loop is None or self._thread is None or not self._thread.is_alive():  # After a fork.
                 self._loop = asyncio.new_event_loop()
                 name = "jupyter_sessions"
                 self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
@@ -103,6 +108,8 @@ class Bridge:
             asyncio.run_coroutine_threadsafe(_finish(last), loop).result(_PARTING_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_PARTING_SECONDS)
+        if not thread.is_alive():
+            loop.close()
 
 
 async def _finish(last: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -17,7 +17,7 @@ from jupyter_core.paths import jupyter_runtime_dir
 from jupyter_sessions.client.api import Api
 from jupyter_sessions.client.remote import RemoteService
 from jupyter_sessions.service import SessionService, configuration
-from jupyter_sessions.wire.access import VARIABLE, ServerInfo
+from jupyter_sessions.wire.access import VARIABLE, ServerInfo, server_file
 
 
 async def open_api() -> Api:
@@ -38,7 +38,7 @@ def _candidates() -> Iterator[ServerInfo]:
     if not hint:
         return
     folder = Path(jupyter_runtime_dir())
-    others = sorted(folder.glob("jupyter_sessions-server-*.json"), key=_modified, reverse=True)
+    others = sorted(folder.glob(server_file("*")), key=_modified, reverse=True)
     for path in [Path(hint), *(other for other in others if other != Path(hint))]:
         try:
             status = path.stat()

@@ -15,12 +15,11 @@ from urllib.parse import quote
 import msgspec
 from jupyter_server.serverapp import ServerApp
 
-from jupyter_sessions.wire.access import SCHEME, VARIABLE, ServerInfo
+from jupyter_sessions.wire.access import SCHEME, VARIABLE, ServerInfo, server_file
 from jupyter_sessions.wire.files import write_private
 from jupyter_sessions.wire.identity import own_identity
 
 _EVERYWHERE = ("", "0.0.0.0", "::", "*")  # noqa: S104
-_PREFIX = "jupyter_sessions-server-"
 
 
 class ScopedToken:
@@ -37,7 +36,7 @@ class ScopedToken:
     def publish(self, app: ServerApp) -> Path:
         """Write the file, and pass its path to the kernels that the server starts from now on."""
         _sweep(Path(app.runtime_dir))
-        path = Path(app.runtime_dir) / f"{_PREFIX}{os.getpid()}.json"
+        path = Path(app.runtime_dir) / server_file(os.getpid())
         write_private(path, msgspec.json.encode(self._access(app)))
         os.environ[VARIABLE] = str(path)
         return path
@@ -64,7 +63,7 @@ def withdraw(path: Path) -> None:
 
 def _sweep(folder: Path) -> None:
     """Remove files of servers that were killed."""
-    for path in folder.glob(f"{_PREFIX}*.json"):
+    for path in folder.glob(server_file("*")):
         try:
             left = not msgspec.json.decode(path.read_bytes(), type=ServerInfo).server.alive()
         except (OSError, msgspec.DecodeError):

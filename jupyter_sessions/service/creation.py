@@ -39,22 +39,33 @@ async def create_replicas(where: Creates, spec: SessionSpec) -> tuple[list[Sessi
 
     Each finds its number in REPLICA_ID, from 1 on, and N in REPLICA_COUNT. Source: skaha 1.7.0, canfar 1.5.2.
     """
-    name, turn = spec.name or new_name(spec), asyncio.Semaphore(_AT_ONCE)
+    turn = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(number: int) -> SessionInfo | SessionError:
-        environ = spec.environ | {REPLICA_ID: str(number), REPLICA_COUNT: str(spec.replicas)}
+    async def one(each: SessionSpec) -> SessionInfo | SessionError:
         async with turn:
             try:
-                return await where.create(
-                    structs.replace(spec, name=f"{name}-{number}", environ=environ, replicas=1)
-                )
+                return await where.create(each)
             except SessionError as error:
-                error.message = f"{name}-{number}: {error.message}"
+                error.message = f"{each.name}: {error.message}"
                 return error
 
-    made = await asyncio.gather(*map(one, range(1, spec.replicas + 1)))
+    made = await asyncio.gather(*map(one, replicas_of(spec)))
     rows = [one for one in made if isinstance(one, SessionInfo)]
     return rows, [one for one in made if isinstance(one, SessionError)]
+
+
+def replicas_of(spec: SessionSpec) -> list[SessionSpec]:
+    """Return the specs of the sessions NAME-1 to NAME-N for a spec of N `replicas`, which may be 1."""
+    name, count = spec.name or new_name(spec), str(spec.replicas)
+    return [
+        structs.replace(
+            spec,
+            name=f"{name}-{number}",
+            environ=spec.environ | {REPLICA_ID: str(number), REPLICA_COUNT: count},
+            replicas=1,
+        )
+        for number in range(1, spec.replicas + 1)
+    ]
 
 
 def new_name(spec: SessionSpec) -> str:

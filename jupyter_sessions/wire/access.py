@@ -12,6 +12,11 @@ PROTOCOL = 1
 """The version of the extension's REST protocol; versions do not understand each other."""
 
 
+def server_file(pid: int | str) -> str:
+    """Return the name of the file that the server with this pid writes into Jupyter's runtime folder."""
+    return f"jupyter_sessions-server-{pid}.json"
+
+
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The contents of the 0600 file that the environment variable names.
 

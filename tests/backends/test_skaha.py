@@ -11,7 +11,7 @@ from aiohttp import web
 
 from jupyter_sessions.backends import local
 from jupyter_sessions.backends.base import Query
-from jupyter_sessions.backends.skaha import Skaha
+from jupyter_sessions.backends.skaha import Skaha, convert
 from jupyter_sessions.backends.skaha.credentials import CANFAR, find
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import (
@@ -242,3 +242,18 @@ def test_this_machines_own_manager_is_no_second_one(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("CANFAR_URL", f"{contact.url}/skaha/v1")
     monkeypatch.setenv("CANFAR_TOKEN", contact.bearer())
     assert found() is None
+
+
+@pytest.mark.parametrize(
+    ("said", "used"),
+    [
+        ({"cpuCoresInUse": "0.010", "ramInUse": "0.11"}, {"cpu_util": "1.000", "mem": "110000000"}),
+        ({"coresInUse": "250m", "ramInUse": "101Mi"}, {"cpu_util": "25.00", "mem": "105906176"}),
+        ({"coresInUse": "<none>", "ramInUse": "<none>"}, {}),
+    ],
+)
+def test_the_use_of_a_session_in_both_spellings(said: dict[str, str], used: dict[str, str]) -> None:
+    stat = convert.session_of({"id": "abcdefgh", **said}, "sky").live_stat or {}
+    assert {name: float(metric["current"]) for name, metric in stat.items()} == {
+        name: float(value) for name, value in used.items()
+    }

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from statistics import median
 
 ROUNDS = 9
-MOST = 1.3
+MOST = 0.3
+"""Of the time of `import httpx`, both over a bare interpreter."""
 
 
 def seconds(statement: str) -> float:
@@ -26,6 +27,6 @@ def test_import_beside_httpx(report: Callable[[str], None]) -> None:
     ours, httpx, bare = (median(taken) for taken in times.values())
     report(
         f"import: {1000 * (ours - bare):.0f} ms over a bare interpreter, httpx {1000 * (httpx - bare):.0f} ms: "
-        f"{ours / httpx:.2f}x"
+        f"{(ours - bare) / (httpx - bare):.2f}x"
     )
-    assert ours / httpx <= MOST
+    assert (ours - bare) / (httpx - bare) <= MOST

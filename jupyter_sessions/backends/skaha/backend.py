@@ -50,6 +50,7 @@ class Skaha(Backend):
     type = "skaha"
     type_title = "Skaha (CANFAR)"
     address_option = "url"
+    direct = True
     types = (*TYPES, *convert.OWN_TYPES)
     takes = frozenset({"environ", "startup_command"})
     session_variables = ("skaha_sessionid",)

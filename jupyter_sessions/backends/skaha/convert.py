@@ -172,6 +172,7 @@ def session_of(item: Mapping[str, Any], backend: str) -> SessionInfo:
         status_changed=started if is_live(status) and status != "TERMINATING" else None,
         result=result,
         user_id=str(_value(item, "userid") or "") or None,
+        live_stat=_usage(item),
         ends_at=_time(_value(item, "expiryTime")),
         ends_why="lifetime" if _value(item, "expiryTime") else None,
         extra={"kind": kind} | {key: value for key, value in item.items() if key not in _KNOWN},
@@ -211,6 +212,15 @@ def _resources(item: Mapping[str, Any]) -> dict[str, str]:
         GPU_SLOT: _number(_value(item, "requestedGPUCores")),
     }
     return format_slots({slot: amount for slot, amount in found.items() if amount})
+
+
+def _usage(item: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the use of processor and memory in the form of Backend.AI's `live_stat`: percents of a core, and bytes."""
+    cores, memory = _number(_value(item, "cpuCoresInUse")), _bytes(_value(item, "ramInUse"))
+    if cores is None and (older := str(_value(item, "coresInUse") or "")).endswith("m"):
+        cores = (_number(older[:-1]) or Decimal(0)) / 1000
+    found = {"cpu_util": None if cores is None else 100 * cores, "mem": memory}
+    return {name: {"current": f"{value:f}"} for name, value in found.items() if value is not None} or None
 
 
 def _services(item: Mapping[str, Any], kind: str) -> list[Service]:
