@@ -165,7 +165,7 @@ class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     callback_url: str | None = None
     owner_access_key: str | None = None
     priority: int | None = None
-    batch_timeout: str | None = None
+    batch_timeout: float | str | None = None
     replicas: int = 1
     idle_timeout: float | str | None = None
     time_limit: float | str | None = None
@@ -210,7 +210,7 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
     `age` and `cpu_credit_used` are milliseconds; `limits` names the means that
     enforce each resource, `survives` says what the session outlives, `owned` that it was made for a
-    notebook and ends with it, `expected_at` when one that waits is expected to start, `hopeless` that it never will as things
+    notebook (at `notebook_path`, by the process `owner`) and ends with it, `expected_at` when one that waits is expected to start, `hopeless` that it never will as things
     are, and `extra` keeps whatever a backend reports that has no field here.
     """
 
@@ -268,6 +268,8 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     limits: dict[str, str] = {}
     restarts: int = 0
     owned: bool = False
+    owner: ProcessId | None = None
+    notebook_path: str | None = None
     reused: bool = False
     expected_at: datetime | None = None
     hopeless: bool = False
@@ -350,11 +352,15 @@ class Choices(msgspec.Struct, kw_only=True, omit_defaults=True):
     folders: list[Folder] = []
 
 
-class NameRule(msgspec.Struct, frozen=True):
-    """A backend's rule for session names: a pattern, and the same in words."""
+class NameRule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A backend's rule for session names: a pattern, and the same in words.
+
+    `lower` says that the backend changes names to lower case.
+    """
 
     pattern: str
     message: str
+    lower: bool = False
 
     def check(self, name: str) -> None:
         """Errors: InvalidRequest for a name that breaks the rule."""

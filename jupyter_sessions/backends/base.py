@@ -10,7 +10,7 @@ configuration's ``{"type": key}`` is the entry point's name.
 
         async def list(self, query): ...
         async def get(self, id): ...
-        async def create(self, spec): ...
+        async def create(self, request): ...
         async def destroy(self, id, *, forced=False, recursive=False): ...
 
 People can sign in to a backend that says by which `methods`; what they give it finds in `given`. They can
@@ -28,8 +28,9 @@ from __future__ import annotations
 
 import builtins
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from math import inf
 from typing import Any, ClassVar
 
@@ -39,6 +40,7 @@ from jupyter_sessions.backends.credential_store import CredentialStore, Kept
 from jupyter_sessions.backends.file_transfer import FileTransfer
 from jupyter_sessions.backends.notices import Notice
 from jupyter_sessions.backends.polling import Looking, Pace, unsettled
+from jupyter_sessions.backends.session_request import SessionRequest as SessionRequest
 from jupyter_sessions.backends.signin import Credentials, SignIn, SignInMethod, checked, fits, without_secrets
 from jupyter_sessions.backends.takes import BASIC
 from jupyter_sessions.backends.values import Output as Output
@@ -58,7 +60,6 @@ from jupyter_sessions.model import (
     NameRule,
     ProcessId,
     SessionInfo,
-    SessionSpec,
 )
 
 ANY_NAME = NameRule(r"(?s).{1,255}", "Use 1 to 255 characters.")
@@ -88,6 +89,9 @@ class Backend(FileTransfer, ABC):
     """Whether its sessions run on the machine of whoever asks for them."""
     first_come: ClassVar[bool] = False
     """Whether sessions wait in one queue, first come, first served, so that forms can tell a place in it."""
+    checks_requests: ClassVar[bool] = False
+    """Whether its server itself, in one step with creating, refuses less than an image's minimum and returns the live
+    session of the same name or notebook. The service does both for the others."""
     session_variables: ClassVar[tuple[str, ...]] = ()
     """Environment variables that hold the id of a session, for what runs in it."""
     address_option: ClassVar[str] = ""
@@ -116,7 +120,7 @@ class Backend(FileTransfer, ABC):
         """One session by its full id, also after its end. Errors: SessionNotFound."""
 
     @abstractmethod
-    async def create(self, spec: SessionSpec) -> SessionInfo:
+    async def create(self, request: SessionRequest) -> SessionInfo:
         """Ask for a session and return its row at once, without waiting until it runs."""
 
     @abstractmethod
@@ -157,17 +161,13 @@ class Backend(FileTransfer, ABC):
         """The environments or images one can ask for."""
         raise self._cannot("list images")
 
-    async def default_resources(self, asked: dict[str, Any], image: str | None = None) -> dict[str, str]:
-        """What a session of an image gets of the slots that `asked` leaves out; {} leaves it to the backend."""
+    async def default_resources(self, asked: Mapping[str, Decimal]) -> dict[str, Decimal]:
+        """Return amounts of the slots that `asked` leaves out; {} leaves them to the backend."""
         return {}
 
-    async def suggested_resources(self) -> dict[str, str]:
+    async def suggested_resources(self) -> dict[str, Decimal]:
         """Return the amounts that a form starts with; those of `default_resources` unless overridden."""
         return await self.default_resources({})
-
-    async def default_type(self, image: str | None) -> str:
-        """The type of a session that names none."""
-        return TYPES[0]
 
     async def capacity(self) -> dict[str, Amount]:
         """Total and free amount of each slot."""

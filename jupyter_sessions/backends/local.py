@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from jupyter_sessions.amounts import GPU_SLOT, SHARES_SLOT, format_slots, parse_slots
+from jupyter_sessions.amounts import GPU_SLOT, SHARES_SLOT, parse_slots
 from jupyter_sessions.backends.backendai.access import Signed
 from jupyter_sessions.backends.backendai.backend import vendor_environment
 from jupyter_sessions.backends.backendai.catalog import folders_of
@@ -23,11 +23,12 @@ from jupyter_sessions.backends.backendai.event_stream import Watcher
 from jupyter_sessions.backends.backendai.http import ManagerClient
 from jupyter_sessions.backends.backendai.versions import Dialect
 from jupyter_sessions.backends.base import Query, Storage
+from jupyter_sessions.backends.kernelspec_images import KernelspecImages
 from jupyter_sessions.backends.local_keys import LocalKeys
 from jupyter_sessions.backends.local_manager import ManagerState, outdated, state_folder
 from jupyter_sessions.backends.local_manager import find as find
 from jupyter_sessions.backends.local_manager import start as start
-from jupyter_sessions.backends.local_rows import PATH, LocalRows, Recent
+from jupyter_sessions.backends.local_rows import PATH, LocalRows
 from jupyter_sessions.backends.local_versions import (
     is_before,
     is_other,
@@ -35,31 +36,29 @@ from jupyter_sessions.backends.local_versions import (
     refusal,
     take_over,
 )
+from jupyter_sessions.backends.recent import Recent
+from jupyter_sessions.backends.session_request import SessionRequest
 from jupyter_sessions.backends.signin import SignIn, SignInMethod
 from jupyter_sessions.backends.takes import EVERY
 from jupyter_sessions.channels.journal_messages import Outputs, Selection
 from jupyter_sessions.config import JupyterSessions
+from jupyter_sessions.durations import parse_duration
 from jupyter_sessions.errors import (
     InvalidRequest,
     NotEnough,
     NotFound,
     NotSupported,
     SessionError,
-    UnknownImage,
 )
 from jupyter_sessions.model import (
     TYPES,
     Choices,
     Endpoint,
-    Image,
     KernelConnection,
     ProcessId,
     SessionInfo,
-    SessionSpec,
 )
 from jupyter_sessions.wire.descriptors import HANDOVER
-from jupyter_sessions.wire.environment import Specs
-from jupyter_sessions.wire.minimum import at_least
 from jupyter_sessions.wire.places import Contact
 from jupyter_sessions.wire.process_context import bounds, in_session, visible_devices
 
@@ -74,7 +73,7 @@ _DEFAULT_CPUS = 4
 _MEMORY_STEP = 128 * 1024**2
 
 
-class Local(LocalKeys, LocalRows):
+class Local(KernelspecImages, LocalKeys, LocalRows):
     """Sessions on this machine.
 
     Options: `kernel_spec_manager` (whose environments are offered); `default_resources`,
@@ -83,7 +82,6 @@ class Local(LocalKeys, LocalRows):
 
     type = "local"
     type_title = "This machine"
-    image_word = "Environment"
     place = "this machine"
     takes = EVERY - {"priority", "resource_group", "owner_access_key"}
     types = TYPES
@@ -101,8 +99,7 @@ class Local(LocalKeys, LocalRows):
         self._by_socket = True
         self._looked = -_REPLACE_SECONDS
         self._creating = asyncio.Semaphore(_CREATES_AT_ONCE)
-        self._lately_specs = Recent(self._specs)
-        self._lately_totals = Recent(self._totals)
+        self._recent_totals = Recent(self._totals)
 
     # Finding the manager.
 
@@ -191,8 +188,7 @@ class Local(LocalKeys, LocalRows):
     @classmethod
     def configured(cls, config: JupyterSessions, kernel_spec_manager: Any) -> dict[str, Any]:
         """What holds for sessions on this machine."""
-        return {
-            "kernel_spec_manager": kernel_spec_manager,
+        return super().configured(config, kernel_spec_manager) | {
             "default_resources": config.default_resources,
             "idle_timeout": config.idle_timeout,
             "time_limit": config.time_limit,
@@ -202,53 +198,30 @@ class Local(LocalKeys, LocalRows):
         """The folders of the configuration."""
         return Choices(folders=folders_of(await (await self.client()).request("GET", "/folders")))
 
-    async def create(self, spec: SessionSpec) -> SessionInfo:
-        """Queue a session of an environment of the asking side."""
-        async with self._creating:  # What many at once do before they wait would stop the loop for long.
-            specs = await self._specs_with(spec.image or "python3")
-            image, launch = specs.resolve(
-                spec.image or "python3", cwd=spec.cwd, given=spec.environ, arguments=spec.kernel_arguments
-            )
-            spec.image = image
+    async def create(self, request: SessionRequest) -> SessionInfo:
+        """Queue a session."""
+        async with self._creating:  # Many at once would stop the loop for long before they wait.
             for field in ("idle_timeout", "time_limit"):
-                if getattr(spec, field) is None:
-                    setattr(spec, field, self.options.get(field) or 0)
-            return await self.send_create(spec, launch)
+                if getattr(request, field) is None:
+                    setattr(request, field, parse_duration(self.options.get(field) or 0, field=field))
+            return await self.send_create(request)
 
-    async def images(self) -> builtins.list[Image]:
-        """The environments of the asking side."""
-        return (await self._specs()).images()
+    async def default_resources(self, asked: Mapping[str, Decimal]) -> dict[str, Decimal]:
+        """Return a part of the machine: as configured, else up to 4 CPUs and a quarter of memory.
 
-    async def _specs(self) -> Specs:
-        return await asyncio.to_thread(Specs.here, self.options.get("kernel_spec_manager"))
-
-    async def _specs_with(self, image: str) -> Specs:
-        """As found a moment ago if an environment is among them, else as they are now."""
-        specs = await self._lately_specs.get()
-        try:
-            specs.minimum(image)
-        except UnknownImage:
-            specs = await self._specs()
-        return specs
-
-    async def default_resources(self, asked: dict[str, Any], image: str | None = None) -> dict[str, str]:
-        """A part of the machine: as configured, else up to 4 CPUs and a quarter of memory.
-
-        With k of n GPUs, at least k/n of both; never less than an image's minimum. Errors: UnknownImage.
+        With k of n GPUs, at least k/n of both.
         """
-        given = parse_slots(asked)
         configured = parse_slots(self.options.get("default_resources") or {})
-        least = parse_slots((await self._specs_with(image)).minimum(image)) if image else {}
-        if given.keys() >= {"cpu", "mem", *configured, *least}:
+        if asked.keys() >= {"cpu", "mem", *configured}:
             return {}
-        there = await self._lately_totals.get(self.of_asker())
-        share = min(Decimal(1), max(_part(given, there, slot) for slot in (GPU_SLOT, SHARES_SLOT)))
+        there = await self._recent_totals.get(self.of_asker())
+        share = min(Decimal(1), max(_part(asked, there, slot) for slot in (GPU_SLOT, SHARES_SLOT)))
         cpus = max(min(Decimal(_DEFAULT_CPUS), there["cpu"]), there["cpu"] * share)
         memory = there["mem"] * max(Decimal("0.25"), share) // _MEMORY_STEP * _MEMORY_STEP
-        chosen = at_least({"cpu": cpus, "mem": memory} | configured, least)
-        return format_slots({name: amount for name, amount in chosen.items() if name not in given})
+        chosen = {"cpu": cpus, "mem": memory} | configured
+        return {name: amount for name, amount in chosen.items() if name not in asked}
 
-    async def suggested_resources(self) -> dict[str, str]:
+    async def suggested_resources(self) -> dict[str, Decimal]:
         """Return the default amounts, but of CPUs half, at least 1, unless they are configured.
 
         With all of them the next session that is asked for with the form would have to wait.
@@ -256,7 +229,7 @@ class Local(LocalKeys, LocalRows):
         amounts = await self.default_resources({})
         if "cpu" not in parse_slots(self.options.get("default_resources") or {}):
             there = (await self._totals())["cpu"]
-            amounts |= format_slots({"cpu": min(there, max(Decimal(1), there // 2))})
+            amounts["cpu"] = min(there, max(Decimal(1), there // 2))
         return amounts
 
     async def _totals(self) -> dict[str, Decimal]:
@@ -301,10 +274,10 @@ class Local(LocalKeys, LocalRows):
         found = (self.notice() or outdated(state), state.notice if state else "")
         return [str(one) for one in found if one]
 
-    async def send_create(self, spec: SessionSpec, launch: object = None) -> SessionInfo:
-        """As elsewhere; a refusal by a manager that does not follow the configuration says so."""
+    async def send_create(self, request: SessionRequest) -> SessionInfo:
+        """Ask for a session, once. A refusal by a manager that does not follow the configuration says so."""
         try:
-            return await super().send_create(spec, launch)
+            return await super().send_create(request)
         except (InvalidRequest, NotEnough) as error:
             with suppress(SessionError):
                 state = await self.manager_state()

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
-from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -23,19 +22,17 @@ from jupyter_sessions.backends.backendai.versions import statuses_of
 from jupyter_sessions.backends.base import Query
 from jupyter_sessions.backends.local_versions import AnyVersion
 from jupyter_sessions.backends.parsing import MOST_BYTES, MOST_ROWS, too_much, understood
+from jupyter_sessions.backends.session_request import SessionRequest
 from jupyter_sessions.errors import NotFound, NotSupported
-from jupyter_sessions.model import STATUSES, SessionInfo, SessionSpec
+from jupyter_sessions.model import STATUSES, SessionInfo
 from jupyter_sessions.wire import untrusted
 
 PATH = "/jupyter-sessions/sessions"
 _IDS_AT_ONCE = 200
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_RECENT_SECONDS = 0.25
 
 _LISTS = ("services", "containers", "dependencies", "mounts", "agents")
 _EMPTY: list[Any] = []
-
-T = TypeVar("T")
 
 
 class RowsClient:
@@ -136,35 +133,13 @@ class LocalRows(AnyVersion):
         client = await self._rows_client()
         return await self._rows.of_ids(client, ids) if client else None
 
-    async def send_create(self, spec: SessionSpec, launch: object = None) -> SessionInfo:
+    async def send_create(self, request: SessionRequest) -> SessionInfo:
         """Ask for a session, once; the answer is its row."""
         client = await self.client()
-        body = convert.create_body(spec, await client.dialect(), launch)
+        body = convert.create_body(request, await client.dialect())
         body["config"] |= self.of_asker()
-        return await self._rows.create(client, body) or await super().send_create(spec, launch)
+        return await self._rows.create(client, body) or await super().send_create(request)
 
     async def _rows_client(self) -> ManagerClient | None:
         """Return the connection to the manager; None to one that speaks another protocol."""
         return None if await self._other_manager() else await self.client()
-
-
-class Recent(Generic[T]):
-    """Something that takes work to find out: it is found once for all who ask in the same moment."""
-
-    def __init__(self, find: Callable[[], Awaitable[T]], seconds: float = _RECENT_SECONDS) -> None:
-        self._find = find
-        self._seconds = seconds
-        self._began = 0.0
-        self._asker: object = None
-        self._finding: asyncio.Task[T] | None = None
-
-    async def get(self, asker: object = None) -> T:
-        """Return what was found out for this asker, or is being found out since a moment. Errors: those of finding it."""
-        if self._finding is None or asker != self._asker or monotonic() > self._began + self._seconds:
-            self._began, self._asker = monotonic(), asker
-            self._finding = asyncio.ensure_future(_awaited(self._find()))
-        return await asyncio.shield(self._finding)
-
-
-async def _awaited(work: Awaitable[T]) -> T:
-    return await work

@@ -49,4 +49,4 @@ class Batch(Position, frozen=True):
 
 def public(row: SessionInfo) -> SessionInfo:
     """Return a row for pushing: without what may hold secrets, and without what concerns one caller only."""
-    return structs.replace(row, environ={}, reused=False)
+    return structs.replace(row, environ={}, owner=None, reused=False)

@@ -1,41 +1,57 @@
-"""What a session is asked to be: filled in by its backend, and asked for once or several times."""
+"""Create sessions: complete a person's spec, so that backends get a request that they can carry out as it stands."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import msgspec
 from msgspec import structs
 
 from jupyter_sessions.amounts import parse_slots
-from jupyter_sessions.backends.base import Backend
+from jupyter_sessions.backends.base import Backend, Query
+from jupyter_sessions.backends.kernelspec_images import KernelspecImages
+from jupyter_sessions.backends.recent import Recent
+from jupyter_sessions.backends.session_request import SessionRequest, normalized
 from jupyter_sessions.backends.takes import check_taken
-from jupyter_sessions.errors import InvalidRequest, NotSupported, SessionError
+from jupyter_sessions.errors import (
+    AlreadyExists,
+    InvalidRequest,
+    NotSupported,
+    SessionError,
+    SessionNotFound,
+)
 from jupyter_sessions.model import (
     REPLICA_COUNT,
     REPLICA_ID,
     TYPE_ALIASES,
+    TYPES,
+    Image,
     SessionInfo,
     SessionSpec,
 )
 from jupyter_sessions.service.registry import find_types
+from jupyter_sessions.wire.identity import Identity, identify
+from jupyter_sessions.wire.minimum import at_least, check
 
 _AT_ONCE = 16  # As many as skaha 1.7.0 asks for.
+_IMAGES_SECONDS = 60.0
 
 
 class Creates(Protocol):
-    """What can ask for a session."""
+    """The part of `SessionService` that replicas need."""
 
     async def create(self, spec: SessionSpec) -> SessionInfo:
-        """Ask for a session; its row at once."""
+        """Request a session, and return its row at once."""
         ...
 
 
 async def create_replicas(where: Creates, spec: SessionSpec) -> tuple[list[SessionInfo], list[SessionError]]:
-    """The sessions NAME-1 to NAME-N for a spec of N `replicas`, and why some of them could not be made.
+    """Create the sessions NAME-1 to NAME-N for a spec of N `replicas`; return them and why others failed.
 
     Each finds its number in REPLICA_ID, from 1 on, and N in REPLICA_COUNT. Source: skaha 1.7.0, canfar 1.5.2.
     """
@@ -69,40 +85,133 @@ def replicas_of(spec: SessionSpec) -> list[SessionSpec]:
 
 
 def new_name(spec: SessionSpec) -> str:
-    """A name for a session that was given none."""
+    """Return a name for a session that was given none."""
     return f"{(spec.image or 'session').split('/')[-1].split(':')[0]}-{secrets.token_hex(3)}"
 
 
-async def create(backend: Backend, spec: SessionSpec) -> SessionInfo:
-    """Ask a backend for a session, with its own choices for what the spec leaves out.
+class SessionCreation:
+    """Asks backends for sessions. `find` looks up a session of a backend by name or id."""
 
-    Errors: NotSupported for a type of session that the backend does not have, or for several; InvalidRequest; the
-    backend's own.
-    """
-    if spec.replicas != 1:
-        hint = "Ask for each of them, as `%session create --replicas N` does."
-        raise NotSupported("One request makes one session.", hint=hint, field="replicas")
-    check_taken(spec, backend.takes, backend.title)
-    asked = {name: value for name, value in spec.resources.items() if value not in (None, "")}
-    parse_slots(asked)
-    spec.type = await _type(backend, spec)
-    spec.resources = {**(await backend.default_resources(asked, spec.image)), **asked}
-    return await backend.create(spec)
+    def __init__(self, find: Callable[[Backend, str], Awaitable[SessionInfo]]) -> None:
+        self._find = find
+        self._images: WeakKeyDictionary[Backend, Recent[list[Image]]] = WeakKeyDictionary()
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    async def create(self, backend: Backend, spec: SessionSpec) -> SessionInfo:
+        """Return the row of a new session, or of the live one of that name or notebook.
+
+        Errors: NotSupported for what the backend does not take; InvalidRequest; AlreadyExists; the backend's own.
+        """
+        if spec.replicas != 1:
+            hint = "Ask for each of them, as `%session create --replicas N` does."
+            raise NotSupported("One request makes one session.", hint=hint, field="replicas")
+        request = await self.request(backend, spec)
+        if backend.checks_requests:
+            return await backend.create(request)
+        async with self._turns.setdefault((backend.name, request.name), asyncio.Lock()):
+            return await self._existing(backend, request) or await backend.create(request)
+
+    async def request(self, backend: Backend, spec: SessionSpec) -> SessionRequest:
+        """Return a spec as the backend gets it. Errors: as `create`."""
+        check_taken(spec, backend.takes, backend.title)
+        request = normalized(spec)
+        request.type = await self._type(backend, spec)
+        least: Mapping[str, Decimal] = {}
+        if isinstance(backend, KernelspecImages):
+            request.image, request.launch = await backend.launch(spec)
+            least = parse_slots(request.launch.minimum)
+        elif not backend.checks_requests and (image := await self._image(backend, request.image)):
+            least = parse_slots(image.resources)
+        given = request.resources
+        if not backend.checks_requests:
+            check(given, {slot: amount for slot, amount in least.items() if slot in given})
+        filled = at_least(await backend.default_resources(given), least)
+        request.resources = filled | given
+        if request.dependencies:
+            request.dependencies = [await self._dependency(backend, ref) for ref in request.dependencies]
+        return request
+
+    async def _type(self, backend: Backend, spec: SessionSpec) -> str:
+        """Return the type in our words; without one, the first that the image is for.
+
+        Errors: NotSupported for a type that only other backends have, InvalidRequest for one that none has.
+        """
+        found = TYPE_ALIASES.get(spec.type, spec.type)
+        if not found and not backend.checks_requests and "images" in backend.capabilities():
+            types = next(
+                (image.types for image in await self._all_images(backend) if spec.image == image.name), []
+            )
+            found = next((TYPE_ALIASES.get(one, one) for one in types), "")
+        found = found or TYPES[0]
+        if found not in backend.types and not any(found in kind.types for kind in find_types().values()):
+            hint = f"Use {' or '.join(backend.types)}."
+            raise InvalidRequest(f"There are no {found} sessions.", hint=hint, field="type")
+        if found not in backend.types:
+            raise NotSupported(
+                f"{backend.title} has no {found} sessions.",
+                hint=f"There are: {', '.join(backend.types)}.",
+                field="type",
+            )
+        return found
+
+    async def _image(self, backend: Backend, name: str | None) -> Image | None:
+        """Return what is known of an image; None if the backend does not tell."""
+        if name is None or "images" not in backend.capabilities():
+            return None
+        try:
+            images = await self._all_images(backend)
+        except SessionError:
+            return None
+        return next((image for image in images if name in (image.name, *image.aliases)), None)
+
+    async def _all_images(self, backend: Backend) -> list[Image]:
+        if backend not in self._images:
+            self._images[backend] = Recent(backend.images, _IMAGES_SECONDS)
+        return await self._images[backend].get()
+
+    async def _dependency(self, backend: Backend, ref: str) -> str:
+        try:
+            return (await self._find(backend, ref)).id
+        except SessionNotFound as error:
+            raise InvalidRequest(
+                f"There is no session '{ref}' to depend on.",
+                hint="Give the ids or names of sessions that exist.",
+                field="dependencies",
+            ) from error
+
+    async def _existing(self, backend: Backend, request: SessionRequest) -> SessionInfo | None:
+        """Return the live session that the request means. Errors: AlreadyExists."""
+        name = request.name.lower() if backend.name_rule.lower else request.name
+        rows = [row for row in await backend.list(Query()) if row.live and row.status != "TERMINATING"]
+        image = await self._image(backend, request.image) if rows else None
+        images = {request.image, *((image.name, *image.aliases) if image else ())}
+        row = next((row for row in rows if row.name == name), None)
+        if row is not None:
+            another = request.image is not None and row.image not in images
+            if not request.reuse_if_exists or row.status == "ERROR" or another:
+                raise AlreadyExists.session(row.name, row.id, row.status, image=row.image)
+            return structs.replace(row, reused=True)
+        if request.notebook_path is None or request.owner is None:
+            return None
+        same = (row for row in rows if row.notebook_path == request.notebook_path and row.image in images)
+        found = next((row for row in same if _is_orphan(row) and _has(row, request)), None)
+        return None if found is None else structs.replace(found, reused=True)
 
 
-async def _type(backend: Backend, spec: SessionSpec) -> str:
-    """The type in our words. Errors: NotSupported for one that only others have, InvalidRequest for one that none has."""
-    found = TYPE_ALIASES.get(spec.type, spec.type) or await backend.default_type(spec.image)
-    if found not in backend.types and not any(found in kind.types for kind in find_types().values()):
-        hint = f"Use {' or '.join(backend.types)}."
-        raise InvalidRequest(f"There are no {found} sessions.", hint=hint, field="type")
-    if found not in backend.types:
-        raise NotSupported(
-            f"{backend.title} has no {found} sessions.",
-            hint=f"There are: {', '.join(backend.types)}.",
-            field="type",
-        )
-    return found
+def _is_orphan(row: SessionInfo) -> bool:
+    """Return whether the process is gone for which a session was created."""
+    owner = row.owner
+    if owner is None or row.status == "ERROR":
+        return False
+    return identify(owner.pid) != Identity(*structs.astuple(owner))
+
+
+def _has(row: SessionInfo, request: SessionRequest) -> bool:
+    """Return whether a session has the resources that are asked for."""
+    try:
+        return parse_slots(row.resources) == request.resources
+    except InvalidRequest:
+        return False
 
 
 def with_preset(spec: SessionSpec, presets: Mapping[str, Mapping[str, Any]]) -> SessionSpec:

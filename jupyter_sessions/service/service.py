@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from msgspec import structs
 
+from jupyter_sessions.amounts import format_slots
 from jupyter_sessions.backends.base import Backend, Output, Query
 from jupyter_sessions.backends.polling import unsettled
 from jupyter_sessions.backends.signin import Credentials
@@ -34,7 +35,7 @@ from jupyter_sessions.model import (
     standing,
 )
 from jupyter_sessions.service.cells import Unfinished, with_end
-from jupyter_sessions.service.creation import create, new_name, with_preset
+from jupyter_sessions.service.creation import SessionCreation, new_name, with_preset
 from jupyter_sessions.service.deadlines import (
     ACT_SECONDS,
     GET_SECONDS,
@@ -70,6 +71,7 @@ class SessionService(FileService):
         self.additions = Additions(config, BackendFactory(config, kernel_spec_manager))
         self.backends = self.additions.backends
         self.feed = self.additions.feed = Feed()
+        self._creation = SessionCreation(self._find_in)
 
     def backend(self, name: str | None = None) -> Backend:
         """A backend by name, or the default one. Errors: UnknownBackend."""
@@ -184,6 +186,9 @@ class SessionService(FileService):
         """A session by "backend/NAME", id or name; see `finding.find`."""
         return await find(lambda status: self._listed([*self.backends], status), ref)
 
+    async def _find_in(self, backend: Backend, ref: str) -> SessionInfo:
+        return await find(lambda status: self._listed([backend.name], status), ref)
+
     async def defaults(self) -> Defaults:
         """What fills in a spec."""
         storage = {name: backend.storage for name, backend in self.backends.items()}
@@ -243,8 +248,8 @@ class SessionService(FileService):
             async with asyncio.timeout(seconds):
                 parts["images"] = await backend.images() if "images" in can else []
                 parts["capacity"] = await backend.capacity() if "capacity" in can else {}
-                parts["default_resources"] = await backend.default_resources({})
-                parts["suggested_resources"] = await backend.suggested_resources()
+                parts["default_resources"] = format_slots(await backend.default_resources({}))
+                parts["suggested_resources"] = format_slots(await backend.suggested_resources())
                 parts |= structs.asdict(await backend.choices())
         except Exception as error:
             return translated(backend, error, seconds)
@@ -297,7 +302,7 @@ class SessionService(FileService):
             spec.cwd = os.path.join(self.folder, os.path.expanduser(spec.cwd or ""))  # noqa: ASYNC240
         spec.name = spec.name if spec.name is not None else new_name(spec)
         backend.name_rule.check(spec.name)
-        return self._noted(await ask(backend, create(backend, spec), ACT_SECONDS, acts=True))
+        return self._noted(await ask(backend, self._creation.create(backend, spec), ACT_SECONDS, acts=True))
 
     async def destroy(
         self, backend: str, id: str, *, forced: bool = False, recursive: bool = False

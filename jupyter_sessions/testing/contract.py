@@ -21,6 +21,8 @@ from jupyter_sessions.backends.base import OPTIONAL, Backend, Query
 from jupyter_sessions.channels.journal_messages import Selection
 from jupyter_sessions.errors import AlreadyExists, InvalidRequest, NotSupported, SessionError, SessionNotFound
 from jupyter_sessions.model import USABLE, SessionInfo, SessionSpec
+from jupyter_sessions.service import Listing, find
+from jupyter_sessions.service.creation import SessionCreation
 from jupyter_sessions.testing.ending import end_sessions
 
 SECONDS = 30.0
@@ -61,6 +63,15 @@ class BackendContract:
         given = {"name": name or self.good_name, "image": self.image, "resources": dict(self.resources)}
         return SessionSpec(backend=backend.name, **{**given, **changes})
 
+    async def create(self, backend: Backend, name: str = "", **changes: Any) -> SessionInfo:
+        """Ask for a session as the service does."""
+
+        async def listed(status: str) -> Listing:
+            return Listing(await backend.list(Query(status=status)))
+
+        creation = SessionCreation(lambda backend, ref: find(listed, ref))
+        return await creation.create(backend, self.spec(backend, name, **changes))
+
     async def settled(self, backend: Backend, uid: str) -> None:
         """Wait until the session can be ended without doubt; override it for those who need time."""
 
@@ -86,7 +97,7 @@ class BackendContract:
     @pytest.mark.asyncio
     async def test_create_answers_with_the_row_at_once(self, place: Backend) -> None:
         async with asyncio.timeout(10):
-            row = await place.create(self.spec(place))
+            row = await self.create(place)
         assert (row.backend, row.name, row.live, row.reused) == (place.name, self.good_name, True, False)
         assert row.id and row.image and row.created_at is not None and row.created_at.tzinfo is not None
         assert (await place.get(row.id)).name == row.name
@@ -94,7 +105,7 @@ class BackendContract:
 
     @pytest.mark.asyncio
     async def test_rows_that_were_given_away_do_not_change(self, place: Backend) -> None:
-        row = await place.create(self.spec(place))
+        row = await self.create(place)
         first = await place.get(row.id)
         await self.settled(place, row.id)
         await place.destroy(row.id, forced=True)
@@ -103,7 +114,7 @@ class BackendContract:
 
     @pytest.mark.asyncio
     async def test_destroy_ends_it(self, place: Backend) -> None:
-        row = await place.create(self.spec(place))
+        row = await self.create(place)
         await self.settled(place, row.id)
         after = await place.destroy(row.id, forced=True)
         assert after.id == row.id and after.status in ("TERMINATING", "TERMINATED", "CANCELLED")
@@ -116,7 +127,7 @@ class BackendContract:
 
     @pytest.mark.asyncio
     async def test_pages(self, place: Backend) -> None:
-        made = [await place.create(self.spec(place, f"{self.good_name}-{letter}")) for letter in "abc"]
+        made = [await self.create(place, f"{self.good_name}-{letter}") for letter in "abc"]
         whole = [row.id for row in await place.list(Query())]
         assert {row.id for row in made} <= set(whole)
         paged = [
@@ -141,22 +152,22 @@ class BackendContract:
 
     @pytest.mark.asyncio
     async def test_a_live_name_with_the_same_image_comes_back(self, place: Backend) -> None:
-        row = await place.create(self.spec(place))
-        again = await place.create(self.spec(place))
+        row = await self.create(place)
+        again = await self.create(place)
         assert (again.id, again.reused) == (row.id, True)
         others: tuple[dict[str, Any], ...] = ({"image": self.other_image}, {"reuse_if_exists": False})
         for changes in others:
             with pytest.raises(AlreadyExists):
-                await place.create(self.spec(place, **changes))
+                await self.create(place, **changes)
         assert len([listed for listed in await place.list(Query()) if listed.name == row.name]) == 1
 
     @pytest.mark.asyncio
     async def test_watch_tells_all_that_lives_and_then_what_changes(self, place: Backend) -> None:
-        first = await place.create(self.spec(place, f"{self.good_name}-a"))
+        first = await self.create(place, f"{self.good_name}-a")
         batches = aiter(place.watch())
         async with asyncio.timeout(SECONDS):
             assert first.id in [row.id for row in await anext(batches)]
-            second = await place.create(self.spec(place, f"{self.good_name}-b"))
+            second = await self.create(place, f"{self.good_name}-b")
             while second.id not in [row.id for row in await anext(batches)]:
                 pass
         await self.settled(place, second.id)  # That takes its own time.
@@ -169,7 +180,7 @@ class BackendContract:
     async def test_what_happened_is_told_from_the_beginning_on(self, place: Backend) -> None:
         if "events" not in place.capabilities():
             return
-        row = await place.create(self.spec(place))
+        row = await self.create(place)
         if self.starts:
             await self.usable(place, row.id)
         events = await place.events(row.id)
@@ -187,7 +198,7 @@ class BackendContract:
     async def test_renew_puts_off_the_end(self, place: Backend) -> None:
         if "renew" not in place.capabilities():
             return
-        row = await place.create(self.spec(place, **self.lasting))
+        row = await self.create(place, **self.lasting)
         row = await self.usable(place, row.id)
         after = await place.renew(row.id)
         assert row.ends_at and after.ends_at and after.ends_at >= row.ends_at
@@ -202,7 +213,7 @@ class BackendContract:
     async def test_a_cell_whose_kernel_crashes_gets_its_end(self, place: Backend) -> None:
         if "execute" not in place.capabilities() or not self.starts:
             return
-        row = await self.usable(place, (await place.create(self.spec(place))).id)
+        row = await self.usable(place, (await self.create(place)).id)
         replies = []
         async with asyncio.timeout(SECONDS):
             try:
@@ -217,7 +228,7 @@ class BackendContract:
     async def test_a_file_comes_back_as_it_was_sent(self, place: Backend) -> None:
         if not {"upload", "download", "ls"} <= {*place.capabilities()} or not self.starts:
             return
-        row = await self.usable(place, (await place.create(self.spec(place))).id)
+        row = await self.usable(place, (await self.create(place)).id)
         sent = bytes(range(256)) * 1000
         await place.upload(row.id, "contract/ä b.bin", _pieces(sent), len(sent))
         (entry,) = await place.ls(row.id, "contract")

@@ -358,10 +358,13 @@ export interface ILogs {
 
 /**
  * A backend's rule for session names: a pattern, and the same in words.
+ *
+ * `lower` says that the backend changes names to lower case.
  */
 export interface INameRule {
   pattern: string;
   message: string;
+  lower?: boolean;
 }
 
 /**
@@ -502,9 +505,10 @@ export interface ISessionFields {
  *
  * `age` and `cpu_credit_used` are milliseconds; `limits` names the means that
  * enforce each resource, `survives` says what the session outlives, `owned`
- * that it was made for a notebook and ends with it, `expected_at` when one that
- * waits is expected to start, `hopeless` that it never will as things are, and
- * `extra` keeps whatever a backend reports that has no field here.
+ * that it was made for a notebook (at `notebook_path`, by the process `owner`)
+ * and ends with it, `expected_at` when one that waits is expected to start,
+ * `hopeless` that it never will as things are, and `extra` keeps whatever a
+ * backend reports that has no field here.
  */
 export interface ISession {
   backend: string;
@@ -561,6 +565,8 @@ export interface ISession {
   limits?: Record<string, string>;
   restarts?: number;
   owned?: boolean;
+  owner?: IProcessId;
+  notebook_path?: string;
   reused?: boolean;
   expected_at?: string;
   hopeless?: boolean;
@@ -659,7 +665,7 @@ export interface ISessionSpec {
   callback_url?: string | null;
   owner_access_key?: string | null;
   priority?: number | null;
-  batch_timeout?: string | null;
+  batch_timeout?: number | string | null;
   replicas?: number;
   idle_timeout?: number | string | null;
   time_limit?: number | string | null;

@@ -12,6 +12,7 @@ import pytest
 
 from jupyter_sessions.backends.backendai import BackendAI
 from jupyter_sessions.backends.base import Query
+from jupyter_sessions.backends.session_request import normalized
 from jupyter_sessions.errors import BackendTimeout, BackendUnavailable
 from jupyter_sessions.model import SessionSpec
 from tests.backends.small_manager import SmallManager, serving
@@ -102,7 +103,7 @@ async def test_what_may_have_been_done_is_asked_of_nobody_else(silent: str) -> N
         with pytest.raises(BackendTimeout):
             await client.request("POST", "/session", json={})
         assert manager.count("POST /session") == 0
-        row = await lab.create(SessionSpec(name="train-1", image="python", backend="lab"))
+        row = await lab.create(normalized(SessionSpec(name="train-1", image="python", backend="lab")))
         assert row.id == manager.rows[0]["id"], "the next one is asked where there is an answer"
 
 

@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from jupyter_sessions.backends.backendai import BackendAI, credentials
 from jupyter_sessions.backends.base import Query
+from jupyter_sessions.backends.session_request import normalized
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import BackendTimeout, BackendUnavailable, InvalidRequest
 from jupyter_sessions.model import SessionSpec
@@ -70,9 +71,13 @@ async def test_sessions_are_made_as_the_variables_say(variables: Variables) -> N
         assert options is not None
         lab = BackendAI("lab", **options)
         assert not lab.storage.needs_mount, "there is no need to warn"
-        await lab.create(SessionSpec(backend="lab", name="one-1", image="python"))
+        await lab.create(normalized(SessionSpec(backend="lab", name="one-1", image="python")))
         await lab.create(
-            SessionSpec(backend="lab", name="two-2", image="python", group="other", mounts=["data", "mine"])
+            normalized(
+                SessionSpec(
+                    backend="lab", name="two-2", image="python", group="other", mounts=["data", "mine"]
+                )
+            )
         )
         await lab.close()
     assert [(body["domain"], body["group"], body["config"]["mounts"]) for body in bodies] == [

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from jupyter_sessions.backends import lost_creates
 from jupyter_sessions.backends.backendai import BackendAI
+from jupyter_sessions.backends.session_request import normalized
 from jupyter_sessions.errors import AlreadyExists, BackendUnavailable, InvalidRequest, SessionError
 from jupyter_sessions.model import SessionSpec
 from tests.backends.small_manager import Handler, SmallManager, problem, serving
@@ -54,7 +55,7 @@ async def test_a_new_session_is_told_from_one_of_the_same_name_whatever_the_cloc
     manager.row("train-1", status="TERMINATING")
     manager.create = lost(manager, make=True)  # What it makes is said to be years old.
     async with at(manager) as lab:
-        row = await lab.create(spec())
+        row = await lab.create(normalized(spec()))
     assert (row.id, row.status, row.reused) == (manager.rows[-1]["id"], "PENDING", False)
     assert manager.count("POST /session") == 1
 
@@ -65,10 +66,10 @@ async def test_a_live_one_of_that_image_by_whatever_name_is_reused(image: str) -
     old = manager.row("train-1", "cr/python:3")
     manager.create = lost(manager)
     async with at(manager) as lab:
-        row = await lab.create(spec(image=image))
+        row = await lab.create(normalized(spec(image=image)))
         assert (row.id, row.reused) == (old["id"], True)
         with pytest.raises(AlreadyExists):
-            await lab.create(spec(image=image, reuse_if_exists=False))
+            await lab.create(normalized(spec(image=image, reuse_if_exists=False)))
 
 
 async def test_one_of_another_image_is_in_the_way() -> None:
@@ -77,7 +78,7 @@ async def test_one_of_another_image_is_in_the_way() -> None:
     manager.create = lost(manager)
     async with at(manager) as lab:
         with pytest.raises(AlreadyExists, match="'cr/r-base:4'") as caught:
-            await lab.create(spec())
+            await lab.create(normalized(spec()))
     assert caught.value.data == {"existingSessionId": old["id"]}
 
 
@@ -87,7 +88,7 @@ async def test_one_that_is_being_ended_is_not_the_one_that_was_asked_for() -> No
     manager.create = lost(manager)
     async with at(manager) as lab:
         with pytest.raises(SessionError, match=r"504.*may still be made: look at the list") as caught:
-            await lab.create(spec())
+            await lab.create(normalized(spec()))
     assert caught.value.reason == "BackendTimeout"
 
 
@@ -100,7 +101,7 @@ async def test_what_is_made_although_the_manager_failed_is_found() -> None:
 
     manager.create = failing
     async with at(manager) as lab:
-        row = await lab.create(spec())
+        row = await lab.create(normalized(spec()))
     assert (row.id, row.reused, manager.count("POST /session")) == (manager.rows[-1]["id"], False, 1)
 
 
@@ -113,7 +114,7 @@ async def test_when_to_try_again_is_not_lost() -> None:
     manager.create = busy
     async with at(manager) as lab:
         with pytest.raises(BackendUnavailable, match=r"look at the list .*Try again in 7 s\."):
-            await lab.create(spec())
+            await lab.create(normalized(spec()))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ async def test_what_was_made_is_never_told_of_as_refused(status: int, kind: str)
 
     manager.get = fail
     async with at(manager) as lab:
-        row = await lab.create(spec(resources={"cpu": "1"}))
+        row = await lab.create(normalized(spec(resources={"cpu": "1"})))
     assert (row.id, row.name, row.status, row.reused) == (manager.rows[0]["id"], "train-1", "PENDING", False)
     assert row.resources == {"cpu": "1"}
 
@@ -145,4 +146,4 @@ async def test_a_manager_that_does_not_tell_who_has_a_name_makes_sessions_all_th
             return await plain(text, variables)
 
         client.query = refusing  # type: ignore[method-assign]
-        assert (await lab.create(spec())).id == manager.rows[0]["id"]
+        assert (await lab.create(normalized(spec()))).id == manager.rows[0]["id"]

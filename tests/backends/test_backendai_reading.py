@@ -13,6 +13,7 @@ from jupyter_sessions.backends.backendai.catalog import capacity_of, images_of
 from jupyter_sessions.backends.backendai.problems import decoded, error_of
 from jupyter_sessions.backends.backendai.reading import mapping_of, slots_of, text_of, time_of
 from jupyter_sessions.backends.backendai.versions import Dialect
+from jupyter_sessions.backends.session_request import normalized
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest, NotSupported, Unauthorized
 from jupyter_sessions.model import Amount, SessionSpec
@@ -90,7 +91,7 @@ async def test_errors(status: int, headers: dict[str, str], body: str, words: st
 
 
 def test_old_versions_have_their_own_spelling() -> None:
-    spec = SessionSpec(name="n", image="i", cluster_size=2)
+    spec = normalized(SessionSpec(name="n", image="i", cluster_size=2))
     body = convert.create_body(spec, Dialect(version="v4.20190615"))
     assert (body["clientSessionToken"], body["config"]["clusterSize"]) == ("n", 2)
     assert body.keys().isdisjoint({"name", "clusterSize", "clusterMode"})

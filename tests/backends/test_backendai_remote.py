@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from jupyter_sessions.backends.backendai import BackendAI
 from jupyter_sessions.backends.base import Query
+from jupyter_sessions.backends.session_request import normalized
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import Forbidden, NeedsForce, NotFound
 from jupyter_sessions.model import Endpoint, SessionInfo, SessionSpec
@@ -79,8 +80,12 @@ async def ran(lab: BackendAI, id: str, code: str) -> str:
 async def test_sessions_live_run_code_and_end(lab: BackendAI) -> None:
     rows = aiter(lab.watch())
     first = await anext(rows)
-    row = await lab.create(SessionSpec(name="remote-one", image="python3", backend="lab", resources=SMALL))
-    again = await lab.create(SessionSpec(name="remote-one", image="python3", backend="lab", resources=SMALL))
+    row = await lab.create(
+        normalized(SessionSpec(name="remote-one", image="python3", backend="lab", resources=SMALL))
+    )
+    again = await lab.create(
+        normalized(SessionSpec(name="remote-one", image="python3", backend="lab", resources=SMALL))
+    )
     assert (row.id not in {one.id for one in first}, again.id, again.reused) == (True, row.id, True)
     assert (row.type, row.cluster_size, row.resources) == ("interactive", 1, SMALL)
     await reached(lab, row, "RUNNING")
@@ -102,13 +107,15 @@ async def test_sessions_live_run_code_and_end(lab: BackendAI) -> None:
 async def test_batch_sessions_end_by_themselves(lab: BackendAI) -> None:
     for name, command, result in (("batch-good", "echo done", "SUCCESS"), ("batch-bad", "exit 3", "FAILURE")):
         row = await lab.create(
-            SessionSpec(
-                name=name,
-                image="python3",
-                backend="lab",
-                type="batch",
-                startup_command=command,
-                resources=SMALL,
+            normalized(
+                SessionSpec(
+                    name=name,
+                    image="python3",
+                    backend="lab",
+                    type="batch",
+                    startup_command=command,
+                    resources=SMALL,
+                )
             )
         )
         assert row.type == "batch"
@@ -120,7 +127,11 @@ async def test_batch_sessions_end_by_themselves(lab: BackendAI) -> None:
 async def test_services_are_reached_through_a_socket_of_this_users(lab: BackendAI) -> None:
     port = free_port()
     row = await lab.create(
-        SessionSpec(name="remote-port", image="python3", backend="lab", resources=SMALL, preopen_ports=[port])
+        normalized(
+            SessionSpec(
+                name="remote-port", image="python3", backend="lab", resources=SMALL, preopen_ports=[port]
+            )
+        )
     )
     row = await reached(lab, row, "RUNNING")
     name = next(service.name for service in row.services if service.ports == [port])
@@ -151,7 +162,9 @@ async def test_what_only_force_ends_now_is_refused_as_that(manager: None) -> Non
     said["msg"] = "Cannot destroy sessions in scheduled/preparing status"
     async with faulty(here.url) as between:
         lab = BackendAI("lab", endpoint=between.url, **keypair)
-        row = await lab.create(SessionSpec(name="not-yet", image="python3", resources=SMALL, starts_at="1h"))
+        row = await lab.create(
+            normalized(SessionSpec(name="not-yet", image="python3", resources=SMALL, starts_at="1h"))
+        )
         between.break_with(answer(403, json.dumps(said), "application/problem+json"), on="DELETE")
         with pytest.raises(
             NeedsForce, match=r"does not end 'not-yet' while it is PENDING: Cannot.* by force"

@@ -14,6 +14,7 @@ from graphql import build_schema, graphql_sync
 
 from jupyter_sessions.backends.backendai import BackendAI
 from jupyter_sessions.backends.base import Query
+from jupyter_sessions.backends.session_request import normalized
 from jupyter_sessions.commands import parse, perform
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest
@@ -112,7 +113,7 @@ async def test_sessions_are_listed_looked_at_and_made(
     old: tuple[OldManager, BackendAI, SessionService],
 ) -> None:
     _, lab, service = old
-    made = await lab.create(SessionSpec(backend="lab", name="mysession", image="python:3.6"))
+    made = await lab.create(normalized(SessionSpec(backend="lab", name="mysession", image="python:3.6")))
     assert (made.id, made.status, made.resources) == (UID, "RUNNING", {"cpu": "2", "mem": "1g"})
     (row,) = await lab.list(Query())
     assert (row.name, row.type, row.resources) == ("mysession", "interactive", {"cpu": "2", "mem": "1g"})
@@ -142,7 +143,7 @@ async def test_a_session_that_cannot_be_read_back_is_not_lost(
 ) -> None:
     manager, lab, service = old
     manager.refuses = "Internal error."
-    made = await lab.create(SessionSpec(backend="lab", name="mysession", image="python:3.6"))
+    made = await lab.create(normalized(SessionSpec(backend="lab", name="mysession", image="python:3.6")))
     assert (made.id, made.name, made.status) == (UID, "mysession", "RUNNING")
     said: list[str] = []
     await perform(service, parse("create python:3.6 --name again"), said.append)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_sessions.amounts import format_slots
 from jupyter_sessions.backends import local_rows
 from jupyter_sessions.backends.base import Query
 from jupyter_sessions.backends.local import Local
@@ -79,5 +80,5 @@ async def test_a_form_starts_with_half_of_the_cpus(
 
     monkeypatch.setattr(Local, "capacity", capacity)
     backend = Local("local", default_resources=configured)
-    assert await backend.suggested_resources() == {"cpu": suggested, "mem": "2g"}
+    assert format_slots(await backend.suggested_resources()) == {"cpu": suggested, "mem": "2g"}
     await backend.close()

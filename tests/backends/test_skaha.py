@@ -10,7 +10,8 @@ import pytest
 from aiohttp import web
 
 from jupyter_sessions.backends import local
-from jupyter_sessions.backends.base import Query
+from jupyter_sessions.backends.base import Backend, Query
+from jupyter_sessions.backends.session_request import normalized
 from jupyter_sessions.backends.skaha import Skaha, convert
 from jupyter_sessions.backends.skaha.credentials import CANFAR, find
 from jupyter_sessions.config import JupyterSessions
@@ -23,10 +24,15 @@ from jupyter_sessions.errors import (
     SessionNotFound,
     Unauthorized,
 )
-from jupyter_sessions.model import SessionSpec
+from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import SessionService
-from jupyter_sessions.service.creation import create
+from jupyter_sessions.service.creation import SessionCreation
 from tests.backends.recorded import BARE, NOW, OLD, Recorded
+
+
+async def unused(backend: Backend, ref: str) -> SessionInfo:
+    """Look up no session: none depends on another."""
+    raise SessionNotFound(ref)
 
 
 @pytest.mark.asyncio
@@ -68,7 +74,7 @@ async def test_create_asks_as_the_vendors_clients_do(lab: Skaha, server: Recorde
         environ={"A": "b=c", "D": ""},
         resources={"cpu": 2, "mem": "1.5g", "gpu": 1} | {"gpu": None, "cuda.devices": 1},
     )
-    row = await lab.create(spec)
+    row = await lab.create(normalized(spec))
     (posted,) = [request for request in server.asked if request.method == "POST"]
     assert (row.id, row.name) == ("newone00", "job")
     assert posted.headers["Authorization"] == "Bearer secret" and posted.path == "/skaha/v1/session"
@@ -84,9 +90,10 @@ async def test_create_asks_as_the_vendors_clients_do(lab: Skaha, server: Recorde
         ("env", "A=b=c"),
         ("env", "D="),
     ]
+    creation = SessionCreation(unused)
     with pytest.raises(AlreadyExists):
-        await lab.create(SessionSpec(name="job", image="other"))
-    assert (await lab.create(SessionSpec(name="job", image="x"))).reused
+        await creation.create(lab, SessionSpec(name="Job", image="other"))
+    assert (await creation.create(lab, SessionSpec(name="Job", image="x"))).reused
 
 
 @pytest.mark.asyncio
@@ -106,7 +113,9 @@ async def test_what_skaha_cannot_be_asked(
     lab: Skaha, server: Recorded, fields: dict[str, Any], error: type[SessionError], said: str
 ) -> None:
     with pytest.raises(error, match=said):
-        await create(lab, SessionSpec(**{"name": "new", "image": "h/p/n:1", **fields}))
+        await SessionCreation(unused).create(
+            lab, SessionSpec(**{"name": "new", "image": "h/p/n:1", **fields})
+        )
     assert not [request for request in server.asked if request.method == "POST"]
 
 

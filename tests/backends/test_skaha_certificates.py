@@ -16,6 +16,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from jupyter_sessions.backends.base import Query
+from jupyter_sessions.backends.session_request import normalized
 from jupyter_sessions.backends.skaha import Skaha
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import BackendUnavailable, Unauthorized
@@ -198,8 +199,9 @@ def _replace(path: Path, data: bytes) -> None:
 
 async def test_a_connection_that_is_cut_is_not_taken_for_a_refusal(server: Recorded, grid: Grid) -> None:
     lab = Skaha("lab", url=server.url, certificate=str(grid.file))
+    await lab.list(Query())  # Its certificate is good.
     server.cuts = "POST session"
-    assert (await lab.create(SessionSpec(name="new", image="h/p/n:1"))).id == "newone00"
+    assert (await lab.create(normalized(SessionSpec(name="new", image="h/p/n:1")))).id == "newone00"
     server.cuts = "GET session"
     with pytest.raises(BackendUnavailable):
         await lab.list(Query())

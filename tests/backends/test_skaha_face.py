@@ -38,7 +38,7 @@ class TestSkahaFace(BackendContract):
     @pytest.mark.asyncio
     async def test_a_shell_command_is_run_by_a_shell(self, place: Backend) -> None:
         command = "echo $TEST 'c  d'; exit 3"
-        row = await place.create(self.spec(place, startup_command=command, environ={"TEST": "a=b"}))
+        row = await self.create(place, startup_command=command, environ={"TEST": "a=b"})
         ended = await self.ended(place, row.id)
         assert ended is not None and ended.result == "FAILURE"
         assert (await place.logs(row.id)).splitlines()[-1] == "a=b c  d"

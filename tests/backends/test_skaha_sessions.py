@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from jupyter_sessions.backends import lost_creates
+from jupyter_sessions.backends.session_request import normalized
 from jupyter_sessions.backends.skaha import Skaha
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import BadAnswer, InvalidRequest, NotRunning, SessionError, SessionNotFound
@@ -34,7 +35,7 @@ async def test_a_session_whose_making_ended_in_an_error_of_the_server_is_looked_
     lab: Skaha, server: Recorded, status: int, text: str
 ) -> None:
     server.answers["POST session"] = status, text
-    assert (await lab.create(SessionSpec(name="new", image=IMAGE))).id == "newone00"
+    assert (await lab.create(normalized(SessionSpec(name="new", image=IMAGE)))).id == "newone00"
     assert len([request for request in server.asked if request.method == "POST"]) == 1
 
 
@@ -45,7 +46,7 @@ async def test_one_that_was_not_made_is_told_of_in_the_servers_words(
     server.makes = False
     server.answers["POST session"] = 500, "unexpected failure\n"
     with pytest.raises(BadAnswer, match="unexpected failure It may still be made: look at the list"):
-        await lab.create(SessionSpec(name="new", image=IMAGE))
+        await lab.create(normalized(SessionSpec(name="new", image=IMAGE)))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,9 @@ async def test_one_that_was_made_is_told_of_whatever_a_look_at_it_says(
     lab: Skaha, server: Recorded, answer: tuple[int, str]
 ) -> None:
     server.answers["GET newone00"] = answer
-    row = await lab.create(SessionSpec(name="New", image=IMAGE, type="batch", resources={"mem": "1g"}))
+    row = await lab.create(
+        normalized(SessionSpec(name="New", image=IMAGE, type="batch", resources={"mem": "1g"}))
+    )
     assert (row.backend, row.id, row.name, row.image) == ("lab", "newone00", "new", IMAGE)
     assert (row.status, row.type, row.resources) == ("PENDING", "batch", {"mem": "1g"})
     assert row.created_at is not None

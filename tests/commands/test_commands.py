@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from msgspec import structs
 
+from jupyter_sessions.backends.session_request import normalized
 from jupyter_sessions.commands import Nothing, Result, Table, Text, parse, perform
 from jupyter_sessions.commands.completion import complete, session_names
 from jupyter_sessions.commands.fields import survival
@@ -169,7 +170,7 @@ async def test_from_create_to_rm(run: Run, toy: SessionService) -> None:
 
 @pytest.mark.asyncio
 async def test_rm_ends_what_it_can_and_says_what_it_cannot(run: Run, toy: SessionService) -> None:
-    await toy.create(SessionSpec(name="mine"))
+    await toy.create(normalized(SessionSpec(name="mine")))
     with pytest.raises(SessionNotFound, match="no session 'other'"):
         await run("rm other mine")
     assert not (await toy.list()).sessions
@@ -353,7 +354,7 @@ async def test_what_is_said_of_a_failed_job_can_be_done(waiting: Waiting) -> Non
 
 @pytest.mark.asyncio
 async def test_what_others_wrote_is_inert_in_every_table(run: Run, toy: SessionService) -> None:
-    row = await toy.create(SessionSpec(name="mine", tag=NASTY))
+    row = await toy.create(normalized(SessionSpec(name="mine", tag=NASTY)))
     backend: Any = toy.backends["toy"]
     backend.rows[row.id] = structs.replace(backend.rows[row.id], status_info=NASTY, image=NASTY)
     for line in ("ps", "ps --format name,tag,status_info", "info mine"):
@@ -420,8 +421,8 @@ async def test_a_list_that_nobody_could_give_is_an_error_and_no_empty_list(toys:
 
 @pytest.mark.asyncio
 async def test_completion(toy: SessionService) -> None:
-    await toy.create(SessionSpec(name="mine"))
-    await toy.create(SessionSpec(name="more"))
+    await toy.create(normalized(SessionSpec(name="mine")))
+    await toy.create(normalized(SessionSpec(name="more")))
 
     async def offered(line: str) -> list[str]:
         *before, word = line.split(" ")

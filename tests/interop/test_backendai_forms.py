@@ -47,7 +47,7 @@ class TestContract(BackendContract):
     @pytest.mark.asyncio
     async def test_what_happened_is_told_from_the_beginning_on(self, place: Backend) -> None:
         """Those managers keep no history: the creation and the latest change are known."""
-        row = await place.create(self.spec(place))
+        row = await self.create(place)
         await self.usable(place, row.id)
         made, began = await place.events(row.id)
         assert (made.what, began.what) == ("PENDING", "RUNNING") and made.when < began.when
@@ -60,7 +60,7 @@ class TestContract(BackendContract):
 
     @pytest.mark.asyncio
     async def test_it_asks_in_that_form(self, place: Backend, between: Between) -> None:
-        row = await place.create(self.spec(place))
+        row = await self.create(place)
         await place.destroy(row.id, forced=True)
         root = "/kernel" if between.version == "v4.20190615" else "/session"
         assert {f"POST {root}", "POST /admin/graphql"} <= set(between.seen)

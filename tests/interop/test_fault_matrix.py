@@ -15,6 +15,7 @@ import pytest_asyncio
 from jupyter_sessions.backends import local, lost_creates
 from jupyter_sessions.backends.backendai import BackendAI, cells
 from jupyter_sessions.backends.base import Query
+from jupyter_sessions.backends.session_request import normalized
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.model import SessionInfo, SessionSpec
 from tests import between as faults
@@ -124,14 +125,14 @@ async def test_what_is_made_is_found_and_what_is_not_is_not(
     await lab.list(Query())
     wanted = spec(resources=dict(NEVER))
     between.break_with(CREATES[name](True), on="POST", path="/session")
-    row = await lab.create(wanted)
+    row = await lab.create(normalized(wanted))
     assert (row.name, row.live, row.reused) == (wanted.name, True, False)
     between.break_with(CREATES[name](False), on="POST", path="/session")
     with pytest.raises(SessionError, match="may still be made: look at the list") as caught:
-        await lab.create(spec())
+        await lab.create(normalized(spec()))
     if name in ("500", "502", "503", "a problem"):
         assert "Try again in 7 s." in str(caught.value)
-    again = await lab.create(wanted)
+    again = await lab.create(normalized(wanted))
     assert (again.id, again.reused) == (row.id, True)
     between.heal()
     assert between.count("POST /session") == 3

@@ -10,6 +10,7 @@ import pytest
 
 from jupyter_sessions.amounts import parse_slots
 from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.model import SessionSpec
 from jupyter_sessions.service import SessionService
 from tests.manager.test_rest import problem
 from tests.manager.world import V8, Rest, ask, configure
@@ -36,8 +37,8 @@ async def test_a_minimum_is_shown_enforced_and_given(state: Path, service: Sessi
     configure(state, max_resources={"cpu": 4, "mem": "2g"})
     (shown,) = [image for image in await service.backend("local").images() if image.name == "large"]
     assert shown.resources == {"cpu": "0.5", "mem": "700m"}
-    filled = await service.backend("local").default_resources({"cpu": 1}, "large")
-    assert parse_slots(filled)["mem"] >= 700 * 1024**2, "what a person leaves out"
+    row = await service.create(SessionSpec(name="filled-in", image="large", resources={"cpu": 1}))
+    assert parse_slots(row.resources)["mem"] >= 700 * 1024**2, "what a person leaves out"
     for resources in ({"mem": "699m"}, {"cpu": "0.4"}):
         with pytest.raises(InvalidRequest, match="required by the image"):
             await ask(service, "too-small", image="large", resources={"cpu": 1, "mem": "1g"} | resources)

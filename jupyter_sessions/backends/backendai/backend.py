@@ -25,6 +25,7 @@ from jupyter_sessions.backends.backendai.tunnels import Tunnels
 from jupyter_sessions.backends.backendai.versions import statuses_of
 from jupyter_sessions.backends.base import Output, Query, Storage
 from jupyter_sessions.backends.parsing import made_of, rows_of, understood
+from jupyter_sessions.backends.session_request import SessionRequest
 from jupyter_sessions.backends.takes import EVERY
 from jupyter_sessions.errors import (
     BadAnswer,
@@ -44,7 +45,6 @@ from jupyter_sessions.model import (
     Image,
     NameRule,
     SessionInfo,
-    SessionSpec,
 )
 from jupyter_sessions.wire.own_ports import is_own
 from jupyter_sessions.wire.signing import Keypair
@@ -76,6 +76,7 @@ class BackendAI(ManagerFiles):
     type = "backendai"
     types: ClassVar[tuple[str, ...]] = (*TYPES, "inference", "system")
     takes = EVERY - {"idle_timeout", "time_limit", "kernel_arguments"}
+    checks_requests = True
     session_variables = ("BACKENDAI_SESSION_ID",)
     storage = Storage(
         about="Files that lie in no mounted folder are deleted when a session ends.", needs_mount=True
@@ -212,23 +213,24 @@ class BackendAI(ManagerFiles):
                 self._projects[row.group_id] = str(data["group"]["name"])
         return structs.replace(row, group_name=self._projects.get(row.group_id, row.group_name))
 
-    async def create(self, spec: SessionSpec) -> SessionInfo:
+    async def create(self, request: SessionRequest) -> SessionInfo:
         """Ask for a session, or for the live one of that name and image.
 
         If the answer is lost the session is looked for by its name; the request is never sent twice.
         """
         client = await self.client()
-        if not spec.group:
-            spec = structs.replace(spec, group=await self._project(client))
+        if not request.group:
+            request = structs.replace(request, group=await self._project(client))
         if self._login:
-            mounts = [*dict.fromkeys([*spec.mounts, *self._login.vfolder_mounts])]
-            spec = structs.replace(spec, domain=spec.domain or self._login.domain or None, mounts=mounts)
-        return await SessionCreator(self, spec, self.send_create).create()
+            mounts = [*dict.fromkeys([*request.mounts, *self._login.vfolder_mounts])]
+            domain = request.domain or self._login.domain or None
+            request = structs.replace(request, domain=domain, mounts=mounts)
+        return await SessionCreator(self, request, self.send_create).create()
 
-    async def send_create(self, spec: SessionSpec, launch: object = None) -> SessionInfo:
-        """Ask for a session, once; with what only this machine's manager takes."""
+    async def send_create(self, request: SessionRequest) -> SessionInfo:
+        """Ask for a session, once."""
         client = await self.client()
-        body = convert.create_body(spec, await client.dialect(), launch)
+        body = convert.create_body(request, await client.dialect())
         body["config"] |= self.of_asker()
         answer = await client.request("POST", "/session", json=body)
         if not isinstance(answer, dict) or not answer.keys() & {"sessionId", "sessId"}:
@@ -237,7 +239,7 @@ class BackendAI(ManagerFiles):
             row = await self.get(str(answer.get("sessionId") or answer["sessId"]))
         except SessionError:  # Whatever it is, the session is there.
             row = await made_of(
-                answer, lambda made: convert.session_made(spec, made, self.name), SessionInfo, self.title
+                answer, lambda made: convert.session_made(request, made, self.name), SessionInfo, self.title
             )
         row.reused = not answer.get("created", True)
         return row

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from jupyter_sessions.amounts import format_slots, parse_slots
+from jupyter_sessions.amounts import format_slots
 from jupyter_sessions.backends.backendai.reading import (
     integer_of,
     list_of,
@@ -24,7 +24,8 @@ from jupyter_sessions.backends.backendai.reading import (
     value_of,
 )
 from jupyter_sessions.backends.backendai.versions import Dialect
-from jupyter_sessions.model import RESERVED_FIELDS, TYPES, Container, Event, Service, SessionInfo, SessionSpec
+from jupyter_sessions.backends.session_request import SessionRequest
+from jupyter_sessions.model import RESERVED_FIELDS, TYPES, Container, Event, Service, SessionInfo
 
 _TEXTS = (
     "status_data",
@@ -106,50 +107,50 @@ def _those_known(fields: str, dialect: Dialect) -> str:
     return " ".join(name for name in fields.split() if name not in unknown) + held
 
 
-def create_body(spec: SessionSpec, dialect: Dialect, launch: object = None) -> dict[str, Any]:
+def create_body(request: SessionRequest, dialect: Dialect) -> dict[str, Any]:
     """The body of a create request, in the manager's spelling."""
-    config = _config(spec, launch)
-    members = {"clusterSize": spec.cluster_size, "clusterMode": spec.cluster_mode}
+    config = _config(request)
+    members = {"clusterSize": request.cluster_size, "clusterMode": request.cluster_mode}
     if not dialect.modes:
         config["clusterSize"] = members.pop("clusterSize")
         del members["clusterMode"]
     body: dict[str, Any] = {
-        dialect.name: spec.name,
-        "image": spec.image,
-        "type": spec.type or TYPES[0],
-        "group": spec.group or "default",
-        "domain": spec.domain or "default",
+        dialect.name: request.name,
+        "image": request.image,
+        "type": request.type or TYPES[0],
+        "group": request.group or "default",
+        "domain": request.domain or "default",
         **members,
         "config": {key: value for key, value in config.items() if value},
         "enqueueOnly": True,
-        "reuseIfExists": spec.reuse_if_exists,
-        "tag": spec.tag,
-        "architecture": spec.architecture,
-        "startupCommand": spec.startup_command,
-        "bootstrap_script": spec.bootstrap_script,
-        "starts_at": spec.starts_at,
-        "dependencies": spec.dependencies or None,
-        "callback_url": spec.callback_url,
-        "owner_access_key": spec.owner_access_key,
-        "priority": spec.priority,
-        "batch_timeout": spec.batch_timeout,
+        "reuseIfExists": request.reuse_if_exists,
+        "tag": request.tag,
+        "architecture": request.architecture,
+        "startupCommand": request.startup_command,
+        "bootstrap_script": request.bootstrap_script,
+        "starts_at": request.starts_at.isoformat() if request.starts_at else None,
+        "dependencies": request.dependencies or None,
+        "callback_url": request.callback_url,
+        "owner_access_key": request.owner_access_key,
+        "priority": request.priority,
+        "batch_timeout": request.batch_timeout,
     }
     return {key: value for key, value in body.items() if value is not None}
 
 
-def _config(spec: SessionSpec, launch: object) -> dict[str, Any]:
+def _config(request: SessionRequest) -> dict[str, Any]:
     config: dict[str, Any] = {
-        "environ": spec.environ,
-        "resources": {key: str(value) for key, value in spec.resources.items() if value is not None},
-        "resource_opts": spec.resource_opts,
-        "mounts": spec.mounts,
-        "mount_map": spec.mount_map,
-        "preopen_ports": spec.preopen_ports or None,
-        "scaling_group": spec.resource_group,
+        "environ": request.environ,
+        "resources": format_slots(request.resources),
+        "resource_opts": request.resource_opts,
+        "mounts": request.mounts,
+        "mount_map": request.mount_map,
+        "preopen_ports": request.preopen_ports or None,
+        "scaling_group": request.resource_group,
     }
-    if launch is not None:
-        config |= {"launch": launch, "owner": spec.owner, "notebook_path": spec.notebook_path}
-        config |= {"idle_timeout": str(spec.idle_timeout or 0), "time_limit": str(spec.time_limit or 0)}
+    if request.launch is not None:
+        config |= {"launch": request.launch, "owner": request.owner, "notebook_path": request.notebook_path}
+        config |= {"idle_timeout": str(request.idle_timeout or 0), "time_limit": str(request.time_limit or 0)}
     return config
 
 
@@ -215,17 +216,17 @@ def events_of(row: SessionInfo) -> list[Event]:
     return [Event(now.get(status, status), when) for when, status in known]
 
 
-def session_made(spec: SessionSpec, answer: dict[str, Any], backend: str) -> SessionInfo:
+def session_made(request: SessionRequest, answer: dict[str, Any], backend: str) -> SessionInfo:
     """The row of a session that was just made, when no more is known than what the manager answered to that."""
     return SessionInfo(
         backend=backend,
         id=str(answer.get("sessionId") or answer["sessId"]),
-        name=str(answer.get("sessionName") or spec.name),
-        image=spec.image or "",
-        type=spec.type or TYPES[0],
+        name=str(answer.get("sessionName") or request.name),
+        image=request.image or "",
+        type=request.type or TYPES[0],
         status=str(answer.get("status") or "PENDING").replace("TIMEOUT", "PENDING"),
         status_info="",
-        resources=format_slots(parse_slots(spec.resources)),
+        resources=format_slots(request.resources),
         services=[],
         created_at=datetime.now(UTC),
     )

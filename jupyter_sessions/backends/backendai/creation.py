@@ -14,6 +14,7 @@ from jupyter_sessions.backends.backendai.versions import statuses_of
 from jupyter_sessions.backends.base import Query
 from jupyter_sessions.backends.lost_creates import may_be_done, recovered
 from jupyter_sessions.backends.parsing import rows_of, understood
+from jupyter_sessions.backends.session_request import SessionRequest
 from jupyter_sessions.errors import (
     AlreadyExists,
     Forbidden,
@@ -23,7 +24,7 @@ from jupyter_sessions.errors import (
     SessionError,
     UnknownImage,
 )
-from jupyter_sessions.model import SessionInfo, SessionSpec
+from jupyter_sessions.model import SessionInfo
 
 _NAMED = """query($status: String, $filter: String, $access_key: String) {
   compute_session_list(limit: 10, offset: 0, status: $status, filter: $filter, access_key: $access_key) {
@@ -35,10 +36,13 @@ class SessionCreator:
     """Creates one session of a manager; `send` sends the request, once."""
 
     def __init__(
-        self, backend: Reached, spec: SessionSpec, send: Callable[[SessionSpec], Awaitable[SessionInfo]]
+        self,
+        backend: Reached,
+        request: SessionRequest,
+        send: Callable[[SessionRequest], Awaitable[SessionInfo]],
     ) -> None:
         self._backend = backend
-        self._spec = spec
+        self._request = request
         self._send = send
 
     async def create(self) -> SessionInfo:
@@ -50,7 +54,7 @@ class SessionCreator:
         """
         before = {row.id for row in await self._namesakes_told()}
         try:
-            row = await self._send(self._spec)
+            row = await self._send(self._request)
         except (InvalidRequest, NotFound) as error:
             raise await self._explained(error) from error
         except SessionError as error:
@@ -72,13 +76,13 @@ class SessionCreator:
         old = next((row for row in rows if row.status != "TERMINATING"), None)
         if old is None:
             return None
-        if not (self._spec.reuse_if_exists and await self._same_image(old.image)):
+        if not (self._request.reuse_if_exists and await self._same_image(old.image)):
             raise AlreadyExists.session(old.name, old.id, old.status, image=old.image)
         return structs.replace(await self._backend.get(old.id), reused=True)
 
     async def _same_image(self, image: str) -> bool:
         """Whether an image is the one that is asked for, by whatever name."""
-        names = {image, str(self._spec.image)}
+        names = {image, str(self._request.image)}
         if len(names) == 1:
             return True
         images = await self._backend.images()
@@ -94,14 +98,14 @@ class SessionCreator:
     async def _namesakes(self) -> list[SessionInfo]:
         """The asker's own live sessions of that name, as far as it takes to tell them apart."""
         client = await self._backend.client()
-        owner = self._spec.owner_access_key or await self._backend.access_key()
+        owner = self._request.owner_access_key or await self._backend.access_key()
         dialect = await client.dialect()
         if not dialect.envelope:  # Those do not filter.
             rows = await self._backend.list(Query())
-            return [row for row in rows if (row.name, row.access_key) == (self._spec.name, owner)]
+            return [row for row in rows if (row.name, row.access_key) == (self._request.name, owner)]
         variables: dict[str, object] = {
             "status": statuses_of("live", dialect.statuses),
-            "filter": f'name == "{self._spec.name}"',
+            "filter": f'name == "{self._request.name}"',
             "access_key": owner,
         }
         data = await client.query(_NAMED, variables)
@@ -130,19 +134,19 @@ class SessionCreator:
 
         Managers from 26 on say of projects and resource groups no more than that something was not found.
         """
-        spec, lost = self._spec, isinstance(error, NotFound)
+        request, lost = self._request, isinstance(error, NotFound)
         if isinstance(error, UnknownImage):
             images = await self._backend.images()
             names = [name for image in images for name in (image.name, *image.aliases)]
-            return "image", "image", str(spec.image), names
+            return "image", "image", str(request.image), names
         choices = await self._backend.choices()
         folders = [folder.name for folder in choices.folders]
         if error.field == "mounts":
-            absent = [name for name in spec.mounts if name not in folders]
-            return "mounts", "folder", ", ".join(absent or spec.mounts), folders
-        unknown = spec.resource_group is not None and spec.resource_group not in choices.groups
+            absent = [name for name in request.mounts if name not in folders]
+            return "mounts", "folder", ", ".join(absent or request.mounts), folders
+        unknown = request.resource_group is not None and request.resource_group not in choices.groups
         if error.field == "resource_group" or (lost and unknown):
-            return "resource_group", "resource group", str(spec.resource_group), choices.groups
-        if (lost or "group" in error.message.lower()) and spec.group not in choices.projects:
-            return "group", "project", str(spec.group), choices.projects
+            return "resource_group", "resource group", str(request.resource_group), choices.groups
+        if (lost or "group" in error.message.lower()) and request.group not in choices.projects:
+            return "group", "project", str(request.group), choices.projects
         return None

@@ -13,12 +13,12 @@ from jupyter_sessions.backends.base import Backend, Query, Storage
 from jupyter_sessions.backends.draining import Draining
 from jupyter_sessions.backends.lost_creates import LOST, recovered
 from jupyter_sessions.backends.parsing import made_of, rows_of
+from jupyter_sessions.backends.session_request import SessionRequest
 from jupyter_sessions.backends.signin import CERTIFICATE, TOKEN, SignIn, SignInMethod
 from jupyter_sessions.backends.skaha import convert, credentials
 from jupyter_sessions.backends.skaha.credentials import SkahaLogin, find, where
 from jupyter_sessions.backends.skaha.http import ID, SECONDS, SkahaClient, versions_of
 from jupyter_sessions.errors import (
-    AlreadyExists,
     BadAnswer,
     InvalidRequest,
     NotReached,
@@ -34,7 +34,6 @@ from jupyter_sessions.model import (
     Image,
     NameRule,
     SessionInfo,
-    SessionSpec,
     in_group,
 )
 from jupyter_sessions.wire.own_ports import is_own
@@ -61,6 +60,7 @@ class Skaha(Backend):
     name_rule = NameRule(
         r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
         "Use up to 63 letters, digits and '-', beginning and ending with a letter or digit.",
+        lower=True,
     )
 
     def __init__(self, name: str, **options: Any) -> None:
@@ -191,40 +191,27 @@ class Skaha(Backend):
         hint = "List the sessions to see which there are."
         return SessionNotFound(f"There is no session '{id}' on {self.title}.", hint=hint, field="session")
 
-    async def create(self, spec: SessionSpec) -> SessionInfo:
-        """Ask for a session, or for the live one of that name and image.
+    async def create(self, request: SessionRequest) -> SessionInfo:
+        """Ask for a session.
 
         A request whose answer is lost is not sent again, but its session is looked for. One that was made is told
         of, whatever the server says to a look at it.
         """
-        spec.backend = spec.backend or self.name
-        query = convert.create_query(spec)
-        if row := await self._existing(spec):
-            return row
+        query = convert.create_query(request, self.title)
         client = await self.client()
         try:
             made = await client.made(query)
         except (NotReached, RateLimited):
             raise
         except LOST as error:
-            return await recovered(error, lambda: self._named(spec.name or ""))
+            return await recovered(error, lambda: self._named(request.name))
         try:
             return await self.get(made)
         except SessionError:
-            return convert.session_made(spec, made, self.name)
-
-    async def _existing(self, spec: SessionSpec) -> SessionInfo | None:
-        """The live session of that name, to be used again. Errors: AlreadyExists."""
-        row = await self._named(spec.name or "")
-        if row is None:
-            return None
-        if not spec.reuse_if_exists or row.image != spec.image:
-            raise AlreadyExists.session(spec.name or row.name, row.id, row.status, image=row.image)
-        return structs.replace(row, reused=True)
+            return convert.session_made(request, made, self.name)
 
     async def _named(self, name: str) -> SessionInfo | None:
         rows = await self.list(Query())
-        # The server keeps names in lower case.
         return next((row for row in rows if row.name == name.lower() and row.status != "TERMINATING"), None)
 
     async def destroy(self, id: str, *, forced: bool = False, recursive: bool = False) -> SessionInfo:
@@ -263,11 +250,6 @@ class Skaha(Backend):
         """The public images, each with the kinds of session it is for."""
         items = await (await self.client()).json("/image")
         return await made_of(items, convert.images_of, builtins.list[Image], self.title)
-
-    async def default_type(self, image: str | None) -> str:
-        """What its image is for; interactive if the server does not tell."""
-        types = next((one.types for one in await self.images() if one.name == image), [])
-        return convert.type_of(types)
 
     async def capacity(self) -> dict[str, Amount]:
         """Totals, and what is free."""

@@ -7,12 +7,13 @@ numbers as text with and without units, and Java's times without seconds.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from jupyter_sessions.amounts import GPU_SLOT, format_number, format_slots, parse_slots
+from jupyter_sessions.amounts import GPU_SLOT, format_number, format_slots
+from jupyter_sessions.backends.session_request import SessionRequest
 from jupyter_sessions.backends.skaha import command
 from jupyter_sessions.errors import InvalidRequest, NotSupported
 from jupyter_sessions.model import (
@@ -25,7 +26,6 @@ from jupyter_sessions.model import (
     Image,
     Service,
     SessionInfo,
-    SessionSpec,
     is_live,
 )
 
@@ -59,16 +59,21 @@ _KNOWN = frozenset(
 CreateParams = list[tuple[str, str]]
 
 
-def create_query(spec: SessionSpec) -> CreateParams:
+def create_query(request: SessionRequest, title: str) -> CreateParams:
     """The parameters of a create request.
 
     Errors: NotSupported for what cannot be asked of Skaha, InvalidRequest for what cannot be said.
     """
-    if not spec.image:
+    if not request.image:
         raise InvalidRequest("A session needs an image.", hint="Choose one of `images`.", field="image")
-    kind = kind_of(spec.type)
-    query = [("name", spec.name or ""), ("image", spec.image), *_amounts(spec), ("type", kind)]
-    return query + (_program(spec) if kind == "headless" else _no_program(spec))
+    kind = kind_of(request.type)
+    query = [
+        ("name", request.name or ""),
+        ("image", request.image),
+        *_amounts(request, title),
+        ("type", kind),
+    ]
+    return query + (_program(request) if kind == "headless" else _no_program(request))
 
 
 def images_of(items: list[dict[str, Any]]) -> list[Image]:
@@ -91,60 +96,52 @@ def kind_of(type: str) -> str:
     return kind
 
 
-def _amounts(spec: SessionSpec) -> CreateParams:
+def _amounts(request: SessionRequest, title: str) -> CreateParams:
     found: CreateParams = []
-    for slot, amount in parse_slots(spec.resources).items():
+    for slot, amount in request.resources.items():
         if slot not in _SLOTS:
             hint = f"There are: {', '.join(_SLOTS)}."
-            raise NotSupported(
-                f"The backend '{spec.backend}' has no resource '{slot}'.", hint=hint, field=slot
-            )
+            raise NotSupported(f"{title} has no resource '{slot}'.", hint=hint, field=slot)
         found.append((_SLOTS[slot], format_number(amount / _GIB if slot == "mem" else amount)))
     return found
 
 
-def _program(spec: SessionSpec) -> CreateParams:
-    program, arguments = command.words_of(spec.startup_command or "")
+def _program(request: SessionRequest) -> CreateParams:
+    program, arguments = command.words_of(request.startup_command or "")
     query = [("cmd", program)] if program else []
     query += [("args", arguments)] if arguments else []
-    return query + _environ(spec)
+    return query + _environ(request)
 
 
-def _environ(spec: SessionSpec) -> CreateParams:
-    return [("env", f"{name}={value}") for name, value in spec.environ.items()]
+def _environ(request: SessionRequest) -> CreateParams:
+    return [("env", f"{name}={value}") for name, value in request.environ.items()]
 
 
-def _no_program(spec: SessionSpec) -> CreateParams:
+def _no_program(request: SessionRequest) -> CreateParams:
     """Nothing but the numbers of replicas, which the vendor's clients send for all kinds."""
-    others = spec.environ.keys() - {REPLICA_ID, REPLICA_COUNT}
-    for field, given in (("startup_command", spec.startup_command), ("environ", others)):
+    others = request.environ.keys() - {REPLICA_ID, REPLICA_COUNT}
+    for field, given in (("startup_command", request.startup_command), ("environ", others)):
         if given:
             raise NotSupported(
                 f"Skaha takes '{field}' for batch sessions alone.",
                 hint="Leave it out, or use type batch.",
                 field=field,
             )
-    return _environ(spec)
+    return _environ(request)
 
 
-def type_of(kinds: Sequence[str]) -> str:
-    """Our word for the first of the kinds that an image is for."""
-    kind = kinds[0] if kinds else "notebook"
-    return TYPE_ALIASES.get(kind, kind)
-
-
-def session_made(spec: SessionSpec, id: str, backend: str) -> SessionInfo:
+def session_made(request: SessionRequest, id: str, backend: str) -> SessionInfo:
     """The row of a session that was just made, when no more is known than its id; servers keep names in lower case."""
-    kind = kind_of(spec.type)
+    kind = kind_of(request.type)
     return SessionInfo(
         backend=backend,
         id=id,
-        name=(spec.name or "").lower(),
-        image=spec.image or "",
+        name=(request.name or "").lower(),
+        image=request.image or "",
         type=_type(kind),
         status="PENDING",
         status_info="",
-        resources=format_slots(parse_slots(spec.resources)),
+        resources=format_slots(request.resources),
         services=[],
         created_at=datetime.now(UTC),
         extra={"kind": kind},

@@ -7,11 +7,10 @@ from typing import Any
 
 import msgspec
 
-from jupyter_sessions.durations import parse_duration
+from jupyter_sessions.durations import parse_duration, parse_moment
 from jupyter_sessions.errors import InvalidRequest, SessionNotFound
 from jupyter_sessions.manager.api.request import CreateRequest
 from jupyter_sessions.manager.core.callbacks import check_url
-from jupyter_sessions.manager.core.dependencies import start_time
 from jupyter_sessions.manager.core.keys import Key
 from jupyter_sessions.manager.sessions import SessionManager
 from jupyter_sessions.wire import untrusted
@@ -27,7 +26,7 @@ def plan(asked: CreateRequest, sessions: SessionManager, who: Key) -> dict[str, 
     limit = asked.time_limit if asked.time_limit is not None else asked.batch_timeout
     return {
         "dependencies": _dependencies(asked.dependencies, sessions, who),
-        "starts_at": start_time(asked.starts_at, datetime.now(UTC)),
+        "starts_at": parse_moment(asked.starts_at, datetime.now(UTC), field="starts_at"),
         "callback_url": check_url(asked.callback_url) if asked.callback_url else None,
         "idle_timeout": _seconds(asked.idle_timeout, "idle_timeout", default_idle),
         "time_limit": _seconds(limit, "time_limit", 0.0),

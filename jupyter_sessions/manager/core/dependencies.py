@@ -8,16 +8,12 @@ when a user terminated it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
-from jupyter_sessions.durations import human_time, parse_duration
-from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.core.record import Record
 from jupyter_sessions.model import standing, status_word
-
-_FARTHEST = timedelta(days=3650)
 
 
 class WaitReason(msgspec.Struct, frozen=True):
@@ -76,33 +72,6 @@ def _failure(id: str, other: Record | None) -> str:
     if other is None:
         return f"the session {id} no longer exists"
     return standing(other.name, other.status, other.status_info, f"'{other.name}'").removesuffix(".")
-
-
-def start_time(text: str | None, now: datetime) -> datetime | None:
-    """Return the moment of an ISO date, by default in this machine's zone, or of a time from now such as "5m".
-
-    Source: managers 23.09 to 26.8 take both. Errors: InvalidRequest.
-    """
-    if not text or not text.strip():
-        return None
-    try:
-        moment = datetime.fromisoformat(text.strip()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        try:
-            moment = now + timedelta(seconds=parse_duration(text, field="starts_at"))
-        except InvalidRequest:
-            raise InvalidRequest(
-                f"The start time '{text}' is not a time.",
-                hint="Give a date such as 2030-01-31T09:00:00+01:00, or a time from now such as 5m.",
-                field="starts_at",
-            ) from None
-    if moment - now > _FARTHEST:
-        raise InvalidRequest(
-            f"The start time '{text}' is more than {human_time(_FARTHEST.total_seconds())} away.",
-            hint="Choose an earlier time.",
-            field="starts_at",
-        )
-    return moment
 
 
 def dependents(record: Record, live: Iterable[Record]) -> list[Record]:

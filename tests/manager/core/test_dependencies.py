@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.core.changes import DependenciesMet
-from jupyter_sessions.manager.core.dependencies import dependents, newly_met, start_time, wait_reason
+from jupyter_sessions.manager.core.dependencies import dependents, newly_met, wait_reason
 from jupyter_sessions.manager.core.record import Record
 from tests.manager.records import make_record
 
@@ -97,32 +96,6 @@ def test_a_start_time_is_waited_for_after_the_dependencies() -> None:
     assert what.until == record.starts_at
     assert what.reason.startswith("Waiting until 2026-11-20 ")
     assert wait_reason(record, {done.id: done}.get, record.starts_at) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("2026-11-20T13:00:00+00:00", NOON + timedelta(hours=1)),
-        ("2026-11-20T14:00:00.5+01:00", NOON + timedelta(hours=1, seconds=0.5)),
-        ("2026-11-20T12:00:00Z", NOON),
-        ("5m", NOON + timedelta(minutes=5)),
-        ("1h30m", NOON + timedelta(minutes=90)),
-        ("2020-01-01T00:00:00Z", datetime(2020, 1, 1, tzinfo=UTC)),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_start_times(text: str | None, moment: datetime | None) -> None:
-    assert start_time(text, NOON) == moment
-
-
-@pytest.mark.parametrize(
-    "text", ["tomorrow", "5 parsecs", "-5m", "9999-01-01", "99999w", "0001-01-01T00:00:00+14:00x"]
-)
-def test_what_is_no_start_time_is_refused(text: str) -> None:
-    with pytest.raises(InvalidRequest) as caught:
-        start_time(text, NOON)
-    assert caught.value.field == "starts_at"
 
 
 def test_dependents_come_before_what_they_wait_for() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from jupyter_sessions.amounts import format_slots, parse_slots
 from jupyter_sessions.backends.base import Backend, Query, Storage
 from jupyter_sessions.backends.notices import Notice
 from jupyter_sessions.backends.signin import KEYPAIR, PASSWORD
@@ -79,7 +80,12 @@ class Scripted(Backend):
     async def create(self, spec):
         told = self.said()
         now = datetime.now(UTC).isoformat()
-        row = {"name": spec.name, "image": spec.image, "status": "RUNNING", "resources": spec.resources}
+        row = {
+            "name": spec.name,
+            "image": spec.image,
+            "status": "RUNNING",
+            "resources": format_slots(spec.resources),
+        }
         told["rows"].append(row | {"created_at": now, "status_changed": now})
         self.file.write_text(json.dumps(told))
         return self.rows()[-1]
@@ -117,8 +123,8 @@ class Scripted(Backend):
     async def capacity(self):
         return msgspec.convert(self.said().get("capacity", {}), dict[str, Amount])
 
-    async def default_resources(self, asked, image=None):
-        return self.said().get("default_resources", {})
+    async def default_resources(self, asked):
+        return parse_slots(self.said().get("default_resources", {}))
 
     async def choices(self):
         return msgspec.convert(self.said().get("choices", {}), Choices)

@@ -6,9 +6,10 @@ from uuid import uuid4
 
 from msgspec import structs
 
+from jupyter_sessions.amounts import format_slots
 from jupyter_sessions.backends.base import Backend, Output, Storage
 from jupyter_sessions.backends.takes import BASIC, EVERY
-from jupyter_sessions.errors import AlreadyExists, BackendUnavailable, NeedsForce, SessionNotFound
+from jupyter_sessions.errors import BackendUnavailable, NeedsForce, SessionNotFound
 from jupyter_sessions.model import TYPES, Choices, Folder, Image, NameRule, SessionInfo, Size, in_group
 
 
@@ -36,14 +37,10 @@ class Toy(Backend):
         return structs.replace(self.rows[id])
 
     async def create(self, spec):
-        for row in self.rows.values():
-            if row.live and row.name == spec.name:
-                if spec.reuse_if_exists and row.image == spec.image:
-                    return structs.replace(row, reused=True)
-                raise AlreadyExists(f"A session '{row.name}' exists already.", field="name")
         row = SessionInfo(
             backend=self.name, id=f"{self.name}.{uuid4()}", name=spec.name, image=spec.image or "toy", type=spec.type,
-            status="RUNNING", status_info="", resources={}, services=[], tag=spec.tag,
+            status="RUNNING", status_info="", resources=format_slots(spec.resources), services=[], tag=spec.tag,
+            dependencies=spec.dependencies, notebook_path=spec.notebook_path, owner=spec.owner,
             created_at=datetime.now(UTC), status_changed=datetime.now(UTC),
         )  # fmt: skip
         self.rows[row.id] = row
@@ -100,7 +97,7 @@ class Choosy(Toy):
 
     async def create(self, spec):
         row = await super().create(spec)
-        row = structs.replace(row, status="PREPARING", resources=spec.resources, mounts=spec.mounts)
+        row = structs.replace(row, status="PREPARING", mounts=spec.mounts)
         self.rows[row.id] = row
         return structs.replace(row)
 
