@@ -12,6 +12,7 @@ import jupyter_sessions.fast_imports  # noqa: F401 - before all that imports htt
 from jupyter_sessions.client import open_api
 from jupyter_sessions.commands import parse, perform
 from jupyter_sessions.commands.grammar import Help
+from jupyter_sessions.commands.remote_error import RemoteError
 from jupyter_sessions.commands.result import Json, Result, Text, plain
 from jupyter_sessions.commands.shell_face import ShellFace
 from jupyter_sessions.commands.terminal import OutputClosed, in_color, write
@@ -43,10 +44,13 @@ def _main(words: list[str]) -> int:
         result = Text(help_.message)
     except OutputClosed:
         raise
+    except RemoteError as error:
+        face.show_traceback(error.lines)
+        return error.exit_code
     except SessionError as error:
         face.complain(str(error))
         return WRONG if isinstance(error, InvalidRequest) else FAILED
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return INTERRUPTED
     width = shutil.get_terminal_size((_WIDTH, 24)).columns
     if text := result.text(width, color=in_color(sys.stdout)):

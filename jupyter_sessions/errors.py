@@ -16,7 +16,7 @@
     ├── NoRoom                        409  the session's memory is too little for a service; force starts it
     ├── NotEnough                     412  more than the backend can ever give
     ├── CellFailed                    422  the code that ran in a session raised
-    │   └── RemoteError               422  the same, as `%%session` shows it (magics)
+    │   └── RemoteError               422  the same, with its traceback (commands.remote_error)
     ├── NotSupported                  501  this backend cannot do that
     ├── LaunchFailed                  500  the session's process could not be started
     │   ├── LaunchError               500  why the system did not start it (manager.runtime.launch)

@@ -31,11 +31,11 @@ from jupyter_sessions.commands.completion import complete, session_names
 from jupyter_sessions.commands.grammar import Help
 from jupyter_sessions.commands.notebook_face import NotebookFace, Question
 from jupyter_sessions.commands.outputs import Shown
+from jupyter_sessions.commands.remote_error import RemoteError
 from jupyter_sessions.commands.result import plain
 from jupyter_sessions.errors import (
     Ambiguous,
     BackendUnavailable,
-    CellFailed,
     InvalidRequest,
     NotReached,
     NotRunning,
@@ -50,19 +50,6 @@ _MATCHER, _BEFORE_OTHERS = "jupyter_sessions", 1000.0
 _MAGIC = re.compile(r"^\s*(?:[\w\s.,\[\]]+=\s*)?(?P<magic>%(?P<cell>%?)session\s.*)$")
 _UNKNOWN = "<unknown>"
 """IPython's type of a completion of which nothing is said."""
-
-
-class RemoteError(CellFailed):
-    """What a cell raised in its session, shown with the traceback from there."""
-
-    def __init__(self, reply: dict[str, Any]) -> None:
-        self.ename = str(reply.get("ename", "Error"))
-        self.evalue = str(reply.get("evalue", ""))
-        self.lines = [str(line) for line in reply.get("traceback") or [f"{self.ename}: {self.evalue}"]]
-        super().__init__(f"{self.ename}: {self.evalue}")
-
-    def _render_traceback_(self) -> list[str]:
-        return self.lines
 
 
 class RemoteInterrupt(KeyboardInterrupt):

@@ -11,6 +11,7 @@ from jupyter_sessions.commands.verb import Verb
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "Sessions": {
         "create": ("create", "start"),
+        "run": ("run",),
         "ps": ("ps", "list", "admin session list"),
         "info": ("info",),
         "ends": ("rm", "terminate", "destroy", "kill"),

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
+import re
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from jupyter_sessions.backends.base import Output
 from jupyter_sessions.commands.face import Face
-from jupyter_sessions.commands.terminal import printable, write
+from jupyter_sessions.commands.terminal import in_color, printable, write
 from jupyter_sessions.errors import SessionError
 
 _MAGIC, _PROGRAM = "%session", "jupyter session"
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
+_READ_BYTES = 2**16
 
 
 class ShellFace(Face):
@@ -24,6 +29,7 @@ class ShellFace(Face):
 
     def __init__(self) -> None:
         super().__init__(lambda text: write(self.in_shells_words(text), sys.stdout))
+        self._input = _Lines()
 
     def complain(self, text: str) -> None:
         """Print a line on stderr."""
@@ -34,19 +40,31 @@ class ShellFace(Face):
         """Return a text in which commands are those of a shell."""
         return text.replace(_MAGIC, _PROGRAM)
 
+    def show(self, output: Output) -> None:
+        """Write what a cell prints to stdout or stderr, and of pictures and the like what they say as text."""
+        content = output.content
+        if output.kind == "stream":
+            write(content["text"], sys.stderr if content["name"] == "stderr" else sys.stdout, end="")
+        elif text := (content.get("data") or {}).get("text/plain"):
+            write(str(text), sys.stdout)
+
+    def show_traceback(self, lines: Sequence[str]) -> None:
+        """Write the traceback of an error in a session to stderr."""
+        text = "\n".join(lines)
+        write(text if in_color(sys.stderr) else _COLOR.sub("", text), sys.stderr)
+
     async def ask(self, prompt: str, *, secret: bool = False) -> str:
         """Return what a person types, unseen if it is secret, or a line of stdin if nobody can type.
 
         Errors: EOFError at the end of the input.
         """
-        if sys.stdin.isatty():
-            shown = printable(prompt, sys.stdout.encoding)
+        shown = printable(prompt, sys.stdout.encoding)
+        if secret and sys.stdin.isatty():
             with _same_terminal():
-                return await _in_thread(lambda: getpass.getpass(shown) if secret else input(shown))
-        line = await _in_thread(sys.stdin.readline)
-        if not line:
-            raise EOFError
-        return line.rstrip("\r\n")
+                return await _in_thread(lambda: getpass.getpass(shown))
+        if sys.stdin.isatty():
+            write(shown, sys.stdout, end="")
+        return await _in_thread(self._input.line)
 
     @contextmanager
     def interrupting(
@@ -72,6 +90,23 @@ class ShellFace(Face):
             yield
         finally:
             loop.remove_signal_handler(signal.SIGINT)
+
+
+class _Lines:
+    """The lines of stdin, read past Python's own buffer: its lock, held at the end of the program, is a fatal error."""
+
+    def __init__(self) -> None:
+        self._begun = b""
+
+    def line(self) -> str:
+        """Return the next line without its end. Errors: EOFError."""
+        while b"\n" not in self._begun:
+            more = os.read(sys.stdin.fileno(), _READ_BYTES)
+            if not more and not self._begun:
+                raise EOFError
+            self._begun += more or b"\n"
+        line, _, self._begun = self._begun.partition(b"\n")
+        return line.decode(sys.stdin.encoding or "utf-8", "replace").removesuffix("\r")
 
 
 @contextmanager

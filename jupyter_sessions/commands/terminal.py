@@ -18,14 +18,14 @@ class OutputClosed(SessionError):
     """The program that read the output has closed its end of the pipe."""
 
 
-def write(text: str, stream: TextIO, *, exact: bool = False) -> None:
-    """Print a line.
+def write(text: str, stream: TextIO, *, exact: bool = False, end: str = "\n") -> None:
+    """Print a line, or a part of one.
 
     Characters that the stream cannot encode are replaced, or escaped as in JSON if the line must be `exact`.
     Errors: OutputClosed.
     """
     try:
-        print(printable(text, stream.encoding, exact=exact), file=stream, flush=True)
+        print(printable(text, stream.encoding, exact=exact), end=end, file=stream, flush=True)
     except BrokenPipeError:
         _discard(stream)
         raise OutputClosed("Nobody reads the output any more.") from None
