@@ -28,7 +28,6 @@ TYPE_ALIASES = {"notebook": "interactive", "headless": "batch"}
 REPLICA_ID, REPLICA_COUNT = "REPLICA_ID", "REPLICA_COUNT"
 """Variables that tell one of several alike its number, from 1 on, and how many there are (skaha 1.7.0, canfar 1.5.2)."""
 
-
 _REASONS = {"user-requested": "on request"}
 _STATUS_WORDS = {
     **dict.fromkeys(("PENDING", "SCHEDULED"), "waiting"),
@@ -133,7 +132,7 @@ class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     `create` of Skaha's client.
     A session with an `owner` ends some time after that process has, unless another one asks for the same
     session for the same `notebook_path`, an absolute path, before. `kernel_arguments` follow those of the
-    kernelspec.
+    kernelspec. The values of `secrets`, which are names in `environ`, are shown and stored nowhere.
     """
 
     backend: str | None = None
@@ -144,6 +143,7 @@ class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     resources: dict[str, str | int | float | None] = {}
     resource_opts: dict[str, Any] = {}
     environ: dict[str, str] = {}
+    secrets: list[str] = []
     cwd: str | None = None
     architecture: str | None = None
     reuse_if_exists: bool = True
@@ -236,6 +236,7 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     occupied_slots: dict[str, str] = {}
     resource_opts: dict[str, Any] = {}
     environ: dict[str, str] = {}
+    secrets: list[str] = []
     cwd: str | None = None
     architecture: str | None = None
     registry: str | None = None

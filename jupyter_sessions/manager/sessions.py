@@ -18,6 +18,7 @@ from jupyter_sessions.manager.core.leases import Leases
 from jupyter_sessions.manager.core.machine import SessionMachine
 from jupyter_sessions.manager.core.record import Record, socket_folder
 from jupyter_sessions.manager.core.recovery import find_process, why_lost
+from jupyter_sessions.manager.core.secret_values import SecretValues
 from jupyter_sessions.manager.core.store import Store
 from jupyter_sessions.manager.core.tasks import Tasks
 from jupyter_sessions.manager.core.transitions import (
@@ -72,6 +73,7 @@ class SessionManager(SessionIndex):
         self.machine.listen(self._changed)
         self.bus = bus
         self.capacity, self.folders = settings.capacity, settings.folders
+        self.secrets = SecretValues()
         self._on_live = on_live
         self._runtime = runtime
         self._supervisors: dict[str, SessionSupervisor] = {}
@@ -88,7 +90,11 @@ class SessionManager(SessionIndex):
         )
         self._queue = SessionScheduler(self, self.machine, self.time.clock.today, store.keys.get)
         self._context = SupervisorContext(
-            runtime=runtime, run_folder=run_folder, state_folder=state_folder, machine=self.machine
+            runtime=runtime,
+            run_folder=run_folder,
+            state_folder=state_folder,
+            machine=self.machine,
+            secrets=self.secrets,
         )
 
     # Looking.
@@ -292,6 +298,7 @@ class SessionManager(SessionIndex):
             self.machine.apply(record, Requeued())
         elif process is not None and not why:
             self.machine.apply(record, TakenOver(0, process))
+            self.secrets.recall(record)
             if not record.batch and record.status != "TERMINATING":
                 self.endpoint(record).resume()
             self._guard(record)  # If it has ended, reads its exit status and clears up after it.
@@ -325,6 +332,7 @@ class SessionManager(SessionIndex):
         self._callbacks.post(record)
         if not record.live:
             self._leases.drop(record)
+            self.secrets.forget(record.id)
         self._on_live(bool(self._live))
         if record.id in self._endpoints:
             self._endpoints[record.id].update_waiting()

@@ -227,5 +227,6 @@ def with_preset(spec: SessionSpec, presets: Mapping[str, Mapping[str, Any]]) -> 
     merged = {**preset, **given}
     for key in ("resources", "environ"):
         merged[key] = {**preset.get(key, {}), **given.get(key, {})}
+    merged["secrets"] = [*dict.fromkeys([*preset.get("secrets", []), *spec.secrets])]
     merged["replicas"] = spec.replicas  # Who makes several reads the preset's number, and asks for each.
     return msgspec.convert({key: value for key, value in merged.items() if key != "preset"}, SessionSpec)

@@ -55,6 +55,7 @@ from jupyter_sessions.service.registry import BackendFactory, find_types, pick
 from jupyter_sessions.service.service_urls import with_service_urls
 from jupyter_sessions.service.user_backends import Additions
 from jupyter_sessions.service.waiting import wait
+from jupyter_sessions.wire.secret_variables import with_secrets, without_values
 from jupyter_sessions.wire.spec_limits import check_spec
 
 T = TypeVar("T")
@@ -150,7 +151,7 @@ class SessionService(FileService):
             return self._last_seen(backend, query), problem
         try:
             rows = await ask(backend, backend.list(query), seconds)
-            return [with_service_urls(row) for row in rows], ""
+            return [without_values(with_service_urls(row)) for row in rows], ""
         except SessionError as error:
             if self.backends.get(backend.name) is backend and backend.name not in self.feed.synced:
                 self.feed.fail(backend.name, error)
@@ -296,6 +297,7 @@ class SessionService(FileService):
         """Ask for a session; its row at once, `reused` if a live one of that name and image came back."""
         spec = with_preset(spec, self.config.presets)
         check_spec(spec)
+        spec = with_secrets(spec)
         backend = self.backend(spec.backend)
         spec.backend = backend.name
         if self.folder:
@@ -432,7 +434,7 @@ class SessionService(FileService):
         return error
 
     def _noted(self, row: SessionInfo) -> SessionInfo:
-        with_service_urls(row)
+        row = without_values(with_service_urls(row))
         if backend := self.backends.get(row.backend):
             if self.feed.watches(row.backend):
                 self.feed.put(row)

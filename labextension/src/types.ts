@@ -533,6 +533,7 @@ export interface ISession {
   occupied_slots?: Record<string, string>;
   resource_opts?: Record<string, unknown>;
   environ?: Record<string, string>;
+  secrets?: string[];
   cwd?: string;
   architecture?: string;
   registry?: string;
@@ -633,7 +634,8 @@ export interface ISessionRemoved {
  * Backend.AI's API and in `create` of Skaha's client. A session with an `owner`
  * ends some time after that process has, unless another one asks for the same
  * session for the same `notebook_path`, an absolute path, before.
- * `kernel_arguments` follow those of the kernelspec.
+ * `kernel_arguments` follow those of the kernelspec. The values of `secrets`,
+ * which are names in `environ`, are shown and stored nowhere.
  */
 export interface ISessionSpec {
   backend?: string | null;
@@ -644,6 +646,7 @@ export interface ISessionSpec {
   resources?: Record<string, string | number | null>;
   resource_opts?: Record<string, unknown>;
   environ?: Record<string, string>;
+  secrets?: string[];
   cwd?: string | null;
   architecture?: string | null;
   reuse_if_exists?: boolean;

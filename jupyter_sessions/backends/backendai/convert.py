@@ -26,6 +26,7 @@ from jupyter_sessions.backends.backendai.reading import (
 from jupyter_sessions.backends.backendai.versions import Dialect
 from jupyter_sessions.backends.session_request import SessionRequest
 from jupyter_sessions.model import RESERVED_FIELDS, TYPES, Container, Event, Service, SessionInfo
+from jupyter_sessions.wire.secret_variables import MARKER, looks_secret
 
 _TEXTS = (
     "status_data",
@@ -47,6 +48,7 @@ _TEXTS = (
 _LOCAL = (
     "cwd",
     "environ",
+    "secrets",
     "limits",
     "survives",
     "exit_code",
@@ -114,6 +116,10 @@ def create_body(request: SessionRequest, dialect: Dialect) -> dict[str, Any]:
     if not dialect.modes:
         config["clusterSize"] = members.pop("clusterSize")
         del members["clusterMode"]
+    if dialect.ours:
+        config["secrets"] = request.secrets
+    elif unlike := [name for name in request.secrets if not looks_secret(name)]:
+        config["environ"] = request.environ | {MARKER: ",".join(unlike)}
     body: dict[str, Any] = {
         dialect.name: request.name,
         "image": request.image,

@@ -51,6 +51,7 @@ def _local(record: Record, context: QueryContext) -> str:
             "ends_why": ending.why if ending else ended_by(record),
             "cwd": record.launch.cwd,
             "environ": record.environ,
+            "secrets": record.secrets,
             "limits": record.limits,
             "survives": survives(),
             "exit_code": record.exit_code,

@@ -44,6 +44,7 @@ _ALIASES = {
 }
 _CONFIG = {
     "environ": ("environ",),
+    "secrets": ("secrets",),
     "resources": ("resources",),
     "resource_opts": ("resource_opts", "resourceOpts"),
     "mounts": ("mounts",),
@@ -71,7 +72,7 @@ class CreateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     Additions of this manager: `launch`, which the client resolved; `owner` and `notebook_path`; the client's
     `bounds`, and its CUDA_VISIBLE_DEVICES as `visible_devices`; and the spans of time `idle_timeout` and
-    `time_limit` ("30m", or seconds; 0 for none).
+    `time_limit` ("30m", or seconds; 0 for none); and `secrets`, names of variables whose values nobody may see.
     """
 
     name: str
@@ -93,6 +94,7 @@ class CreateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     callback_url: str | None = None
     owner_access_key: str | None = None
     environ: dict[str, str] = {}
+    secrets: list[str] = []
     resources: dict[str, Any] = {}
     resource_opts: dict[str, Any] = {}
     mounts: list[str] = []

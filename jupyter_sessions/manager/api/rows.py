@@ -146,6 +146,7 @@ class _RowMaker:
             exit_code=record.exit_code,
             occupied_slots=slots if record.holds_slots else {},
             environ=record.environ,
+            secrets=record.secrets,
             cwd=record.launch.cwd,
             cluster_size=record.size,
             cluster_mode=record.cluster_mode,

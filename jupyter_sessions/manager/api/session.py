@@ -32,6 +32,7 @@ from jupyter_sessions.manager.schedule.placement import Capacity
 from jupyter_sessions.manager.sessions import NAME_RULE, SessionManager
 from jupyter_sessions.wire import untrusted
 from jupyter_sessions.wire.environment import Launch, Specs
+from jupyter_sessions.wire.secret_variables import split
 from jupyter_sessions.wire.spec_limits import check_size
 
 SESSIONS = web.AppKey("sessions", SessionManager)
@@ -137,6 +138,9 @@ def _new(sessions: SessionManager, asked: CreateRequest, who: Key, **facts: Any)
     domain, group = sessions.store.keys.place(who, asked.domain, asked.group)
     _check_architecture(asked.architecture)
     image, launch = _resolve(asked)
+    shown, hidden = split(asked.environ, asked.secrets)
+    inherited = {name: value for name, value in launch.env.items() if name not in hidden}
+    launch = msgspec.structs.replace(launch, env=inherited)
     capacity = _capacity_for(sessions, asked)
     slots = slots_of(asked, launch, capacity)
     who.check(slots)
@@ -153,7 +157,8 @@ def _new(sessions: SessionManager, asked: CreateRequest, who: Key, **facts: Any)
         allowed_gpus=None if asked.visible_devices is None else capacity.gpus,
         launch=launch,
         folder="",
-        environ=asked.environ,
+        environ=shown,
+        secrets=sorted(hidden),
         resource_opts=asked.resource_opts,
         tag=asked.tag,
         owner=asked.owner,
@@ -168,6 +173,7 @@ def _new(sessions: SessionManager, asked: CreateRequest, who: Key, **facts: Any)
         **plan(asked, sessions, who),
         **facts,
     )
+    sessions.secrets.put(record.id, hidden)
     folder = folder_of(sessions.state_folder, record.id)
     if asked.launch is None:
         launch = msgspec.structs.replace(launch, cwd=os.path.join(folder, "work"))
@@ -275,7 +281,9 @@ async def set_environ(request: web.Request) -> web.Response:
     """Answer POST …/{ref}/environ: set variables for processes started from now on."""
     record = find(request)
     environ = read_environ((await body_of(request)).get("environ"))
-    request.app[SESSIONS].machine.apply(record, EnvironSet(environ))
+    shown, hidden = split(environ, record.secrets)
+    request.app[SESSIONS].secrets.put(record.id, hidden)
+    request.app[SESSIONS].machine.apply(record, EnvironSet(shown, sorted(hidden)))
     return web.Response(status=204)
 
 

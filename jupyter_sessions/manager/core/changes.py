@@ -78,10 +78,12 @@ class EnvironSet(Transition, frozen=True):
     """Later processes of a session get more environment variables."""
 
     environ: dict[str, str]
+    secrets: list[str] = []
 
     def change(self, record: Record) -> None:
-        """Add the variables."""
+        """Add the variables, and the names of secret ones."""
         record.environ = record.environ | self.environ
+        record.secrets = sorted({*record.secrets, *self.secrets})
 
 
 class Hidden(Transition, frozen=True):

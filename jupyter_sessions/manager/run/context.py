@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from jupyter_sessions.manager.core.machine import SessionMachine
+from jupyter_sessions.manager.core.secret_values import SecretValues
 from jupyter_sessions.manager.runtime.base import Runtime
 
 
@@ -17,3 +18,4 @@ class SupervisorContext(msgspec.Struct, frozen=True, kw_only=True):
     run_folder: Path
     state_folder: Path
     machine: SessionMachine
+    secrets: SecretValues

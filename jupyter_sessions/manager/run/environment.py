@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from decimal import Decimal
 
 from jupyter_sessions.manager.core import cluster
@@ -15,7 +16,7 @@ KERNELS = "JUPYTER_SESSIONS_KERNELS"
 """The variable with the connection files of a cluster's sub members, through which programs run code in them."""
 
 
-def environment(record: Record, rank: int = 0) -> dict[str, str]:
+def environment(record: Record, secrets: Mapping[str, str], rank: int = 0) -> dict[str, str]:
     """Return the environment variables of one member: its limits, the given variables, its GPUs and its identity."""
     own = {
         "JPY_PARENT_PID": "1",  # Without a parent ipykernel prints help for a person who started it by hand.
@@ -40,6 +41,7 @@ def environment(record: Record, rank: int = 0) -> dict[str, str]:
         | record.launch.env
         | limit_env(slots["cpu"], slots["mem"])
         | record.environ
+        | dict(secrets)
         | gpus.visible(record.gpus_of(rank))
         | cluster.variables(record.id, record.size, rank)
         | own

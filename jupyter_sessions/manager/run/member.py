@@ -181,10 +181,9 @@ class Member:
 
     async def check(self) -> None:
         """Check that the main process could be started again. Errors: LaunchFailed with what is missing."""
-        env = self.environment()
         argv = [*self.record.launch.argv] if self.has_kernel else [SHELL]
         try:
-            await self.runtime.check(argv, env, self.record.launch.cwd)
+            await self.runtime.check(argv, self.environment(), self.record.launch.cwd)
         except LaunchError as error:
             raise LaunchFailed(
                 f"The session '{self.record.name}' keeps running, because it could not be started again: {error}",
@@ -216,7 +215,8 @@ class Member:
             folder=str(self.folder / name),
             limits_group=self.limits_group,
             umask=_UMASK if given is None else given,
-            prestarted=self.row is self.record,
+            # A later manager cannot read the environment that a prestarted interpreter was given.
+            prestarted=self.row is self.record and not self.record.secrets,
         )
 
     def connect(self) -> KernelLink | None:
@@ -251,7 +251,7 @@ class Member:
 
     def environment(self) -> dict[str, str]:
         """Return the environment of the member's processes."""
-        return environment(self.record, self.row.rank)
+        return environment(self.record, self._context.secrets.of(self.record), self.row.rank)
 
     # Usage.
 
