@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import zmq
 
-from jupyter_sessions.manager.endpoints.kernel_link import KernelLink, KernelSockets, Run, new_key
+from jupyter_sessions.channels.kernel_client import Run
+from jupyter_sessions.manager.endpoints.kernel_link import KernelLink, KernelSockets, new_key
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 LATE_SECONDS = 0.5

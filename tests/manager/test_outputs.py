@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_sessions.channels import kernel_client
 from jupyter_sessions.channels.journal_messages import Execution, Outputs, Selection
 from jupyter_sessions.manager.endpoints import kernel_link
 from jupyter_sessions.manager.run import logs
@@ -86,9 +87,9 @@ async def test_a_run_that_nobody_reads_is_let_go(tmp_path: Path, monkeypatch: py
     link = kernel_link.KernelLink(
         kernel_link.KernelSockets(tmp_path, tmp_path / "none.json", "key"), lambda message: None
     )
-    read, unread = kernel_link.Run("read"), kernel_link.Run("unread")
+    read, unread = kernel_client.Run("read"), kernel_client.Run("unread")
     link._runs = {"read": read, "unread": unread}
-    monkeypatch.setattr(kernel_link, "UNREAD_SECONDS", 0.05)
+    monkeypatch.setattr(kernel_client, "UNREAD_SECONDS", 0.05)
     reader = asyncio.create_task(read.messages.get())
     await asyncio.sleep(0.1)
     link.drop_unread_output()

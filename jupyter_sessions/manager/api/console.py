@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from jupyter_sessions.channels.kernel_client import Run
 from jupyter_sessions.channels.sockets import Message
-from jupyter_sessions.manager.endpoints.kernel_link import Run
 from jupyter_sessions.manager.run.batch_run import STEP
 
 _INTERRUPTED = 130

@@ -12,12 +12,13 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from jupyter_sessions.channels.kernel_client import Run
 from jupyter_sessions.channels.sockets import Message
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api.console import ends_step, report
 from jupyter_sessions.manager.api.runs import begin, count, running
 from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, find
-from jupyter_sessions.manager.endpoints.kernel_link import KernelLink, Run
+from jupyter_sessions.manager.endpoints.kernel_link import KernelLink
 from jupyter_sessions.manager.run.supervisor import SessionSupervisor
 
 HOLD_SECONDS = 2.0

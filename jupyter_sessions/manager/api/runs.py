@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from jupyter_sessions.channels.kernel_client import Run
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api import sockets
 from jupyter_sessions.manager.api.session import SESSIONS, find
 from jupyter_sessions.manager.core.changes import Used
 from jupyter_sessions.manager.core.record import Record
-from jupyter_sessions.manager.endpoints.kernel_link import Run
 from jupyter_sessions.manager.run.batch_run import BatchRun, Plan
 from jupyter_sessions.manager.run.supervisor import SessionSupervisor
 

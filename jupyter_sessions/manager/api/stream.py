@@ -21,13 +21,14 @@ from typing import Any
 import msgspec
 from aiohttp import WSCloseCode, web
 
+from jupyter_sessions.channels.kernel_client import Run
 from jupyter_sessions.channels.sockets import Message
 from jupyter_sessions.errors import InvalidRequest, SessionError
 from jupyter_sessions.manager.api import sockets
 from jupyter_sessions.manager.api.console import ends_step, report
 from jupyter_sessions.manager.api.runs import begin, count, streamed
 from jupyter_sessions.manager.api.session import SESSIONS, read_object
-from jupyter_sessions.manager.endpoints.kernel_link import KernelLink, Run
+from jupyter_sessions.manager.endpoints.kernel_link import KernelLink
 from jupyter_sessions.manager.run.supervisor import SessionSupervisor
 
 _AT_ONCE = 1000

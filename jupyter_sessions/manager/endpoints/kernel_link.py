@@ -16,11 +16,11 @@ import zmq.asyncio
 from jupyter_client.session import Session
 
 from jupyter_sessions.channels.iopub import Iopub
+from jupyter_sessions.channels.kernel_client import KernelClient
 from jupyter_sessions.channels.messages import deserialize
 from jupyter_sessions.channels.relay_addresses import CHANNELS
 from jupyter_sessions.channels.sockets import Message
-from jupyter_sessions.errors import LaunchFailed, NotRunning
-from jupyter_sessions.manager.endpoints.output_buffer import OutputBuffer
+from jupyter_sessions.errors import LaunchFailed
 from jupyter_sessions.manager.endpoints.transport import IPC, LOOPBACK, TCP
 from jupyter_sessions.manager.runtime.process import Process
 from jupyter_sessions.wire.files import load, read, remove, write_private
@@ -28,7 +28,6 @@ from jupyter_sessions.wire.places import private_folder
 
 _OPEN_SECONDS = 0.005
 _SUBSCRIBE_SECONDS = 0.02
-UNREAD_SECONDS = 600.0
 
 
 class KernelKeyLost(LaunchFailed):
@@ -143,48 +142,7 @@ class KernelSockets(msgspec.Struct, frozen=True):
         return self.secret.encode()
 
 
-class Run:
-    """Code running in a kernel: its messages in order, and its reply."""
-
-    def __init__(self, id: str) -> None:
-        self.id = id
-        self.reply: Message | None = None
-        self.replied = asyncio.Event()
-        self.idle = False
-        self.waiting_input = False
-        self.password = False
-        self.messages = OutputBuffer()
-
-    @property
-    def finished(self) -> bool:
-        """Whether the kernel has replied and gone idle, so that no more messages come."""
-        return self.reply is not None and self.idle
-
-    def put(self, message: Message) -> None:
-        """Add a message of the kernel."""
-        kind = message["header"]["msg_type"]
-        if kind == "status":
-            self.idle = self.idle or message["content"]["execution_state"] == "idle"
-        elif kind in ("execute_reply", "complete_reply", "kernel_info_reply"):
-            self.reply = message["content"]
-            self.replied.set()
-        elif kind != "execute_input":
-            if kind == "input_request":
-                self.waiting_input, self.password = True, bool(message["content"].get("password"))
-            self.messages.put_nowait(message)
-        if self.finished:
-            self.messages.put_nowait(None)
-
-    def abandon(self, why: str) -> None:
-        """End the run, because the kernel is gone."""
-        if not self.finished:
-            self.reply = {"status": "error", "ename": "SessionEnded", "evalue": why, "traceback": [why]}
-            self.idle = True
-            self.replied.set()
-            self.messages.put_nowait(None)
-
-
-class KernelLink:
+class KernelLink(KernelClient):
     """A connection to all channels of a kernel, which are read until it is closed.
 
     `on_output` gets every message on iopub, of any client, after the runs that wait for it.
@@ -195,20 +153,15 @@ class KernelLink:
         connection: KernelSockets,
         on_output: Callable[[Message], None],
     ) -> None:
+        super().__init__(Session(key=connection.key(), username="jupyter_sessions"))
         self._connection = connection
         self._on_output = on_output
-        self._session = Session(key=connection.key(), username="jupyter_sessions")
         self._context = zmq.asyncio.Context.instance()
-        self._runs: dict[str, Run] = {}
         self._sockets: dict[str, zmq.asyncio.Socket] = {}
         self._readers: list[asyncio.Task[None]] = []
         self._iopub: Iopub | None = None
-        self._iopub_connected = asyncio.Event()
         self._replied = False
         self._kernel_busy = False
-        self._unsent: list[Message] = []
-        self._why_closed = ""
-        self.closed = asyncio.Event()
         self.times_busy = 0
 
     @property
@@ -235,52 +188,6 @@ class KernelLink:
                     await self._iopub_connected.wait()
                 return run.reply or {}
 
-    def execute(self, code: str, *, stdin: bool = False) -> Run:
-        """Run code, whether or not its output is read."""
-        content = {
-            "code": code,
-            "silent": False,
-            "store_history": True,
-            "user_expressions": {},
-            "allow_stdin": stdin,
-            "stop_on_error": False,
-        }
-        return self._request("execute_request", content)
-
-    def complete(self, code: str, cursor: int) -> Run:
-        """Request completions of code at a cursor position; `Run.reply` will have them."""
-        return self._request("complete_request", {"code": code, "cursor_pos": cursor})
-
-    def add(self, run: Run) -> None:
-        """Add a run that is not the kernel's own, so that it ends with the session, too."""
-        self._runs[run.id] = run
-
-    def run(self, id: str) -> Run:
-        """Return a run by its id. Errors: NotRunning if it has ended and its output was read."""
-        try:
-            return self._runs[id]
-        except KeyError:
-            raise NotRunning(
-                f"There is no run '{id}' in this session any more.",
-                hint="Its output is in the session's journal.",
-                field="runId",
-            ) from None
-
-    def forget(self, run: Run) -> None:
-        """Drop a run whose output was read to its end."""
-        self._runs.pop(run.id, None)
-
-    def drop_unread_output(self) -> None:
-        """Drop runs that no client has read for a while; the journal has their output."""
-        for run in [*self._runs.values()]:
-            if run.messages.idle_seconds() > UNREAD_SECONDS:
-                self.forget(run)
-
-    def input(self, run: Run, text: str) -> None:
-        """Answer the input request of a run."""
-        run.waiting_input = False
-        self._send("stdin", self._session.msg("input_reply", {"value": text}))
-
     def interrupt(self) -> None:
         """Send an interrupt request, for kernels with the interrupt mode "message". An unconnected kernel runs nothing."""
         if "control" in self._sockets:
@@ -302,10 +209,7 @@ class KernelLink:
         self._sockets = {}
         if self._iopub is not None:
             self._iopub.close()
-        for run in self._runs.values():
-            run.abandon(why)
-        self._unsent, self._why_closed = [], why
-        self.closed.set()
+        super().close(why)
 
     def read_iopub_from(self, socket: zmq.Socket[bytes]) -> None:
         """Read iopub from another socket, which its owner keeps and closes."""
@@ -331,29 +235,10 @@ class KernelLink:
         socket.connect(f"ipc://{self._connection.stem}-{CHANNELS['iopub']}")
         return socket
 
-    def _request(self, kind: str, content: dict[str, Any]) -> Run:
-        """Begin a run. The request is sent only after iopub is connected, so that no message of the run is missed."""
-        message, run = self._begin(kind, content)
-        if self.closed.is_set():
-            run.abandon(self._why_closed)
-        else:
-            self._unsent.append(message)
-            self._send_early()
-        return run
-
-    def _send_early(self) -> None:
-        while self._unsent and self._iopub_connected.is_set():
-            self._send_request(self._unsent.pop(0))
-
-    def _begin(self, kind: str, content: dict[str, Any]) -> tuple[Message, Run]:
-        message = self._session.msg(kind, content)
-        run = self._runs[message["header"]["msg_id"]] = Run(message["header"]["msg_id"])
-        return message, run
-
     def _send_request(self, message: Message) -> None:
         if self._iopub is not None:
             self._iopub.read()
-        self._send("shell", message)
+        super()._send_request(message)
 
     def _send(self, channel: str, message: Message) -> None:
         """Send a message through the asyncio socket itself, so that its receiver is still woken up.
@@ -371,16 +256,9 @@ class KernelLink:
                 self._route(message)
 
     def _on_iopub(self, message: Message) -> None:
-        self._iopub_connected.set()
-        if self._unsent:
-            asyncio.get_running_loop().call_soon(self._send_early)
+        self._output_arrives()
         if message["header"]["msg_type"] == "status":
             self._kernel_busy = message["content"].get("execution_state") == "busy"
             self.times_busy += self._kernel_busy
         self._on_output(message)
         self._route(message)
-
-    def _route(self, message: Message) -> None:
-        run = self._runs.get(message["parent_header"].get("msg_id", ""))
-        if run is not None:
-            run.put(message)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from jupyter_sessions.manager.endpoints.kernel_link import Run
+from jupyter_sessions.channels.kernel_client import Run
 from jupyter_sessions.manager.run.programs import COMMAND, Programs
 from jupyter_sessions.manager.runtime.launch import LaunchError
 from jupyter_sessions.manager.runtime.process import readable

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from jupyter_sessions.channels.output_buffer import OutputBuffer
 from jupyter_sessions.channels.sockets import Message
-from jupyter_sessions.manager.endpoints.output_buffer import OutputBuffer
 
 pytestmark = pytest.mark.asyncio
 
