@@ -27,8 +27,15 @@ def deserialize(frames: list[bytes]) -> Message | None:
     processes of this user can read the key.
     """
     try:
-        first = frames.index(_DELIMITER) + 2
-        header, parent, metadata, content = (_decode(part) for part in frames[first : first + 4])
+        return from_parts(frames[frames.index(_DELIMITER) + 2 :])
+    except ValueError:
+        return None
+
+
+def from_parts(parts: list[bytes]) -> Message | None:
+    """Return the message of a header, parent header, metadata, content and buffers, or None as `deserialize`."""
+    try:
+        header, parent, metadata, content = (_decode(part) for part in parts[:4])
         return {
             "header": header,
             "msg_id": header["msg_id"],
@@ -36,7 +43,7 @@ def deserialize(frames: list[bytes]) -> Message | None:
             "parent_header": parent,
             "metadata": metadata,
             "content": content,
-            "buffers": frames[first + 4 :],
+            "buffers": parts[4:],
         }
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

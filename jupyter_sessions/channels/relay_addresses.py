@@ -21,3 +21,9 @@ def front_of(stem: str, key: str, *, owner: bool) -> KernelConnection:
         control_port=OWNER_CONTROL if owner else CHANNELS["control"],
         hb_port=CHANNELS["hb"],
     )
+
+
+def address(connection: KernelConnection, channel: str) -> str:
+    """Return the ZeroMQ address of a channel."""
+    separator = "-" if connection.transport == "ipc" else ":"
+    return f"{connection.transport}://{connection.ip}{separator}{getattr(connection, f'{channel}_port')}"
