@@ -5,6 +5,7 @@
 * `machine`: a state folder whose manager is shared by tests and outlives them; their sessions do not.
 * `shared`: all backends in this process, on that state folder.
 * `toys`: backends of a third party, found as entry points.
+* `outside`: the backend of an author who has written four methods and `kernel_endpoint`.
 """
 
 from __future__ import annotations
@@ -177,6 +178,18 @@ def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "site"
     shutil.copytree(Path(__file__).parent / "resources" / "toys", folder)
     monkeypatch.syspath_prepend(folder)
+    return folder
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for the sessions of another author's backend, whose distribution is on the path, also of processes."""
+    site = tmp_path / "outside-site"
+    shutil.copytree(Path(__file__).parent / "resources" / "outside", site)
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    folder = tmp_path / "outside"
+    folder.mkdir()
     return folder
 
 

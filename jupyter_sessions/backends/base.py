@@ -13,6 +13,9 @@ configuration's ``{"type": key}`` is the entry point's name.
         async def create(self, request): ...
         async def destroy(self, id, *, forced=False, recursive=False): ...
 
+Implement `kernel_endpoint` as well, which says where a session's kernel is, and people can run cells there, answer
+their input requests, interrupt and complete them.
+
 People can sign in to a backend that says by which `methods`; what they give it finds in `given`. They can
 add one to those of the configuration whose type names its `address_option` and can `probe` it.
 
@@ -27,7 +30,7 @@ are new objects at each call: what is given away is not changed afterwards.
 from __future__ import annotations
 
 import builtins
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -38,6 +41,7 @@ from msgspec import structs
 
 from jupyter_sessions.backends.credential_store import CredentialStore, Kept
 from jupyter_sessions.backends.file_transfer import FileTransfer
+from jupyter_sessions.backends.kernel_methods import WITH_KERNELS, KernelMethods
 from jupyter_sessions.backends.notices import Notice
 from jupyter_sessions.backends.polling import Looking, Pace, unsettled
 from jupyter_sessions.backends.session_request import SessionRequest as SessionRequest
@@ -48,7 +52,7 @@ from jupyter_sessions.backends.values import Query as Query
 from jupyter_sessions.backends.values import Storage as Storage
 from jupyter_sessions.channels.journal_messages import Outputs, Selection
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.errors import InvalidRequest, NotSupported, SessionError, SessionNotFound
+from jupyter_sessions.errors import InvalidRequest, SessionError, SessionNotFound
 from jupyter_sessions.model import (
     TYPES,
     Amount,
@@ -56,16 +60,14 @@ from jupyter_sessions.model import (
     Endpoint,
     Event,
     Image,
-    KernelConnection,
     NameRule,
-    ProcessId,
     SessionInfo,
 )
 
 ANY_NAME = NameRule(r"(?s).{1,255}", "Use 1 to 255 characters.")
 
 
-class Backend(FileTransfer, ABC):
+class Backend(KernelMethods, FileTransfer):
     """A place where sessions run."""
 
     type: ClassVar[str]
@@ -102,7 +104,7 @@ class Backend(FileTransfer, ABC):
 
     def __init__(self, name: str, **options: Any) -> None:
         """`name` is how people call it; `options` come from the configuration."""
-        self.name = name
+        super().__init__(name)
         usual = self.type_title if name == self.type else ""
         self.title = str(options.pop("title", "") or usual or name)
         self.options = options
@@ -132,10 +134,6 @@ class Backend(FileTransfer, ABC):
         return True
 
     # The optional ones.
-
-    async def restart(self, id: str) -> SessionInfo:
-        """Start the session's processes anew; name, resources and files stay."""
-        raise self._cannot("restart sessions")
 
     async def rename(self, id: str, name: str) -> SessionInfo:
         """Give a live session another name."""
@@ -177,18 +175,6 @@ class Backend(FileTransfer, ABC):
         """What one may choose from for a session, apart from images; nothing unless overridden."""
         return Choices()
 
-    def execute(self, id: str, code: str, *, stdin: bool = False) -> AsyncIterator[Output]:
-        """Run code in the session; ends after an Output of kind `reply`."""
-        raise self._cannot("run code")
-
-    async def interrupt(self, id: str) -> None:
-        """Interrupt what runs in the session."""
-        raise self._cannot("interrupt sessions")
-
-    async def input(self, id: str, run: str, text: str) -> None:
-        """Answer the `input_request` of a run."""
-        raise self._cannot("answer input requests")
-
     async def open_service(self, id: str, name: str, base_url: str) -> Endpoint:
         """Where a service port listens; starts it if need be, to serve under the path `base_url`."""
         raise self._cannot("open service ports")
@@ -200,19 +186,6 @@ class Backend(FileTransfer, ABC):
     async def service_log(self, id: str, name: str) -> str:
         """The end of what a service printed."""
         raise self._cannot("show a service's log")
-
-    async def connection(
-        self, id: str, owner: ProcessId | None = None, patience: float = 0
-    ) -> KernelConnection:
-        """How to reach the kernel of a session, at addresses that stay over its restarts.
-
-        From then on the kernel is started anew when it ends by itself. A given `owner` has the session
-        from now on: it ends with a shutdown request on the owner's control port, with that process, and
-        if it has not begun to start after `patience` seconds (0: it may take for ever). A backend that
-        has somebody answer there in the kernel's place connects notebooks from a session's being queued
-        on. Errors: NotRunning, of others, until it runs.
-        """
-        raise self._cannot("connect notebooks")
 
     async def client_environment(self) -> dict[str, str]:
         """Environment variables with which the vendors' own clients reach it. Secrets are among them."""
@@ -290,7 +263,8 @@ class Backend(FileTransfer, ABC):
             )
 
     async def close(self) -> None:
-        """Let go of connections; sessions stay."""
+        """Let go of connections; sessions stay. One that is overridden calls this one, too."""
+        await self.kernel_cells.close()
 
     async def reconnect(self) -> None:
         """Credentials are others now: use connections of before for nothing new; what is under way may end."""
@@ -359,7 +333,10 @@ class Backend(FileTransfer, ABC):
     def capabilities(self) -> builtins.list[str]:
         """Names of the optional methods it implements."""
         kind = builtins.type(self)
-        return [name for name in OPTIONAL if getattr(kind, name) is not getattr(Backend, name)]
+        kernels = WITH_KERNELS if self.knows_kernels() else ()
+        return [
+            name for name in OPTIONAL if getattr(kind, name) is not getattr(Backend, name) or name in kernels
+        ]
 
     @classmethod
     def found(cls) -> dict[str, Any] | None:
@@ -391,11 +368,8 @@ class Backend(FileTransfer, ABC):
             )
         return seconds
 
-    def _cannot(self, what: str) -> NotSupported:
-        return NotSupported(f"The backend '{self.name}' cannot {what}.", hint="Use a backend that can.")
-
 
 OPTIONAL = tuple(
-    "restart rename renew logs events outputs images capacity execute interrupt input open_service service_log"
-    " connection upload download ls".split()
+    "restart rename renew logs events outputs images capacity execute interrupt input complete open_service"
+    " service_log connection upload download ls".split()
 )

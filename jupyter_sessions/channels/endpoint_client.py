@@ -10,11 +10,13 @@ import asyncio
 
 from jupyter_client.session import Session
 
-from jupyter_sessions.channels.kernel_channels import KernelChannels, Parts, channels_to
+from jupyter_sessions.channels.kernel_channels import ChannelsListener, KernelChannels, Parts
 from jupyter_sessions.channels.kernel_client import KernelClient, Run
-from jupyter_sessions.channels.kernel_endpoints import KernelEndpoint
+from jupyter_sessions.channels.kernel_endpoints import KernelEndpoint, ZmqEndpoint
 from jupyter_sessions.channels.messages import from_parts
 from jupyter_sessions.channels.sockets import Message
+from jupyter_sessions.channels.websocket_channels import WebSocketChannels
+from jupyter_sessions.channels.zmq_channels import ZmqChannels
 from jupyter_sessions.errors import SessionError
 
 _SUBSCRIBE_SECONDS = 0.2
@@ -67,10 +69,10 @@ class EndpointClient(KernelClient):
         if message is None:
             return
         if channel == "iopub":
-            self._hear()
+            self._output_arrives()
             if _restarts(message):
                 self.reconnected(replaced=True)
-        self._take(message)
+        self._route(message)
 
     def reconnected(self, *, replaced: bool) -> None:
         """See `ChannelsListener.reconnected`."""
@@ -89,7 +91,7 @@ class EndpointClient(KernelClient):
 
     def _ask_for_output(self, runs: list[Run]) -> None:
         """Ask nothing else of the kernel before its output arrives, and end runs that it has forgotten by then."""
-        self._heard.clear()
+        self._iopub_connected.clear()
         if self._asking is not None:
             self._asking.cancel()
         self._asking = asyncio.create_task(self._await_output(runs))
@@ -129,6 +131,13 @@ class EndpointClient(KernelClient):
             if run is None:
                 raise
             run.abandon(error.message, error.reason)
+
+
+def channels_to(endpoint: KernelEndpoint, listener: ChannelsListener) -> KernelChannels:
+    """Return channels to a kernel, which are not open yet."""
+    if isinstance(endpoint, ZmqEndpoint):
+        return ZmqChannels(endpoint, listener)
+    return WebSocketChannels(endpoint, listener)
 
 
 def _restarts(message: Message) -> bool:

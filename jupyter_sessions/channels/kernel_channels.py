@@ -5,8 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Protocol
 
-from jupyter_sessions.channels.kernel_endpoints import KernelEndpoint, ZmqEndpoint
-
 Parts = list[bytes]
 """A message as it travels: header, parent header, metadata and content as JSON, then binary buffers."""
 CONNECT_SECONDS = 30.0
@@ -51,14 +49,3 @@ class KernelChannels(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Disconnect; the kernel stays."""
-
-
-def channels_to(endpoint: KernelEndpoint, listener: ChannelsListener) -> KernelChannels:
-    """Return channels to a kernel, which are not open yet."""
-    if isinstance(endpoint, ZmqEndpoint):
-        from jupyter_sessions.channels.zmq_channels import ZmqChannels
-
-        return ZmqChannels(endpoint, listener)
-    from jupyter_sessions.channels.websocket_channels import WebSocketChannels
-
-    return WebSocketChannels(endpoint, listener)

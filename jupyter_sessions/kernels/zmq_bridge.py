@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import zmq
 
-from jupyter_sessions.channels.relay_addresses import CHANNELS
+from jupyter_sessions.channels.relay_addresses import CHANNELS, address
 from jupyter_sessions.channels.sockets import ZmqContext, ZmqSocket
 from jupyter_sessions.model import KernelConnection
 from jupyter_sessions.wire import untrusted
@@ -111,9 +111,3 @@ def sign_anew(frames: list[bytes], old: bytes, new: bytes) -> list[bytes] | None
 def signature(key: bytes, parts: list[bytes]) -> bytes:
     """The signature of a message's four parts; empty without a key. Source: "Messaging in Jupyter"."""
     return hmac.digest(key, b"".join(parts), "sha256").hex().encode() if key else b""
-
-
-def address(connection: KernelConnection, channel: str) -> str:
-    """Where a channel is."""
-    separator = "-" if connection.transport == "ipc" else ":"
-    return f"{connection.transport}://{connection.ip}{separator}{getattr(connection, f'{channel}_port')}"

@@ -381,6 +381,11 @@ class SessionService(FileService):
         place = self.backend(backend)
         await self._act(place, id, place.input(id, run, text), GET_SECONDS)
 
+    async def complete(self, backend: str, id: str, code: str, cursor: int) -> dict[str, Any]:
+        """How code could go on in a session, as its kernel says: the content of a `complete_reply`."""
+        place = self.backend(backend)
+        return await self._act(place, id, place.complete(id, code, cursor), GET_SECONDS)
+
     async def logs(self, backend: str, id: str) -> str:
         """What a session printed."""
         place = self.backend(backend)

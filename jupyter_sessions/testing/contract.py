@@ -249,6 +249,7 @@ class BackendContract:
             "rename": ("x", "y"),
             "execute": ("x", "y"),
             "input": ("x", "y", "z"),
+            "complete": ("x", "y", 0),
         }
         arguments |= {
             "open_service": ("x", "y", "/"),

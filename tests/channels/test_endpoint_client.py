@@ -215,7 +215,7 @@ made.on_msg(lambda message: made.send({"back": 1}, buffers=[bytes(message["buffe
     sent = client._session.msg("comm_msg", {"comm_id": opened["content"]["comm_id"], "data": {}})
     sent["buffers"] = [b"\x00\x01\x02"]
     answer = Run(sent["header"]["msg_id"])
-    client.keep(answer)
+    client.add(answer)
     client._send("shell", sent)
     async with asyncio.timeout(20):
         back = await answer.messages.get()
