@@ -1,7 +1,7 @@
-"""The one configuration class, read alike by the server extension, the manager, magics and the shell.
+"""The configuration class, which the server extension, the manager, magics and the command line share.
 
-It comes from ``jupyter_sessions_config.{py,json}`` on the Jupyter configuration path; in a Jupyter
-server that server's own configuration is laid over it.
+It is read from ``jupyter_sessions_config.{py,json}`` on the Jupyter configuration path. In a Jupyter server, the
+server's own configuration takes precedence.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ class JupyterSessions(Configurable):
 
 
 def load_config(paths: Sequence[str] | None = None) -> Config:
-    """What the configuration files say; files earlier on the path win, and Python over JSON."""
+    """Load the configuration files. Files earlier on the path take precedence, and Python over JSON."""
     config = Config()
     for _, found in _files(paths):
         config.merge(found)
@@ -177,12 +177,12 @@ def load_config(paths: Sequence[str] | None = None) -> Config:
 
 
 def sources() -> dict[str, str]:
-    """The files that options come from, by option; those that no file sets are left out."""
+    """Return by option the file that sets it; options that no file sets are left out."""
     return {name: file for file, found in _files() for name in found.JupyterSessions}
 
 
 def _files(paths: Sequence[str] | None = None) -> Iterator[tuple[str, Config]]:
-    """Each configuration file and what it says, those that win last."""
+    """Yield each configuration file with its content, in ascending precedence."""
     for folder in reversed(paths or jupyter_config_path()):
         for suffix, loader in _LOADERS:
             try:
@@ -195,7 +195,7 @@ def _files(paths: Sequence[str] | None = None) -> Iterator[tuple[str, Config]]:
 
 
 def stamps() -> dict[str, tuple[int, int, int]]:
-    """What differs once a configuration file has been written, replaced or removed: inode, time and size, by path."""
+    """Return inode, time and size of the configuration files by path, which show any change of them."""
     found = {}
     for folder in jupyter_config_path():
         for suffix, _ in _LOADERS:
@@ -221,11 +221,11 @@ OF_MANAGER = (
     "warm_pool",
     "allowed_hosts",
 )
-"""What the manager of this machine reads, from the files alone: all servers share it."""
+"""The options of this machine's manager, which reads only the files, because all servers share the manager."""
 
 
 def load(parent: Configurable | None = None) -> JupyterSessions:
-    """The configuration of this process; that of `parent` is laid over the files."""
+    """Load the configuration of this process. The configuration of `parent` takes precedence over the files."""
     config = load_config()
     of_files = config.JupyterSessions.copy()
     if parent is not None:
@@ -233,7 +233,7 @@ def load(parent: Configurable | None = None) -> JupyterSessions:
     for name in OF_MANAGER:
         if config.JupyterSessions.get(name) != of_files.get(name):
             log.warning(
-                "JupyterSessions.%s is ignored here: put it into %s.py, which this machine's manager reads.",
+                "JupyterSessions.%s is ignored here: set it in %s.py, which this machine's manager reads.",
                 name,
                 CONFIG_NAME,
             )

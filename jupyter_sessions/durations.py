@@ -1,4 +1,4 @@
-"""Spans of time as people write and read them."""
+"""Parse and format durations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST = 10 * 365 * 86_400
 
 
 def parse_duration(value: object, *, field: str) -> float:
-    """Seconds in "90s", "30m", "4h", "1h30m" or a number of seconds; 0 is allowed.
+    """Return the seconds in "90s", "30m", "4h", "1h30m" or a number of seconds; 0 is allowed.
 
     Errors: InvalidRequest for anything else, and for more than ten years.
     """
@@ -26,12 +26,12 @@ def parse_duration(value: object, *, field: str) -> float:
         seconds = float(text)
     if not 0 <= seconds <= _LONGEST:
         hint = "Give seconds, or a time such as 30m, 4h or 1h30m; 0 for none."
-        raise InvalidRequest(f"'{value}' is no span of time.", hint=hint, field=field)
+        raise InvalidRequest(f"'{value}' is not a duration.", hint=hint, field=field)
     return seconds
 
 
 def human_time(seconds: float, *, units: int = 2) -> str:
-    """Seconds for people, in the largest `units`: "45 s", "30 min", "1 h 30 min", "2 d"."""
+    """Return seconds for people, in the largest `units`: "45 s", "30 min", "1 h 30 min", "2 d"."""
     left, parts = round(seconds), []
     for word, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
         count, left = divmod(left, size)

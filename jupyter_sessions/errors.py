@@ -1,50 +1,50 @@
-"""What can go wrong, each with an HTTP status and a sentence for people.
+"""The errors of this package, each with an HTTP status and a message for people.
 
-    SessionError                      500  anything below, or unforeseen
+    SessionError                      500  the base of all errors, and any unexpected one
     ├── InvalidRequest                400  a field is missing, malformed or unknown
-    │   ├── UnknownImage              400  no such environment; names the nearest
+    │   ├── UnknownImage              400  no such environment; names the nearest ones
     │   └── BadAuthParams             400  the headers that sign a request cannot be read (manager.api.problems)
     ├── Unauthorized                  401  no or wrong credentials
     ├── Forbidden                     403  valid credentials, not allowed
-    │   └── NeedsForce                403  only force does that now
+    │   └── NeedsForce                403  only possible by force now
     ├── NotFound                      404  no such thing
     │   ├── SessionNotFound           404
     │   └── UnknownBackend            404
     ├── AlreadyExists                 409  a live session has that name
     ├── Ambiguous                     409  several live sessions match
-    ├── NotRunning                    409  the session is not in a state to do that
-    ├── NoRoom                        409  the session's memory is too little for a service; force starts it
-    ├── NotEnough                     412  more than the backend can ever give
-    ├── CellFailed                    422  the code that ran in a session raised
+    ├── NotRunning                    409  not possible in the session's status
+    ├── NoRoom                        409  too little memory is left for a service, unless started by force
+    ├── NotEnough                     412  more than the backend can ever provide
+    ├── CellFailed                    422  code in a session raised an error
     │   └── RemoteError               422  the same, with its traceback (commands.remote_error)
-    ├── NotSupported                  501  this backend cannot do that
+    ├── NotSupported                  501  not supported by the backend
     ├── LaunchFailed                  500  the session's process could not be started
-    │   ├── LaunchError               500  why the system did not start it (manager.runtime.launch)
+    │   ├── LaunchError               500  the system did not start it (manager.runtime.launch)
     │   │   └── BootstrapFailed       500  its bootstrap script failed (manager.run.member)
     │   ├── LimitsError               500  its limits could not be set (manager.runtime.limits)
-    │   │   └── LimitsGroupGone       500  its limits are not there any more (manager.runtime.limits)
+    │   │   └── LimitsGroupGone       500  its limits no longer exist (manager.runtime.limits)
     │   ├── KernelKeyLost             500  its kernel's key was lost (manager.endpoints.kernel_link)
     │   └── StoreError                500  the database cannot be read or written (manager.core.store)
     │       └── StoreDamaged          500  the database is damaged (manager.core.store)
     ├── MovedAway                     500  the manager ends so that the next one repairs its files (manager.presence)
     ├── ImpossibleTransition          500  a change that a session cannot make in its status (manager.core.machine)
     ├── SessionErrors                 500  some of several sessions failed; holds what was done, and each error
-    ├── BadAnswer                     502  a backend talks nonsense
+    ├── BadAnswer                     502  a backend's answer does not follow its protocol
     │   ├── AnswerRefused             502  its answer is too large, cut off or compressed (wire.bounded)
     │   ├── EventTooLarge             502  an event of its stream is too large (wire.sse)
     │   └── LimitExceeded             502  its JSON is nested too deeply or holds too many values (wire.untrusted)
     ├── BackendUnavailable            503  a backend cannot be reached
-    │   ├── NotReached                503  there was no way to ask, so nothing was done
-    │   ├── RateLimited               429  asked too often; the hint says when to try again
-    │   └── Unfinished                503  a cell came to no end (service.cells)
+    │   ├── NotReached                503  no request was sent, so nothing has changed
+    │   ├── RateLimited               429  too many requests; the hint says when to try again
+    │   └── Unfinished                503  the end of a cell is unknown (service.cells)
     ├── BackendTimeout                504  a backend did not answer in time
-    ├── Help                          500  not an error: the help that was asked for (commands.grammar)
-    └── OutputClosed                  500  nobody reads what a command prints (commands.terminal)
+    ├── Help                          500  no error: the requested help (commands.grammar)
+    └── OutputClosed                  500  the output of a command is closed (commands.terminal)
 
-A class with a module behind it is defined there; over the wire it is the nearest kind that is defined here. Outside
-of the tree are interrupts, which are Python's `KeyboardInterrupt`, and the answers of the proxy, tornado's `HTTPError`.
+A class followed by a module is defined there; over the wire it becomes the nearest class that is defined here. Outside
+of the tree are interrupts, which are Python's `KeyboardInterrupt`, and errors of the proxy, tornado's `HTTPError`.
 
-Over the wire an error is ``{"message", "reason", "hint"?, "field"?}``; `from_wire` builds it again.
+Over the wire an error is ``{"message", "reason", "hint"?, "field"?}``; `from_wire` restores it.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ from typing import Any, ClassVar
 
 
 class SessionError(Exception):
-    """Base of all errors of this package.
+    """The base of all errors of this package.
 
-    `message` is one sentence for people, `hint` what to do about it, `field` the parameter it is about.
+    `message` is one sentence for people, `hint` says what to do, and `field` names the parameter it is about.
     """
 
     status: ClassVar[int] = 500
@@ -70,11 +70,11 @@ class SessionError(Exception):
 
     @property
     def reason(self) -> str:
-        """The kind of error, stable for programs: the name of the nearest class of this module."""
+        """The kind of error for programs: the name of the nearest class of this module."""
         return next(kind.__name__ for kind in type(self).__mro__ if kind.__module__ == __name__)
 
     def to_wire(self) -> dict[str, Any]:
-        """The JSON body that says this error over HTTP."""
+        """Return the JSON body of the error."""
         body: dict[str, Any] = {"message": self.message, "reason": self.reason}
         extra = {"hint": self.hint, "field": self.field, "data": self.data}
         return body | {key: value for key, value in extra.items() if value}
@@ -94,47 +94,47 @@ class UnknownImage(InvalidRequest):
 
 
 class Unauthorized(SessionError):
-    """No credentials, or wrong ones."""
+    """The credentials are missing or wrong."""
 
     status = 401
 
 
 class Forbidden(SessionError):
-    """The credentials are valid but do not allow this."""
+    """The credentials are valid but do not allow the request."""
 
     status = 403
 
 
 class NeedsForce(Forbidden):
-    """A session is not ended as it is now, unless by force; faces offer that."""
+    """A session in this status can only be ended by force, which interfaces offer."""
 
 
 class NotFound(SessionError):
-    """There is no such thing."""
+    """The requested object does not exist."""
 
     status = 404
 
 
 class SessionNotFound(NotFound):
-    """No session has that name or id."""
+    """No session has this name or id."""
 
 
 class UnknownBackend(NotFound):
-    """No backend of that name is configured."""
+    """No backend with this name is configured."""
 
 
 class AlreadyExists(SessionError):
-    """A live session has that name already; `data` holds its id."""
+    """A live session has this name already; `data` holds its id."""
 
     status = 409
 
     @classmethod
-    def session(cls, name: str, id: str, status: str, *, image: str = "") -> AlreadyExists:
-        """For a session that could be reused if its `image` were another one, if that is given."""
+    def session(cls, name: str, id: str, *, image: str = "") -> AlreadyExists:
+        """Return the error for an existing session. With `image`, the session exists with this other image."""
         of_image = f" with the image '{image}'" if image else ""
         return cls(
-            f"A session '{name}' exists already{of_image}, {status}.",
-            hint="Use another name, or terminate that one.",
+            f"A session '{name}' exists already{of_image}.",
+            hint="Use another name, or terminate that session.",
             field="name",
             data={"existingSessionId": id},
         )
@@ -147,34 +147,34 @@ class Ambiguous(SessionError):
 
 
 class NotRunning(SessionError):
-    """The session is not in a state in which this can be done."""
+    """The request is not possible in the session's status."""
 
     status = 409
 
 
 class NoRoom(SessionError):
-    """A service does not fit into what is left of its session's memory; it starts when forced to.
+    """The session has too little memory left for a service, which can be started by force.
 
-    `data` holds bytes: what it `needs`, what is `left` and the session's `limit`.
+    `data` holds amounts in bytes: what the service `needs`, what is `left`, and the session's `limit`.
     """
 
     status = 409
 
 
 class NotEnough(SessionError):
-    """More than the backend can ever give was asked for."""
+    """The request is for more than the backend can ever provide."""
 
     status = 412
 
 
 class CellFailed(SessionError):
-    """Code that ran in a session raised; the remote traceback has been shown already."""
+    """Code in a session raised an error; its traceback has been shown already."""
 
     status = 422
 
 
 class NotSupported(SessionError):
-    """The backend cannot do that."""
+    """The backend does not support the request."""
 
     status = 501
 
@@ -199,7 +199,7 @@ class SessionErrors(SessionError):
 
 
 class BadAnswer(SessionError):
-    """A backend answered with something that is not its protocol."""
+    """A backend's answer does not follow its protocol."""
 
     status = 502
 
@@ -211,11 +211,11 @@ class BackendUnavailable(SessionError):
 
 
 class NotReached(BackendUnavailable):
-    """There was no way to ask at all, so nothing has been done."""
+    """No request could be sent, so nothing has changed."""
 
 
 class RateLimited(BackendUnavailable):
-    """A backend takes no more requests for a while; nothing has been done."""
+    """A backend accepts no more requests for a while; nothing has changed."""
 
     status = 429
 
@@ -234,9 +234,9 @@ _KINDS = {
 
 
 def from_wire(body: object, status: int) -> SessionError:
-    """The error that `SessionError.to_wire` wrote; a `SessionError` if the body is none of ours."""
+    """Return the error in a body of `SessionError.to_wire`, or `BadAnswer` for another body."""
     if not isinstance(body, dict) or "message" not in body:
-        return BadAnswer(f"The server answered {status} without saying why.", hint="Its log may say more.")
+        return BadAnswer(f"The server answered {status} without a reason.", hint="Its log may say more.")
     kind = _KINDS.get(str(body.get("reason")), SessionError)
     return kind(
         str(body["message"]),

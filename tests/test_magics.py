@@ -217,7 +217,7 @@ def test_a_session_that_ends_meanwhile(demo: Shell) -> None:
         ("%session create python --name 'a b'", "InvalidRequest: 'a b' cannot be a session's name."),
         (
             "%session create python --mem 0",
-            "InvalidRequest: '0' is no amount of memory between 1 byte and 8 EiB",
+            "InvalidRequest: '0' is not between 1 byte and 8 EiB",
         ),
         (
             "%session create python --backend nowhere",

@@ -1,4 +1,4 @@
-"""Run the manager: ``python -m jupyter_sessions.manager``. Backends start it; nobody needs to."""
+"""Run the manager: ``python -m jupyter_sessions.manager``. The local backend starts it when needed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from jupyter_sessions import config
-from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import BackendUnavailable, SessionError
 from jupyter_sessions.manager.app import managing, until_idle
 from jupyter_sessions.manager.manager_lock import claim
 from jupyter_sessions.manager.run.logs import MANAGER_BYTES, AtMost, trim
 from jupyter_sessions.manager.runtime.helpers import HELPERS
-from jupyter_sessions.manager.runtime.limits import CGROUPS, Limits, cgroup, choose
+from jupyter_sessions.manager.runtime.limits import CGROUPS, cgroup, choose
 from jupyter_sessions.manager.runtime.processes import ProcessRuntime
 from jupyter_sessions.manager.settings import settings_of
 from jupyter_sessions.wire.places import StateFolder, place
@@ -31,15 +30,15 @@ log = logging.getLogger("jupyter_sessions")
 
 CLAIM_SECONDS = 20.0
 LINGER_SECONDS = 1.0
-"""Who has just read the contact file still gets an answer."""
+"""Clients that have just read the contact file still get an answer."""
 _TRIM_SECONDS = 60.0
 _DESCRIPTORS = 65536
 _LINES = 100
-"""How often a message may be logged in a minute: what goes wrong at each try must not fill a disk."""
+"""The most times that a message is logged in a minute: a repeated failure must not fill the disk."""
 
 
 def main() -> int:
-    """Become the manager of this user on this host; 0 also if there is one already."""
+    """Become the manager of this user on this host. Return 0 also if one runs already."""
     os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     for handler in logging.getLogger().handlers:
@@ -56,7 +55,7 @@ def main() -> int:
 
 
 def _raise_limit() -> None:
-    """Notebooks on a session take about 26 descriptors of its manager; many systems begin with 1024."""
+    """Raise the limit of descriptors: a session with notebooks needs about 26, and many systems allow 1024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < most:
@@ -64,9 +63,9 @@ def _raise_limit() -> None:
 
 
 def _claim() -> tuple[StateFolder, int] | None:
-    """A place to manage; None if another manager runs. One that just starts or ends is waited for.
+    """Return a state folder to manage, or None if another manager runs. Waits for a manager that starts or ends.
 
-    Errors: SessionError if it does neither.
+    Errors: BackendUnavailable if that manager does neither in time.
     """
     wanted = place()
     deadline = time.monotonic() + CLAIM_SECONDS
@@ -75,22 +74,29 @@ def _claim() -> tuple[StateFolder, int] | None:
             log.info("another manager is running")
             return None
         if time.monotonic() > deadline:
-            hint = "End that process."
-            raise BackendUnavailable(f"Another manager holds {wanted.folder} and does not answer.", hint=hint)
+            raise BackendUnavailable(
+                f"Another manager uses {wanted.folder} and does not answer.", hint="End that process."
+            )
         time.sleep(0.05)
     return claimed
 
 
 async def manage(where: StateFolder, keep_fd: int) -> None:
-    """Serve until told to stop, or until nothing has lived here for a while."""
+    """Serve until a signal, or until there was no session and no request for a while."""
     configured = config.load()
     HELPERS.install(where.folder)
-    limits = _limits(configured, where)  # May lead out of a session's own.
+    # This leaves the limits of a session if possible.
+    limits = choose(
+        key=where.key,
+        records=where.folder / "cages",
+        drivers=CGROUPS if configured.cgroups else (),
+        pids=configured.pids,
+    )
     _leave_bounds()
     settings = settings_of(configured)
     runtime = ProcessRuntime(limits, (keep_fd,), settings.warm_pool)
     async with managing(settings, where, runtime, linger=LINGER_SECONDS) as manager:
-        gc.freeze()  # Of very many sessions, a look through all objects stops the loop for more than 100 ms.
+        gc.freeze()  # With very many sessions, a full collection would stop the loop for more than 100 ms.
         works = (_keep_short(where.folder / "manager.log"), asyncio.to_thread(_preload))
         beside = [*map(asyncio.ensure_future, works)]
         ill = await _until_told(asyncio.create_task(until_idle(manager.app)), manager.presence)
@@ -101,14 +107,14 @@ async def manage(where: StateFolder, keep_fd: int) -> None:
 
 
 def _leave_bounds() -> None:
-    """Shed what holds for whoever started this manager, for it serves others, too.
+    """Leave the limits of the process that started this manager, because the manager serves other clients, too.
 
-    Errors: BackendUnavailable within the limits of a session that it may not leave: it would end with it.
+    Errors: BackendUnavailable inside a session whose limits cannot be left: the manager would end with the session.
     """
     if any(cgroup.outside(place.folder) != place.folder for place in cgroup.own().values()):
         raise BackendUnavailable(
-            "The process that asks runs in a session, and a session manager that it starts would end with that session.",
-            hint="Start it outside of sessions: run `jupyter session ps` in a terminal of this machine.",
+            "This process runs in a session, and a session manager that it starts would end with the session.",
+            hint="Start the manager outside of sessions: run `jupyter session ps` in a terminal of this machine.",
         )
     with suppress(OSError, AttributeError):
         os.sched_setaffinity(0, range(os.cpu_count() or 1))
@@ -116,39 +122,34 @@ def _leave_bounds() -> None:
         Path("/proc/self/oom_score_adj").write_text("0")
 
 
-def _limits(configured: JupyterSessions, where: StateFolder) -> Limits:
-    drivers = CGROUPS if configured.cgroups else ()
-    return choose(key=where.key, records=where.folder / "cages", drivers=drivers, pids=configured.pids)
-
-
 def _preload() -> None:
-    """Import what is only needed at times, while the environment that this manager came from is still there."""
+    """Import rarely used modules while the environment of this manager still exists."""
     for name in ("jupyter_client.kernelspec", "jupyter_client.manager", "pynvml", "httpcore"):
         with suppress(ImportError):
             importlib.import_module(name)
 
 
 async def _keep_short(log_file: Path) -> None:
-    """Keep the manager's own log within bounds, for ever."""
+    """Trim the manager's own log, for ever."""
     while True:
         trim(log_file, MANAGER_BYTES)
         await asyncio.sleep(_TRIM_SECONDS)
 
 
 async def _until_told(idle: asyncio.Task[None], presence: asyncio.Task[None]) -> bool:
-    """Return once the manager is to end; whether that is for something that the next one puts right."""
+    """Wait until the manager should end. Return whether it ends so that the next manager repairs something."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, idle.cancel)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     await asyncio.wait([idle, presence], return_when=asyncio.FIRST_COMPLETED)
     if presence.done():
-        log.warning("the next manager puts it right: %s", presence.exception())
+        log.warning("this manager ends so that the next one repairs its files: %s", presence.exception())
     return presence.done()
 
 
 def _start_next() -> None:
-    """Start another manager, which waits until this one has ended. Without it, whoever asks next does."""
+    """Start another manager, which waits until this one has ended. If that fails, the next client starts one."""
     with suppress(OSError):
         subprocess.Popen(
             [sys.executable, "-m", "jupyter_sessions.manager"],

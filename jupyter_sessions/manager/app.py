@@ -1,4 +1,4 @@
-"""The manager's HTTP face: what is true of every request. Its routes are in `api.routes`."""
+"""The manager's HTTP application and its life. The routes are in `api.routes`."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ from jupyter_sessions.wire.places import Contact, StateFolder
 log = logging.getLogger("jupyter_sessions")
 
 BODY_BYTES = 32 * 1024**2
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 LINE_BYTES = 128 * 1024
-"""Of a request's first line: Skaha's clients put all into the query."""
+"""The longest first line of a request: Skaha's clients put all fields into the query."""
 
 
 @web.middleware
 async def note_activity(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Keeps the manager from ending while it is spoken to. A mere listener does not count."""
+    """Keep the manager running during requests. Listeners for events do not count."""
     activity = request.app[ACTIVITY]
     activity.last = time.monotonic()
     counts = request.match_info.handler not in LISTENERS
@@ -63,10 +63,10 @@ async def note_activity(request: web.Request, handler: Handler) -> web.StreamRes
 
 @web.middleware
 async def refuse_compressed(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """No client compresses what it sends, and aiohttp 3.14 waits for ever for the end of some broken bodies."""
+    """Refuse compressed requests: no client sends them, and aiohttp 3.14 waits for ever on some broken bodies."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise InvalidRequest(
-            "Content-Encoding: compressed requests are not read here.", hint="Send it plain."
+            "Compressed requests are not supported.", hint="Send the request without Content-Encoding."
         )
     return await handler(request)
 
@@ -74,7 +74,7 @@ async def refuse_compressed(request: web.Request, handler: Handler) -> web.Strea
 def make_app(
     store: Store, sessions: SessionManager, audience: str, allowed: hosts.Hosts | None = None
 ) -> web.Application:
-    """Make the manager's application. `audience` is what bearer tokens must be for; see `Contact.audience`."""
+    """Create the manager's application. `audience` is the audience of valid bearer tokens; see `Contact.audience`."""
     app = web.Application(
         client_max_size=BODY_BYTES,
         middlewares=[
@@ -104,7 +104,7 @@ def make_app(
 
 
 async def serve(app: web.Application, path: str, port: socket.socket) -> web.AppRunner:
-    """Serve on a unix socket and on a socket that listens on a loopback port."""
+    """Serve on a unix socket and on a loopback port."""
     runner = web.AppRunner(
         app, access_log=None, shutdown_timeout=1.0, max_line_size=LINE_BYTES, max_field_size=LINE_BYTES
     )
@@ -115,22 +115,22 @@ async def serve(app: web.Application, path: str, port: socket.socket) -> web.App
 
 
 async def until_idle(app: web.Application) -> None:
-    """Return once nothing lives and nobody has spoken for as long as is configured, or another manager is due."""
+    """Wait until the manager may end: no session needs it, and it was idle for the timeout or is outdated."""
     sessions, activity, settings = app[session.SESSIONS], app[ACTIVITY], app[SETTINGS]
-    activity.last = time.monotonic()  # Only now can anybody speak.
+    activity.last = time.monotonic()  # The first request is possible only now.
     while sessions.in_care or (
         activity.idle_seconds() < settings.now.manager_timeout and (activity.open or not settings.replaced())
     ):
         try:
             sessions.machine.save()
             await asyncio.to_thread(sessions.store.tidy)
-        except Exception:  # What lives here must not be left for that.
-            log.exception("what is kept cannot be tidied up")
-        await asyncio.sleep(min(settings.now.manager_timeout, LOOK_SECONDS))
+        except Exception:  # A failure here must not end the manager.
+            log.exception("the store cannot be tidied up")
+        await asyncio.sleep(min(settings.now.manager_timeout, CHECK_SECONDS))
 
 
 class RunningManager(msgspec.Struct, frozen=True):
-    """A manager that serves: its application, how to reach it, and the task that keeps it reachable.
+    """A serving manager: its application, its contact data, and the task that keeps it reachable.
 
     The task ends only with the error MovedAway.
     """
@@ -151,7 +151,7 @@ async def managing(
 ) -> AsyncIterator[RunningManager]:
     """Take over the sessions of a state folder, and serve requests for them until the end of the block.
 
-    Sessions outlive the block. Answers are given for `linger` seconds after others cannot find the manager any more.
+    Sessions outlive the block. The manager answers for another `linger` seconds after it has removed its contact file.
     """
     store = open_store(where.folder)
     last, now = store.last_host(), here()
@@ -186,7 +186,7 @@ async def managing(
     where.write_contact(contact)
     log.info("manager %s listens on %s and %s", __version__, path, contact.url)
     presence = Presence(where, contact, runner, sessions, app[SETTINGS])
-    keeping = asyncio.create_task(presence.keep())
+    keeping = asyncio.create_task(presence.run())
     try:
         yield RunningManager(app, contact, keeping)
     finally:

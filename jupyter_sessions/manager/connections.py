@@ -1,8 +1,8 @@
-"""The connections to the manager: closed when no request comes in time, and never more than there is room for.
+"""The connections to the manager, limited in number and closed when no request arrives in time.
 
-asyncio's own servers accept until no descriptor is left, and then write a traceback for each try. Any user
-of the machine can connect to the port, so each listening socket has a number of connections that its
-clients may have; when all are taken, the one that has waited longest for a request makes way.
+asyncio's own servers accept until no descriptor is left, and then log a traceback for each attempt. Any user of the
+machine can connect to the port. So each listening socket has a limit of connections; at the limit, the connection
+that has waited longest for a request is closed.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from aiohttp.typedefs import Handler
 log = logging.getLogger("jupyter_sessions")
 
 HEADER_SECONDS = 10.0
-"""How long a connection may take to send the header of its first request."""
+"""Seconds that a connection may take to send the header of its first request."""
 GRACE_SECONDS = 1.0
-"""How long one that waits for its request keeps its place, though all are taken."""
+"""Seconds that a waiting connection is kept at the limit."""
 IDLE_SECONDS = 75.0
-"""How long it may take for each further one; clients that keep connections do so for less."""
-COMPLAIN_SECONDS = 60.0
+"""Seconds that a connection may take for each further request; clients keep idle connections for less."""
+WARN_SECONDS = 60.0
 _FULL_SECONDS, _FAILED_SECONDS = 0.05, 1.0
 _BACKLOG = 128
 _MANY = 32
@@ -39,7 +39,7 @@ def most_connections(share: int, most: int) -> int:
 
 
 class ClientConnection:
-    """One connection; `since` is when it began to wait for its next request, infinite while one is answered."""
+    """One connection; `since` is when it began to wait for its next request, infinite during a request."""
 
     def __init__(self, transport: asyncio.Transport, seconds: float) -> None:
         self._transport = transport
@@ -50,22 +50,22 @@ class ClientConnection:
 
     @property
     def open(self) -> bool:
-        """Whether it still has its descriptor."""
+        """Whether the connection still has its descriptor."""
         return int(self._transport.get_extra_info("socket").fileno()) >= 0
 
     def busy(self) -> None:
-        """A request has come."""
+        """Stop the timer, because a request has arrived."""
         self._stop()
         self.since = math.inf
 
     def wait(self, seconds: float) -> None:
-        """Close it unless a request comes within so many seconds."""
+        """Close the connection unless a request arrives within `seconds`."""
         self._stop()
         self.since = self._loop.time()
         self._timer = self._loop.call_later(seconds, self.close)
 
     def close(self) -> None:
-        """Close it now."""
+        """Close the connection now."""
         self._stop()
         self._transport.abort()
 
@@ -76,7 +76,7 @@ class ClientConnection:
 
 
 class Connections:
-    """All connections of the manager, by the protocol that serves each."""
+    """All connections of the manager, by their protocol objects."""
 
     def __init__(
         self,
@@ -88,12 +88,12 @@ class Connections:
         self._idle_seconds = idle_seconds
         self._grace_seconds = grace_seconds
         self._known: dict[asyncio.BaseProtocol, ClientConnection] = {}
-        self._complained = -math.inf
+        self._warned = -math.inf
 
     async def accept(
         self, listener: socket.socket, protocol: Callable[[], asyncio.BaseProtocol], most: int
     ) -> None:
-        """Accept connections at a listening socket, at most so many at a time, until cancelled."""
+        """Accept connections on a listening socket, at most `most` at a time, until cancelled."""
         loop = asyncio.get_running_loop()
         mine: dict[asyncio.BaseProtocol, ClientConnection] = {}
         while True:
@@ -101,14 +101,14 @@ class Connections:
             try:
                 accepted, _ = await loop.sock_accept(listener)
             except OSError as error:  # No descriptor or memory is left.
-                self._complain(f"No connection can be accepted: {error}.")
+                self._warn(f"No connection can be accepted: {error}.")
                 await asyncio.sleep(_FAILED_SECONDS)
                 continue
             try:
                 transport, made = await loop.connect_accepted_socket(protocol, accepted)
             except Exception as error:
                 accepted.close()
-                self._complain(f"A connection cannot be served: {error}.")
+                self._warn(f"A connection cannot be served: {error}.")
             else:
                 mine[made] = self._known[made] = ClientConnection(transport, self._header_seconds)
 
@@ -119,7 +119,7 @@ class Connections:
                 self._known.pop(protocol, None)
             if len(mine) < most:
                 return
-            self._complain(f"All {most} connections of a socket are taken.")
+            self._warn(f"All {most} connections of a socket are in use.")
             longest = min(mine.values(), key=lambda one: one.since)
             if asyncio.get_running_loop().time() > longest.since + self._grace_seconds:
                 longest.close()
@@ -127,13 +127,13 @@ class Connections:
             else:
                 await asyncio.sleep(_FULL_SECONDS)
 
-    def _complain(self, why: str) -> None:
-        if time.monotonic() > self._complained + COMPLAIN_SECONDS:
-            self._complained = time.monotonic()
-            log.warning("%s This is said once a minute.", why)
+    def _warn(self, why: str) -> None:
+        if time.monotonic() > self._warned + WARN_SECONDS:
+            self._warned = time.monotonic()
+            log.warning("%s This is logged at most once a minute.", why)
 
     async def during(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer a request, for as long as its connection is not one that waits."""
+        """Answer a request; its connection does not count as waiting meanwhile."""
         one = self._known.get(request.protocol)
         if one is None:
             return await handler(request)
@@ -150,12 +150,12 @@ CONNECTIONS = web.AppKey("connections", Connections)
 
 @web.middleware
 async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Tells connections that send requests from those that do not."""
+    """Track which connections have requests."""
     return await request.app[CONNECTIONS].during(request, handler)
 
 
-class Accepting:
-    """What a site has for a server: accepts connections until it is closed."""
+class AcceptingServer:
+    """The server of a site, which accepts connections until it is closed."""
 
     def __init__(self, listener: socket.socket, runner: web_runner.BaseRunner, most: int) -> None:
         listener.setblocking(False)
@@ -167,7 +167,7 @@ class Accepting:
         self._task.add_done_callback(lambda _: listener.close())
 
     def close(self) -> None:
-        """Accept nothing more."""
+        """Stop accepting connections."""
         self._task.cancel()
 
 
@@ -177,15 +177,15 @@ class PortSite(web.SockSite):
     async def start(self) -> None:
         """Accept connections."""
         await web.BaseSite.start(self)
-        self._server = Accepting(self._sock, self._runner, most_connections(8, 1024))  # type: ignore[assignment]
+        self._server = AcceptingServer(self._sock, self._runner, most_connections(8, 1024))  # type: ignore[assignment]
 
 
 class UnixSite(web.UnixSite):
-    """A unix socket in a folder that only this user may enter."""
+    """A unix socket in a folder that only this user can enter."""
 
     async def start(self) -> None:
         """Accept connections."""
         await web.BaseSite.start(self)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self._path))
-        self._server = Accepting(listener, self._runner, most_connections(2, 16384))  # type: ignore[assignment]
+        self._server = AcceptingServer(listener, self._runner, most_connections(2, 16384))  # type: ignore[assignment]

@@ -1,6 +1,6 @@
-"""The configuration and the code of a manager that runs for long: both may change under it.
+"""Follow changes of the configuration and the code while a manager runs.
 
-What can be applied at once, is; a manager that nobody needs makes way for the new code.
+Most options apply at once. An unused manager ends after a change of the code, so that the next one runs the new code.
 """
 
 from __future__ import annotations
@@ -17,31 +17,33 @@ log = logging.getLogger("jupyter_sessions")
 
 AT_THE_START = ("cgroups", "pids", "allowed_hosts")
 """Options that a manager reads only when it starts."""
-_LOOKS_BETWEEN = 5
-"""The code is looked at less often than the configuration: it is some hundred files."""
+_CODE_CHECKS = 5
+"""The code is checked less often than the configuration, because it consists of hundreds of files."""
 
 Stamps = dict[str, tuple[int, int]]
 
 
 class LiveSettings:
-    """The settings in force; `apply` is called with new ones."""
+    """The current settings; `apply` is called with new ones."""
 
     def __init__(self, settings: ManagerSettings, apply: Callable[[ManagerSettings], None]) -> None:
         self.now = settings
         self.problem = ""
-        """Why the files cannot be used as they are, in words for people."""
+        """Why the configuration files cannot be used, in words for people."""
         self._first = settings
         self._apply = apply
         self._files = config.stamps()
         self._code = self._seen = _code_stamps()
         self._new_code = False
-        self._looks = 0
+        self._checks = 0
 
-    def look(self) -> None:
-        """Apply what has changed in the configuration files; to be called about once a second."""
-        self._looks += 1
-        if self._looks % _LOOKS_BETWEEN == 0:
-            self._look_at_code()
+    def check(self) -> None:
+        """Apply changes of the configuration files. Call it about once a second."""
+        self._checks += 1
+        if self._checks % _CODE_CHECKS == 0:
+            # Wait until the code is stable, as an installation takes time.
+            seen, self._seen = self._seen, _code_stamps()
+            self._new_code = bool(seen) and seen == self._seen != self._code
         stamps = config.stamps()
         if stamps == self._files:
             return
@@ -51,27 +53,22 @@ class LiveSettings:
             self._apply(self.now)
         except Exception as error:  # A configuration file is a program.
             self.problem = f"{type(error).__name__}: {error}"
-            log.error("the configuration cannot be used, and what held before still does: %s", error)
+            log.error("the configuration cannot be used, so the earlier one stays in force: %s", error)
         else:
             self.problem = ""
             log.info("the configuration has changed")
 
     def waits_for_next(self) -> list[str]:
-        """The options that only the next manager will follow."""
+        """Return the changed options that only apply to the next manager."""
         now, first = self.now.options, self._first.options
         return [name for name in AT_THE_START if now.get(name) != first.get(name)]
 
-    def _look_at_code(self) -> None:
-        """See whether the package is another by now, and whole: an installation takes a while."""
-        seen, self._seen = self._seen, _code_stamps()
-        self._new_code = bool(seen) and seen == self._seen != self._code
-
     def replaced(self) -> bool:
-        """Whether the next manager would be another, by its code or its options."""
+        """Return whether the next manager would have other code or options."""
         return self._new_code or bool(self.waits_for_next())
 
-    def told(self) -> dict[str, Any]:
-        """What is said of it to those who ask."""
+    def describe(self) -> dict[str, Any]:
+        """Return the settings and their state for clients."""
         return {
             "options": self.now.options,
             "next": self.waits_for_next(),
@@ -81,7 +78,7 @@ class LiveSettings:
 
 
 def _code_stamps() -> Stamps:
-    """When the files of this package were changed, and their sizes; {} if they are gone."""
+    """Return time of change and size of the files of this package, or {} if they are gone."""
     folder = Path(__file__).parents[1]
     stamps: Stamps = {}
     for path in folder.rglob("*.py"):

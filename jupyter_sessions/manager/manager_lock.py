@@ -1,7 +1,7 @@
-"""One manager per user, host and container: who may write to a state folder.
+"""Locks that allow one manager per user, host and container to write to a state folder.
 
-Two locks: `manager.lock` is held by the manager, `sessions.lock` is shared by it and the shims of
-all its sessions, so that it tells even after the manager's death whether something still runs.
+The manager holds `manager.lock`. It shares `sessions.lock` with the shims of all its sessions, so that the lock shows
+even after the manager's death whether a session still runs.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _HOLDER_BYTES = 64
 
 
 def claim(wanted: StateFolder) -> tuple[StateFolder, int] | None:
-    """The place that this process may manage, and a descriptor that its sessions keep open.
+    """Return the state folder that this process may manage, and a descriptor that its sessions keep open.
 
-    None if a manager of this container runs already, or is about to end. If one of another container
-    holds the place, or its sessions do, this one takes the secondary place, and neither ends the
-    other's sessions. Errors: SessionError if a newer version wrote there.
+    Return None if a manager of this container runs already or is about to end. If a manager of another container, or its
+    sessions, hold the folder, this manager uses the secondary folder, so that neither ends the other's sessions.
+    Errors: SessionError if a newer version wrote there.
     """
     host = wanted.host
     places = [wanted, wanted.secondary]
@@ -33,7 +33,8 @@ def claim(wanted: StateFolder) -> tuple[StateFolder, int] | None:
         private_folder(candidate.folder)
         lock = _open(candidate.folder / "manager.lock")
         if not _locked(lock):
-            if _holder(lock) in ("", _text(host)):
+            holder = os.pread(lock, _HOLDER_BYTES, 0).decode().strip()
+            if holder in ("", _text(host)):
                 return None
             os.close(lock)
             continue
@@ -59,16 +60,12 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-def _holder(lock: int) -> str:
-    return os.pread(lock, _HOLDER_BYTES, 0).decode().strip()
-
-
 def _text(host: Host) -> str:
     return f"{host.boot_id} {host.pid_ns}"
 
 
 def _left_sessions(secondary: StateFolder, host: Host) -> bool:
-    """Whether a manager before this one, that had to evade there, left live sessions."""
+    """Return whether an earlier manager left live sessions in the secondary folder."""
     return secondary.live_file.exists() and _last_host(secondary) == _where(host)
 
 

@@ -1,6 +1,6 @@
-"""Keeps the manager reachable: what is removed of its contact file and sockets is made again.
+"""Keep the manager reachable: restore its contact file and sockets after they were deleted.
 
-People and their cleaners empty /tmp; an accident takes a file.
+People and cleanup programs empty /tmp, and files are deleted by accident.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from jupyter_sessions.wire.places import Contact, StateFolder
 
 log = logging.getLogger("jupyter_sessions")
 
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 _TOUCH_SECONDS = 3600.0
-"""How often it is shown to cleaners, which go by age, that all is in use."""
+"""Seconds between two updates of the files' times, as cleanup programs go by age."""
 
 
 class MovedAway(SessionError):
-    """Something is wrong that the next manager puts right when it starts; sessions run on."""
+    """The manager must end so that the next one repairs its files; sessions keep running."""
 
 
 class Presence:
-    """The contact file, the manager's unix socket and the sockets of sessions."""
+    """Watches the contact file, the manager's unix socket and the sockets of sessions."""
 
     def __init__(
         self,
@@ -54,37 +54,40 @@ class Presence:
         self._touched = time.monotonic()
         self._locks = [_lock(folder) for folder in (where.folder, where.folder.parent, self._socket.parent)]
 
-    async def keep(self) -> None:
-        """Look once a second, until cancelled. Errors: MovedAway."""
+    async def run(self) -> None:
+        """Check once a second, until cancelled. Errors: MovedAway."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
             try:
-                await self.look()
+                await self.check()
             except MovedAway:
                 raise
-            except Exception:  # The next look may do better.
-                log.exception("what is missing cannot be made again")
+            except Exception:  # The next check may succeed.
+                log.exception("missing files cannot be restored")
 
-    async def look(self) -> None:
-        """Make again what is missing. Errors: MovedAway, OSError, SessionError."""
+    async def check(self) -> None:
+        """Restore missing files. Errors: MovedAway, OSError, SessionError."""
         if self._where.run_folder() != self._socket.parent:
             raise MovedAway("Another user took the path of the sockets.")
         if _inode(self._socket) != self._inode:
             await self._listen()
         if self._where.contact() is None:
-            log.warning("the file %s was lost", self._where.contact_file)
+            log.warning("the file %s was deleted and is restored", self._where.contact_file)
             self._where.write_contact(self._contact)
         if self._sessions.store.damaged:
             raise MovedAway("The database is damaged.")
-        self._sessions.look_for_sockets()
-        self._settings.look()
+        self._sessions.check_sockets()
+        self._settings.check()
         if time.monotonic() > self._touched + _TOUCH_SECONDS:
             self._touched = time.monotonic()
-            self._touch()
+            folder = self._socket.parent
+            for path in (folder, self._socket, self._where.contact_file, *folder.rglob("*")):
+                with suppress(OSError, NotImplementedError):
+                    os.utime(path, follow_symlinks=False)
 
     async def _listen(self) -> None:
-        """Listen at the unix socket again; connections that are open stay."""
-        log.warning("the socket %s was lost", self._socket)
+        """Listen on a new unix socket; open connections stay."""
+        log.warning("the socket %s was deleted and is restored", self._socket)
         remove(self._socket)
         lost = [site for site in self._runner.sites if isinstance(site, UnixSite)]
         await UnixSite(self._runner, str(self._socket)).start()
@@ -92,14 +95,8 @@ class Presence:
         for site in lost:
             await site.stop()
 
-    def _touch(self) -> None:
-        folder = self._socket.parent
-        for path in (folder, self._socket, self._where.contact_file, *folder.rglob("*")):
-            with suppress(OSError, NotImplementedError):
-                os.utime(path, follow_symlinks=False)
-
     def close(self) -> None:
-        """Let go of the folders."""
+        """Release the locks on the folders."""
         for lock in self._locks:
             if lock is not None:
                 os.close(lock)
@@ -113,7 +110,7 @@ def _inode(path: Path) -> int:
 
 
 def _lock(folder: Path) -> int | None:
-    """A descriptor for whose life systemd-tmpfiles leaves a folder alone. Source: tmpfiles.d(5), "Age"."""
+    """Lock a folder, so that systemd-tmpfiles does not clean it. Source: tmpfiles.d(5), "Age"."""
     descriptor = None
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""Finding sessions, live and ended, for those who may see them."""
+"""Find live and ended sessions that a key may see."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENDED_FOR = timedelta(days=30)
 
 
 class SessionIndex:
-    """Sessions by id and by name: those that live are in memory, all are in the store."""
+    """Sessions by id and name. Live sessions are in memory, all sessions are in the store."""
 
     def __init__(self, store: Store, machine: SessionMachine, state_folder: Path) -> None:
         self.store = store
@@ -34,25 +34,25 @@ class SessionIndex:
 
     @property
     def live(self) -> list[Record]:
-        """Sessions that have not ended, oldest first."""
+        """The sessions that have not ended, oldest first."""
         return sorted(self._live.values(), key=lambda record: record.created)
 
     @property
     def in_care(self) -> bool:
-        """Whether any session needs this manager: one waits or has processes."""
+        """Whether any session needs this manager, because it waits or has processes."""
         return any(record.status != "ERROR" for record in self._live.values())
 
     def pending(self, most: int) -> int:
-        """Return how many sessions wait, counted up to a number."""
+        """Return the number of waiting sessions, at most `most`."""
         waiting = (record for record in self._live.values() if record.status == "PENDING")
         return len([*islice(waiting, most)])
 
     def used(self) -> dict[str, object]:
-        """What the running sessions hold, by slot."""
+        """Return what the running sessions hold, by slot."""
         return dict(used(record for record in self._live.values() if record.holds_slots))
 
     def find(self, ref: str, who: Key) -> Record:
-        """A live session by id or name, of those that `who` sees; own ones come first, those that end last.
+        """Return a live session by id or name that `who` may see, preferably an own one that is not terminating.
 
         Errors: SessionNotFound, Ambiguous.
         """
@@ -63,7 +63,7 @@ class SessionIndex:
         matches = [record for record in matches if record.status != "TERMINATING"] or matches
         if not matches:
             raise SessionNotFound(
-                f"There is no session '{ref}'.", hint="Sessions that run are in the list.", field="session"
+                f"There is no session '{ref}'.", hint="The list shows running sessions.", field="session"
             )
         if len(matches) > 1:
             ids = ", ".join(record.id for record in matches)
@@ -73,27 +73,26 @@ class SessionIndex:
         return matches[0]
 
     def find_any(self, ref: str, who: Key) -> Record:
-        """A session by id or name: a live one, else the one that ended last. Errors: SessionNotFound."""
+        """Return a live session by id or name, or the one that ended last. Errors: SessionNotFound, Ambiguous."""
         try:
             return self.find(ref, who)
         except SessionNotFound:
             found = self.store.get(ref)
-            record = found if found and who.sees(found) else self._latest(ref, who)
+            if found and who.sees(found):
+                return found
+            own = self.store.latest(ref, equals("access_key", who.access_key))
+            record = own or self.store.latest(ref, visible_to(who))
             if record is None:
                 raise
             return record
 
-    def _latest(self, name: str, who: Key) -> Record | None:
-        own = self.store.latest(name, equals("access_key", who.access_key))
-        return own or self.store.latest(name, visible_to(who))
-
     def named(self, name: str, access_key: str) -> Record | None:
-        """Return the live session that has a name among those of a key: one at most, as those that end lose it."""
+        """Return the live session of a key with this name. Terminating sessions do not count."""
         mine = self._namesakes(name, access_key)
         return next((record for record in mine if record.status != "TERMINATING"), None)
 
     def ending(self, name: str, access_key: str) -> Record | None:
-        """Return a session of that name and key that is being ended; a new one of that name waits for it."""
+        """Return the terminating session of a key with this name; a new session with the same name waits for it."""
         mine = self._namesakes(name, access_key)
         return next((record for record in mine if record.status == "TERMINATING"), None)
 
@@ -102,39 +101,41 @@ class SessionIndex:
         return [record for record in live if record.name == name and record.access_key == access_key]
 
     def page(self, where: Clause, **how: Any) -> tuple[list[Record], int]:
-        """Some of the sessions that a clause lets through (see `Store.ids`), and how many it does in all."""
+        """Return a page of the sessions that match a clause (see `Store.ids`), and the number of all."""
         found = [self.known(one) for one in self.store.ids(where, **how)]
         return [record for record in found if record], self.store.count(where)
 
     def beginning(self, text: str, who: Key, most: int) -> list[Record]:
-        """Sessions whose id or name begins with a text, of those that `who` sees, latest changed first."""
+        """Return sessions that `who` may see whose id or name begins with a text, the most recently changed first."""
         where = visible_to(who) & (begins("id", text) | begins("name", text))
         return self.page(where, limit=most)[0]
 
     def is_live(self, id: str) -> bool:
-        """Whether a session with that full id lives."""
+        """Return whether the session with this full id is live."""
         return id in self._live
 
     def ended_since(self, moment: datetime, who: Key) -> list[str]:
-        """The ids of sessions that `who` sees and that ended after a moment, newest first."""
+        """Return the ids of sessions that `who` may see and that ended after a moment, newest first."""
         where = one_of("status", ["TERMINATED"]) & since("changed", moment) & visible_to(who)
         return [one for one in self.store.ids(where) if one not in self._live]
 
     def known(self, id: str) -> Record | None:
-        """A session by its full id, live or ended."""
+        """Return a session by its full id, live or ended."""
         return self.machine.get(id)
 
-    # Keeping.
+    # Storage.
 
     def _add(self, record: Record) -> None:
-        """Begin with a new session: make its folders, keys and row, all or none. Errors: StoreError."""
+        """Add a new session with its folders, keys and record, all or none. Errors: StoreError."""
         folder, cwd = Path(record.folder), Path(record.launch.cwd)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if cwd.parent == folder:
                 cwd.mkdir(exist_ok=True)
         except OSError as error:
-            raise StoreError(f"{folder} cannot be made: {error.strerror}.", hint=make_room(folder)) from error
+            raise StoreError(
+                f"The folder {folder} cannot be created: {error.strerror}.", hint=make_room(folder)
+            ) from error
         try:
             self.machine.add(record, [new_key() for _ in record.member_ids])
         except StoreError:
@@ -148,7 +149,7 @@ class SessionIndex:
 
 
 def visible_to(who: Key) -> Clause:
-    """Lets through what a key sees (see `Key.sees`)."""
+    """Return the clause for what a key may see (see `Key.sees`)."""
     if who.role == SUPERADMIN:
         return EVERYTHING
     own = equals("access_key", who.access_key)

@@ -1,4 +1,4 @@
-"""All sessions of this manager: the queue, the living, and the way to the ended ones."""
+"""All sessions of this manager: create, schedule, supervise and find them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ NAME_RULE = NameRule(
 
 
 class SessionManager(SessionIndex):
-    """Keeps the store, the queue and the supervisors of running sessions in step."""
+    """Connects the store, the scheduler and the supervisors of running sessions."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class SessionManager(SessionIndex):
         clock: Clock | None = None,
     ) -> None:
         super().__init__(store, SessionMachine(store, bus), state_folder)
-        self.machine.listen(self._changed)
+        self.machine.listen(self._on_change)
         self.bus = bus
         self.capacity, self.folders = settings.capacity, settings.folders
         self.secrets = SecretValues()
@@ -97,24 +97,24 @@ class SessionManager(SessionIndex):
             secrets=self.secrets,
         )
 
-    # Looking.
+    # Queries.
 
     def measured(self, id: str) -> Record | None:
-        """A session by its full id, live or ended, with its use of CPU as of now."""
+        """Return a session by its full id, live or ended, with its current CPU time."""
         record = self.known(id)
         if record and (supervisor := self._supervisors.get(id)):
             supervisor.measure()
         return record
 
     def live_stat(self, record: Record, rank: int | None = None) -> dict[str, Any] | None:
-        """What a session, or one of its members, uses now (see `usage`); None unless it has processes."""
+        """Return the usage of a session or one of its members (see `usage`), or None if it has no processes."""
         supervisor = self._supervisors.get(record.id)
         if supervisor is None or not record.live:
             return None
         return (supervisor if rank is None else supervisor.members[rank]).stats() or None
 
     def supervisor(self, record: Record) -> SessionSupervisor:
-        """Who looks after a session that has started. Errors: NotRunning."""
+        """Return the supervisor of a session that has started. Errors: NotRunning."""
         try:
             return self._supervisors[record.id]
         except KeyError:
@@ -123,28 +123,28 @@ class SessionManager(SessionIndex):
             ) from None
 
     def endpoint(self, record: Record) -> SessionEndpoint:
-        """Where notebooks meet a session."""
+        """Return the kernel endpoint of a session."""
         if record.id not in self._endpoints:
             folder = self._context.run_folder / socket_folder(record.id)
             connection = connect_to(record, folder, Path(record.folder) / "kernel.json")
-            self._endpoints[record.id] = SessionEndpoint(record, connection, self._infos, self._asked)
+            self._endpoints[record.id] = SessionEndpoint(record, connection, self._infos, self._on_control)
         return self._endpoints[record.id]
 
     async def wait(self, record: Record, until: Callable[[Record], bool]) -> None:
-        """Return as soon as `until(record)` holds; cancel to stop waiting."""
+        """Wait until `until(record)` is true. Cancel to stop waiting."""
         await self.machine.wait(record, until)
 
-    # Doing.
+    # Operations.
 
     def reconfigure(self, settings: ManagerSettings) -> None:
-        """Go on with other settings."""
+        """Apply other settings."""
         self.capacity, self.folders = settings.capacity, settings.folders
         self._leases.grace = settings.owner_grace
         self._runtime.prestart(settings.warm_pool)
         self._queue.changed()
 
-    def look_for_sockets(self) -> None:
-        """Note which sessions have lost sockets."""
+    def check_sockets(self) -> None:
+        """Mark sessions with deleted sockets as degraded."""
         for record, why in [
             (endpoint.record, endpoint.missing_sockets()) for endpoint in self._endpoints.values()
         ]:
@@ -152,7 +152,7 @@ class SessionManager(SessionIndex):
                 self.machine.apply(record, Degraded(why))
 
     def submit(self, record: Record) -> None:
-        """Queue a new session; it starts at once if there is room."""
+        """Queue a new session, which starts at once if there is room. Errors: InvalidRequest, StoreError."""
         NAME_RULE.check(record.name)
         if self.named(record.name, record.access_key):
             raise InvalidRequest(f"A session '{record.name}' exists already.", field="name")
@@ -161,17 +161,17 @@ class SessionManager(SessionIndex):
         self._queue.changed()
 
     def claim(self, record: Record, owner: Identity | None, patience: float = 0) -> None:
-        """Note that a notebook is connected to a session, which `owner` has from now on if given.
+        """Connect a notebook to a session; `owner`, if given, takes over the lease.
 
-        It waits `patience` seconds until the session begins to start, 0 for ever.
+        The notebook waits `patience` seconds for the start, 0 for no limit.
         """
         start_by = datetime.now(UTC) + timedelta(seconds=patience) if patience else None
         self.machine.apply(record, Claimed(owner, start_by))
         if owner is not None:
             self._leases.watch(record)
 
-    def _asked(self, record: Record, request: str, owner: bool) -> None:
-        """A notebook asked for something that is not for the kernel to answer; visitors end nothing."""
+    def _on_control(self, record: Record, request: str, owner: bool) -> None:
+        """Handle a shutdown or interrupt request of a notebook. Only the owner can end the session."""
         if owner and record.owner is not None:
             shut_down = request == "shutdown"
             why = "its notebook was shut down" if shut_down else "interrupted while it waited"
@@ -179,30 +179,30 @@ class SessionManager(SessionIndex):
                 self._tasks.start(self.terminate(record, why=why))
 
     def interrupt(self, record: Record) -> None:
-        """Interrupt what runs, or refuse what notebooks wait to run. Errors: NotRunning."""
+        """Interrupt running code, or abort the requests of waiting notebooks. Errors: NotRunning."""
         if record.notebook and record.status in ("PENDING", "PREPARING"):
             self.endpoint(record).interrupt()
         else:
             self.supervisor(record).interrupt()
 
     def touch(self, record: Record) -> None:
-        """Somebody works in a session: for every input that a terminal, stream or service connection carries.
+        """Reset the idle timeout for an input through a terminal, stream or service connection.
 
-        Sets its idle clock to zero, in next to no time; what its kernel does is seen without this.
+        This is fast enough for every input. The activity of the kernel is measured separately.
         """
         self.time.touch(record)
 
     def renew(self, record: Record) -> None:
-        """Set its clocks to zero, both of the idle timeout and of the time limit. Errors: NotRunning."""
+        """Reset the idle timeout and the time limit of a session. Errors: NotRunning."""
         self.supervisor(record).check_running()
         self.time.renew(record)
 
     async def terminate(self, record: Record, *, forced: bool = False, why: str = USER_REQUESTED) -> None:
-        """Begin to end a session; a pending one is cancelled. Returns once it is marked."""
+        """Start to terminate a session, or cancel a pending one. Return once its status says so."""
         if record.status == "PENDING":
             self.machine.apply(record, Cancelled(why))
         elif record.status == "ERROR":
-            self._lost(record, why)
+            self._end_lost(record, why)
         elif record.status != "TERMINATING" or forced:
             self._tasks.start(self._terminate(record, forced, why))
             await asyncio.sleep(0)
@@ -214,7 +214,7 @@ class SessionManager(SessionIndex):
             await self.supervisor(record).terminate(why, forced=forced)
 
     async def restart(self, record: Record) -> None:
-        """Restart a running session; returns when it runs again or has failed. Errors: NotRunning, LaunchFailed."""
+        """Restart a running session, and wait until it runs again or has failed. Errors: NotRunning, LaunchFailed."""
         supervisor = self.supervisor(record)
         supervisor.check_running()
         await supervisor.main.check()
@@ -228,7 +228,7 @@ class SessionManager(SessionIndex):
         return supervisor.activity() if supervisor else Activity()
 
     async def _expire(self, record: Record, why: str) -> None:
-        """End a session whose time is over; what runs in it is interrupted first, to put things in order."""
+        """End an expired session, after an interrupt that lets running code clean up."""
         supervisor = self._supervisors.get(record.id)
         if supervisor is None or not record.usable:
             return
@@ -237,7 +237,7 @@ class SessionManager(SessionIndex):
             await self.terminate(record, why=why)
 
     def rename(self, record: Record, name: str) -> None:
-        """Call a session otherwise. Errors: InvalidRequest for a bad or taken name."""
+        """Rename a session. Errors: InvalidRequest for an invalid or used name."""
         NAME_RULE.check(name)
         if self.named(name, record.access_key) not in (None, record):
             raise InvalidRequest(
@@ -245,10 +245,10 @@ class SessionManager(SessionIndex):
             )
         self.machine.apply(record, Renamed(name))
 
-    # From one manager to the next.
+    # Takeover from an earlier manager.
 
     def adopt(self, last: Host | None, now: Host) -> None:
-        """Take over what a manager before this one left: what lives goes on, the rest is ended."""
+        """Take over the sessions of an earlier manager; sessions without processes end."""
         self.machine.load()
         processes = {
             record.id: find_process(record, self._runtime) for record in self.live if record.holds_slots
@@ -259,8 +259,8 @@ class SessionManager(SessionIndex):
         self._sweep({one for record in kept for one in record.member_ids}, met)
         for record in self.live:
             try:
-                self._take_in(record, processes.get(record.id), lost)
-            except Exception as error:  # One session's trouble is not that of the others.
+                self._take_over(record, processes.get(record.id), lost)
+            except Exception as error:  # A failure of one session must not affect the others.
                 log.exception("session %s", record.name)
                 self._give_up(record, f"the manager could not take it over: {error}")
         self._on_live(bool(self._live))
@@ -268,7 +268,7 @@ class SessionManager(SessionIndex):
         self._queue.changed()
         self._tasks.start(self.time.run())
 
-    def _take_in(self, record: Record, process: Process | None, lost: str) -> None:
+    def _take_over(self, record: Record, process: Process | None, lost: str) -> None:
         self._callbacks.skip_current(record)
         if record.holds_slots:
             self._adopt(record, process, lost)
@@ -277,16 +277,16 @@ class SessionManager(SessionIndex):
         self._leases.watch(record)
 
     def _give_up(self, record: Record, why: str) -> None:
-        """End a session of which nothing can be made."""
+        """End a session that cannot be taken over."""
         for process in record.processes:
             self._runtime.kill(process)
         if record.status == "PENDING":
             self.machine.apply(record, Cancelled(why))
         else:
-            self._lost(record, why)
+            self._end_lost(record, why)
 
     def _sweep(self, alive: set[str], met: set[str]) -> None:
-        """Remove limits and sockets of all others than these; notebooks wait at those of `met`."""
+        """Remove limits and sockets of sessions not in `alive`; notebooks wait at the sockets of sessions in `met`."""
         self._runtime.limits.sweep(alive)
         kept = {socket_folder(one) for one in alive | met}
         for folder in self._context.run_folder.iterdir():
@@ -301,20 +301,20 @@ class SessionManager(SessionIndex):
             self.secrets.recall(record)
             if not record.batch and record.status != "TERMINATING":
                 self.endpoint(record).resume()
-            self._guard(record)  # If it has ended, reads its exit status and clears up after it.
+            self._supervise(record)  # For an ended process, reads the exit status and cleans up.
             self.time.follow(record)
         else:
             self.machine.apply(record, Exited(self._runtime.exit_status(process) if process else None))
-            self._lost(record, why or record.status_info or "the manager ended before it was started")
+            self._end_lost(record, why or record.status_info or "the manager ended before it was started")
 
-    def _lost(self, record: Record, why: str) -> None:
-        """Bring one that has no processes to its end, in the steps that all are told of."""
+    def _end_lost(self, record: Record, why: str) -> None:
+        """End a session without processes, with all transitions that clients expect."""
         if record.status != "TERMINATING":
             self.machine.apply(record, Terminating(why))
         self.machine.apply(record, Terminated(why))
 
     async def close(self) -> None:
-        """Let go of everything; sessions run on."""
+        """Close everything; sessions keep running."""
         self._leases.close()
         self._runtime.close()
         self._queue.close()
@@ -324,10 +324,10 @@ class SessionManager(SessionIndex):
             endpoint.release()
         self.bus.close()
 
-    # What follows from a change.
+    # Reactions to changes.
 
-    def _changed(self, record: Record, transition: Transition) -> None:
-        """Do what others have to do with a session's change."""
+    def _on_change(self, record: Record, transition: Transition) -> None:
+        """Notify the other parts of the manager of a session's change."""
         self.time.follow(record)
         self._callbacks.post(record)
         if not record.live:
@@ -337,7 +337,7 @@ class SessionManager(SessionIndex):
         if record.id in self._endpoints:
             self._endpoints[record.id].update_waiting()
         if isinstance(transition, Scheduled):
-            self._guard(record)
+            self._supervise(record)
         if isinstance(transition, Cancelled | Terminated):
             self._forget_old()
         if isinstance(transition, Cancelled):
@@ -345,16 +345,16 @@ class SessionManager(SessionIndex):
         if isinstance(transition, Cancelled | Renamed):
             self._queue.changed()
 
-    def _guard(self, record: Record) -> None:
+    def _supervise(self, record: Record) -> None:
         supervisor = self._supervisors[record.id] = SessionSupervisor(
             record, self._context, self.endpoint(record)
         )
-        self._tasks.start(self._attend(supervisor))
+        self._tasks.start(self._run_supervisor(supervisor))
 
-    async def _attend(self, supervisor: SessionSupervisor) -> None:
+    async def _run_supervisor(self, supervisor: SessionSupervisor) -> None:
         try:
             await supervisor.life()
-        except Exception:  # Others wait for what it had.
+        except Exception:  # Its resources must be released for other sessions.
             log.exception("session %s", supervisor.record.name)
         self._supervisors.pop(supervisor.record.id, None)
         self._endpoints.pop(supervisor.record.id, None)

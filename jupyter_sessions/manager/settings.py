@@ -1,4 +1,4 @@
-"""What a manager is told when it starts, and again when its configuration has changed."""
+"""The settings of a manager at its start and after changes of the configuration."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _MIB = 1024**2
 class ManagerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of a manager, independent of files and of the machine.
 
-    Sessions get what there is of `capacity` and of `folders`. `owner_grace` and `manager_timeout` are in seconds,
-    `allowed_hosts` are names besides localhost by which the manager may be asked, and `warm_pool` is how many
-    interpreters it keeps ready. `options` are the options of the configuration, for those who ask.
+    Sessions share `capacity` and may mount `folders`. `owner_grace` and `manager_timeout` are in seconds, `allowed_hosts`
+    are host names besides localhost that requests may use, and `warm_pool` is the number of prestarted interpreters.
+    `options` are the options of the configuration, to show to clients.
     """
 
     capacity: Capacity
@@ -37,7 +37,7 @@ class ManagerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def settings_of(configured: JupyterSessions) -> ManagerSettings:
-    """Return what a configuration comes to on this machine. Errors: SessionError."""
+    """Return the settings for a configuration on this machine. Errors: SessionError."""
     return ManagerSettings(
         capacity=_capacity(configured),
         folders=mounts.configured(configured.folders),
@@ -50,7 +50,9 @@ def settings_of(configured: JupyterSessions) -> ManagerSettings:
 
 
 def _capacity(configured: JupyterSessions) -> Capacity:
-    found = capacity.detect({})  # What the environment says is of who started it, and not of all who ask.
+    found = capacity.detect(
+        {}
+    )  # The environment's limits apply to the process that started the manager, not to all clients.
     slots = {"cpu": found.cpu, "mem": Decimal(found.mem // _MIB * _MIB)}
     groups = gpus.configured(configured.gpus) if configured.gpus else gpus.discover()
     devices = gpus.select(groups, None)
@@ -65,6 +67,6 @@ def _capacity(configured: JupyterSessions) -> Capacity:
 
 
 def _most(asked: dict[str, Any]) -> dict[str, Decimal]:
-    """Amounts by slot; unlike in a request, 0 means none."""
+    """Return amounts by slot, where 0 means none, unlike in a request."""
     none = {name: Decimal(0) for name, amount in asked.items() if str(amount).strip() == "0"}
     return none | parse_slots(asked)

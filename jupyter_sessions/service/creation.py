@@ -189,7 +189,7 @@ class SessionCreation:
         if row is not None:
             another = request.image is not None and row.image not in images
             if not request.reuse_if_exists or row.status == "ERROR" or another:
-                raise AlreadyExists.session(row.name, row.id, row.status, image=row.image)
+                raise AlreadyExists.session(row.name, row.id, image=row.image)
             return structs.replace(row, reused=True)
         if request.notebook_path is None or request.owner is None:
             return None

@@ -40,24 +40,24 @@ REFUSED: list[tuple[dict[str, Any], type[SessionError], str]] = [
     ({"name": "übung"}, InvalidRequest, "cannot be a session's name"),
     ({"name": "abcd\n"}, InvalidRequest, "cannot be a session's name"),
     ({"name": "a" * 65}, InvalidRequest, "cannot be a session's name"),
-    ({"resources": {"cpu": 0}}, InvalidRequest, "'0' for 'cpu' is not above 0 and at most a million."),
-    ({"resources": {"cpu": -1}}, InvalidRequest, "'-1' for 'cpu' is not above 0"),
-    ({"resources": {"cpu": "many"}}, InvalidRequest, "'many' is no number for 'cpu'."),
-    ({"resources": {"cpu": float("nan")}}, InvalidRequest, "'nan' is no number for 'cpu'."),
-    ({"resources": {"cpu": float("inf")}}, InvalidRequest, "'inf' is no number for 'cpu'."),
-    ({"resources": {"cpu": "1e30"}}, InvalidRequest, "'1e30' for 'cpu' is not above 0"),
+    ({"resources": {"cpu": 0}}, InvalidRequest, "'0' for 'cpu' must be above 0 and at most a million."),
+    ({"resources": {"cpu": -1}}, InvalidRequest, "'-1' for 'cpu' must be above 0"),
+    ({"resources": {"cpu": "many"}}, InvalidRequest, "'many' is not a number for 'cpu'."),
+    ({"resources": {"cpu": float("nan")}}, InvalidRequest, "'nan' is not a number for 'cpu'."),
+    ({"resources": {"cpu": float("inf")}}, InvalidRequest, "'inf' is not a number for 'cpu'."),
+    ({"resources": {"cpu": "1e30"}}, InvalidRequest, "'1e30' for 'cpu' must be above 0"),
     (
         {"resources": {"cpu": "0.0001"}},
         InvalidRequest,
         "smaller than the minimum required by the image. (cpu=0.01 mem=64m)",
     ),
     ({"resources": {"cpu": 100_000}}, NotEnough, "You asked for 100000 CPU, but this machine has"),
-    ({"resources": {"mem": 0}}, InvalidRequest, "'0' is no amount of memory between 1 byte and 8 EiB"),
-    ({"resources": {"mem": "-4g"}}, InvalidRequest, "'-4g' is no amount of memory."),
-    ({"resources": {"mem": "lots"}}, InvalidRequest, "'lots' is no amount of memory."),
-    ({"resources": {"mem": "nan"}}, InvalidRequest, "'nan' is no amount of memory."),
-    ({"resources": {"mem": "0.3b"}}, InvalidRequest, "'0.3b' is no whole number of bytes."),
-    ({"resources": {"mem": "9999999e"}}, InvalidRequest, "no amount of memory between 1 byte and 8 EiB"),
+    ({"resources": {"mem": 0}}, InvalidRequest, "'0' is not between 1 byte and 8 EiB"),
+    ({"resources": {"mem": "-4g"}}, InvalidRequest, "'-4g' is not an amount of memory."),
+    ({"resources": {"mem": "lots"}}, InvalidRequest, "'lots' is not an amount of memory."),
+    ({"resources": {"mem": "nan"}}, InvalidRequest, "'nan' is not an amount of memory."),
+    ({"resources": {"mem": "0.3b"}}, InvalidRequest, "'0.3b' is not a whole number of bytes."),
+    ({"resources": {"mem": "9999999e"}}, InvalidRequest, " is not between 1 byte and 8 EiB"),
     (
         {"resources": {"mem": "512"}},
         InvalidRequest,
@@ -108,7 +108,7 @@ REFUSED: list[tuple[dict[str, Any], type[SessionError], str]] = [
         InvalidRequest,
         "The shared memory of 256m is not less than the memory",
     ),
-    ({"resource_opts": {"shmem": "much"}}, InvalidRequest, "'much' is no amount of memory."),
+    ({"resource_opts": {"shmem": "much"}}, InvalidRequest, "'much' is not an amount of memory."),
     (
         {"resources": {"shmem": "64m"}},
         InvalidRequest,
@@ -151,9 +151,7 @@ async def test_a_live_name(service: SessionService) -> None:
     for fields in ({"image": sys.executable}, {"reuse_if_exists": False}):
         with pytest.raises(AlreadyExists) as caught:
             await ask(service, "same-name", **fields)
-        assert (
-            "A session 'same-name' exists already with the image 'python3', RUNNING" in caught.value.message
-        )
+        assert "A session 'same-name' exists already with the image 'python3'" in caught.value.message
         assert caught.value.data == {"existingSessionId": row.id}
     assert len((await service.list(status="all")).sessions) == 1
 

@@ -183,7 +183,7 @@ async def test_rm_ends_what_it_can_and_says_what_it_cannot(run: Run, toy: Sessio
 @pytest.mark.asyncio
 async def test_spans_of_time_are_read_before_anything_is_made(run: Run, toy: SessionService) -> None:
     for option in ("--idle-timeout", "--time-limit"):
-        with pytest.raises(InvalidRequest, match="'a while' is no span of time") as caught:
+        with pytest.raises(InvalidRequest, match="'a while' is not a duration") as caught:
             await run(f"create --name mine {option} 'a while'")
         assert caught.value.field == option.removeprefix("--")
     assert toy.backends["toy"].rows == {}
@@ -195,8 +195,8 @@ async def test_spans_of_time_are_read_before_anything_is_made(run: Run, toy: Ses
 @pytest.mark.asyncio
 async def test_options_are_checked_before_anything_is_made(run: Run, toy: SessionService) -> None:
     for line, said in [
-        ("create toy --cpu 0", "'0' for 'cpu' is not above 0"),
-        ("create toy --mem lots", "'lots' is no amount of memory"),
+        ("create toy --cpu 0", "'0' for 'cpu' must be above 0"),
+        ("create toy --mem lots", "'lots' is not an amount of memory"),
         ("create toy -e PET", "'PET' after --env is no NAME=VALUE"),
         ("create toy --gpu 1 -r cuda.device=1", "'cuda.device' is given twice"),
         ("create toy --cpu 1 -r cpu=2", "'cpu' is given twice"),
@@ -205,9 +205,9 @@ async def test_options_are_checked_before_anything_is_made(run: Run, toy: Sessio
         ("create toy --image other", "'image' is given twice"),
         (
             "create toy --gpu -1",
-            "'-1' for 'gpu' is not above 0 and at most a million. Give a number above 0, for example `--gpu 1`",
+            "'-1' for 'gpu' must be above 0 and at most a million. Give a number above 0, for example `--gpu 1`",
         ),
-        ("create toy --gpu x", "'x' is no number for 'gpu'. Give a number above 0, for example `--gpu 1`"),
+        ("create toy --gpu x", "'x' is not a number for 'gpu'. Give a number above 0, for example `--gpu 1`"),
         ("create toy --name UPPER", "cannot be a session's name"),
         ("ps --format name,colour", "A session has no field 'colour'"),
         ("ps --status bogus", "'BOGUS' is no session status"),

@@ -44,7 +44,7 @@ def test_all_of_it(tmp_path: Path) -> None:
         ("--cluster-size two", "takes a whole number, not 'two'"),
         ("--preopen http", "takes port numbers with commas between them, not 'http'"),
         ("--resource-opts shmem", "'shmem' after --resource-opts is no NAME=VALUE"),
-        ("--resource-opts shmem=x", "'x' is no amount of memory"),
+        ("--resource-opts shmem=x", "'x' is not an amount of memory"),
         ("--bootstrap-script /no/such/file", "/no/such/file cannot be read: No such file"),
     ],
 )

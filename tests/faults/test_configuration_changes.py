@@ -58,7 +58,7 @@ async def test_a_mistake_changes_nothing_and_is_said(service: SessionService, st
     configure(state, max_resources={"mem": "lots"})
 
     async def said() -> bool:
-        return "'lots' is no amount of memory" in await manager_text()
+        return "'lots' is not an amount of memory" in await manager_text()
 
     await until(said)
     assert "It goes on with what held before." in await manager_text()

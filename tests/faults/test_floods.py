@@ -72,7 +72,7 @@ async def test_half_sent_requests_take_no_manager_down(
             assert descriptors() < DESCRIPTORS - 30, "there is room for sessions"
     await until(lambda: descriptors() < quiet + 16, 60)
     assert log.stat().st_size < before + 20_000
-    assert "connections of a socket are taken. This is said once a minute" in log.read_text()
+    assert "connections of a socket are in use. This is logged at most once a minute" in log.read_text()
     await says(service, row, "print(1)")
     for one in held:
         one.close()

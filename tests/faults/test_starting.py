@@ -197,7 +197,7 @@ async def test_why_it_did_not_start_is_said(state: Path) -> None:
 async def test_a_configuration_with_a_mistake(state: Path) -> None:
     configure(state, max_resources={"mem": "lots"})
     with pytest.raises(
-        BackendUnavailable, match=r"max_resources cannot be used: 'lots' is no amount of memory"
+        BackendUnavailable, match=r"max_resources cannot be used: 'lots' is not an amount of memory"
     ):
         await asyncio.to_thread(local.start)
     configure(state)

@@ -181,7 +181,7 @@ async def test_what_is_in_the_way(service: SessionService, state: Path) -> None:
 
 async def waits_too() -> bool:
     """Whether somebody waits for an answer of the manager."""
-    return "somebody waits for an answer" in await in_the_way()
+    return "a client waits for an answer" in await in_the_way()
 
 
 @pytest.mark.parametrize("by_hand", [False, True], ids=["by itself", "by hand"])

@@ -90,7 +90,7 @@ async def test_requests_are_served_in_a_flood(
         async with asyncio.timeout(20):
             assert await asyncio.gather(*(get(port) for _ in range(20))) == ["served"] * 20
             assert await busy == "served", "what is being answered does not make way"
-        assert len([line for line in caplog.records if "taken" in line.message]) == 1
+        assert len([line for line in caplog.records if "in use" in line.message]) == 1
         del flood
 
 
@@ -122,7 +122,7 @@ async def test_without_descriptors_it_is_said_once(
             assert await get(port) == "served"
         assert tried > 50
         assert [line.message for line in caplog.records if "Too many" in line.message] == [
-            "No connection can be accepted: [Errno 24] Too many open files. This is said once a minute."
+            "No connection can be accepted: [Errno 24] Too many open files. This is logged at most once a minute."
         ]
 
 

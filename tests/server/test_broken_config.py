@@ -20,6 +20,6 @@ async def test_routes_and_services_say_what_is_wrong(rest: Rest) -> None:
     for path in ("sessions", "defaults", "services/local/x/jupyter/"):
         status, said = await rest.refused("GET", path)
         assert (status, said["reason"]) == (400, "InvalidRequest"), said
-        assert "'lots' is no amount of memory" in said["message"]
+        assert "'lots' is not an amount of memory" in said["message"]
     page = await rest.ask("GET", "services/local/x/jupyter/", headers={"Accept": "text/html"})
-    assert page.status_code == 400 and "is no amount of memory" in page.text
+    assert page.status_code == 400 and "is not an amount of memory" in page.text

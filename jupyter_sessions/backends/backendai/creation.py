@@ -62,7 +62,7 @@ class SessionCreator:
                 raise
             return await recovered(error, lambda: self._found(before))
         if row.reused and row.status == "TERMINATING":  # 26.9.6 gives that, too.
-            raise AlreadyExists.session(row.name, row.id, row.status)
+            raise AlreadyExists.session(row.name, row.id)
         return row
 
     async def _found(self, before: set[str]) -> SessionInfo | None:
@@ -77,7 +77,7 @@ class SessionCreator:
         if old is None:
             return None
         if not (self._request.reuse_if_exists and await self._same_image(old.image)):
-            raise AlreadyExists.session(old.name, old.id, old.status, image=old.image)
+            raise AlreadyExists.session(old.name, old.id, image=old.image)
         return structs.replace(await self._backend.get(old.id), reused=True)
 
     async def _same_image(self, image: str) -> bool:

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from jupyter_sessions._version import __version__
 from jupyter_sessions.errors import Forbidden
-from jupyter_sessions.manager.activity import ACTIVITY, in_the_way
+from jupyter_sessions.manager.activity import ACTIVITY, takeover_obstacles
 from jupyter_sessions.manager.api.auth import acting
 from jupyter_sessions.manager.api.session import SESSIONS, answer
 from jupyter_sessions.manager.core.keys import SUPERADMIN
@@ -26,6 +26,6 @@ async def manager(request: web.Request) -> web.Response:
     about = {
         "version": __version__,
         "notice": sessions.store.notice,
-        "in_the_way": in_the_way(sessions, request.app[ACTIVITY]),
+        "in_the_way": takeover_obstacles(sessions, request.app[ACTIVITY]),
     }
-    return answer(about | request.app[SETTINGS].told())
+    return answer(about | request.app[SETTINGS].describe())

@@ -112,7 +112,7 @@ def _existing(sessions: SessionManager, asked: CreateRequest, who: Key) -> Recor
     if asked.reuse_if_exists and record.image == _resolve(asked)[0] and record.status != "ERROR":
         return record
     image = "" if record.status == "ERROR" else record.image
-    raise AlreadyExists.session(asked.name, record.id, record.status, image=image)
+    raise AlreadyExists.session(asked.name, record.id, image=image)
 
 
 def _capacity_for(sessions: SessionManager, asked: CreateRequest) -> Capacity:

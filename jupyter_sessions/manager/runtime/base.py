@@ -1,7 +1,7 @@
-"""What the manager needs of the machine to run sessions: processes, found again and ended, and their limits.
+"""The interface through which the manager starts, recovers and ends the processes of sessions, with their limits.
 
-`ProcessRuntime` does it with processes of this machine. Whoever looks after sessions uses the runtime it was given, so
-the manager also works on one that starts no process.
+`ProcessRuntime` runs real processes of this machine. Supervisors only use the runtime that they are given, so the
+manager also works with a runtime that starts no process.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from jupyter_sessions.manager.runtime.limits import Limits
 
 
 class Runtime(Protocol):
-    """Starts processes that outlive the manager, finds them again, signals and ends them.
+    """Starts processes that outlive the manager, recovers, signals and ends them.
 
-    All methods but `launch` also work for a process that an earlier manager started.
+    All methods except `launch` also work for a process that an earlier manager started.
     """
 
     limits: Limits
-    """Creates the groups that hold sessions to their CPUs, memory and number of processes."""
+    """Creates the groups that limit CPU, memory and number of processes of sessions."""
 
     async def launch(
         self,
@@ -38,7 +38,7 @@ class Runtime(Protocol):
         """Start a process in a limits group, and return once it runs its program.
 
         `env` is its whole environment, `log` the file to which its output is appended, and `folder` (one per process)
-        where it is found again. With `prestarted`, it may come from an interpreter that was started ahead of time.
+        from which `recover` finds it. With `prestarted`, it may come from an interpreter that was started ahead of time.
         Errors: LaunchError.
         """
 
@@ -49,16 +49,16 @@ class Runtime(Protocol):
         """Check whether a process could be started. Errors: LaunchError with what is missing."""
 
     async def wait(self, process: Process) -> int | None:
-        """Return `exit_status` once a process, and what it left behind, has ended."""
+        """Wait until a process and the processes it left behind have ended. Return `exit_status`."""
 
     async def stop(self, process: Process, grace: float, *, alone: bool = False) -> int | None:
-        """Ask a process group to end, end it after `grace` seconds, and return the exit status.
+        """Ask a process group to end, kill it after `grace` seconds, and return the exit status.
 
         With `alone`, only the process itself is asked.
         """
 
     def kill(self, process: Process) -> bool:
-        """End a process and its descendants at once; return True if none were left."""
+        """Kill a process and its descendants. Return True if none were left."""
 
     def signal_group(self, process: Process, signum: int) -> bool:
         """Send a signal to the process group of a process; return False if the process has ended."""
@@ -76,7 +76,7 @@ class Runtime(Protocol):
         """Return the pids of a process and its descendants."""
 
     def prestart(self, most: int) -> None:
-        """Keep at most so many interpreters ready from now on."""
+        """Set the number of prestarted interpreters."""
 
     def close(self) -> None:
-        """Let go of what was started ahead of time; processes of sessions run on."""
+        """End prestarted interpreters; processes of sessions keep running."""

@@ -15,7 +15,7 @@ from jupyter_sessions.manager.runtime.prestart.pool import PrestartPool
 class ProcessRuntime:
     """Runs sessions as processes of this machine; see `Runtime`.
 
-    All of them keep the descriptors `keep_fds` open. At most `prestarted` interpreters are kept ready.
+    Their shims keep the descriptors `keep_fds` open. At most `prestarted` interpreters are started ahead of time.
     """
 
     def __init__(self, limits: Limits, keep_fds: Sequence[int] = (), prestarted: int = 0) -> None:
@@ -59,7 +59,7 @@ class ProcessRuntime:
             await launch.check_module(argv, env)
 
     async def wait(self, process: Process) -> int | None:
-        """Return `exit_status` once a process, and what it left behind, has ended."""
+        """Wait until a process and the processes it left behind have ended. Return `exit_status`."""
         return await ending.wait(process)
 
     async def stop(self, process: Process, grace: float, *, alone: bool = False) -> int | None:
@@ -87,7 +87,7 @@ class ProcessRuntime:
         return ending.descendants(process)
 
     def prestart(self, most: int) -> None:
-        """Keep at most so many interpreters ready from now on."""
+        """Set the number of prestarted interpreters."""
         self._pool.resize(most)
 
     def close(self) -> None:
