@@ -14,6 +14,7 @@
     ├── Ambiguous                     409  several live sessions match
     ├── NotRunning                    409  not possible in the session's status
     ├── NoRoom                        409  too little memory is left for a service, unless started by force
+    ├── ServiceFailed                 409  a service has failed, and starts again only on request
     ├── NotEnough                     412  more than the backend can ever provide
     ├── CellFailed                    422  code in a session raised an error
     │   └── RemoteError               422  the same, with its traceback (commands.remote_error)
@@ -157,6 +158,12 @@ class NoRoom(SessionError):
 
     `data` holds amounts in bytes: what the service `needs`, what is `left`, and the session's `limit`.
     """
+
+    status = 409
+
+
+class ServiceFailed(SessionError):
+    """A service of a session has failed; it is not started again unless somebody asks for that."""
 
     status = 409
 

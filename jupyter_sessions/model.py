@@ -123,6 +123,13 @@ class ProcessId(msgspec.Struct, frozen=True):
     pid_ns: int
 
 
+class ServiceRequest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A service to be started with a session: "NAME", or "NAME:2" for a second one; an argument is an option of its command."""
+
+    name: str
+    arguments: dict[str, str] = {}
+
+
 class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a session is asked to be; what is left out is the backend's to fill in.
 
@@ -157,6 +164,7 @@ class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     mounts: list[str] = []
     mount_map: dict[str, str] = {}
     preopen_ports: list[int] = []
+    services: list[ServiceRequest] = []
     tag: str | None = None
     starts_at: str | None = None
     startup_command: str | None = None
@@ -180,14 +188,24 @@ class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
 class Service(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A service port. `url` is relative to the Jupyter server's base URL, or absolute.
 
-    Backends leave `url` empty for services that the Jupyter server proxies (`Backend.open_service`). `ended` says why it was ended, until it is started again.
+    Backends leave `url` empty for services that the Jupyter server proxies (`Backend.open_service`); `path` is where it
+    opens below that. `state` is "not started", "starting", "ready" or "failed" since `since`, "" if that is not known,
+    and `ended` says why it has ended, until it is started again. `arguments` are those with which it was started,
+    `allowed_arguments` those that its backend takes. `new_tab` says that it wants a browser tab.
     """
 
     name: str
+    title: str = ""
     protocol: str = "http"
     url: str = ""
+    path: str = ""
     ports: list[int] = []
+    state: str = ""
+    since: datetime | None = None
     ended: str = ""
+    arguments: dict[str, str] | None = None
+    allowed_arguments: list[str] | None = None
+    new_tab: bool = False
 
 
 class Container(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -283,7 +301,7 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
     def list_fingerprint(self) -> tuple[object, ...]:
         """What a list shows of it; measurements that change all the time are left out."""
-        services = [(service.name, service.url, service.ended) for service in self.services]
+        services = [(one.name, one.url, one.state, one.since, one.ended) for one in self.services]
         state = (self.status, self.status_info, self.status_changed, self.ends_at, self.ends_why)
         return (*state, self.expected_at, self.hopeless, self.name, self.resources, services)
 
@@ -372,10 +390,11 @@ class NameRule(msgspec.Struct, frozen=True, omit_defaults=True):
 class Endpoint(msgspec.Struct, frozen=True):
     """Where a service listens: the path of a unix socket, or a URL on loopback.
 
-    A service that is `at_root` knows nothing of the path under which browsers see it; one that has a `base_url`
+    A service that is `at_root` is sent paths without the one under which browsers see it; one that has a `base_url`
     knows another one, and what it says of that has to be translated (`wire.proxy.rebase`). Who listens on a unix
     socket that `hands_over` is not the service: it gives each client a connection to it (`wire.descriptors`),
     for a port on which any user of the machine may listen. A URL is connected to without a look at who listens.
+    `headers` are header fields for each request to the service.
     """
 
     socket: str | None = None
@@ -383,6 +402,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     at_root: bool = False
     base_url: str | None = None
     hands_over: bool = False
+    headers: dict[str, str] = {}
 
 
 class KernelConnection(msgspec.Struct, frozen=True, kw_only=True):

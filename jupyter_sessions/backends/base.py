@@ -179,9 +179,20 @@ class Backend(KernelMethods, FileTransfer):
         """Where a service port listens; starts it if need be, to serve under the path `base_url`."""
         raise self._cannot("open service ports")
 
-    async def force_service(self, id: str, name: str, base_url: str) -> Endpoint:
-        """The same where `open_service` says `NoRoom`, for a person who wants it all the same."""
-        return await self.open_service(id, name, base_url)
+    async def start_service(
+        self, id: str, name: str, base_url: str, arguments: Mapping[str, str], *, forced: bool = False
+    ) -> None:
+        """Start a service with arguments, also one that has failed.
+
+        `forced` also starts one for which `open_service` raises `NoRoom`.
+        """
+        if arguments:
+            raise self._cannot("start services with arguments")
+        await self.open_service(id, name, base_url)
+
+    async def stop_service(self, id: str, name: str) -> None:
+        """End a service; it starts again when it is opened."""
+        raise self._cannot("stop services")
 
     async def service_log(self, id: str, name: str) -> str:
         """The end of what a service printed."""
@@ -371,5 +382,5 @@ class Backend(KernelMethods, FileTransfer):
 
 OPTIONAL = tuple(
     "restart rename renew logs events outputs images capacity execute interrupt input complete open_service"
-    " service_log connection upload download ls".split()
+    " stop_service service_log connection upload download ls".split()
 )

@@ -240,19 +240,23 @@ class Local(KernelspecImages, LocalKeys, LocalRows):
         }
 
     async def open_service(self, id: str, name: str, base_url: str) -> Endpoint:
-        """The unix socket of a service, started if need be. Errors: NoRoom."""
+        """The unix socket of a service, started if need be. Errors: NoRoom, ServiceFailed."""
         return await self._start_service(id, name, base_url=base_url)
 
-    async def force_service(self, id: str, name: str, base_url: str) -> Endpoint:
-        """The same for a service that may not fit into the session's memory."""
-        return await self._start_service(id, name, base_url=base_url, forced=True)
+    async def start_service(
+        self, id: str, name: str, base_url: str, arguments: Mapping[str, str], *, forced: bool = False
+    ) -> None:
+        """Start a service. Errors: NoRoom."""
+        await self._start_service(id, name, base_url=base_url, forced=forced, again=True, **arguments)
 
     async def _start_service(self, id: str, name: str, **arguments: object) -> Endpoint:
         body = {"app": name, "arguments": msgspec.json.encode(arguments).decode()}
         answer = await (await self.client()).request("POST", f"/session/{id}/start-service", json=body)
         scheme, _, path = str(answer["wsproxy_addr"]).partition("://")
-        handover = scheme == HANDOVER
-        return Endpoint(socket=path, at_root=handover, base_url=answer.get("base_url"), hands_over=handover)
+        handover, base_url = scheme == HANDOVER, answer.get("base_url")
+        at_root = bool(answer.get("at_root", handover))
+        headers = answer.get("headers") or {}
+        return Endpoint(path, at_root=at_root, base_url=base_url, hands_over=handover, headers=headers)
 
     async def manager_state(self) -> ManagerState | None:
         """What the manager that runs says of itself; None if none runs, or it is of a version that does not say."""

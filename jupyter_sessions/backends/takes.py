@@ -20,6 +20,7 @@ WORDS = {
     "mounts": "a choice of folders",
     "mount_map": "a choice of folders",
     "preopen_ports": "ports opened beforehand",
+    "services": "services that start with a session",
     "tag": "tags",
     "starts_at": "start times",
     "bootstrap_script": "bootstrap scripts",

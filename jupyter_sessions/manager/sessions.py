@@ -35,6 +35,7 @@ from jupyter_sessions.manager.core.transitions import (
 from jupyter_sessions.manager.endpoints.kernel_endpoint import SessionEndpoint
 from jupyter_sessions.manager.endpoints.kernel_info import KernelInfos
 from jupyter_sessions.manager.endpoints.kernel_link import connect_to
+from jupyter_sessions.manager.run.plugins import PluginFinder
 from jupyter_sessions.manager.run.supervisor import SessionSupervisor, SupervisorContext
 from jupyter_sessions.manager.runtime.base import Runtime
 from jupyter_sessions.manager.runtime.launch import Process
@@ -95,6 +96,7 @@ class SessionManager(SessionIndex):
             state_folder=state_folder,
             machine=self.machine,
             secrets=self.secrets,
+            plugins=PluginFinder(runtime),
         )
 
     # Queries.

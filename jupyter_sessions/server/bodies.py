@@ -8,7 +8,7 @@ import msgspec
 
 from jupyter_sessions.backends.file_transfer import FileEntry
 from jupyter_sessions.backends.notices import Notice
-from jupyter_sessions.model import Event, ProcessId, SessionInfo
+from jupyter_sessions.model import Event, ProcessId, Service, SessionInfo
 from jupyter_sessions.service import BackendInfo, BackendType, Change, Expiry, Position
 
 
@@ -117,6 +117,18 @@ class FileList(msgspec.Struct, frozen=True):
 
     path: str
     files: list[FileEntry]
+
+
+class Services(msgspec.Struct, frozen=True):
+    """The services of a session."""
+
+    services: list[Service]
+
+
+class ServiceStart(msgspec.Struct, forbid_unknown_fields=True):
+    """The arguments of a service, by the names of options of its command; without any, those of its last start."""
+
+    arguments: dict[str, str] | None = None
 
 
 class ServiceStarted(msgspec.Struct, frozen=True):

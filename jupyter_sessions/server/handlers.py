@@ -17,7 +17,6 @@ from jupyter_sessions.channels.journal_messages import Outputs, read_selection
 from jupyter_sessions.errors import Forbidden, InvalidRequest
 from jupyter_sessions.kernels.session_kernels import current
 from jupyter_sessions.model import RESERVED_FIELDS, KernelConnection, SessionInfo, SessionSpec
-from jupyter_sessions.server import proxy
 from jupyter_sessions.server.backends import (
     BackendHandler,
     BackendsHandler,
@@ -31,7 +30,6 @@ from jupyter_sessions.server.bodies import (
     History,
     InputReply,
     Logs,
-    ServiceStarted,
     SessionChanges,
     SessionFields,
     SessionList,
@@ -41,8 +39,8 @@ from jupyter_sessions.server.bodies import (
 from jupyter_sessions.server.files import FileContentHandler, FilesHandler
 from jupyter_sessions.server.kernelspecs import KernelspecHandler, KernelspecsHandler
 from jupyter_sessions.server.operation import PlainText, operation
-from jupyter_sessions.server.proxy.shared_origin import key_of
 from jupyter_sessions.server.reading import chosen, flag, whole_number
+from jupyter_sessions.server.services import ServiceHandler, ServiceLogHandler, ServicesHandler
 from jupyter_sessions.server.streams import EventsHandler, ExecuteHandler
 from jupyter_sessions.service import Change, Defaults
 from jupyter_sessions.service.order import NEWEST, check_fields
@@ -79,7 +77,6 @@ _END = {
     "forced": (bool, "End at once, without the grace period; required after the error `NeedsForce`."),
     "recursive": (bool, "Also end the sessions that depend on this one."),
 }
-_START = {"forced": (bool, "Start the service even if the session has too little memory (`NoRoom`).")}
 _SELECTION = {
     "since": (int, "Return only executions after this number."),
     "last": (int, "Of these, return only so many of the latest."),
@@ -272,28 +269,6 @@ class InputHandler(BaseHandler):
         self.finish()
 
 
-class StartServiceHandler(BaseHandler):
-    """A service of a session."""
-
-    @web.authenticated
-    @authorized
-    @operation({202: ServiceStarted, 303: None}, query=_START)
-    async def post(self, backend: str, id: str, name: str) -> None:
-        """Start a service of a session, and return its address.
-
-        A form of a page is redirected to that address.
-        """
-        key = key_of(self)
-        place = "/".join(quote(part, safe="") for part in (*([f"~{key}"] if key else []), backend, id, name))
-        url = f"{self.base_url}{proxy.ROOT}{place}/"
-        forced = flag("forced", self.argument("forced"))
-        await self.service.open_service(backend, id, name, url, forced=forced)
-        if self.request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
-            self.redirect(url, status=303)
-        else:
-            self.answer(ServiceStarted(name, url), 202)
-
-
 class ConnectionHandler(BaseHandler):
     """The address and key of a session's kernel, for kernels of this server, never for pages."""
 
@@ -356,7 +331,9 @@ ROUTES: list[tuple[str, type[BaseHandler]]] = [
     (rf"/sessions/{_ONE}/files", FilesHandler),
     (rf"/sessions/{_ONE}/files/content", FileContentHandler),
     (rf"/sessions/{_ONE}/connection", ConnectionHandler),
-    (rf"/sessions/{_ONE}/services/(?P<name>[^/]+)", StartServiceHandler),
+    (rf"/sessions/{_ONE}/services", ServicesHandler),
+    (rf"/sessions/{_ONE}/services/(?P<name>[^/]+)", ServiceHandler),
+    (rf"/sessions/{_ONE}/services/(?P<name>[^/]+)/log", ServiceLogHandler),
     (r"/kernels/(?P<kernel_id>[^/]+)", KernelHandler),
     (r"/backends", BackendsHandler),
     (r"/backends/(?P<backend>[^/]+)", BackendHandler),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -401,13 +401,33 @@ class SessionService(FileService):
         place = self.backend(backend)
         return await ask(place, place.outputs(id, which), GET_SECONDS)
 
-    async def open_service(
-        self, backend: str, id: str, name: str, base_url: str, *, forced: bool = False
-    ) -> Endpoint:
-        """Where a service port listens; started if need be. Errors: NoRoom unless `forced`."""
+    async def open_service(self, backend: str, id: str, name: str, base_url: str) -> Endpoint:
+        """Where a service port listens; started if need be. Errors: NoRoom, ServiceFailed."""
         place = self.backend(backend)
-        start = place.force_service if forced else place.open_service
-        return await self._act(place, id, start(id, name, base_url), ACT_SECONDS)
+        return await self._act(place, id, place.open_service(id, name, base_url), ACT_SECONDS)
+
+    async def start_service(
+        self,
+        backend: str,
+        id: str,
+        name: str,
+        base_url: str,
+        *,
+        arguments: Mapping[str, str] | None = None,
+        forced: bool = False,
+    ) -> None:
+        """Start a service, also one that has failed; without arguments, with those of its last start.
+
+        Errors: NoRoom unless `forced`.
+        """
+        place = self.backend(backend)
+        work = place.start_service(id, name, base_url, arguments or {}, forced=forced)
+        await self._act(place, id, work, ACT_SECONDS)
+
+    async def stop_service(self, backend: str, id: str, name: str) -> None:
+        """End a service; it starts again when it is opened."""
+        place = self.backend(backend)
+        await self._act(place, id, place.stop_service(id, name), ACT_SECONDS)
 
     async def service_log(self, backend: str, id: str, name: str) -> str:
         """The end of what a service printed."""

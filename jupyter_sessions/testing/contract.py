@@ -254,6 +254,7 @@ class BackendContract:
         arguments |= {
             "open_service": ("x", "y", "/"),
             "service_log": ("x", "y"),
+            "stop_service": ("x", "y"),
             "outputs": ("x", Selection()),
             "images": (),
             "capacity": (),

@@ -59,6 +59,10 @@ _IN_A_SESSION = "BACKENDAI_SESSION_ID"
 _CONNECTION_FILE = "{connection_file}"
 _OPTIONS = "jupyter_sessions"
 """The key of our options in the metadata of kernelspecs: {"jupyter_sessions": {"transport": "tcp"}}."""
+FUNCTIONS = "functions"
+"""The key of the names of those options of a configured service that are functions, and so stay behind."""
+SERVICE_NAME = re.compile(r"\w[\w.-]{0,39}", re.ASCII)
+"""The pattern of service names, which are also file names."""
 _LAB_OPTIONS = (
     "--no-browser",
     "--ServerApp.sock={socket}",
@@ -78,6 +82,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How to start the processes of a session.
 
     `argv` holds `{connection_file}`; the commands in `services` hold `{socket}`, `{base_url}` and `{cwd}`.
+    `configured_services` are those of jupyter-server-proxy's configuration, `interpreters` the Pythons whose plug-ins
+    of jupyter-server-proxy are services, too; the first that has one wins.
     `transport` is "tcp" for a kernel that cannot use ipc, "" if unknown. `umask` is the umask of the client, None
     if unknown. `minimum` holds the least resources with which the session starts; slots that are left out have the
     minimum of all environments (`minimum.START`).
@@ -93,6 +99,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     umask: int | None = None
     minimum: dict[str, str] = {}
     transport: str = ""
+    configured_services: dict[str, dict[str, Any]] = {}
+    interpreters: list[str] = []
 
 
 class Spec(Protocol):
@@ -119,9 +127,15 @@ def provisioned(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
 class Specs:
     """The environments that this process can see: kernelspecs by name, some with aliases."""
 
-    def __init__(self, found: Mapping[str, Spec], broken: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        found: Mapping[str, Spec],
+        broken: Mapping[str, str] | None = None,
+        configured_services: Mapping[str, dict[str, Any]] | None = None,
+    ) -> None:
         self._found = dict(found)
         self._broken = dict(broken or {})
+        self._configured_services = dict(configured_services or {})
 
     @classmethod
     def here(cls, manager: Any = None) -> Specs:
@@ -146,7 +160,7 @@ class Specs:
                 broken[name] = "argv is empty"
             elif provisioned(spec.metadata) is None:
                 found[name] = spec
-        return cls(found, broken)
+        return cls(found, broken, _configured_services(manager.config))
 
     @classmethod
     def lately(cls) -> Specs:
@@ -201,6 +215,8 @@ class Specs:
             umask=_umask(),
             minimum=minimum_of(spec.metadata),
             transport=_transport(spec.metadata),
+            configured_services=self._configured_services,
+            interpreters=_interpreters(spec),
         )
 
     def minimum(self, image: str) -> dict[str, str]:
@@ -323,3 +339,35 @@ def _services() -> dict[str, list[str]]:
     if importlib.util.find_spec("jupyterlab") is None:
         return {}
     return {"jupyter": [sys.executable, "-m", "jupyterlab", *_LAB_OPTIONS]}
+
+
+def _interpreters(spec: Spec) -> list[str]:
+    """Return the Python of a kernelspec, if it has one, and this Python."""
+    own = [spec.argv[0]] if spec.language.lower().startswith("python") else []
+    return list(
+        dict.fromkeys(sys.executable if _is_this_python(path) else path for path in [*own, sys.executable])
+    )
+
+
+def _configured_services(config: Any) -> dict[str, dict[str, Any]]:
+    """Return the services in a server's configuration, `ServerProxy.servers` of jupyter-server-proxy, as JSON."""
+    section = config.get("ServerProxy", {})
+    servers = section.get("servers", {}) if isinstance(section, Mapping) else {}
+    if not isinstance(servers, Mapping):
+        return {}
+    return {
+        name: _as_json(options)
+        for name, options in servers.items()
+        if isinstance(options, Mapping) and isinstance(name, str) and SERVICE_NAME.fullmatch(name)
+    }
+
+
+def _as_json(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options without those that JSON cannot carry, such as functions, and the names of these."""
+    found, left = dict[str, Any](), list[str]()
+    for name, value in options.items():
+        try:
+            found[name] = msgspec.json.decode(msgspec.json.encode(value))
+        except (TypeError, msgspec.MsgspecError):
+            left.append(name)
+    return found | ({FUNCTIONS: left} if left else {})

@@ -451,15 +451,42 @@ export interface IProcessId {
  * absolute.
  *
  * Backends leave `url` empty for services that the Jupyter server proxies
- * (`Backend.open_service`). `ended` says why it was ended, until it is started
- * again.
+ * (`Backend.open_service`); `path` is where it opens below that. `state` is
+ * "not started", "starting", "ready" or "failed" since `since`, "" if that is
+ * not known, and `ended` says why it has ended, until it is started again.
+ * `arguments` are those with which it was started, `allowed_arguments` those
+ * that its backend takes. `new_tab` says that it wants a browser tab.
  */
 export interface IService {
   name: string;
+  title?: string;
   protocol?: string;
   url?: string;
+  path?: string;
   ports?: number[];
+  state?: string;
+  since?: string;
   ended?: string;
+  arguments?: Record<string, string>;
+  allowed_arguments?: string[];
+  new_tab?: boolean;
+}
+
+/**
+ * A service to be started with a session: "NAME", or "NAME:2" for a second one;
+ * an argument is an option of its command.
+ */
+export interface IServiceRequest {
+  name: string;
+  arguments?: Record<string, string>;
+}
+
+/**
+ * The arguments of a service, by the names of options of its command; without
+ * any, those of its last start.
+ */
+export interface IServiceStart {
+  arguments?: Record<string, string> | null;
 }
 
 /**
@@ -468,6 +495,13 @@ export interface IService {
 export interface IServiceStarted {
   name: string;
   url: string;
+}
+
+/**
+ * The services of a session.
+ */
+export interface IServices {
+  services: IService[];
 }
 
 /**
@@ -660,6 +694,7 @@ export interface ISessionSpec {
   mounts?: string[];
   mount_map?: Record<string, string>;
   preopen_ports?: number[];
+  services?: IServiceRequest[];
   tag?: string | null;
   starts_at?: string | null;
   startup_command?: string | null;

@@ -46,7 +46,7 @@ def greedy(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 async def ended(service: SessionService, row: SessionInfo) -> str:
-    """Why its only service was ended; "" as long as it was not."""
+    """Why its first service was ended; "" as long as it was not."""
     return (await service.get("local", row.id)).services[0].ended
 
 
@@ -62,8 +62,8 @@ async def test_a_service_ends_where_the_session_would(service: SessionService, g
     assert await says(service, row, "x += 1; print(x)") == "42"
     with pytest.raises(NoRoom, match=f"'{greedy}' was ended: {why}"):
         await service.open_service("local", row.id, greedy, AT)
-    again = await service.open_service("local", row.id, greedy, AT, forced=True)
-    assert again == endpoint
+    await service.start_service("local", row.id, greedy, AT, forced=True)
+    assert await service.open_service("local", row.id, greedy, AT) == endpoint
     assert await ended(service, row) == ""
     await until(lambda: connect(endpoint))
     assert await until(lambda: ended(service, row)) == why
@@ -80,7 +80,8 @@ async def test_a_service_that_cannot_fit_is_not_started(service: SessionService)
         await service.open_service("local", row.id, "jupyter", AT)
     assert "create a session with 256 MiB" in caught.value.hint
     assert caught.value.data["left"] < caught.value.data["needs"] < caught.value.data["limit"]
-    endpoint = await service.open_service("local", row.id, "jupyter", AT, forced=True)
+    await service.start_service("local", row.id, "jupyter", AT, forced=True)
+    endpoint = await service.open_service("local", row.id, "jupyter", AT)
 
     async def decided() -> bool:
         return connect(endpoint) or bool(await ended(service, row))

@@ -113,7 +113,7 @@ async def test_bodies_have_the_fields_that_are_described(rest: Rest, kernel: dic
         status, said = await rest.refused(method, path, {"9": 1}, headers=headers)
         assert (status, said["hint"]) == (400, f"There are: {', '.join(fields)}."), (method, path)
         count += 1
-    assert count == 8
+    assert count == 9
 
 
 async def test_who_may_call_is_described(rest: Rest, kernel: dict[str, str]) -> None:
@@ -154,6 +154,9 @@ async def test_answers_are_as_described(rest: Rest, kernel: dict[str, str]) -> N
     await rest.json("POST", f"{place}/services/jupyter", status=202)
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     await rest.ask("POST", f"{place}/services/jupyter", headers=form)
+    await rest.json("GET", f"{place}/services")
+    await rest.json("GET", f"{place}/services/jupyter/log")
+    await rest.ask("DELETE", f"{place}/services/jupyter")
     await rest.json("GET", "kernels/none")
     made = await rest.json("POST", "kernelspecs", {"session": "other"}, status=201)
     await rest.ask("DELETE", f"kernelspecs/{made['name']}")

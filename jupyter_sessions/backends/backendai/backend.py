@@ -6,7 +6,7 @@ import asyncio
 import builtins
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -75,7 +75,7 @@ class BackendAI(ManagerFiles):
 
     type = "backendai"
     types: ClassVar[tuple[str, ...]] = (*TYPES, "inference", "system")
-    takes = EVERY - {"idle_timeout", "time_limit", "kernel_arguments"}
+    takes = EVERY - {"idle_timeout", "time_limit", "kernel_arguments", "services"}
     checks_requests = True
     session_variables = ("BACKENDAI_SESSION_ID",)
     storage = Storage(
@@ -362,21 +362,37 @@ class BackendAI(ManagerFiles):
 
     async def open_service(self, id: str, name: str, base_url: str) -> Endpoint:
         """A socket of this machine that leads to a service. Errors: NotFound listing those there are, NoRoom."""
-        return await self._open_service(id, name)
-
-    async def force_service(self, id: str, name: str, base_url: str) -> Endpoint:
-        """The same for a service that may not fit into the session's memory."""
-        return await self._open_service(id, name, forced=True)
-
-    async def _open_service(self, id: str, name: str, *, forced: bool = False) -> Endpoint:
         client = await self.client()
-        inner = None
+        answer: dict[str, Any] = {}
         if (await client.dialect()).ours:  # Others say nothing of where their services see themselves.
-            body = {"app": name, "arguments": json.dumps({"forced": forced})}
-            answer = await client.request("POST", f"/session/{quote(id)}/start-service", json=body)
-            inner = answer.get("base_url")
+            answer = await self._ask_for_service(client, id, name, {})
         socket = await self._tunnels.open(client, id, name)
-        return Endpoint(socket=socket, at_root=inner is None, base_url=inner)
+        inner = answer.get("base_url")
+        at_root = bool(answer.get("at_root", inner is None))
+        return Endpoint(socket, at_root=at_root, base_url=inner, headers=answer.get("headers") or {})
+
+    async def start_service(
+        self, id: str, name: str, base_url: str, arguments: Mapping[str, str], *, forced: bool = False
+    ) -> None:
+        """Start a service: managers of others do it when somebody connects, with the arguments that they allow."""
+        client = await self.client()
+        if (await client.dialect()).ours:
+            await self._ask_for_service(client, id, name, {**arguments, "forced": forced, "again": True})
+        else:
+            await self._tunnels.open(client, id, name, arguments)
+
+    async def _ask_for_service(
+        self, client: ManagerClient, id: str, name: str, arguments: Mapping[str, object]
+    ) -> dict[str, Any]:
+        body = {"app": name, "arguments": json.dumps(arguments)}
+        answer = await client.request("POST", f"/session/{quote(id)}/start-service", json=body)
+        with understood(client.who):
+            return dict(answer)
+
+    async def stop_service(self, id: str, name: str) -> None:
+        """End a service. Source: `/session/{ref}/shutdown-service` of managers 23.09 to 26.8."""
+        body = {"service_name": name}
+        await (await self.client()).request("POST", f"/session/{quote(id)}/shutdown-service", json=body)
 
     async def watch(self) -> AsyncIterator[builtins.list[SessionInfo]]:
         """Rows as their events come, if they are other than before; first all that live.

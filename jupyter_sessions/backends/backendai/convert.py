@@ -152,6 +152,7 @@ def _config(request: SessionRequest) -> dict[str, Any]:
         "mounts": request.mounts,
         "mount_map": request.mount_map,
         "preopen_ports": request.preopen_ports or None,
+        "services": request.services or None,
         "scaling_group": request.resource_group,
     }
     if request.launch is not None:
@@ -260,14 +261,34 @@ def _container(part: dict[str, Any]) -> Container:
 
 
 def _services(item: dict[str, Any]) -> list[Service]:
-    found = list_of(item.get("service_ports"))
+    """The service ports; those of this package's manager tell more than Backend.AI's."""
     return [
-        Service(
-            name=str(port["name"]),
-            protocol=str(port.get("protocol", "http")),
-            ports=list(port.get("ports") or port.get("container_ports") or []),
-            ended=str(port.get("ended") or ""),
-        )
-        for port in found
+        service_of(port)
+        for port in list_of(item.get("service_ports"))
         if isinstance(port, dict) and port.get("name")
     ]
+
+
+def service_of(port: dict[str, Any]) -> Service:
+    """A service port in our words. Source: `servicePorts`, managers 23.09 to 26.8."""
+    allowed = port.get("allowed_arguments")
+    return Service(
+        name=str(port["name"]),
+        title=text_of(port.get("title")),
+        protocol=str(port.get("protocol", "http")),
+        ports=list(port.get("ports") or port.get("container_ports") or []),
+        path=text_of(port.get("path")),
+        state=text_of(port.get("state")),
+        since=_since(port.get("since")),
+        ended=text_of(port.get("ended")),
+        arguments=mapping_of(port.get("arguments")) or None,
+        allowed_arguments=[str(name) for name in allowed] if allowed else None,
+        new_tab=port.get("new_tab") is True,
+    )
+
+
+def _since(value: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from jupyter_sessions.backends.parsing import understood
-from jupyter_sessions.errors import NotFound, NotSupported
+from jupyter_sessions.errors import InvalidRequest, NotFound, NotSupported
 
 if TYPE_CHECKING:
     from jupyter_sessions.backends.backendai.http import ManagerClient, WebSocket
@@ -34,17 +36,23 @@ class Tunnels:
         self._opening: dict[TunnelKey, asyncio.Lock] = {}
         self._numbers = itertools.count()
 
-    async def open(self, client: ManagerClient, id: str, name: str) -> str:
-        """The path of a socket that leads to a service.
+    async def open(
+        self, client: ManagerClient, id: str, name: str, arguments: Mapping[str, str] | None = None
+    ) -> str:
+        """The path of a socket that leads to a service, which the first connection starts with the `arguments`.
 
-        Errors: NotFound listing the services there are; NotSupported on Windows; as `ManagerClient.request`.
+        Errors: NotFound listing the services there are; InvalidRequest for an argument that the service does not
+        take; NotSupported on Windows; as `ManagerClient.request`.
         """
         key = (id, name)
         async with self._opening.setdefault(key, asyncio.Lock()):
-            if key not in self._servers:
-                await _check(client, id, name)
+            if key not in self._servers or arguments:
+                await _check(client, id, name, arguments or {})
                 path = f"/session/{quote(id)}/tcpproxy"
-                self._servers[key] = await self._listen(client, path, {"app": name})
+                if key in self._servers:
+                    self._servers.pop(key)[1].close()
+                said = {"arguments": json.dumps(dict(arguments))} if arguments else {}
+                self._servers[key] = await self._listen(client, path, {"app": name} | said)
             return self._servers[key][0]
 
     async def close(self) -> None:
@@ -86,13 +94,20 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="jupyter-sessions-", dir=place)
 
 
-async def _check(client: ManagerClient, id: str, name: str) -> None:
+async def _check(client: ManagerClient, id: str, name: str, arguments: Mapping[str, str]) -> None:
     apps = await client.request("GET", f"/stream/session/{quote(id)}/apps")
     with understood(client.who):
-        names = [str(app["name"]) for app in apps]
-    if name not in names:
-        there = ", ".join(names) or "none"
+        allowed = {str(app["name"]): [*map(str, app.get("allowed_arguments") or ())] for app in apps}
+    if name not in allowed:
+        there = ", ".join(allowed) or "none"
         raise NotFound(f"The session has no service '{name}'.", hint=f"There are: {there}.", field="service")
+    if wrong := arguments.keys() - set(allowed[name]):
+        takes = ", ".join(allowed[name]) or "none"
+        raise InvalidRequest(
+            f"The service '{name}' does not take the argument '{min(wrong)}'.",
+            hint=f"It takes: {takes}.",
+            field="arguments",
+        )
 
 
 async def _join(

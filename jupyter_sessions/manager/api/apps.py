@@ -6,6 +6,7 @@ Source: seed 000, clients 23.9.10 to 26.9.6, managers 23.09 to 26.8.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -17,7 +18,6 @@ from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api import sockets
 from jupyter_sessions.manager.api.runs import count, running, streamed
 from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, find, read_object, service_ports
-from jupyter_sessions.manager.run.services import ServiceLauncher
 from jupyter_sessions.manager.run.supervisor import SessionSupervisor
 from jupyter_sessions.model import Endpoint
 from jupyter_sessions.wire.descriptors import HANDOVER, receive_connection
@@ -44,19 +44,18 @@ async def apps(request: web.Request) -> web.Response:
 async def start_service(request: web.Request) -> web.Response:
     """Answer POST /session/{ref}/start-service: start a service and say where it listens, here on a unix socket.
 
-    `arguments` is JSON text. Its "base_url" is the path under which the service's pages appear; the answer's is the
-    path under which the service sees them. Its "forced" starts a service that may not fit into the session's
-    memory.
+    `arguments` is JSON text: options of the service's command, and additions of this manager. Its "base_url" is the
+    path under which the service's pages appear; the answer's is the path under which the service sees them. Its
+    "forced" starts a service that may not fit into the session's memory, its "again" one that has failed.
     """
     body = await body_of(request)
     name = str(body.get("app") or body.get("service") or "")
-    arguments = read_object(str(body.get("arguments") or ""), "arguments")
-    _check_base_url(arguments)
-    forced = arguments.get("forced") is True
-    endpoint = await request.app[SESSIONS].supervisor(find(request)).start_service(name, forced=forced)
+    supervisor = request.app[SESSIONS].supervisor(find(request))
+    endpoint = await _start(supervisor, name, str(body.get("arguments") or ""))
     scheme = HANDOVER if endpoint.hands_over else "unix"
-    where = {"base_url": endpoint.base_url} if endpoint.base_url else {}
-    return answer({"token": "", "wsproxy_addr": f"{scheme}://{endpoint.socket}"} | where)
+    where = {"base_url": endpoint.base_url, "at_root": endpoint.at_root, "headers": endpoint.headers}
+    said = {key: value for key, value in where.items() if value}
+    return answer({"token": "", "wsproxy_addr": f"{scheme}://{endpoint.socket}"} | said)
 
 
 async def connection(request: web.Request) -> web.Response:
@@ -93,11 +92,15 @@ async def tunnel(request: web.Request) -> web.StreamResponse:
     """
     supervisor = streamed(request)
     services, record = supervisor.services, supervisor.record
-    endpoint = await _start(request, supervisor)
+    app, environ = request.query.get("app", ""), read_object(request.query.get("envs", ""), "envs")
+    if environ:
+        said = f"The app takes no '{min(environ)}' in 'envs'."
+        raise InvalidRequest(said, hint="Leave it out.", field="envs")
+    endpoint = await _start(supervisor, app, request.query.get("arguments", ""))
     sessions = request.app[SESSIONS]
     sessions.touch(record)
     async with sockets.upgraded(request) as socket:
-        streams = await _connect(endpoint, services)
+        streams = await _connect(endpoint, lambda: services.serves(app))
         if streams is None:
             await sockets.close(socket, WSCloseCode.TRY_AGAIN_LATER, "The service does not listen.")
             return socket
@@ -118,17 +121,14 @@ async def tunnel(request: web.Request) -> web.StreamResponse:
     return socket
 
 
-async def _start(request: web.Request, supervisor: SessionSupervisor) -> Endpoint:
-    arguments = read_object(request.query.get("arguments", ""), "arguments")
-    environ = read_object(request.query.get("envs", ""), "envs")
-    for field, given in (("arguments", arguments.keys() - {"base_url", "forced"}), ("envs", environ.keys())):
-        if given:
-            raise InvalidRequest(
-                f"The app takes no '{min(given)}' in '{field}'.", hint="Leave it out.", field=field
-            )
+async def _start(supervisor: SessionSupervisor, name: str, text: str) -> Endpoint:
+    """Start a service with the arguments in a JSON text; without any, with those of before."""
+    arguments = read_object(text, "arguments")
     _check_base_url(arguments)
-    forced = arguments.get("forced") is True
-    return await supervisor.start_service(request.query.get("app", ""), forced=forced)
+    how = {key: arguments.pop(key, None) is True for key in ("forced", "again")}
+    arguments.pop("base_url", None)
+    given = {key: "" if value is None else str(value) for key, value in arguments.items()}
+    return await supervisor.start_service(name, **how, arguments=given or None)
 
 
 def _check_base_url(arguments: dict[str, Any]) -> None:
@@ -141,7 +141,7 @@ def _check_base_url(arguments: dict[str, Any]) -> None:
 
 
 async def _connect(
-    endpoint: Endpoint, services: ServiceLauncher
+    endpoint: Endpoint, serves: Callable[[], bool]
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
     """Connect as soon as the service listens, or return None if it ends or takes too long."""
     with suppress(TimeoutError):
@@ -149,7 +149,7 @@ async def _connect(
             while True:
                 with suppress(OSError):
                     return await _open(endpoint)
-                if not services.serves(endpoint):
+                if not serves():
                     return None
                 await asyncio.sleep(_PAUSE_SECONDS)
     return None

@@ -15,7 +15,8 @@ import msgspec
 from jupyter_sessions.amounts import parse_slots
 from jupyter_sessions.errors import InvalidRequest, NotSupported
 from jupyter_sessions.manager.core.cluster import MODES
-from jupyter_sessions.wire.environment import Launch
+from jupyter_sessions.model import ServiceRequest
+from jupyter_sessions.wire.environment import SERVICE_NAME, Launch
 from jupyter_sessions.wire.identity import Identity
 from jupyter_sessions.wire.spec_limits import check_lists
 
@@ -50,6 +51,7 @@ _CONFIG = {
     "mounts": ("mounts",),
     "mount_map": ("mount_map", "mountMap"),
     "preopen_ports": ("preopen_ports", "preopenPorts"),
+    "services": ("services",),
     "launch": ("launch",),
     "owner": ("owner",),
     "bounds": ("bounds",),
@@ -61,8 +63,6 @@ _CONFIG = {
 _TYPES = ("interactive", "batch")
 _TYPES_ELSEWHERE = ("inference", "system", "compute")
 _PORTS = range(1024, 65536)
-_SERVICE = re.compile(r"\w[\w.-]{0,39}")
-"""The pattern of service names, which are also file names."""
 _LONGEST_IMAGE = 250
 MOST_MEMBERS = 250
 
@@ -100,6 +100,7 @@ class CreateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     mounts: list[str] = []
     mount_map: dict[str, str] = {}
     preopen_ports: list[int] = []
+    services: list[ServiceRequest] = []
     launch: Launch | None = None
     owner: Identity | None = None
     bounds: dict[str, Any] = {}
@@ -245,12 +246,18 @@ def _check_amounts(request: CreateRequest) -> None:
 
 
 def _check_launch(launch: Launch) -> None:
-    check_lists({"launch": [launch.argv, launch.services, launch.minimum]})
+    services = {**launch.services, **launch.configured_services}
+    check_lists({"launch": [launch.argv, services, launch.minimum, launch.interpreters]})
     read_environ(launch.env)
-    for name in launch.services:
-        if not _SERVICE.fullmatch(name):
+    for name in services:
+        if not SERVICE_NAME.fullmatch(name):
             hint = "Use letters, digits, '.', '_' and '-', at most 40."
             raise InvalidRequest(f"'{name[:60]}' cannot name a service.", hint=hint, field="launch")
-    texts = [launch.cwd, *launch.argv, *(part for command in launch.services.values() for part in command)]
+    texts = [
+        launch.cwd,
+        *launch.argv,
+        *launch.interpreters,
+        *(part for command in launch.services.values() for part in command),
+    ]
     if not all(launch.argv[:1]) or not launch.argv or any("\0" in text for text in texts):
         raise InvalidRequest("The value of 'launch' names nothing that can be started.", field="launch")

@@ -26,6 +26,15 @@ from jupyter_sessions.manager.core.cluster import MemberRecord
 from jupyter_sessions.manager.core.dependencies import dependents
 from jupyter_sessions.manager.core.keys import Key, id_of
 from jupyter_sessions.manager.core.record import Record, folder_of
+from jupyter_sessions.manager.core.services import (
+    FAILED,
+    TITLES,
+    ServiceDefinition,
+    ServiceState,
+    definitions,
+    kind_of,
+    refusal,
+)
 from jupyter_sessions.manager.run.logs import LogFiles
 from jupyter_sessions.manager.run.session_port import check_preopened
 from jupyter_sessions.manager.schedule.placement import Capacity
@@ -170,6 +179,7 @@ def _new(sessions: SessionManager, asked: CreateRequest, who: Key, **facts: Any)
         bootstrap_script=asked.bootstrap_script,
         mounts=mounts.choose(sessions.folders, asked.mounts, asked.mount_map),
         preopen_ports=asked.preopen_ports,
+        startup_services=asked.services,
         **plan(asked, sessions, who),
         **facts,
     )
@@ -309,17 +319,36 @@ def container_id(record: Record) -> str | None:
 
 
 def service_ports(record: Record) -> list[dict[str, Any]]:
-    """Return the service ports of a running session, or none for other sessions."""
+    """Return the service ports of a running session, or none for other sessions.
+
+    Additions of this manager to Backend.AI's name, protocol and ports: those of `model.Service`.
+    """
     if not record.usable:
         return []
-    own: list[dict[str, Any]] = [
-        {"name": name, "protocol": "http", "ports": []} for name in record.launch.services
+    known = definitions(record.launch, record.plugins)
+    kinds = {name: known[kind_of(name)] for name in [*known, *record.services] if kind_of(name) in known}
+    own = [_service_port(record, name, definition) for name, definition in kinds.items()]
+    return own + [
+        {"name": str(port), "protocol": "preopen", "ports": [port]} for port in record.preopen_ports
     ]
-    for port in own:
-        if why := record.ended_services.get(port["name"]):
-            port["ended"] = why  # An addition of this manager.
-    ports = [{"name": str(port), "protocol": "preopen", "ports": [port]} for port in record.preopen_ports]
-    return own + ports
+
+
+def _service_port(record: Record, name: str, definition: ServiceDefinition) -> dict[str, Any]:
+    state = record.services.get(name, ServiceState())
+    unusable = refusal(kind_of(name), definition)
+    port: dict[str, Any] = {
+        "name": name,
+        "title": definition.title or TITLES.get(name, ""),
+        "protocol": "http",
+        "ports": [],
+        "path": definition.path.lstrip("/"),
+        "state": FAILED if unusable else state.state,
+        "since": state.since,
+        "ended": unusable or state.reason,
+        "arguments": state.arguments,
+        "new_tab": definition.new_browser_tab,
+    }
+    return {key: value for key, value in port.items() if value or key == "ports"}
 
 
 def answer(body: object, status: int = 200) -> web.Response:

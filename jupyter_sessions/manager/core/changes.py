@@ -9,6 +9,7 @@ import msgspec
 
 from jupyter_sessions.manager.core.cluster import MemberRecord
 from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.core.services import ServiceDefinition, ServiceState
 from jupyter_sessions.manager.core.transitions import Transition
 from jupyter_sessions.manager.runtime.process import Process
 from jupyter_sessions.wire.identity import Identity
@@ -269,12 +270,10 @@ class ProcessAdded(MemberChange, frozen=True):
 
     key: str
     process: Process
-    service: str = ""
 
     def change(self, record: Record) -> None:
         """Note the process."""
         record.member(self.of).service_processes[self.key] = self.process
-        record.ended_services.pop(self.service, None)
 
 
 class ProcessRemoved(MemberChange, frozen=True):
@@ -287,15 +286,33 @@ class ProcessRemoved(MemberChange, frozen=True):
         record.member(self.of).service_processes.pop(self.key, None)
 
 
-class ServiceEnded(Transition, frozen=True):
-    """A service of a session was ended for a reason."""
+class PluginsFound(Transition, frozen=True):
+    """The service plug-ins of a session's environment are known, or have changed."""
 
-    name: str
-    reason: str
+    plugins: dict[str, ServiceDefinition]
 
     def change(self, record: Record) -> None:
-        """Set the reason that is shown when the service is opened again."""
-        record.ended_services[self.name] = self.reason
+        """Set the plug-ins."""
+        record.plugins = self.plugins
+
+    def events(self, record: Record) -> tuple[str, ...]:
+        """Return the event of changed services."""
+        return ("session_services",)
+
+
+class ServiceChanged(Transition, frozen=True):
+    """A service of a session has another state."""
+
+    name: str
+    state: ServiceState
+
+    def change(self, record: Record) -> None:
+        """Set the state."""
+        record.services[self.name] = self.state
+
+    def events(self, record: Record) -> tuple[str, ...]:
+        """Return the event of changed services."""
+        return ("session_services",)
 
 
 class LimitsDescribed(Transition, frozen=True):

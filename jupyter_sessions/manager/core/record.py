@@ -14,9 +14,10 @@ import msgspec
 
 from jupyter_sessions.manager.core.cluster import MemberRecord
 from jupyter_sessions.manager.core.mounts import Mount
+from jupyter_sessions.manager.core.services import ServiceDefinition, ServiceState
 from jupyter_sessions.manager.runtime.ending import describe_exit
 from jupyter_sessions.manager.runtime.launch import Process
-from jupyter_sessions.model import USABLE, is_live
+from jupyter_sessions.model import USABLE, ServiceRequest, is_live
 from jupyter_sessions.wire.environment import Launch
 from jupyter_sessions.wire.identity import Identity
 
@@ -79,7 +80,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     kernel_ports: list[int] = []
     process: Process | None = None
     service_processes: dict[str, Process] = {}
-    ended_services: dict[str, str] = {}
+    services: dict[str, ServiceState] = {}
+    plugins: dict[str, ServiceDefinition] = {}
     exit_code: int | None = None
     cpu_ms_before: int = 0
     cpu_ms_at_launch: int = 0
@@ -98,6 +100,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     bootstrap_script: str | None = None
     mounts: list[Mount] = []
     preopen_ports: list[int] = []
+    startup_services: list[ServiceRequest] = []
     result: str = "UNDEFINED"
     skaha_name: str = ""
     hidden: bool = False

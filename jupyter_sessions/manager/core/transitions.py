@@ -126,7 +126,7 @@ class Restarting(Transition, frozen=True):
     def change(self, record: Record) -> None:
         """Count the restart."""
         record.to_restart = True
-        record.ended_services = {}
+        record.services = {name: state.stopped() for name, state in record.services.items()}
         record.restarts += 1
         record.enter(self.target, self.reason)
 

@@ -8,6 +8,7 @@ import msgspec
 
 from jupyter_sessions.manager.core.machine import SessionMachine
 from jupyter_sessions.manager.core.secret_values import SecretValues
+from jupyter_sessions.manager.run.plugins import PluginFinder
 from jupyter_sessions.manager.runtime.base import Runtime
 
 
@@ -19,3 +20,4 @@ class SupervisorContext(msgspec.Struct, frozen=True, kw_only=True):
     state_folder: Path
     machine: SessionMachine
     secrets: SecretValues
+    plugins: PluginFinder

@@ -105,7 +105,7 @@ class Member:
         """Take over the processes that an earlier manager started. Return why that failed, or ""."""
         row, why = self.row, ""
         if row.process != process:
-            self._apply(TakenOver(row.rank, process))
+            self.apply(TakenOver(row.rank, process))
         try:
             self.limits_group = self.runtime.limits.open(row.id, *self._amounts())
         except LimitsGroupGone as error:
@@ -137,7 +137,7 @@ class Member:
         if self.has_kernel:
             over_tcp = self.record.launch.transport == TCP
             if over_tcp or self.row.kernel_ports:
-                self._apply(PortsChosen(self.row.rank, free_ports() if over_tcp else []))
+                self.apply(PortsChosen(self.row.rank, free_ports() if over_tcp else []))
             self.connection.make()
 
     async def _end_unrecorded(self) -> None:
@@ -175,7 +175,7 @@ class Member:
             process = await self._start(argv, "main", self.environment())
         else:
             process = await self._shell([SHELL, "-c", self.record.startup_command or ""], "main")
-        self._apply(Started(self.row.rank, process, used))
+        self.apply(Started(self.row.rank, process, used))
         self._shared_memory.look([process.child.pid])
         return process
 
@@ -268,19 +268,18 @@ class Member:
 
     def measure(self) -> None:
         """Store the current CPU time of all processes."""
-        self._apply(Measured(self.row.rank, self.cpu_ms()))
+        self.apply(Measured(self.row.rank, self.cpu_ms()))
 
-    def add_process(self, key: str, process: Process, service: str = "") -> None:
-        """Store a process beside the main process, for a later manager."""
-        self._apply(
-            ProcessAdded(self.row.rank, key, process, service), Measured(self.row.rank, self.cpu_ms())
-        )
+    def add_process(self, key: str, process: Process, *more: Transition) -> None:
+        """Store a process beside the main process, for a later manager, and apply further changes."""
+        self.apply(ProcessAdded(self.row.rank, key, process), Measured(self.row.rank, self.cpu_ms()), *more)
 
     def remove_process(self, key: str, *more: Transition) -> None:
         """Remove a process beside the main process, and apply further changes."""
-        self._apply(ProcessRemoved(self.row.rank, key), Measured(self.row.rank, self.cpu_ms()), *more)
+        self.apply(ProcessRemoved(self.row.rank, key), Measured(self.row.rank, self.cpu_ms()), *more)
 
-    def _apply(self, *changes: Transition) -> None:
+    def apply(self, *changes: Transition) -> None:
+        """Change the session's record."""
         self._context.machine.apply(self.record, *changes)
 
     def stats(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -138,7 +139,7 @@ class SessionSupervisor:
     async def _supervise(self, process: Process) -> None:
         """Supervise the main process until it has ended. Code can run as soon as the kernel is ready."""
         main = self.main
-        self._services = ServiceLauncher(self.record, main)
+        self._services = ServiceLauncher(self.record, main, self._context.plugins)
         self._programs = Programs(self.record, main)
         link = main.connect()
         gone = asyncio.create_task(self._runtime.wait(process))
@@ -187,6 +188,8 @@ class SessionSupervisor:
             except LaunchError as error:
                 log.warning("the startup command of session %s did not start: %s", self.record.name, error)
             self._apply(Ready())
+        if self._services is not None:
+            await self._services.begin(startup=starting)
 
     async def _on_sub_ended(self, why: str) -> None:
         """Degrade the session after a sub member has ended by itself, or end it if it was starting."""
@@ -341,9 +344,16 @@ class SessionSupervisor:
         assert self._services is not None  # noqa: S101
         return self._services
 
-    async def start_service(self, name: str, *, forced: bool = False) -> Endpoint:
-        """Start a service if needed, and return where it listens. Errors: NotRunning, NotFound, NoRoom, LaunchError."""
-        endpoint = await self.services.start(name, forced=forced)
+    async def start_service(
+        self,
+        name: str,
+        *,
+        forced: bool = False,
+        again: bool = False,
+        arguments: Mapping[str, str] | None = None,
+    ) -> Endpoint:
+        """Where a service listens, started if need be; see `ServiceLauncher.start`. Errors: NotRunning, and those."""
+        endpoint = await self.services.start(name, forced=forced, again=again, arguments=arguments)
         self._apply(ServiceUsed())
         return endpoint
 

@@ -75,6 +75,9 @@ class Runtime(Protocol):
     def descendants(self, process: Process) -> list[int]:
         """Return the pids of a process and its descendants."""
 
+    async def output(self, argv: Sequence[str], env: Mapping[str, str]) -> bytes:
+        """Run a short program of our own, in no limits group, and return what it prints. Errors: OSError, TimeoutError."""
+
     def prestart(self, most: int) -> None:
         """Set the number of prestarted interpreters."""
 

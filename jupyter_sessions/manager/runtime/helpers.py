@@ -15,7 +15,7 @@ from jupyter_sessions.wire.files import remove, write_private
 
 log = logging.getLogger("jupyter_sessions")
 
-_NAMES = ("shim.py", "prestart_shim.py", "preload.py")
+_NAMES = ("shim.py", "prestart_shim.py", "preload.py", "service_plugins.py")
 _PREFIX = "programs-"
 
 

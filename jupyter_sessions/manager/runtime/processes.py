@@ -11,6 +11,8 @@ from jupyter_sessions.manager.runtime.launch import Process, ProcessLimits
 from jupyter_sessions.manager.runtime.limits import Limits
 from jupyter_sessions.manager.runtime.prestart.pool import PrestartPool
 
+_OUTPUT_SECONDS = 60.0
+
 
 class ProcessRuntime:
     """Runs sessions as processes of this machine; see `Runtime`.
@@ -85,6 +87,26 @@ class ProcessRuntime:
     def descendants(self, process: Process) -> list[int]:
         """Return the pids of a process and its descendants."""
         return ending.descendants(process)
+
+    async def output(self, argv: Sequence[str], env: Mapping[str, str]) -> bytes:
+        """Run a program for a minute at most, and return what it prints. Errors: OSError, TimeoutError."""
+        null = asyncio.subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            env=dict(env),
+            stdin=null,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=null,
+            start_new_session=True,
+        )
+        try:
+            async with asyncio.timeout(_OUTPUT_SECONDS):
+                out, _ = await process.communicate()
+                return out
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
     def prestart(self, most: int) -> None:
         """Set the number of prestarted interpreters."""

@@ -105,15 +105,21 @@ class ServiceProxyHandler(JupyterHandler):
 
     def target_at(self, endpoint: Endpoint) -> str:
         """Return the request target for a service that sees itself at the root, or at a path of its own."""
-        if endpoint.base_url:
-            return Rebase(endpoint.base_url, self.prefix).target(self.target)
-        return self.target[len(self.prefix) - 1 :] if endpoint.at_root else self.target
+        if endpoint.at_root:
+            return self.target[len(self.prefix) - 1 :]
+        return (
+            Rebase(endpoint.base_url, self.prefix).target(self.target) if endpoint.base_url else self.target
+        )
 
-    def upward_headers(self) -> CIMultiDict[str]:
+    def upward_headers(self, endpoint: Endpoint) -> CIMultiDict[str]:
         """Return the header fields for the service."""
         request = self.request
         sender = headers.Sender(request.host, request.remote_ip or "", request.protocol)
-        return headers.upward(self.fields, sender, self.credentials)
+        sent = headers.upward(self.fields, sender, self.credentials)
+        if endpoint.at_root:
+            sent["X-Forwarded-Prefix"] = sent["X-ProxyContextPath"] = self.prefix.rstrip("/")
+        sent.update(endpoint.headers)
+        return sent
 
     async def admit(self, action: str, *, safe: bool) -> bool:
         """Authenticate, check the caller, and authorize; return False if the answer is a login page.

@@ -150,7 +150,7 @@ class HttpHandler(ServiceProxyHandler):
                 self._body.abandon()
 
     async def _relay(self, session: aiohttp.ClientSession, endpoint: Endpoint) -> None:
-        where, sent = url(endpoint, self.target_at(endpoint)), self.upward_headers()
+        where, sent = url(endpoint, self.target_at(endpoint)), self.upward_headers(endpoint)
         rebase = Rebase(endpoint.base_url, self.prefix) if endpoint.base_url else None
         if rebase:
             sent["Accept-Encoding"] = "identity"
@@ -190,7 +190,10 @@ class HttpHandler(ServiceProxyHandler):
             if name.lower() not in _OURS:
                 self.clear_header(name)
         for name, value in fields:
-            self._add(name, headers.located(value, root) if name.lower() == "location" else value)
+            translated = value.startswith(self.prefix)
+            self._add(
+                name, headers.located(value, root) if name.lower() == "location" and not translated else value
+            )
 
     def _add(self, name: str, value: str) -> None:
         if name.lower() == "x-content-type-options":

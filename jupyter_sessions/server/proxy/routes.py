@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
 
 _NAME = r"(?!\.+(?:/|$))[A-Za-z0-9_.-]+"
-_REST = rf"(?P<backend>{_NAME})/(?P<id>[A-Za-z0-9_-]+)/(?P<service>{_NAME})(?P<path>/.*)?"
+_SERVICE = rf"{_NAME}(?::[0-9]+)?"
+_REST = rf"(?P<backend>{_NAME})/(?P<id>[A-Za-z0-9_-]+)/(?P<service>{_SERVICE})(?P<path>/.*)?"
 
 
 class UpgradeMatches(PathMatches):

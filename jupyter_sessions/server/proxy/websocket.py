@@ -60,7 +60,7 @@ class SocketHandler(WebSocketHandler, ServiceProxyHandler):
     async def _connect(self, session: aiohttp.ClientSession, endpoint: Endpoint) -> UpstreamWebSocket:
         options: dict[str, Any] = {
             "protocols": self._offered(),
-            "headers": self.upward_headers(),
+            "headers": self.upward_headers(endpoint),
             "autoclose": False,
             "autoping": False,
             "max_msg_size": LARGEST,

@@ -23,6 +23,7 @@ from jupyter_sessions.manager.core.cluster import MemberRecord
 from jupyter_sessions.manager.core.events import Bus
 from jupyter_sessions.manager.core.machine import ImpossibleTransition, SessionMachine
 from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.core.services import ServiceDefinition, ServiceState
 from jupyter_sessions.manager.core.store import Store, StoreError
 from jupyter_sessions.manager.core.transitions import Transition
 from jupyter_sessions.manager.runtime.process import Process, identify
@@ -103,6 +104,8 @@ def _transitions() -> st.SearchStrategy[Transition]:
         "cpu_ms": numbers,
         "environ": st.just({"NAME": "value"}),
         "limits": st.just({"cpu": "shares"}),
+        "plugins": st.just({"tensorboard": ServiceDefinition(plugin="/bin/python")}),
+        "state": st.sampled_from([ServiceState(), ServiceState(state="ready", port=5)]),
     }
     usual = [kind for kind in kinds() if kind not in special]
     made = {
