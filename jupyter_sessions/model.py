@@ -1,8 +1,8 @@
-"""The vocabulary: what a session is asked to be, and what it is.
+"""The common model: the specification of a session, and its state.
 
-`SessionSpec` joins the create parameters of the Backend.AI session API (seed 000) and of Skaha's
-client (seed 004); `SessionInfo` joins what both of them, the monitoring API (seed 002) and the
-command line (seed 003) report. Every face and every backend speaks in these.
+`SessionSpec` combines the create parameters of the Backend.AI session API (seed 000) and of Skaha's client (seed 004);
+`SessionInfo` combines what both of them, the monitoring API (seed 002) and the command line (seed 003) report. All
+interfaces and all backends use these.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ RUNNING = frozenset("PREPARING PULLING PREPARED CREATING RUNNING RUNNING_DEGRADE
 USABLE = frozenset({"RUNNING", "RUNNING_DEGRADED"})
 TYPES = ("interactive", "batch")
 TYPE_ALIASES = {"notebook": "interactive", "headless": "batch"}
-"""Skaha's words for types that every backend has."""
+"""Skaha's names for the types that every backend has."""
 REPLICA_ID, REPLICA_COUNT = "REPLICA_ID", "REPLICA_COUNT"
-"""Variables that tell one of several alike its number, from 1 on, and how many there are (skaha 1.7.0, canfar 1.5.2)."""
+"""Variables with the number of a replica, from 1 on, and the number of all replicas (skaha 1.7.0, canfar 1.5.2)."""
 
 _REASONS = {"user-requested": "on request"}
 _STATUS_WORDS = {
@@ -39,11 +39,11 @@ _STATUS_WORDS = {
 _STATUS_CLAUSES = {"ended": "has ended", "failed": "has failed", "cancelled": "was cancelled"}
 
 RESERVED_FIELDS = ("cluster_template", "abusing_reports")
-"""Names that the command line of Backend.AI knows and that no row has a field for; see `SessionInfo.extra`."""
+"""Names of Backend.AI's command line for which `SessionInfo` has no field; see `SessionInfo.extra`."""
 
 
 def is_live(status: str) -> bool:
-    """True for every status, known or not, of a session that has not ended."""
+    """Return whether a status, known or not, is one of a session that has not ended."""
     return status not in DEAD
 
 
@@ -88,9 +88,9 @@ def waiting(info: str) -> str:
 
 
 def in_group(status: str, group: str) -> bool:
-    """Whether a status belongs to "live", "running", "dead", "all", or a comma list of statuses.
+    """Return whether a status belongs to "live", "running", "dead", "all", or a comma-separated list of statuses.
 
-    Errors: InvalidRequest for a word that is no status.
+    Errors: InvalidRequest for an unknown status.
     """
     if group == "all":
         return True
@@ -102,20 +102,20 @@ def in_group(status: str, group: str) -> bool:
 
 
 def parse_statuses(text: str) -> list[str]:
-    """A comma list of status names, case-insensitive, as upper-case names."""
+    """Return the statuses in a comma-separated list, in upper case. Errors: InvalidRequest for an unknown status."""
     names = [name.strip().upper() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in STATUSES:
             hint = f"Use live, running, dead, all, or some of {', '.join(STATUSES)}."
-            raise InvalidRequest(f"'{name}' is no session status.", hint=hint, field="status")
+            raise InvalidRequest(f"There is no status '{name}'.", hint=hint, field="status")
     return names
 
 
-# --- what is asked for ---------------------------------------------------------------------------
+# --- requests ------------------------------------------------------------------------------------
 
 
 class ProcessId(msgspec.Struct, frozen=True):
-    """One process for all time. `start_time` is in clock ticks since boot (ms since 1970 off Linux)."""
+    """The unique identity of a process. `start_time` is in clock ticks since boot (ms since 1970 outside of Linux)."""
 
     pid: int
     start_time: int
@@ -124,22 +124,21 @@ class ProcessId(msgspec.Struct, frozen=True):
 
 
 class ServiceRequest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A service to be started with a session: "NAME", or "NAME:2" for a second one; an argument is an option of its command."""
+    """A service to start with a session: "NAME", or "NAME:2" for a second instance; arguments are options of its command."""
 
     name: str
     arguments: dict[str, str] = {}
 
 
 class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What a session is asked to be; what is left out is the backend's to fill in.
+    """The specification of a session; the backend completes missing fields.
 
-    Times are ISO 8601 or relative ("5m"), waits in seconds, `idle_timeout` and `time_limit` in
-    seconds or as "4h", with 0 for none. A `type` of "" is the backend's to choose, `replicas` is for what makes
-    several sessions (`create_replicas`). Fields mean what they do in "Creating Session" of Backend.AI's API and in
-    `create` of Skaha's client.
-    A session with an `owner` ends some time after that process has, unless another one asks for the same
-    session for the same `notebook_path`, an absolute path, before. `kernel_arguments` follow those of the
-    kernelspec. The values of `secrets`, which are names in `environ`, are shown and stored nowhere.
+    Times are ISO 8601 or relative ("5m"); waits are in seconds; `idle_timeout` and `time_limit` are in seconds or as "4h",
+    with 0 for none. With the `type` "" the backend chooses. `replicas` is for `create_replicas`. Fields have the meaning of
+    "Creating Session" of Backend.AI's API and of `create` of Skaha's client.
+    A session with an `owner` ends some time after this process, unless another process requests the same session for the
+    same `notebook_path`, an absolute path, before. `kernel_arguments` are added to those of the kernelspec. The values of
+    `secrets`, which are names in `environ`, are neither shown nor stored.
     """
 
     backend: str | None = None
@@ -182,16 +181,16 @@ class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     kernel_arguments: list[str] = []
 
 
-# --- what it is ----------------------------------------------------------------------------------
+# --- state ---------------------------------------------------------------------------------------
 
 
 class Service(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """A service port. `url` is relative to the Jupyter server's base URL, or absolute.
+    """A service of a session. `url` is relative to the Jupyter server's base URL, or absolute.
 
     Backends leave `url` empty for services that the Jupyter server proxies (`Backend.open_service`); `path` is where it
-    opens below that. `state` is "not started", "starting", "ready" or "failed" since `since`, "" if that is not known,
-    and `ended` says why it has ended, until it is started again. `arguments` are those with which it was started,
-    `allowed_arguments` those that its backend takes. `new_tab` says that it wants a browser tab.
+    opens below that. `state` is "not started", "starting", "ready" or "failed" since `since`, or "" if it is unknown;
+    `ended` is the reason for which the service was ended, until it is started again. `arguments` are those with which it
+    was started, `allowed_arguments` those that its backend takes. A service with `new_tab` wants a browser tab.
     """
 
     name: str
@@ -209,7 +208,7 @@ class Service(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
 
 class Container(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """One member of a session; Backend.AI's ComputeContainer."""
+    """One member of a session: a ComputeContainer of Backend.AI."""
 
     id: str
     role: str = "main"
@@ -224,12 +223,12 @@ class Container(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
 
 class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """What a session is: one row of every list. Unset optional fields are left out of the JSON.
+    """The state of a session, a row of every list. Unset optional fields are left out of the JSON.
 
-    `age` and `cpu_credit_used` are milliseconds; `limits` names the means that
-    enforce each resource, `survives` says what the session outlives, `owned` that it was made for a
-    notebook (at `notebook_path`, by the process `owner`) and ends with it, `expected_at` when one that waits is expected to start, `hopeless` that it never will as things
-    are, and `extra` keeps whatever a backend reports that has no field here.
+    `age` and `cpu_credit_used` are in milliseconds. `limits` describes how each resource is limited; `survives` tells what
+    the session outlives; an `owned` session was created for a notebook (at `notebook_path`, by the process `owner`) and
+    ends with it; `expected_at` is when a waiting session is expected to start, and a `hopeless` one can never start;
+    `extra` holds what a backend reports besides.
     """
 
     backend: str
@@ -296,32 +295,32 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
     @property
     def live(self) -> bool:
-        """True until the session has ended."""
+        """Whether the session has not ended."""
         return is_live(self.status)
 
     def list_fingerprint(self) -> tuple[object, ...]:
-        """What a list shows of it; measurements that change all the time are left out."""
+        """Return what lists show of the session, without measurements, which change all the time."""
         services = [(one.name, one.url, one.state, one.since, one.ended) for one in self.services]
         state = (self.status, self.status_info, self.status_changed, self.ends_at, self.ends_why)
         return (*state, self.expected_at, self.hopeless, self.name, self.resources, services)
 
     @property
     def ref(self) -> str:
-        """How people write it: "backend/name"."""
+        """The reference to the session for people: "backend/name"."""
         return f"{self.backend}/{self.name}"
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Something that happened to a session, in its backend's words; `when` it did first, unless that is not known."""
+    """An event of a session in its backend's words; `when` is None if the time is unknown."""
 
     what: str
     when: datetime | None = None
 
 
 class Image(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """An environment or image a backend offers; resources given are its minimum.
+    """An environment or image that a backend offers; `resources` are its minimum.
 
-    `types` are those of the sessions it is for, the usual one first, if not each image is for all types.
+    `types` are the session types it is for, the usual one first; empty if it is for all types.
     """
 
     name: str
@@ -333,10 +332,10 @@ class Image(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Amount(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """How much of a slot a backend has in all, and how much of it is free now.
+    """The total and the free amount of a slot of a backend.
 
-    `most` is what one session can have, if that is less: the largest of several machines. `device` is how much of the
-    slot one whole device is, where devices are given out in shares.
+    `most` is the most for one session if that is less, as on the largest of several machines. `device` is the amount of
+    one whole device where devices are divided into shares.
     """
 
     total: str
@@ -346,7 +345,7 @@ class Amount(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Size(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A choice of amounts that goes by a name; `fits` if there is room for it now. `shared_memory` as "64m"."""
+    """A named choice of amounts; `fits` if there is room for it now. `shared_memory` is written as "64m"."""
 
     name: str
     resources: dict[str, str]
@@ -355,7 +354,7 @@ class Size(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Folder(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A folder that sessions may mount, or each has without being asked for if it is `automatic`."""
+    """A folder that sessions may mount; an `automatic` folder is mounted in every session."""
 
     name: str
     read_only: bool = False
@@ -363,7 +362,7 @@ class Folder(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Choices(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What one may choose from for a session, apart from its image: `groups` are resource groups."""
+    """The choices for a session besides its image; `groups` are resource groups."""
 
     sizes: list[Size] = []
     groups: list[str] = []
@@ -382,19 +381,19 @@ class NameRule(msgspec.Struct, frozen=True, omit_defaults=True):
     lower: bool = False
 
     def check(self, name: str) -> None:
-        """Errors: InvalidRequest for a name that breaks the rule."""
+        """Check a name. Errors: InvalidRequest if it breaks the rule."""
         if not re.fullmatch(self.pattern, name, re.ASCII):
-            raise InvalidRequest(f"'{name}' cannot be a session's name.", hint=self.message, field="name")
+            raise InvalidRequest(f"'{name}' is not a valid session name.", hint=self.message, field="name")
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """Where a service listens: the path of a unix socket, or a URL on loopback.
+    """The address of a service: the path of a unix socket, or a URL on loopback.
 
-    A service that is `at_root` is sent paths without the one under which browsers see it; one that has a `base_url`
-    knows another one, and what it says of that has to be translated (`wire.proxy.rebase`). Who listens on a unix
-    socket that `hands_over` is not the service: it gives each client a connection to it (`wire.descriptors`),
-    for a port on which any user of the machine may listen. A URL is connected to without a look at who listens.
-    `headers` are header fields for each request to the service.
+    A service `at_root` gets paths without the one under which browsers see it. A service with a `base_url` uses that path,
+    which the proxy translates in its pages (`wire.proxy.rebase`). A unix socket that `hands_over` belongs not to the
+    service but to the manager, which gives each client a verified connection to the service (`wire.descriptors`), because
+    any user of the machine may listen on a port. Connections to a URL are not verified. `headers` are header fields for
+    each request to the service.
     """
 
     socket: str | None = None
@@ -406,10 +405,9 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class KernelConnection(msgspec.Struct, frozen=True, kw_only=True):
-    """How to reach a session's kernel; holds a secret, the key that signs messages.
+    """The connection of a session's kernel. It holds a secret, the key that signs messages.
 
-    Source: "Making kernels for Jupyter", connection files. With ipc, `ip` and the ports are the paths
-    of sockets: "IP-PORT".
+    Source: "Making kernels for Jupyter", connection files. With ipc, the paths of the sockets are "IP-PORT".
     """
 
     transport: str

@@ -214,7 +214,7 @@ def test_a_session_that_ends_meanwhile(demo: Shell) -> None:
             "%session create no-such-image",
             "UnknownImage: There is no environment 'no-such-image' here.",
         ),
-        ("%session create python --name 'a b'", "InvalidRequest: 'a b' cannot be a session's name."),
+        ("%session create python --name 'a b'", "InvalidRequest: 'a b' is not a valid session name."),
         (
             "%session create python --mem 0",
             "InvalidRequest: '0' is not between 1 byte and 8 EiB",

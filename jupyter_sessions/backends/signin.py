@@ -123,7 +123,7 @@ def checked(methods: Sequence[SignInMethod], given: Credentials) -> Credentials:
     """The credentials without blanks around them. Errors: InvalidRequest naming the field, never its value."""
     known = {method.name: method for method in methods}
     if given.method not in known:
-        hint = f"There are: {', '.join(known)}." if known else "It needs no credentials."
+        hint = f"Choose from: {', '.join(known)}." if known else "It needs no credentials."
         raise InvalidRequest("There is no such way to sign in here.", hint=hint, field="method")
     fields = known[given.method].fields
     names = [field.name for field in fields]

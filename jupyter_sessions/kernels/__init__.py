@@ -1,1 +1,1 @@
-"""Notebooks on sessions: a kernel provisioner, a bridge for front ends that know none, and kernelspecs."""
+"""Notebooks on sessions: a kernel provisioner, a bridge for front ends without provisioners, and kernelspecs."""

@@ -1,7 +1,7 @@
-"""The sessions that run, among the kernels of a server: each is one that notebooks may attach to.
+"""Kernelspecs for running sessions, to which notebooks of a server can attach.
 
-Their kernelspecs are in a folder that is this server's alone, so that they mix with no person's, and in a
-home that hosts share none shows what only another one runs.
+They lie in a folder of this server alone, so that they do not mix with a person's own kernelspecs, nor with those of
+other hosts that share the home folder.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from jupyter_sessions.service.feed import SessionKey
 log = logging.getLogger("jupyter_sessions")
 
 MOST = 10
-"""A launcher shows each as a card, twice, for notebooks and for consoles: more would bury the others."""
+"""The most kernelspecs: a launcher shows each twice, for notebooks and consoles, and more would hide other kernels."""
 _GOING = ("ERROR", "TERMINATING")
 
 
 class SessionKernelSpecs:
-    """Keeps them in step with the changes that it hears of.
+    """Updates the kernelspecs after changes of sessions.
 
-    `manager` is the server's KernelSpecManager, `kernels` are those of the server that run in sessions.
+    `manager` is the server's KernelSpecManager; `kernels` are the server's kernels that run in sessions.
     """
 
     def __init__(self, service: SessionService, manager: Any, kernels: SessionKernels) -> None:
@@ -47,7 +47,7 @@ class SessionKernelSpecs:
         self._news = asyncio.Event()
 
     def hear(self, batch: Batch) -> None:
-        """Take in what has changed."""
+        """Handle a batch of changes."""
         if cleanup.forget_ended(batch):
             self._service.feed.tell_of_kernels()
         concerned = [self._concerns(change) for change in batch.changes]
@@ -55,7 +55,7 @@ class SessionKernelSpecs:
             self._news.set()
 
     async def keep(self) -> None:
-        """Do what is to be done, until cancelled."""
+        """Update the kernelspecs after each change, until cancelled."""
         while True:
             await self._news.wait()
             self._news.clear()
@@ -68,12 +68,12 @@ class SessionKernelSpecs:
                 self._service.feed.tell_of_kernels()
 
     def close(self) -> None:
-        """Offer nothing any more."""
+        """Remove all kernelspecs."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _concerns(self, change: Change) -> bool:
-        """Whether a change is of a session that has begun to run, and of its name or status."""
+        """Return whether a change affects the name or status of a session that has started."""
         if isinstance(change, SessionRemoved):
             return self._seen.pop((change.backend, change.id), None) is not None
         if not isinstance(change, SessionPut):
@@ -89,7 +89,7 @@ class SessionKernelSpecs:
         return self._seen[key] != before
 
     async def _update(self) -> bool:
-        """Offer what is to be offered and no more; whether anything has changed."""
+        """Write missing kernelspecs and remove others. Return whether anything has changed."""
         wanted = {name_for(row.backend, row.id): row for row in self._newest()}
         news = [row for name, row in wanted.items() if not self._is_offered(name, row)]
         for row in news:
@@ -106,7 +106,7 @@ class SessionKernelSpecs:
         return heapq.nlargest(MOST, rows, key=_created)
 
     def _suits(self, row: SessionInfo) -> bool:
-        """Whether notebooks may attach to it: it is no batch job, no notebook's own, and not what this server is in."""
+        """Return whether notebooks may attach to a session: not to batch sessions, owned sessions or the server's own session."""
         begun = row.status in USABLE or name_for(row.backend, row.id) in self._offered
         backends = self._service.backends.values()
         is_ours = row.id in [os.environ.get(name) for one in backends for name in one.session_variables]
@@ -122,7 +122,9 @@ class SessionKernelSpecs:
 
     def _write(self, kernel: Kernel) -> None:
         specs.write(kernel, self._place() / kernel.name)
-        other = specs.get(kernel.name)  # It goes before, and was made to open a notebook on the session.
+        other = specs.get(
+            kernel.name
+        )  # A user's kernelspec, made to open a notebook on the session, takes precedence.
         if other is not None and other.ends_with_session and other != kernel:
             specs.add(kernel)
 
@@ -133,7 +135,7 @@ class SessionKernelSpecs:
         return self._folder
 
     def _may_go(self, name: str) -> bool:
-        """Not while there are notebooks on a session that lives, which would have no kernel to come back to."""
+        """Return whether a kernelspec may be removed: not while notebooks are connected to its live session."""
         backend, _, uid = self._offered[name].session.partition("/")
         lives = (backend, uid) in self._seen
         return not (lives and (backend, uid) in self._kernels.sessions())

@@ -1,8 +1,8 @@
-"""A kernel in a session, as a process: ``python -m jupyter_sessions.kernels.bridge -f CONNECTION_FILE …``.
+"""Run a kernel in a session as a process: ``python -m jupyter_sessions.kernels.bridge -f CONNECTION_FILE …``.
 
-For front ends that start a kernelspec's command themselves and know no provisioners (VS Code). The
-session is the process's own, or with ``--session`` one that runs already. SIGINT interrupts what runs,
-SIGTERM and a shutdown request end the process, and it ends by itself when the session does.
+This is for front ends that start a kernelspec's command themselves and know no provisioners (VS Code). The process has
+its own session, or uses the running session of ``--session``. SIGINT interrupts running code, SIGTERM and a shutdown
+request end the process, and it ends by itself when the session ends.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SCHEME = "hmac-sha256"
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Be the kernel; the process's exit code."""
+    """Run the bridge, and return the exit code of the process."""
     asked = _parser().parse_args(words)
     try:
         return asyncio.run(_KernelBridge(asked).run())
@@ -90,7 +90,7 @@ class _KernelBridge:
         self._zmq_bridge.open()
 
     async def _end(self) -> None:
-        """Return when told to end, or when whoever started this or the session's kernel has ended."""
+        """Wait for a request to end, or for the end of the parent process or of the session's kernel."""
         parent = identify(int(os.environ.get(_PARENT) or 0))
         while not self._done.is_set() and self._session.exit_code() is None:
             if parent is not None and not parent.alive():
@@ -125,7 +125,7 @@ def _read(file: Path) -> KernelConnection:
 
 
 def _wanted(asked: argparse.Namespace) -> Wanted:
-    """The session is named after the connection file, which is the same when a front end restarts its kernel."""
+    """Return the session to use. Its name comes from the connection file, which stays when a front end restarts."""
     key = hashlib.sha256(str(asked.file.resolve()).encode()).hexdigest()
     spec = SessionSpec(
         backend=asked.backend,

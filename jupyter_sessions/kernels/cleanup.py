@@ -1,4 +1,4 @@
-"""Kernels that were made to open a notebook on a session go with the session."""
+"""Remove kernelspecs that were made to open a notebook on a session after the session has ended."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from jupyter_sessions.wire.identity import here
 
 
 def forget_ended(batch: Batch) -> bool:
-    """Remove those of sessions that have just ended; others that sessions may have are a person's.
+    """Remove the kernelspecs of sessions in a batch that have ended, except those that a person made.
 
-    Answers whether there were any.
+    Return whether there were any.
     """
     rows = [change.session for change in batch.changes if isinstance(change, SessionPut)]
     forgotten = [_forget(name_for(row.backend, row.id)) for row in rows if not row.live]
@@ -24,9 +24,9 @@ def forget_ended(batch: Batch) -> bool:
 
 
 async def sweep(api: Api) -> None:
-    """Remove those of sessions that ended while nobody looked.
+    """Remove the kernelspecs of sessions that ended while no server was running.
 
-    They are kept if the backend fails, or if another host, which shares this home, knows the session.
+    They are kept if the backend fails, or if they belong to another host that shares this home folder.
     """
     for kernel in await asyncio.to_thread(specs.listed):
         is_ours = kernel.ends_with_session and kernel.host in ("", here().hostname)

@@ -1,4 +1,4 @@
-"""From what a person asks for to a kernel: checked, with its language and a title."""
+"""Turn a person's request for a kernel into a checked kernel with language and title."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from jupyter_sessions.amounts import format_slots, parse_slots
 from jupyter_sessions.client import Api
 from jupyter_sessions.errors import InvalidRequest, NotRunning, UnknownBackend, UnknownImage
 from jupyter_sessions.kernels.specs import Kernel, title
-from jupyter_sessions.model import Image, SessionInfo
+from jupyter_sessions.model import Image, SessionInfo, standing
 from jupyter_sessions.service import BackendInfo
 from jupyter_sessions.wire.identity import here
 
 
 class KernelRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A kernel with `image` and `resources` in sessions of its own, or in the `session` that is named.
+    """A request for a kernel with `image` and `resources` in sessions of its own, or in an existing `session`.
 
-    Bare numbers of memory are bytes. A kernel of a session that has no name goes when the session ends.
+    Plain numbers of memory are bytes. A kernel of a session without a `name` is removed when the session ends.
     """
 
     name: str = ""
@@ -33,7 +33,7 @@ class KernelRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 async def make(api: Api, asked: KernelRequest) -> Kernel:
-    """The kernel that is asked for, not yet installed. Errors: SessionError naming the field."""
+    """Return the requested kernel, not yet installed. Errors: SessionError with the field."""
     return await (_attached(api, asked) if asked.session else _owned(api, asked))
 
 
@@ -54,15 +54,15 @@ async def _owned(api: Api, asked: KernelRequest) -> Kernel:
 
 
 async def _attached(api: Api, asked: KernelRequest) -> Kernel:
-    """One of a session that is there; its language is that of the session's image."""
+    """Return a kernel of an existing session, with the language of the session's image."""
     if asked.resources or asked.image:
-        hint = "Leave them out, or name no session."
+        hint = "Leave out image and resources, or leave out the session."
         raise InvalidRequest(
             "A kernel of a session has the session's image and resources.", hint=hint, field="session"
         )
     row = await api.find(asked.session)
     if not row.live:
-        raise NotRunning(f"The session '{row.name}' has ended, {row.status}.", hint="Create it again.")
+        raise NotRunning(standing(row.name, row.status, row.status_info), hint="Create the session again.")
     kernel = await of_session(api, row)
     if asked.name:
         kernel = Kernel(
@@ -75,7 +75,7 @@ async def _attached(api: Api, asked: KernelRequest) -> Kernel:
 
 
 async def of_session(api: Api, row: SessionInfo) -> Kernel:
-    """The one that opens notebooks on a session."""
+    """Return the kernel that opens notebooks on a session."""
     place = await _place(api, row.backend)
     return Kernel(
         name=name_for(row.backend, row.id),
@@ -88,34 +88,34 @@ async def of_session(api: Api, row: SessionInfo) -> Kernel:
 
 
 def title_of(session: str) -> str:
-    """What the kernel of a session is called, by the session's name."""
+    """Return the title of a session's kernel."""
     return f"Session {session}"
 
 
 def name_for(backend: str, id: str) -> str:
-    """The name of the kernel that opens notebooks on a session: the same as long as that lives."""
+    """Return the stable name of the kernel that opens notebooks on a session."""
     return re.sub(r"[^a-z0-9._-]", "-", f"session-{backend}-{id}".lower())
 
 
 async def _place(api: Api, backend: str) -> BackendInfo:
-    """A backend, "" for the default one. Errors: UnknownBackend."""
+    """Return a backend, for "" the default one. Errors: UnknownBackend."""
     offered = await api.describe(backend or None)
     info = next((info for info in offered if backend or info.is_default), None)
     if info is None:
         there = ", ".join(info.name for info in offered)
         raise UnknownBackend(
-            "The default backend is not there.", hint=f"There are: {there}.", field="backend"
+            "The default backend is not available.", hint=f"Choose from: {there}.", field="backend"
         )
     return info
 
 
 def _image(info: BackendInfo, name: str, *, known: bool = True) -> Image:
-    """The image of that name. Errors: UnknownImage naming the nearest, if it must be `known`."""
+    """Return the image with a name. Errors: UnknownImage with the nearest name, if it must be `known`."""
     names = {name: image for image in info.images for name in (image.name, *image.aliases)}
     if name in names:
         return names[name]
     if known and names and not os.path.isfile(os.path.expanduser(name)):
         nearest = difflib.get_close_matches(name, names, n=1, cutoff=0)
-        hint = f"The nearest is '{nearest[0]}'." if nearest else ""
+        hint = f"Did you mean '{nearest[0]}'?" if nearest else ""
         raise UnknownImage(f"There is no environment '{name}' on {info.title}.", hint=hint, field="image")
     return Image(name=name)

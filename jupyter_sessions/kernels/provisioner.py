@@ -1,19 +1,18 @@
-"""Kernels that run in sessions: the provisioner that jupyter_client finds by its entry point.
+"""The kernel provisioner that runs kernels in sessions; jupyter_client finds it by its entry point.
 
-A kernelspec names it and says which session, in ``metadata.kernel_provisioner``:
+A kernelspec names the provisioner and the session in ``metadata.kernel_provisioner``:
 
     {"provisioner_name": "jupyter-sessions",
      "config": {"image": "python", "resources": {"cpu": "1", "mem": "1g"}}}     a session of its own
-    {"provisioner_name": "jupyter-sessions", "config": {"session": "demo"}}     one that runs already
+    {"provisioner_name": "jupyter-sessions", "config": {"session": "demo"}}     a running session
 
-What jupyter_client 8.6 to 8.10 does, and what is made of it: `kill` and `terminate` come on restarts
-without saying so and mean nothing here but that the kernel is to count as stopped; `cleanup` alone
-tells whether the session is needed any more. The interrupt before a shutdown is not passed on. The
-request for a shutdown, by which a session ends with its kernel, is made a visitor's if another kernel of
-this process is in the same session.
+jupyter_client 8.6 to 8.10 also calls `kill` and `terminate` for restarts, so both only mark the kernel as stopped;
+only `cleanup` tells whether the session is still needed. The interrupt before a shutdown is not forwarded. A shutdown
+request, which ends a session with its kernel, is sent through the visitors' socket, where it ends nothing, if another
+kernel of this process uses the same session.
 
-In a server nobody waits here until the session runs, or the server would not list the kernel and a page
-loaded again would start another: somebody answers in the kernel's place (`channels.placeholder_kernel`).
+In a server, `launch_kernel` does not wait until the session runs, because the server would not list the kernel and a
+reloaded page would start another one. A placeholder kernel answers instead (`channels.placeholder_kernel`).
 """
 
 from __future__ import annotations
@@ -43,9 +42,9 @@ LAUNCH_SECONDS = 600.0
 
 
 class SessionProvisioner(KernelProvisionerBase):
-    """Runs a kernel in a session: one of its own, or with `session` one that runs already."""
+    """Runs a kernel in a session of its own, or in the running session that `session` names."""
 
-    backend = Unicode(help="Where the session is; empty for the default backend.").tag(config=True)
+    backend = Unicode(help="The backend of the session; empty for the default backend.").tag(config=True)
     image = Unicode("python3", help="The session's environment or image.").tag(config=True)
     resources = Dict(help="Amounts by slot, as {'cpu': '1', 'mem': '1g'}.").tag(config=True)
     environ = Dict(help="Environment variables of the session.").tag(config=True)
@@ -60,11 +59,11 @@ class SessionProvisioner(KernelProvisionerBase):
 
     @property
     def has_process(self) -> bool:
-        """Whether a kernel was started and not cleaned up."""
+        """Whether a kernel was started and not yet cleaned up."""
         return self._held is not None
 
     async def poll(self) -> int | None:
-        """None while the kernel runs; asks nobody."""
+        """Return the exit code of the kernel, or None while it runs. Sends no request."""
         if self._held is None or self._stopped:
             return 0
         if self._held.ended:
@@ -72,13 +71,13 @@ class SessionProvisioner(KernelProvisionerBase):
         return self._held.exit_code()
 
     async def wait(self) -> int | None:
-        """Its exit code, once it has ended."""
+        """Wait for the end of the kernel, and return its exit code."""
         while (code := await self.poll()) is None:  # noqa: ASYNC110 - no loop objects are kept
             await asyncio.sleep(_POLL_SECONDS)
         return code
 
     async def send_signal(self, signum: int) -> None:
-        """Interrupt what runs, or count the kernel as stopped. Not during a shutdown, whatever it may send."""
+        """Interrupt the kernel, or mark it as stopped. Signals during a shutdown are ignored."""
         if self._held is None:
             return
         if getattr(self.parent, "shutting_down", False):
@@ -101,11 +100,11 @@ class SessionProvisioner(KernelProvisionerBase):
         self._stopped = self._asked = True
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
-        """Nothing is started here, so there is no command."""
+        """Prepare the launch, without a command, as no local process is started."""
         return await super().pre_launch(cmd=[], **kwargs)
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        """Start the kernel, or start it anew, and say where it is. Errors: SessionError."""
+        """Start or restart the kernel, and return its connection. Errors: SessionError."""
         if self._held is None:
             kernels = current()
             held = KernelSession(self._wanted(kwargs), self._say, kernels)
@@ -120,14 +119,14 @@ class SessionProvisioner(KernelProvisionerBase):
         return self.connection_info
 
     async def cleanup(self, restart: bool = False) -> None:
-        """Without a restart to come, let go of the session: one of its own ends. May be called again."""
+        """Release the session, unless a restart follows; the kernel's own session ends. May be called again."""
         held = self._held
         if held is not None and not restart:
             self._held = None
             await held.let_go(asked=self._asked)
 
     def get_shutdown_wait_time(self, recommended: float = 5.0) -> float:
-        """What jupyter_client recommends: requests are answered at once."""
+        """Return the time that jupyter_client recommends, as requests are answered at once."""
         return recommended
 
     def _wanted(self, given: dict[str, Any]) -> Wanted:
@@ -151,7 +150,7 @@ class SessionProvisioner(KernelProvisionerBase):
     async def _renamed(self, given: dict[str, Any]) -> dict[str, str]:
         """Return the variable with the notebook's name, which may have changed since the first start.
 
-        jupyter_client starts a kernel anew with the variables of its first start.
+        jupyter_client restarts a kernel with the variables of its first start.
         """
         server = getattr(getattr(self.parent, "parent", None), "parent", None)
         manager = getattr(server, "session_manager", None)
@@ -159,7 +158,7 @@ class SessionProvisioner(KernelProvisionerBase):
             return {}
         try:
             found = await manager.get_session(kernel_id=self.kernel_id)
-        except HTTPError:  # It has none.
+        except HTTPError:  # The kernel has no notebook.
             return {}
         return {SESSION_NAME: manager.get_kernel_env(found["path"], found["name"])[SESSION_NAME]}
 
@@ -167,12 +166,12 @@ class SessionProvisioner(KernelProvisionerBase):
         (self.log.warning if current().in_server else say)(text)
 
     def _part(self, held: KernelSession) -> None:
-        """Before a shutdown request, which ends the session: not if others stay in it."""
+        """Keep a shutdown request from ending a session that other kernels use."""
         close = getattr(self.parent, "_close_control_socket", None)
         if held.part() and close is not None:
-            close()  # The request goes to where control leads now.
+            close()  # The request then goes to the new target of the control socket.
 
-    # jupyter_client's restarter would try a session that has ended again and again.
+    # jupyter_client's restarter would otherwise restart an ended session again and again.
 
     def _give_up(self) -> None:
         restarter = getattr(self.parent, "_restarter", None)
@@ -186,25 +185,25 @@ class SessionProvisioner(KernelProvisionerBase):
 
 
 def session_name(notebook: str, kernel_id: str) -> str:
-    """What a kernel's own session is called: by its notebook, with something that is not used twice."""
+    """Return the name of a kernel's own session: the notebook's name and a part of the kernel's id."""
     stem = re.sub(r"[^\w-]+", "-", PurePath(notebook).stem, flags=re.ASCII).strip("-")[:40]
     tail = re.sub(r"[^\w]", "", kernel_id, flags=re.ASCII)[:6]
     return f"{stem or 'kernel'}-{tail or 'one'}"
 
 
 def notebook_path(name: str, cwd: str) -> str | None:
-    """The file of the notebook that a server starts a kernel for, None if it names none.
+    """Return the path of the notebook for which a server starts a kernel, or None if it names none.
 
-    Consoles have no file, and servers that are not told a name give the folder.
+    Consoles have no file, and servers without a name give the folder.
     """
     path = os.path.abspath(os.path.join(cwd, name))
     return path if name and os.path.isfile(path) else None
 
 
 def _added(env: dict[str, str]) -> dict[str, str]:
-    """What a kernel's environment has that this process's has not; the backend knows ours.
+    """Return the variables of a kernel's environment that differ from this process's, which the backend knows.
 
-    The notebook's name is the kernel's own, though this process may have the same from who started it.
+    The notebook's name is always included, because this process may have inherited the same value.
     """
     named = {SESSION_NAME: env[SESSION_NAME]} if env.get(SESSION_NAME) else {}
     return {key: value for key, value in clean_environ(env).items() if os.environ.get(key) != value} | named

@@ -1,4 +1,4 @@
-"""The session behind a kernel, as a kernel manager or a bridge deals with it."""
+"""The session behind a kernel, which a provisioner or a bridge creates or attaches to, watches and releases."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from jupyter_sessions.wire.identity import own_identity
 
 _AGAIN_SECONDS = 1.0
 _START_SECONDS = 10.0
-"""A kernel that starts takes less; if it fails, that is the answer to who asked for it."""
+"""Enough for a kernel to start or to fail, so that a failure is reported to the client that requested it."""
 _REQUEST_SECONDS = 1.0
 _ENDED_CODE = 1
 _NOT_BEGUN = ("PENDING", "SCHEDULED", "PREPARING", "PREPARED", "PULLING", "CREATING")
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """Which session: the live one that `attach` names, or a new one as `spec` says, that ends with its kernel.
+    """The session to use: the live session that `attach` names, or a new one by `spec`, which ends with its kernel.
 
-    A new one is waited for `timeout` seconds, 0 for ever: here until it runs if `waits`, else by the
-    backend until it starts, while somebody answers in the kernel's place.
+    The wait for a new session takes at most `timeout` seconds, 0 for no limit. With `waits` this process waits until the
+    session runs; otherwise a placeholder kernel answers until the session starts.
     """
 
     spec: SessionSpec
@@ -50,7 +50,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KernelSession:
-    """One session with the kernel in it, which is one of `kernels`. `row` is what was last heard of it."""
+    """One session with its kernel, which is one of `kernels`. `row` is the latest state of the session."""
 
     def __init__(self, wanted: Wanted, say: Say, kernels: SessionKernels) -> None:
         self._kernels = kernels
@@ -65,32 +65,32 @@ class KernelSession:
 
     @property
     def attached(self) -> bool:
-        """Whether it was there before this kernel, and stays."""
+        """Whether the session existed before this kernel, and stays after it."""
         return bool(self._wanted.attach)
 
     @property
     def ended(self) -> str:
-        """Why nothing can run in it any more; "" while something can."""
+        """Why no code can run in the session any more, or "" while it can."""
         if self.row is None:
-            return "it has not begun"
+            return "it has not been created"
         if self.row.live and self.row.status != "ERROR":
             return ""
         return self.row.status_info or self.row.status
 
     def exit_code(self) -> int | None:
-        """That of the kernel that was started last, None while it runs. Asks nobody."""
+        """Return the exit code of the latest kernel, or None while it runs. Sends no request."""
         if self.row is None or (not self.ended and self.row.restarts == self._restarts):
             return None
         return self.row.exit_code or _ENDED_CODE
 
     async def begin(self) -> KernelConnection:
-        """Find or make the session, and where its kernel is met. Errors: SessionError, LaunchFailed with the reason."""
+        """Find or create the session, and return its kernel's connection. Errors: SessionError; LaunchFailed."""
         return await self._kernels.call(self._begin)
 
     async def restart(self, environ: dict[str, str] | None = None) -> KernelConnection:
-        """Start its kernel anew, unless somebody did since; a session that ended with its kernel is made anew.
+        """Restart the kernel, unless it was restarted since; create a new session if the old one ended with its kernel.
 
-        `environ` are variables of the session that have changed since it was made.
+        `environ` are the variables of the session that have changed since it was created.
         """
         self._wanted.spec.environ |= environ or {}
         if self.ended and not self._wanted.attach:
@@ -100,13 +100,14 @@ class KernelSession:
         return await self._kernels.call(lambda api: self._restart(api, environ or {}))
 
     async def interrupt(self) -> None:
-        """Interrupt what runs in it; if it was made for this kernel and still waits, give it up."""
+        """Interrupt the kernel, or cancel a session that was created for this kernel and still waits."""
         await self._kernels.call(self._interrupt)
 
     async def let_go(self, *, asked: bool = False) -> None:
-        """Leave it to itself, or end it if it was made for this kernel and no other. May be called again.
+        """Release the session, and end it if it was created for this kernel and no other uses it. May be called again.
 
-        `asked`: its kernel was sent a shutdown request, which is the reason that it ends for if it comes in time.
+        With `asked`, the kernel was sent a shutdown request, which gets the time to end the session first, so that its reason
+        is shown.
         """
         self._stop_watching()
         self._links.close()
@@ -118,13 +119,13 @@ class KernelSession:
             await self._kernels.call(lambda api: _end(api, row))
 
     def part(self) -> bool:
-        """Whether others stay in it; then a shutdown request of who connects from now on is but a visitor's."""
+        """Return whether other kernels use the session; if so, a later shutdown request does not end it."""
         stay = self._holds is not None and self._kernels.is_shared(self._holds)
         if stay:
             self._links.be_visitors()
         return stay
 
-    # How.
+    # Steps.
 
     async def _begin(self, api: Api) -> KernelConnection:
         wanted = self._wanted
@@ -135,12 +136,12 @@ class KernelSession:
             try:
                 return await self._enter(api, row)
             except BaseException:
-                if self._release() and not row.reused:  # Else it ends as it would have done without us.
+                if self._release() and not row.reused:  # A reused session keeps its own end.
                     await _end(api, row)
                 raise
 
     async def _enter(self, api: Api, row: SessionInfo) -> KernelConnection:
-        if row.reused and self._wanted.waits:  # By a front end that starts its kernel's process anew.
+        if row.reused and self._wanted.waits:  # A front end has restarted the bridge.
             row = await self._running(api, row)
             row = await api.restart(row.backend, row.id)
         return await self._reach(api, row)
@@ -151,7 +152,7 @@ class KernelSession:
         self._holds = row
 
     def _release(self) -> bool:
-        """Whether no other kernel is in the session that was made for this one."""
+        """Stop using the session that was created for this kernel. Return whether no other kernel uses it."""
         row, self._holds = self._holds, None
         return row is not None and self._kernels.release(row)
 
@@ -161,7 +162,7 @@ class KernelSession:
             return await self._reach(api, row)
         row = await self._running(api, row)
         if row.restarts == self._restarts:
-            # Only in a server anything is known to have changed.
+            # Only a server knows of changed variables.
             if environ and isinstance(api, SessionService):
                 await api.set_environ(row.backend, row.id, environ)
             row = await api.restart(row.backend, row.id)
@@ -176,7 +177,7 @@ class KernelSession:
                 await _end(api, row)
 
     async def _reach(self, api: Api, row: SessionInfo) -> KernelConnection:
-        """Connect when it runs, or where somebody answers in the kernel's place, as soon as it must wait."""
+        """Connect once the session runs, or to the placeholder kernel while it waits."""
         if not self._wanted.waits:
             row = await self._waiting(api, row)
             if row.status in _NOT_BEGUN:
@@ -185,7 +186,7 @@ class KernelSession:
         return await self._connect(api, await self._running(api, row))
 
     async def _waiting(self, api: Api, row: SessionInfo) -> SessionInfo:
-        """The row once it is queued, or runs, or has failed; or if that takes long, as it is."""
+        """Return the session once it is queued, runs or has failed, or after some time in any state."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_START_SECONDS):
                 async for now in api.wait(
@@ -198,14 +199,14 @@ class KernelSession:
         owner = None if self._wanted.attach else own_identity()
         patience = 0 if self._wanted.waits else self._wanted.timeout
         connection = await api.connection(row.backend, row.id, owner, patience)
-        row = await api.get(row.backend, row.id)  # A list may not tell of the last restart yet.
+        row = await api.get(row.backend, row.id)  # A list may not know the last restart yet.
         self.row, self._restarts = row, row.restarts
         self._stop_watching()
         self._watch = self._kernels.start(self._look_after)
         return self._links.to(connection)
 
     async def _running(self, api: Api, row: SessionInfo) -> SessionInfo:
-        """The row once code can run. Errors: LaunchFailed."""
+        """Wait until code can run in the session, and return it. Errors: LaunchFailed."""
         told = ""
         try:
             async with asyncio.timeout(self._wanted.timeout or None):
@@ -221,14 +222,12 @@ class KernelSession:
             raise LaunchFailed(text, hint=hint) from None
         if row.status not in USABLE:
             raise LaunchFailed(
-                standing(
-                    row.name, row.status, row.status_info or "no reason is known", f"The session {row.ref}"
-                )
+                standing(row.name, row.status, row.status_info or "unknown reason", f"The session {row.ref}")
             )
         return row
 
     async def _look_after(self, api: Api) -> None:
-        """Keep the row up to date until there is another kernel, or none any more."""
+        """Update `row` until the kernel is restarted or has ended."""
         row = self._known()
         while True:
             try:
@@ -236,7 +235,7 @@ class KernelSession:
                     self.row = now
             except SessionNotFound:
                 self.row = msgspec.structs.replace(
-                    self._known(), status="TERMINATED", status_info="it is not known any more"
+                    self._known(), status="TERMINATED", status_info="it no longer exists"
                 )
             except (SessionError, OSError):
                 await asyncio.sleep(_AGAIN_SECONDS)
@@ -264,7 +263,7 @@ def _settled(row: SessionInfo) -> bool:
 
 
 async def _ends(api: Api, row: SessionInfo) -> None:
-    """Give a session the time to end by itself."""
+    """Wait a moment for a session to end by itself."""
     with suppress(TimeoutError, SessionError):
         async with asyncio.timeout(_REQUEST_SECONDS):
             async for _ in api.wait(
@@ -281,5 +280,5 @@ async def _end(api: Api, row: SessionInfo) -> None:
 
 
 def say(text: str) -> None:
-    """Tell a person who waits at a terminal, or finds it in a server's log."""
+    """Print a message to stderr, for a person at a terminal or in a server's log."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201

@@ -1,11 +1,11 @@
-"""What the kernels of one process share: their way to the backends, and the sessions that several of them are in.
+"""What the kernels of one process share: the connection to the backends, and the use of sessions.
 
-A Jupyter server's extension makes a `SessionKernels` of its service and announces it with `use`; in every
-other process `current` makes one when it is first asked. Nothing about kernels is kept outside of it.
+A Jupyter server's extension creates a `SessionKernels` with its service and registers it with `use`; in every other
+process, `current` creates one on first use. It holds all state about kernels.
 
-Kernel managers without a loop (nbclient, papermill, `jupyter console`) run one only during each call. So the
-work is done in another: in a Jupyter server in that of its service, elsewhere in that of a thread, where
-connections and watches live on between the calls.
+Kernel managers in nbclient, papermill and `jupyter console` run an event loop only during each call. So the work runs
+in another loop, where connections and watches live on between the calls: in a Jupyter server in the loop of its
+service, elsewhere in the loop of a thread.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class KernelRow(Protocol):
 class SessionKernels:
     """The kernels of one process that run in sessions.
 
-    With a `service`, which is a Jupyter server's, they reach sessions through it; make the object within the
-    loop that the service runs in. Without one they connect as any kernel does.
+    With the `service` of a Jupyter server, they use sessions through it, and this object must be created in the service's
+    event loop. Without a service, they connect like any client.
     """
 
     def __init__(self, service: SessionService | None = None) -> None:
@@ -52,23 +52,23 @@ class SessionKernels:
 
     @property
     def in_server(self) -> bool:
-        """Whether these are the kernels of a Jupyter server, which runs."""
+        """Whether these are the kernels of a running Jupyter server."""
         return self._loop is not None and self._loop.is_running()
 
     async def call(self, work: Work[T]) -> T:
-        """Return the result of work on sessions. If this is cancelled, the work is, too."""
+        """Run a coroutine on sessions, and return its result. A cancel also cancels the coroutine."""
         if self._service is not None and self._loop is asyncio.get_running_loop():
             return await work(self._service)
         return await asyncio.wrap_future(self.start(work))
 
     def start(self, work: Work[T]) -> Future[T]:
-        """Begin work on sessions; it goes on whether or not this thread runs a loop."""
+        """Start a coroutine on sessions, which runs whether or not this thread has a running loop."""
         if self._service is not None and self._loop is not None:
             return asyncio.run_coroutine_threadsafe(work(self._service), self._loop)
         return self._bridge.start(self._connected(work))
 
     async def _connected(self, work: Work[T]) -> T:
-        """Do the work; connect again before if the server of the last connection is gone."""
+        """Run a coroutine, with a new connection if the server of the last one is gone."""
         if self._connection is not None and not await self._connection.alive():
             await self._disconnect()
         if self._connection is None:
@@ -82,39 +82,39 @@ class SessionKernels:
                 await connection.close()
 
     def close(self) -> None:
-        """Forget the kernels, cancel what this process's own loop does for them, and disconnect; sessions run on.
+        """Forget the kernels, cancel their work in this process's own loop, and disconnect. Sessions keep running.
 
-        A kernel that is let go of later connects again: a Jupyter server stops its kernels after its extensions.
+        A kernel that is released later connects again, because a Jupyter server stops its kernels after its extensions.
         """
         self._kernels.clear()
         self.creates.clear()
         self._bridge.close(self._disconnect)
 
-    # Which kernel runs in which session.
+    # Sessions of kernels.
 
     def add(self, kernel_id: str, kernel: KernelRow) -> None:
-        """Remember a kernel for as long as it is there."""
+        """Register a kernel for as long as it exists."""
         self._kernels[kernel_id] = kernel
 
     def session_of(self, kernel_id: str) -> SessionInfo | None:
-        """Return the row of a kernel's session; None if it runs in none."""
+        """Return the session of a kernel, or None if it does not run in a session."""
         kernel = self._kernels.get(kernel_id)
         return kernel.row if kernel is not None else None
 
     def sessions(self) -> set[tuple[str, str]]:
-        """Return the sessions that kernels run in, by backend and id."""
+        """Return backend and id of the sessions in which kernels run."""
         rows = [kernel.row for kernel in self._kernels.values()]
         return {(row.backend, row.id) for row in rows if row is not None}
 
-    # How many kernels hold a session that was made for them: it ends with the last one. Several of one
-    # notebook do whose session was asked for again while it was being made (`shared_creates`).
+    # The number of kernels that use a session created for them, which ends with the last one. A notebook can have several
+    # if its session was requested again while it was being created (`shared_creates`).
 
     def hold(self, row: SessionInfo) -> None:
         """Count one more kernel in a session."""
         self._holders[row.backend, row.id] += 1
 
     def release(self, row: SessionInfo) -> bool:
-        """Count one kernel less in a session; return whether it was the last one."""
+        """Count one kernel less in a session. Return whether it was the last one."""
         self._holders[row.backend, row.id] -= 1
         if self._holders[row.backend, row.id] > 0:
             return False
@@ -122,7 +122,7 @@ class SessionKernels:
         return True
 
     def is_shared(self, row: SessionInfo) -> bool:
-        """Whether several kernels hold a session."""
+        """Return whether several kernels use a session."""
         return self._holders[row.backend, row.id] > 1
 
 
@@ -131,13 +131,13 @@ _own: SessionKernels | None = None
 
 
 def use(kernels: SessionKernels | None) -> None:
-    """Make these the kernels of this process, which is a Jupyter server; None once the server ends."""
+    """Set the kernels of this process, which is a Jupyter server; None when the server ends."""
     global _server
     _server = kernels
 
 
 def current() -> SessionKernels:
-    """Return the kernels of this process: those of its Jupyter server while that runs, else its own."""
+    """Return the kernels of this process: those of its running Jupyter server, otherwise its own."""
     global _own
     if _server is not None and _server.in_server:
         return _server

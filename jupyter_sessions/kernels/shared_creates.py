@@ -1,9 +1,9 @@
-"""One session for a notebook's kernel, however often it is asked for while it is being made.
+"""Share one session between repeated requests for a notebook's kernel while the session is being created.
 
-A page that is loaded again before the server has listed its kernel asks for it once more, and
-jupyter_server 2.21 then starts a second one. Both get the same session: they are of one notebook. Later
-the server finds the kernel itself, and whoever asks again wants a new one, as "Change kernel" does
-(which starts the new kernel before it shuts the old one down).
+A page that is reloaded before the server has listed its kernel requests the kernel again, and jupyter_server 2.21 then
+starts a second one. Both get the same session, as they belong to one notebook. Later the server finds the kernel
+itself, and another request means a new kernel, as for "Change kernel", which starts the new kernel before it shuts the
+old one down.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from jupyter_sessions.client import Api
 from jupyter_sessions.model import SessionInfo, SessionSpec
 
 _JUST_NOW_SECONDS = 1.0
-"""The server lists a kernel only some time after it has been started."""
+"""The time after a start until the server lists the kernel."""
 _ENDING = ("TERMINATING", "ERROR")
 
 
 class Making:
-    """A session in the making, for as long as kernels are `starting` with it and a moment longer."""
+    """A session that is being created, as long as kernels are `starting` with it and a moment longer."""
 
     def __init__(self, work: asyncio.Task[SessionInfo]) -> None:
         self.work = work
@@ -33,7 +33,7 @@ class Making:
 
     @property
     def over(self) -> bool:
-        """Whether it counts as made."""
+        """Whether the creation is over."""
         return not self.starting and self._until <= time.monotonic()
 
     def __enter__(self) -> None:
@@ -45,20 +45,20 @@ class Making:
 
 
 class SharedCreates:
-    """The sessions that are being made for kernels, by what the kernels are known by."""
+    """The sessions that are being created for kernels, by the kernels' keys."""
 
     def __init__(self) -> None:
         self._makings: dict[str, Making] = {}
 
     def starting(self) -> list[int]:
-        """Return how many kernels start with each of the sessions."""
+        """Return the number of kernels that start with each session."""
         return [making.starting for making in self._makings.values()]
 
     @asynccontextmanager
     async def made(self, api: Api, spec: SessionSpec, key: str) -> AsyncIterator[SessionInfo]:
-        """Give a new session, or the one that is being made for the same key, if that is not empty.
+        """Give a new session, or the session that is being created for the same key. An empty key is never shared.
 
-        Start the kernel within the block: until its end the session counts as being made.
+        Start the kernel within the block; until its end the session counts as being created.
         """
         if not key:
             yield await api.create(spec)
@@ -76,7 +76,7 @@ class SharedCreates:
                 self.forget(key)
 
     def _making(self, api: Api, spec: SessionSpec, key: str) -> tuple[Making, bool]:
-        """Return the session in the making of a key, and whether that has just begun."""
+        """Return the creation for a key, and whether it is new."""
         for old in [one for one, making in self._makings.items() if making.over]:
             del self._makings[old]
         if key in self._makings:
@@ -85,16 +85,16 @@ class SharedCreates:
         return self._makings[key], True
 
     def forget(self, key: str) -> None:
-        """Count a session as made: whoever asks for its key again gets a new one."""
+        """End the creation for a key, so that another request gets a new session."""
         self._makings.pop(key, None)
 
     def clear(self) -> None:
-        """Count all sessions as made."""
+        """End all creations."""
         self._makings.clear()
 
 
 def key_of(spec: SessionSpec) -> str:
-    """What a kernel of a notebook is known by; "" for one of no notebook."""
+    """Return the key of a notebook's kernel, or "" for a kernel without a notebook."""
     if spec.notebook_path is None:
         return ""
     wanted = [spec.notebook_path, spec.backend, spec.image, spec.resources, spec.environ]

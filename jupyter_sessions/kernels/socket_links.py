@@ -1,7 +1,7 @@
-"""A client's own paths to the sockets of a session.
+"""Links to the sockets of a session for each client.
 
-jupyter_client deletes the ipc files it was given when it shuts a kernel down or restarts it
-(`ConnectionFileMixin.cleanup_ipc_files`), so each client gets links in a folder of its own.
+jupyter_client deletes the ipc files of a kernel when it shuts the kernel down or restarts it
+(`ConnectionFileMixin.cleanup_ipc_files`). So each client gets links in a folder of its own.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from jupyter_sessions.model import KernelConnection
 
 
 class SocketLinks:
-    """Links to the sockets of one connection, made on first use and again whenever they are gone."""
+    """Links to the sockets of one connection, created on first use and again after they were deleted."""
 
     def __init__(self) -> None:
         self._folder: Path | None = None
         self._target = ""
 
     def to(self, connection: KernelConnection) -> KernelConnection:
-        """The same connection through links; one that is not by ipc is given as it is."""
+        """Return the connection through links, or an unchanged connection that does not use ipc."""
         if connection.transport != "ipc":
             return connection
         self._target = connection.ip
@@ -40,14 +40,14 @@ class SocketLinks:
         return structs.replace(connection, ip=str(self._folder / "k"))
 
     def be_visitors(self) -> None:
-        """Let the owner's control lead to that of visitors, until there are links anew."""
+        """Point the owner's control link to the visitors' control socket, until the links are created again."""
         if self._folder is not None:
             link = self._folder / f"k-{OWNER_CONTROL}"
             link.unlink(missing_ok=True)
             link.symlink_to(f"{self._target}-{CHANNELS['control']}")
 
     def close(self) -> None:
-        """Remove them."""
+        """Remove the links."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None

@@ -1,4 +1,4 @@
-"""Kernels on sessions as kernelspecs, which launchers and kernel pickers show."""
+"""Read and write the kernelspecs of kernels on sessions, which launchers and kernel pickers show."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _NAME = re.compile(r"[a-z0-9_][a-z0-9._-]{0,99}", re.ASCII)
 
 
 class Kernel(msgspec.Struct, frozen=True, kw_only=True):
-    """A kernel: with `session` the one of that session, else one in a session of its own.
+    """A kernel in an existing `session`, or in a session of its own.
 
-    `resources` are amounts by slot; what is left out is the backend's to fill in. One that
-    `ends_with_session` was made to open a notebook, not by a person, and is removed after the session, by
-    the `host` that knows that if only one does: others may share the folder.
+    `resources` are amounts by slot; the backend completes missing ones. A kernel that `ends_with_session` was made to open
+    a notebook, not by a person, and is removed after the session's end. Only `host`, if given, removes it, as other hosts
+    may share the folder.
     """
 
     name: str
@@ -51,14 +51,16 @@ class _SpecFile(msgspec.Struct):
 
 
 def add(kernel: Kernel, *, replace: bool = True) -> Path:
-    """Install it for this user; the folder of its kernelspec.
+    """Install a kernel for this user, and return the folder of its kernelspec.
 
-    Errors: InvalidRequest for a name that cannot be, AlreadyExists for that of a kernel not of ours,
-    or unless `replace` of any, SessionError if it cannot be written.
+    Errors: InvalidRequest for an invalid name; AlreadyExists for the name of a foreign kernel, or without `replace` of any
+    kernel; SessionError if it cannot be written.
     """
     if not _NAME.fullmatch(kernel.name):
-        hint = "Use at most 100 lower-case letters, digits, '.', '_' and '-', the first no '.' or '-'."
-        raise InvalidRequest(f"'{kernel.name}' cannot be a kernel's name.", hint=hint, field="name")
+        hint = (
+            "Use at most 100 lower-case letters, digits, '.', '_' and '-', and do not begin with '.' or '-'."
+        )
+        raise InvalidRequest(f"'{kernel.name}' is not a valid kernel name.", hint=hint, field="name")
     ours = any(known.name == kernel.name for known in listed())
     if kernel.name in _installed() and not (ours and replace):
         raise AlreadyExists(
@@ -70,7 +72,7 @@ def add(kernel: Kernel, *, replace: bool = True) -> Path:
 
 
 def write(kernel: Kernel, folder: Path) -> None:
-    """Make a folder its kernelspec. The icons first: a folder becomes a kernel by its kernel.json."""
+    """Write a kernelspec into a folder. The icons come first, because kernel.json makes the folder a kernel."""
     folder.mkdir(parents=True, exist_ok=True)
     for icon in _ICONS.iterdir():
         shutil.copy(icon, folder)
@@ -79,12 +81,12 @@ def write(kernel: Kernel, folder: Path) -> None:
 
 
 def folder_of(name: str) -> Path:
-    """Where this user's kernelspec of that name is, or would be."""
+    """Return the folder of this user's kernelspec with a name, whether or not it exists."""
     return Path(jupyter_data_dir()) / "kernels" / name
 
 
 def listed() -> list[Kernel]:
-    """Those of this environment and user, by name."""
+    """Return the kernels on sessions of this environment and user, by name."""
     found = []
     for name, folder in sorted(_installed().items()):
         kernel = _read(name, Path(folder))
@@ -94,21 +96,21 @@ def listed() -> list[Kernel]:
 
 
 def get(name: str) -> Kernel | None:
-    """The one of this user with that name, if there is one and it is ours."""
+    """Return this user's kernel on a session with a name, or None."""
     return _read(name, folder_of(name))
 
 
 def remove(name: str) -> None:
-    """Remove one of ours. Errors: NotFound listing them."""
+    """Remove a kernel on a session. Errors: NotFound with the existing names."""
     known = [kernel.name for kernel in listed()]
     if name not in known:
-        hint = f"There are: {', '.join(known) or 'none'}."
+        hint = f"Choose from: {', '.join(known)}." if known else "There are no kernels on sessions."
         raise NotFound(f"There is no kernel '{name}' on a session.", hint=hint, field="name")
     shutil.rmtree(_installed()[name])
 
 
 def title(image: str, resources: dict[str, str]) -> str:
-    """What a kernel is called that nobody named: "Python · 1 CPU · 1 GiB"."""
+    """Return the default title of a kernel: "Python · 1 CPU · 1 GiB"."""
     base, _, tag = image.split("/")[-1].partition(":")
     amounts = [slot_label(slot, amount) for slot, amount in parse_slots(resources).items()]
     base = re.sub(r"(?<=[a-z])(?=\d)", " ", base, count=1)
@@ -133,14 +135,14 @@ def _noted(spec: _SpecFile) -> dict[str, Any]:
 
 
 def _installed() -> dict[str, str]:
-    """The folders of all kernelspecs by name."""
-    from jupyter_client.kernelspec import KernelSpecManager  # It is heavy, and magics want this module, too.
+    """Return the folders of all kernelspecs by name."""
+    from jupyter_client.kernelspec import KernelSpecManager  # A slow import, which magics avoid.
 
     return dict(KernelSpecManager().find_kernel_specs())
 
 
 def _spec(kernel: Kernel) -> dict[str, Any]:
-    """The kernelspec: a provisioner's configuration, and the same as a command for who knows no provisioners."""
+    """Return the kernelspec, with a provisioner's configuration and the same as a command for other front ends."""
     chosen = (
         {"session": kernel.session}
         if kernel.session

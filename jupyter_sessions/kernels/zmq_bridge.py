@@ -1,4 +1,4 @@
-"""Joins the ports that a front end chose to a session's relay: each side signs with a key of its own."""
+"""Connect the ports that a front end chose to a session's relay; each side signs with its own key."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Sign = Callable[[bytes, bytes, list[bytes]], list[bytes] | None]
 
 
 class ZmqBridge:
-    """Passes messages between two connections in a thread, from `open` on.
+    """Forwards messages between two connections in a thread, from `open` on.
 
-    `on_reply` is called in that thread after the answer to a shutdown request, with its `restart`.
+    `on_reply` is called in that thread after the reply to a shutdown request, with its `restart`.
     """
 
     def __init__(
@@ -39,12 +39,12 @@ class ZmqBridge:
         self._identity = secrets.token_bytes(8).replace(b"\0", b"\1")
 
     def open(self) -> None:
-        """Listen at the front. Errors: zmq.ZMQError, as when somebody else listens there."""
+        """Listen on the front end's ports. Errors: zmq.ZMQError, for example if another program listens there."""
         pairs = [(channel, self._bind(channel), self._connect(channel)) for channel in CHANNELS]
         threading.Thread(target=self._pass_on, args=(pairs,), name="splice", daemon=True).start()
 
     def close(self) -> None:
-        """Let go of both, once what was said has been sent, or after half a second."""
+        """Close both connections after all messages have been sent, or after half a second."""
         self._context.term()
 
     def _bind(self, channel: str) -> ZmqSocket:
@@ -100,7 +100,7 @@ class ZmqBridge:
 
 
 def sign_anew(frames: list[bytes], old: bytes, new: bytes) -> list[bytes] | None:
-    """A message signed with another key; None if the first one did not sign it."""
+    """Sign a message with another key. Return None if the old key did not sign it."""
     at = frames.index(_DELIMITER) + 1
     parts = frames[at + 1 : at + 1 + _SIGNED_FRAMES]
     if len(parts) < _SIGNED_FRAMES or not hmac.compare_digest(frames[at], signature(old, parts)):
@@ -109,5 +109,5 @@ def sign_anew(frames: list[bytes], old: bytes, new: bytes) -> list[bytes] | None
 
 
 def signature(key: bytes, parts: list[bytes]) -> bytes:
-    """The signature of a message's four parts; empty without a key. Source: "Messaging in Jupyter"."""
+    """Return the signature of a message's four parts, empty without a key. Source: "Messaging in Jupyter"."""
     return hmac.digest(key, b"".join(parts), "sha256").hex().encode() if key else b""

@@ -63,7 +63,7 @@ def _named(name: str, missing: bool, kind: type[msgspec.Struct]) -> InvalidReque
         return InvalidRequest(f"The field '{name}' is missing.", hint=f"Give '{name}'.", field=name)
     known = [field.encode_name for field in structs.fields(kind)]
     nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean '{nearest[0]}'?" if nearest else f"There are: {', '.join(known)}."
+    hint = f"Did you mean '{nearest[0]}'?" if nearest else f"Choose from: {', '.join(known)}."
     return InvalidRequest(f"There is no field '{name}'.", hint=hint, field=name)
 
 

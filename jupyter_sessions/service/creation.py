@@ -149,7 +149,7 @@ class SessionCreation:
         if found not in backend.types:
             raise NotSupported(
                 f"{backend.title} has no {found} sessions.",
-                hint=f"There are: {', '.join(backend.types)}.",
+                hint=f"Choose from: {', '.join(backend.types)}.",
                 field="type",
             )
         return found
@@ -221,7 +221,7 @@ def with_preset(spec: SessionSpec, presets: Mapping[str, Mapping[str, Any]]) -> 
     if spec.preset not in presets:
         known = ", ".join(presets) or "none"
         raise InvalidRequest(
-            f"There is no preset '{spec.preset}'.", hint=f"There are: {known}.", field="preset"
+            f"There is no preset '{spec.preset}'.", hint=f"Choose from: {known}.", field="preset"
         )
     preset, given = presets[spec.preset], msgspec.to_builtins(spec)
     merged = {**preset, **given}

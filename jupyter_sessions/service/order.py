@@ -21,7 +21,7 @@ def check_fields(names: list[str], parameter: str, more: Collection[str] = ()) -
         if name not in known:
             raise InvalidRequest(
                 f"A session has no field '{name}'.",
-                hint=f"There are: {', '.join(known)}.",
+                hint=f"Choose from: {', '.join(known)}.",
                 field=parameter,
             )
 

@@ -99,5 +99,5 @@ def pick(backends: dict[str, Backend], name: str) -> Backend:
     except KeyError:
         known = ", ".join(backends) or "none"
         raise UnknownBackend(
-            f"There is no backend '{name}'.", hint=f"There are: {known}.", field="backend"
+            f"There is no backend '{name}'.", hint=f"Choose from: {known}.", field="backend"
         ) from None

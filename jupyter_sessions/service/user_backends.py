@@ -203,7 +203,7 @@ class Additions:
             known = ", ".join(each.type for each in self.types())
             raise InvalidRequest(
                 f"There is no backend of type '{wanted.type}' to add.",
-                hint=f"There are: {known}.",
+                hint=f"Choose from: {known}.",
                 field="type",
             )
         if own := sorted(_OWN & wanted.options.keys()):

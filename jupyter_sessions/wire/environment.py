@@ -240,8 +240,12 @@ class Specs:
             {alias for name, spec in self._found.items() for alias in (name, *self._aliases(name, spec))}
         )
         nearest = difflib.get_close_matches(image, known, n=1, cutoff=0.3)
-        hint = f"The nearest is '{nearest[0]}'. " if nearest else ""
-        hint += f"There are: {', '.join(sorted(self._found)) or 'none'}."
+        hint = f"Did you mean '{nearest[0]}'? " if nearest else ""
+        hint += (
+            f"Choose from: {', '.join(sorted(self._found))}."
+            if self._found
+            else "No environments are installed."
+        )
         raise UnknownImage(f"There is no environment '{image}' here.", hint=hint, field="image")
 
     def _aliases(self, name: str, spec: Spec) -> list[str]:

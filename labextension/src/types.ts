@@ -11,11 +11,11 @@ export interface IAbout {
 }
 
 /**
- * How much of a slot a backend has in all, and how much of it is free now.
+ * The total and the free amount of a slot of a backend.
  *
- * `most` is what one session can have, if that is less: the largest of several
- * machines. `device` is how much of the slot one whole device is, where devices
- * are given out in shares.
+ * `most` is the most for one session if that is less, as on the largest of
+ * several machines. `device` is the amount of one whole device where devices
+ * are divided into shares.
  */
 export interface IAmount {
   total: string;
@@ -118,7 +118,7 @@ export interface IConnectionRequest {
 }
 
 /**
- * One member of a session; Backend.AI's ComputeContainer.
+ * One member of a session: a ComputeContainer of Backend.AI.
  */
 export interface IContainer {
   id: string;
@@ -161,8 +161,8 @@ export interface IDefaults {
 }
 
 /**
- * Something that happened to a session, in its backend's words; `when` it did
- * first, unless that is not known.
+ * An event of a session in its backend's words; `when` is None if the time is
+ * unknown.
  */
 export interface IEvent {
   what: string;
@@ -229,8 +229,8 @@ export interface IFileList {
 }
 
 /**
- * A folder that sessions may mount, or each has without being asked for if it
- * is `automatic`.
+ * A folder that sessions may mount; an `automatic` folder is mounted in every
+ * session.
  */
 export interface IFolder {
   name: string;
@@ -264,10 +264,10 @@ export interface IHistory {
 }
 
 /**
- * An environment or image a backend offers; resources given are its minimum.
+ * An environment or image that a backend offers; `resources` are its minimum.
  *
- * `types` are those of the sessions it is for, the usual one first, if not each
- * image is for all types.
+ * `types` are the session types it is for, the usual one first; empty if it is
+ * for all types.
  */
 export interface IImage {
   name: string;
@@ -288,13 +288,12 @@ export interface IInputReply {
 }
 
 /**
- * A kernel: with `session` the one of that session, else one in a session of
- * its own.
+ * A kernel in an existing `session`, or in a session of its own.
  *
- * `resources` are amounts by slot; what is left out is the backend's to fill
- * in. One that `ends_with_session` was made to open a notebook, not by a
- * person, and is removed after the session, by the `host` that knows that if
- * only one does: others may share the folder.
+ * `resources` are amounts by slot; the backend completes missing ones. A kernel
+ * that `ends_with_session` was made to open a notebook, not by a person, and is
+ * removed after the session's end. Only `host`, if given, removes it, as other
+ * hosts may share the folder.
  */
 export interface IKernel {
   name: string;
@@ -309,10 +308,11 @@ export interface IKernel {
 }
 
 /**
- * How to reach a session's kernel; holds a secret, the key that signs messages.
+ * The connection of a session's kernel. It holds a secret, the key that signs
+ * messages.
  *
- * Source: "Making kernels for Jupyter", connection files. With ipc, `ip` and
- * the ports are the paths of sockets: "IP-PORT".
+ * Source: "Making kernels for Jupyter", connection files. With ipc, the paths
+ * of the sockets are "IP-PORT".
  */
 export interface IKernelConnection {
   transport: string;
@@ -327,11 +327,11 @@ export interface IKernelConnection {
 }
 
 /**
- * A kernel with `image` and `resources` in sessions of its own, or in the
- * `session` that is named.
+ * A request for a kernel with `image` and `resources` in sessions of its own,
+ * or in an existing `session`.
  *
- * Bare numbers of memory are bytes. A kernel of a session that has no name goes
- * when the session ends.
+ * Plain numbers of memory are bytes. A kernel of a session without a `name` is
+ * removed when the session ends.
  */
 export interface IKernelRequest {
   name?: string;
@@ -436,8 +436,8 @@ export interface IProblem {
 }
 
 /**
- * One process for all time. `start_time` is in clock ticks since boot (ms since
- * 1970 off Linux).
+ * The unique identity of a process. `start_time` is in clock ticks since boot
+ * (ms since 1970 outside of Linux).
  */
 export interface IProcessId {
   pid: number;
@@ -447,15 +447,16 @@ export interface IProcessId {
 }
 
 /**
- * A service port. `url` is relative to the Jupyter server's base URL, or
- * absolute.
+ * A service of a session. `url` is relative to the Jupyter server's base URL,
+ * or absolute.
  *
  * Backends leave `url` empty for services that the Jupyter server proxies
  * (`Backend.open_service`); `path` is where it opens below that. `state` is
- * "not started", "starting", "ready" or "failed" since `since`, "" if that is
- * not known, and `ended` says why it has ended, until it is started again.
- * `arguments` are those with which it was started, `allowed_arguments` those
- * that its backend takes. `new_tab` says that it wants a browser tab.
+ * "not started", "starting", "ready" or "failed" since `since`, or "" if it is
+ * unknown; `ended` is the reason for which the service was ended, until it is
+ * started again. `arguments` are those with which it was started,
+ * `allowed_arguments` those that its backend takes. A service with `new_tab`
+ * wants a browser tab.
  */
 export interface IService {
   name: string;
@@ -473,8 +474,8 @@ export interface IService {
 }
 
 /**
- * A service to be started with a session: "NAME", or "NAME:2" for a second one;
- * an argument is an option of its command.
+ * A service to start with a session: "NAME", or "NAME:2" for a second instance;
+ * arguments are options of its command.
  */
 export interface IServiceRequest {
   name: string;
@@ -534,15 +535,15 @@ export interface ISessionFields {
 }
 
 /**
- * What a session is: one row of every list. Unset optional fields are left out
- * of the JSON.
+ * The state of a session, a row of every list. Unset optional fields are left
+ * out of the JSON.
  *
- * `age` and `cpu_credit_used` are milliseconds; `limits` names the means that
- * enforce each resource, `survives` says what the session outlives, `owned`
- * that it was made for a notebook (at `notebook_path`, by the process `owner`)
- * and ends with it, `expected_at` when one that waits is expected to start,
- * `hopeless` that it never will as things are, and `extra` keeps whatever a
- * backend reports that has no field here.
+ * `age` and `cpu_credit_used` are in milliseconds. `limits` describes how each
+ * resource is limited; `survives` tells what the session outlives; an `owned`
+ * session was created for a notebook (at `notebook_path`, by the process
+ * `owner`) and ends with it; `expected_at` is when a waiting session is
+ * expected to start, and a `hopeless` one can never start; `extra` holds what a
+ * backend reports besides.
  */
 export interface ISession {
   backend: string;
@@ -659,17 +660,17 @@ export interface ISessionRemoved {
 }
 
 /**
- * What a session is asked to be; what is left out is the backend's to fill in.
+ * The specification of a session; the backend completes missing fields.
  *
- * Times are ISO 8601 or relative ("5m"), waits in seconds, `idle_timeout` and
- * `time_limit` in seconds or as "4h", with 0 for none. A `type` of "" is the
- * backend's to choose, `replicas` is for what makes several sessions
- * (`create_replicas`). Fields mean what they do in "Creating Session" of
- * Backend.AI's API and in `create` of Skaha's client. A session with an `owner`
- * ends some time after that process has, unless another one asks for the same
- * session for the same `notebook_path`, an absolute path, before.
- * `kernel_arguments` follow those of the kernelspec. The values of `secrets`,
- * which are names in `environ`, are shown and stored nowhere.
+ * Times are ISO 8601 or relative ("5m"); waits are in seconds; `idle_timeout`
+ * and `time_limit` are in seconds or as "4h", with 0 for none. With the `type`
+ * "" the backend chooses. `replicas` is for `create_replicas`. Fields have the
+ * meaning of "Creating Session" of Backend.AI's API and of `create` of Skaha's
+ * client. A session with an `owner` ends some time after this process, unless
+ * another process requests the same session for the same `notebook_path`, an
+ * absolute path, before. `kernel_arguments` are added to those of the
+ * kernelspec. The values of `secrets`, which are names in `environ`, are
+ * neither shown nor stored.
  */
 export interface ISessionSpec {
   backend?: string | null;
@@ -749,8 +750,8 @@ export interface ISignInRequest {
 }
 
 /**
- * A choice of amounts that goes by a name; `fits` if there is room for it now.
- * `shared_memory` as "64m".
+ * A named choice of amounts; `fits` if there is room for it now.
+ * `shared_memory` is written as "64m".
  */
 export interface ISize {
   name: string;

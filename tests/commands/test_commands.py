@@ -208,9 +208,9 @@ async def test_options_are_checked_before_anything_is_made(run: Run, toy: Sessio
             "'-1' for 'gpu' must be above 0 and at most a million. Give a number above 0, for example `--gpu 1`",
         ),
         ("create toy --gpu x", "'x' is not a number for 'gpu'. Give a number above 0, for example `--gpu 1`"),
-        ("create toy --name UPPER", "cannot be a session's name"),
+        ("create toy --name UPPER", "is not a valid session name"),
         ("ps --format name,colour", "A session has no field 'colour'"),
-        ("ps --status bogus", "'BOGUS' is no session status"),
+        ("ps --status bogus", "There is no status 'BOGUS'"),
         ("ps --backend nowhere", "There is no backend 'nowhere'"),
         ("restart x", "There is no session 'x'"),
     ]:

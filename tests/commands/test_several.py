@@ -120,7 +120,9 @@ async def test_types_have_skahas_names_too(noting: Noting, said: str, meant: str
 
 async def test_a_type_that_a_backend_does_not_have_is_refused(noting: Noting) -> None:
     for kind in ("desktop", "carta", "contributed", "firefly"):
-        with pytest.raises(NotSupported, match=f"toy has no {kind} sessions. There are: interactive, batch."):
+        with pytest.raises(
+            NotSupported, match=f"toy has no {kind} sessions. Choose from: interactive, batch."
+        ):
             await typed(noting, f"create toyland --type {kind}")
     with pytest.raises(InvalidRequest, match=r"--type takes one of .*, not 'odd'"):
         parse("create toyland --type odd")

@@ -148,13 +148,13 @@ async def test_statuses_that_it_does_not_know_are_not_sent(lab: BackendAI) -> No
 
 @pytest.mark.asyncio
 async def test_refusals_say_what_to_do(server: Server, lab: BackendAI) -> None:
-    with pytest.raises(UnknownImage, match=r"lab has no image 'pythn'. There are: .*python"):
+    with pytest.raises(UnknownImage, match=r"lab has no image 'pythn'. Choose from: .*python"):
         await lab.create(normalized(spec(image="pythn")))
     for fields, words in (
         ({"resources": SMALL | {"foo.bar": "1"}}, r"foo\.bar"),
         ({"resources": {"cpu": "1", "mem": "1m"}}, "minimum"),
-        ({"resource_group": "big"}, "There are: default"),
-        ({"group": "no-such"}, "There are: default"),
+        ({"resource_group": "big"}, "Choose from: default"),
+        ({"group": "no-such"}, "Choose from: default"),
         ({"mounts": ["data"]}, "no folder 'data'"),
     ):
         with pytest.raises(InvalidRequest, match=words):

@@ -167,7 +167,7 @@ async def test_commands_wait_or_do_not(backendai: Server) -> None:
         shown = await typed(f"info {row.ref}")
         assert isinstance(shown, Table) and ["extra", "priority: 10"] in shown.rows
         for option, hint in (("--resource-group big", "default"), ("--project no-such", "default")):
-            with pytest.raises(InvalidRequest, match=f"There are: {hint}"):
+            with pytest.raises(InvalidRequest, match=f"Choose from: {hint}"):
                 await typed(f"create python --backend lab --name refused-1 {option}")
         with pytest.raises(InvalidRequest, match="no folder 'data'"):
             await typed("create python --backend lab --name refused-1 --mount data:/data")
@@ -178,7 +178,7 @@ async def test_commands_wait_or_do_not(backendai: Server) -> None:
 
 @pytest.mark.asyncio
 async def test_refusals_say_what_to_do(lab: BackendAI) -> None:
-    with pytest.raises(UnknownImage, match=r"lab has no image 'pythn'. There are: .*python"):
+    with pytest.raises(UnknownImage, match=r"lab has no image 'pythn'. Choose from: .*python"):
         await lab.create(normalized(spec(image="pythn")))
     with pytest.raises(InvalidRequest, match=r"Unknown slot type: 'foo.bar'"):
         await lab.create(normalized(spec(resources=SMALL | {"foo.bar": "1"})))

@@ -168,7 +168,7 @@ async def test_names_that_mean_something_else_in_addresses(rest: Rest) -> None:
             ("/session/create-1/rename", {"session_name": name}),
         ):
             refused = problem(await rest.send("POST", target, body), 400, "invalid-api-params")
-            assert f"'{name}' cannot be a session's name" in refused["msg"]
+            assert f"'{name}' is not a valid session name" in refused["msg"]
 
 
 async def test_reuse(rest: Rest) -> None:

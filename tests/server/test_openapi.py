@@ -111,7 +111,7 @@ async def test_bodies_have_the_fields_that_are_described(rest: Rest, kernel: dic
         fields = rest.described.document["components"]["schemas"][name]["properties"]
         headers = kernel if operation.get("security") == [{"kernel": []}] else {}
         status, said = await rest.refused(method, path, {"9": 1}, headers=headers)
-        assert (status, said["hint"]) == (400, f"There are: {', '.join(fields)}."), (method, path)
+        assert (status, said["hint"]) == (400, f"Choose from: {', '.join(fields)}."), (method, path)
         count += 1
     assert count == 9
 

@@ -80,7 +80,7 @@ async def test_too_much_names_what_there_is(rest: Rest) -> None:
     assert said["message"].startswith("You asked for 99999 CPU, but this machine has ")
     assert "Available at most:" in said["hint"]
     _, said = await rest.refused("POST", "sessions", {**GOOD, "image": "pyton"})
-    assert "The nearest is 'python" in said["hint"]
+    assert "Did you mean 'python" in said["hint"]
 
 
 async def test_a_live_name_with_another_image_is_refused(rest: Rest) -> None:

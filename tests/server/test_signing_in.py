@@ -205,7 +205,7 @@ async def test_what_cannot_be_added_or_signed_in_to(
         ({"name": "theirs"}, 409, "name", "of the configuration already"),
         ({"name": "local"}, 409, "name", "already"),
         ({"name": "a b"}, 400, "name", "cannot be the name"),
-        ({"type": "local"}, 400, "type", "There are: backendai, skaha"),
+        ({"type": "local"}, 400, "type", "Choose from: backendai, skaha"),
         ({"url": "ftp://x"}, 400, "url", "no address"),
         ({"url": f"http://ada:{WRONG}@127.0.0.1/"}, 400, "url", "more than an address"),
         ({"options": {"type": "skaha"}}, 400, "type", "by itself"),

@@ -96,5 +96,5 @@ async def test_presets_are_begun_with_and_can_be_changed(toys: Path) -> None:
     assert (spec.resources, spec.environ) == ({"cpu": 2, "mem": "1g"}, {"A": "1", "B": "2"})
     row = await service.create(SessionSpec(preset="big", name="mine"))
     assert (row.image, row.tag) == ("python", "big one")
-    with pytest.raises(InvalidRequest, match=r"no preset .small..*There are: big"):
+    with pytest.raises(InvalidRequest, match=r"no preset .small..*Choose from: big"):
         await service.create(SessionSpec(preset="small"))

@@ -104,8 +104,8 @@ def test_an_unknown_one_names_the_nearest(specs: Specs, image: str, nearest: str
     with pytest.raises(UnknownImage) as caught:
         specs.resolve(image)
     assert f"There is no environment '{image}' here" in caught.value.message
-    assert f"The nearest is '{nearest}" in caught.value.hint
-    assert "There are: conda-lab, ir, python3." in caught.value.hint
+    assert f"Did you mean '{nearest}" in caught.value.hint
+    assert "Choose from: conda-lab, ir, python3." in caught.value.hint
 
 
 def test_a_path_that_is_no_program(specs: Specs, tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ class SessionCreator:
                 kind = type(error) if isinstance(error, InvalidRequest) else InvalidRequest
                 return kind(
                     f"{self._backend.title} has no {what} '{asked}'.",
-                    hint=f"Did you mean '{near[0]}'?" if near else f"There are: {there}.",
+                    hint=f"Did you mean '{near[0]}'?" if near else f"Choose from: {there}.",
                     field=field,
                 )
         return error

@@ -100,7 +100,9 @@ async def _check(client: ManagerClient, id: str, name: str, arguments: Mapping[s
         allowed = {str(app["name"]): [*map(str, app.get("allowed_arguments") or ())] for app in apps}
     if name not in allowed:
         there = ", ".join(allowed) or "none"
-        raise NotFound(f"The session has no service '{name}'.", hint=f"There are: {there}.", field="service")
+        raise NotFound(
+            f"The session has no service '{name}'.", hint=f"Choose from: {there}.", field="service"
+        )
     if wrong := arguments.keys() - set(allowed[name]):
         takes = ", ".join(allowed[name]) or "none"
         raise InvalidRequest(

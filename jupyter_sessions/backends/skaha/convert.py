@@ -100,7 +100,7 @@ def _amounts(request: SessionRequest, title: str) -> CreateParams:
     found: CreateParams = []
     for slot, amount in request.resources.items():
         if slot not in _SLOTS:
-            hint = f"There are: {', '.join(_SLOTS)}."
+            hint = f"Choose from: {', '.join(_SLOTS)}."
             raise NotSupported(f"{title} has no resource '{slot}'.", hint=hint, field=slot)
         found.append((_SLOTS[slot], format_number(amount / _GIB if slot == "mem" else amount)))
     return found

@@ -78,7 +78,7 @@ def _read(body: dict[str, Any]) -> KeyRequest:
         raise InvalidRequest("The email is no address.", hint="Leave it out.", field="email")
     if asked.role not in ROLES:
         raise InvalidRequest(
-            f"There is no role '{asked.role}'.", hint=f"There are: {', '.join(ROLES)}.", field="role"
+            f"There is no role '{asked.role}'.", hint=f"Choose from: {', '.join(ROLES)}.", field="role"
         )
     if not 0 <= asked.max_sessions < 2**31:
         raise InvalidRequest(

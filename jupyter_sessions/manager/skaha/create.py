@@ -75,7 +75,7 @@ def _kind(asked: Params, types: list[str]) -> str:
     kind = asked.get("type").lower() or "headless"
     if kind not in KINDS:
         why = ", which this machine does not have" if kind in ELSEWHERE else ""
-        hint = f"There are: {', '.join(KINDS)}."
+        hint = f"Choose from: {', '.join(KINDS)}."
         raise InvalidRequest(f"Invalid session type: {kind}{why}.", hint=hint, field="type")
     if kind not in types:
         raise InvalidRequest(

@@ -57,7 +57,7 @@ class ImageCatalog:
                 return offer
         there = ", ".join(offer.id for offer in self.all) or "none"
         raise InvalidRequest(
-            f"There is no image '{wanted}' here.", hint=f"There are: {there}.", field="image"
+            f"There is no image '{wanted}' here.", hint=f"Choose from: {there}.", field="image"
         )
 
     def id_of(self, record: Record) -> str:

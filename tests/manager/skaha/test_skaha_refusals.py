@@ -38,7 +38,7 @@ def stored(state: Path) -> int:
     ("asked", "said"),
     [
         ({"image": ""}, "Missing parameter 'image'"),
-        ({"image": "local/jupyter/none:1"}, "There are: local/"),
+        ({"image": "local/jupyter/none:1"}, "Choose from: local/"),
         ({"image": "local/jupyter/none:2"}, IMAGE),
         ({"image": sys.executable}, "There is no image"),
         ({"type": "odd"}, "Invalid session type: odd"),
