@@ -4,6 +4,7 @@
 * `service`: all backends in this process, on that state folder; ends its sessions and manager.
 * `machine`: a state folder whose manager is shared by tests and outlives them; their sessions do not.
 * `shared`: all backends in this process, on that state folder.
+* The mark `in_memory`: both managers run in a thread of this process, and their sessions are no processes.
 * `toys`: backends of a third party, found as entry points.
 * `outside`: the backend of an author who has written four methods and `kernel_endpoint`.
 """
@@ -24,7 +25,7 @@ from typing import Any, cast
 import pytest
 import pytest_asyncio
 
-from jupyter_sessions.backends import local
+from jupyter_sessions.backends import local, local_manager
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.service import SessionService
@@ -33,6 +34,7 @@ from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.places import STATE_VARIABLE, place
 from tests import isolation, workers
 from tests.attacks import ATTACKS
+from tests.in_memory import manager as in_memory
 from tests.workers import pytest_xdist_auto_num_workers as pytest_xdist_auto_num_workers
 
 # Processes of tests keep compiled code, as a person's do, or each one would compile the package anew.
@@ -113,7 +115,17 @@ def no_earlier_server() -> None:
 
 
 @pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def is_in_memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the test bears the mark `in_memory` and not `real`; then managers are started accordingly."""
+    node = request.node
+    found = bool(node.get_closest_marker("in_memory")) and not node.get_closest_marker("real")
+    if found:
+        monkeypatch.setattr(local_manager, "_start", in_memory.start)
+    return found
+
+
+@pytest.fixture
+def state(is_in_memory: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A state folder; its sessions and manager are ended afterwards."""
     folder = tmp_path / "state"
     folder.mkdir(mode=0o700)
@@ -142,22 +154,26 @@ def environment(isolated: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def manager_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The state folder of the manager that all tests here share."""
-    folder = tmp_path_factory.mktemp("machine")
-    yield folder
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(STATE_VARIABLE, str(folder))
-        asyncio.run(end_everything())
-        remove(place().run_folder())
+def manager_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
+    """The state folders of the managers that tests share: a real one, and one in memory."""
+    folders = [tmp_path_factory.mktemp("machine") for _ in range(2)]
+    yield folders
+    for folder in folders:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(STATE_VARIABLE, str(folder))
+            asyncio.run(end_everything())
+            remove(place().run_folder())
 
 
 @pytest.fixture
-def machine(manager_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def machine(
+    manager_folders: list[Path], is_in_memory: bool, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """The state folder; sessions are ended afterwards, the manager stays."""
-    monkeypatch.setenv(STATE_VARIABLE, str(manager_folder))
+    folder = manager_folders[is_in_memory]
+    monkeypatch.setenv(STATE_VARIABLE, str(folder))
     monkeypatch.delenv("JUPYTER_SESSIONS_SERVER", raising=False)
-    yield manager_folder
+    yield folder
     asyncio.run(_end_sessions())
 
 
@@ -223,6 +239,8 @@ async def end_everything(*, wait: bool = True) -> None:
     while (await service.list()).sessions and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
     await service.close()
+    if in_memory.stop(place()):
+        return
     if contact := local.find():
         os.kill(contact.identity.pid, signal.SIGTERM)
         while wait and contact.identity.alive() and time.monotonic() < deadline:

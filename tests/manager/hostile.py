@@ -27,7 +27,7 @@ from aiohttp import web
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from jupyter_sessions.backends import local
+from jupyter_sessions.backends import local, local_manager
 from jupyter_sessions.manager.api import request as create_request
 from jupyter_sessions.manager.api.routes import VERSION_PREFIX, all_routes
 from jupyter_sessions.manager.skaha import routes as skaha
@@ -35,6 +35,7 @@ from jupyter_sessions.wire.files import remove
 from jupyter_sessions.wire.places import STATE_VARIABLE, Contact, place
 from jupyter_sessions.wire.signing import Keypair, headers_for
 from tests.conftest import end_everything
+from tests.in_memory import manager
 from tests.manager.world import V5, V8, configure
 
 JSON = "application/json"
@@ -339,7 +340,7 @@ def _files(folder: Path) -> Iterator[tuple[str, int]]:
 
 
 @contextlib.contextmanager
-def attacked(folder: Path) -> Iterator[Target]:
+def attacked(folder: Path, *, in_memory: bool = False) -> Iterator[Target]:
     """A manager that lives in a folder, and ends with its sessions."""
     state = folder / "state"
     state.mkdir(mode=0o700)
@@ -348,6 +349,8 @@ def attacked(folder: Path) -> Iterator[Target]:
         patch.setenv(STATE_VARIABLE, str(state))
         patch.setenv("JUPYTER_CONFIG_DIR", str(folder / "config"))
         patch.delenv("JUPYTER_SESSIONS_SERVER", raising=False)
+        if in_memory:
+            patch.setattr(local_manager, "_start", manager.start)
         try:
             target = Target(state)
             with contextlib.closing(target.http):

@@ -221,6 +221,7 @@ async def test_whole_gpus_where_they_come_in_shares(state: Path, service: Sessio
         assert stats["gpu"] == {"requestedGPU": 2, "gpuAvailable": 2}
 
 
+@pytest.mark.in_memory
 async def test_none_for_sessions(state: Path, service: SessionService) -> None:
     configure(state, gpus=["GPU-a"], max_resources={"cuda.device": 0})
     with pytest.raises(NotEnough, match="This machine has no GPU"):

@@ -143,6 +143,7 @@ def test_this_users_own_managers_are_no_further_backends(
         assert BackendAI.found() == {"endpoint": "https://api.example.org"}
 
 
+@pytest.mark.in_memory
 def test_the_configuration_names_more_hosts(state: Path) -> None:
     configure(state, allowed_hosts=["lab.example.org"])
     there = local.start()

@@ -64,7 +64,7 @@ SLOTS = ["cpu", "mem", "cuda.device", "cuda.devices", "shmem", "tpu", ""]
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    with attacked(tmp_path_factory.mktemp("hostile")) as made:
+    with attacked(tmp_path_factory.mktemp("hostile"), in_memory=True) as made:
         yield made
 
 

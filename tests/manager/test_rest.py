@@ -18,7 +18,7 @@ from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire import sse
 from tests.manager.world import V8, Rest, configure, ended, reach, says, until
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.in_memory]
 
 SEED: dict[str, Any] = {
     "lang": "python",
@@ -57,6 +57,7 @@ def problem(response: httpx.Response, status: int, kind: str) -> dict[str, Any]:
     return body
 
 
+@pytest.mark.real
 async def test_as_seed_000_says(rest: Rest, service: SessionService) -> None:
     made = await rest.send("POST", "/session", SEED)
     assert made.status_code == 201
@@ -134,6 +135,7 @@ async def test_this_machine_s_architecture_by_all_its_names(rest: Rest) -> None:
         problem(refused, 400, "invalid-api-params")
 
 
+@pytest.mark.real
 async def test_code_that_asks_for_input(rest: Rest) -> None:
     await rest.send("POST", "/session", spec("asks", enqueueOnly=False))
     asked = {"mode": "query", "code": "print('hello', input('name? '))"}

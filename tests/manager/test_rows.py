@@ -29,7 +29,7 @@ from jupyter_sessions.wire.signing import Keypair
 from tests.manager.records import make_record
 from tests.manager.world import SMALL, V8, Rest, ask, configure, ended, kill_manager, run
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.in_memory]
 
 GQL = """query { compute_session_list(limit: 100, offset: 0) { items { name } total_count } }"""
 MEASURED = ("age", "cpu_credit_used", "live_stat", "last_stat", "idle_checks")
@@ -186,6 +186,7 @@ async def test_each_key_is_told_of_its_own(service: SessionService, state: Path)
             await people[who].http.aclose()
 
 
+@pytest.mark.real
 async def test_a_list_after_a_crash_is_complete(service: SessionService, state: Path) -> None:
     store = Store(state / "sessions.db")
     for number in range(1, 301):

@@ -16,7 +16,7 @@ from jupyter_sessions.service import SessionService
 from tests.manager.test_rest import problem
 from tests.manager.world import V5, V8, Rest, configure, until
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.in_memory]
 
 CREATE = """{
   "image": "python",
@@ -79,6 +79,7 @@ async def rest(state: Path, service: SessionService) -> AsyncIterator[Rest]:
         yield made
 
 
+@pytest.mark.real
 async def test_kernels_as_seed_001_says(rest: Rest) -> None:
     made = await rest.send("POST", "/kernel", CREATE.encode())
     assert made.status_code == 201, made.text

@@ -15,7 +15,7 @@ from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.signing import Keypair, Signable
 from tests.manager.world import V5, Rest
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.in_memory]
 
 
 @pytest_asyncio.fixture

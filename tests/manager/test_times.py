@@ -98,6 +98,7 @@ async def _crash(service: SessionService, session_id: str) -> None:
             pass
 
 
+@pytest.mark.in_memory
 async def test_ending_with_all_that_waits_for_it(shared: SessionService) -> None:
     first = await run(shared, "first")
     second = await ask(shared, "second", dependencies=["first"])
@@ -140,6 +141,7 @@ async def test_start_times_and_callbacks_in_order(
     assert "secret=x" not in (state / "manager.log").read_text()
 
 
+@pytest.mark.in_memory
 async def test_the_end_of_one_that_failed_is_told_in_steps(
     shared: SessionService, listener: Listener
 ) -> None:
@@ -150,6 +152,7 @@ async def test_the_end_of_one_that_failed_is_told_in_steps(
     assert told == ["enqueued", "scheduled", "failure", "terminating", "terminated"]
 
 
+@pytest.mark.in_memory
 async def test_a_dead_callback_delays_nothing(shared: SessionService) -> None:
     row = await run(shared, "alone", callback_url=f"http://127.0.0.1:{free_port()}/")
     await shared.destroy("local", row.id)
@@ -169,6 +172,7 @@ async def test_a_dead_callback_delays_nothing(shared: SessionService) -> None:
         ("time_limit", "nan"),
     ],
 )
+@pytest.mark.in_memory
 async def test_what_cannot_be_understood_is_refused(shared: SessionService, field: str, value: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await ask(shared, "refused", **{field: value})
@@ -235,6 +239,7 @@ async def test_use_is_measured_when_asked_for(shared: SessionService) -> None:
     assert json.dumps(row.last_stat)
 
 
+@pytest.mark.in_memory
 async def test_what_has_not_started_cannot_be_renewed(shared: SessionService) -> None:
     row = await ask(shared, "later", starts_at="1h")
     with pytest.raises(NotRunning, match="is waiting"):

@@ -18,7 +18,7 @@ from jupyter_sessions.wire.signing import Keypair
 from tests.manager.test_rest import Listener, problem
 from tests.manager.world import V8, Rest, configure, until
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.in_memory]
 
 GQL = """query($ak: String, $domain: String, $status: String) { compute_session_list(
   limit: 100, offset: 0, access_key: $ak, domain_name: $domain, status: $status, order: "name"
@@ -356,6 +356,7 @@ async def test_who_makes_keys(people: People) -> None:
     assert [answer["data"]["agent_list"] for answer in seen.values()] == [{"total_count": 1}, None, None]
 
 
+@pytest.mark.real
 async def test_keys_in_a_shell(state: Path, service: SessionService) -> None:
     def session(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "jupyter_sessions.cli", *words]

@@ -22,6 +22,8 @@ from tests.manager.skaha.test_skaha import IMAGE, SMALL, Face, gone
 from tests.manager.skaha.test_skaha import face as face  # The fixture.
 from tests.manager.world import V8, Rest, configure, until
 
+pytestmark = pytest.mark.in_memory
+
 VOSI = "{http://www.ivoa.net/xml/VOSIAvailability/v1.0}"
 
 
@@ -148,6 +150,7 @@ async def test_nobody_gets_in_without_a_token(face: Face) -> None:
     assert checked == routes.OPEN | routes.BEARER and not routes.OPEN & routes.BEARER
 
 
+@pytest.mark.real
 @pytest.mark.asyncio
 async def test_a_key_has_its_own_sessions(face: Face) -> None:
     mine = await face.job("sleep", "600", name="mine")
