@@ -31,6 +31,8 @@ from jupyter_sessions.errors import (
 from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import SessionService
 
+pytestmark = pytest.mark.in_memory
+
 NASTY = "<script>alert(1)</script>\x1b[31m\x07\nred"
 
 WAITS = ("soon", "-1", "nan", "inf")

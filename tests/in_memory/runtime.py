@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from jupyter_sessions.manager.runtime import launch
-from jupyter_sessions.manager.runtime.launch import Fence, LaunchError, Process
+from jupyter_sessions.manager.runtime.launch import LaunchError, Process, ProcessLimits
 from jupyter_sessions.manager.runtime.limits import Limits, LimitsGroup, LimitsGroupGone
 from jupyter_sessions.manager.runtime.limits.part import Part
 from jupyter_sessions.wire.identity import Identity, here
@@ -55,7 +55,7 @@ class InMemoryRuntime:
         cwd: str | os.PathLike[str],
         log: str | os.PathLike[str],
         folder: str | os.PathLike[str],
-        limits_group: Fence | None = None,
+        limits_group: ProcessLimits | None = None,
         umask: int | None = None,
         prestarted: bool = False,
     ) -> Process:

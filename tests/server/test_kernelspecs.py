@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from jupyter_sessions.server.app import SessionsExtension
 
+pytestmark = pytest.mark.in_memory
+
 OWNED = {"name": "small", "image": "python", "resources": {"cpu": 1, "mem": "1g"}}
 
 BAD: list[tuple[dict[str, Any], int, str, str]] = [

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from jupyter_sessions.server.app import SessionsExtension
 
+pytestmark = pytest.mark.in_memory
+
 
 @pytest.fixture
 def jupyter_sessions_config(toys: Path) -> dict[str, Any]:
@@ -58,6 +60,7 @@ def remote(access: ServerInfo, jp_asyncio_loop: asyncio.AbstractEventLoop) -> It
 SMALL: dict[str, Any] = {"image": "python", "resources": {"cpu": 1, "mem": "256m"}}
 
 
+@pytest.mark.real
 async def test_a_session_through_the_client(remote: RemoteService) -> None:
     assert await remote.alive()
     row = await remote.create(SessionSpec(name="demo", **SMALL))

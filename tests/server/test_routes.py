@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from jupyter_sessions import __version__
 
 if TYPE_CHECKING:
     from conftest import Rest
+
+pytestmark = pytest.mark.in_memory
 
 
 async def test_about(rest: Rest) -> None:
@@ -137,6 +141,7 @@ async def test_what_was_printed_by_execution(rest: Rest) -> None:
         assert (status, said["field"]) == (400, field)
 
 
+@pytest.mark.real
 async def test_working_folders_are_relative_to_the_servers(rest: Rest, jp_root_dir: Any) -> None:
     (jp_root_dir / "sub").mkdir()
     at_root = await rest.running("root")
@@ -147,6 +152,7 @@ async def test_working_folders_are_relative_to_the_servers(rest: Rest, jp_root_d
     assert first["content"]["text"] == f"{jp_root_dir / 'sub'}\n"
 
 
+@pytest.mark.real
 async def test_a_service_is_started_or_refused_with_the_remedy(rest: Rest) -> None:
     row = await rest.until(await rest.create("small", resources={"cpu": "0.1", "mem": "128m"}), "RUNNING")
     place = f"sessions/local/{row['id']}/services/jupyter"
@@ -162,6 +168,7 @@ async def test_a_service_is_started_or_refused_with_the_remedy(rest: Rest) -> No
     assert missing["message"] == "The session has no service 'kernel'."
 
 
+@pytest.mark.real
 async def test_taking_over_ends_no_session(rest: Rest) -> None:
     row = await rest.until(await rest.create("goes-on"), "RUNNING")
     response = await rest.ask("POST", "backends/local/takeover")

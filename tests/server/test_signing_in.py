@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from jupyter_sessions.server.app import SessionsExtension
 
+pytestmark = pytest.mark.in_memory
+
 WRONG = "wrong-secret-0123456789"
 
 

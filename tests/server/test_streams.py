@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
     from jupyter_sessions.server.app import SessionsExtension
 
+pytestmark = pytest.mark.in_memory
+
 SLOWLY = "import time\nfor i in range(3):\n    print(i, flush=True)\n    time.sleep(0.4)"
 TINY = {"cpu": "0.01", "mem": "128m"}
 
 
+@pytest.mark.real
 async def test_outputs_arrive_while_the_cell_runs(rest: Rest) -> None:
     row = await rest.running("demo")
     async with rest.stream("POST", f"sessions/local/{row['id']}/execute", {"code": SLOWLY}) as events:
@@ -35,6 +38,7 @@ async def test_outputs_arrive_while_the_cell_runs(rest: Rest) -> None:
     assert seen[-1][1] == sse.CLOSE
 
 
+@pytest.mark.real
 async def test_a_silent_cell_keeps_the_connection_alive(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "KEEP_ALIVE_SECONDS", 0.2)
     row = await rest.running("demo")
@@ -44,6 +48,7 @@ async def test_a_silent_cell_keeps_the_connection_alive(rest: Rest, monkeypatch:
     assert text.count(": keep-alive") >= 3 and "event: server_close" in text
 
 
+@pytest.mark.real
 async def test_interrupt_ends_the_run_and_not_the_session(rest: Rest) -> None:
     row = await rest.running("demo")
     run = asyncio.create_task(rest.run(row, "print('begun', flush=True)\nwhile True: pass"))
@@ -55,6 +60,7 @@ async def test_interrupt_ends_the_run_and_not_the_session(rest: Rest) -> None:
     assert first["content"]["text"] == "1\n"
 
 
+@pytest.mark.real
 async def test_input_is_asked_for_and_answered(rest: Rest) -> None:
     row = await rest.running("demo")
     path = f"sessions/local/{row['id']}"
