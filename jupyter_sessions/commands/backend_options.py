@@ -15,6 +15,7 @@ from jupyter_sessions.commands.result import Result, Text
 _FIELDS = {
     "project": "group",
     "env": "environ",
+    "secret": "environ",
     "mount": "mounts",
     "preopen": "preopen_ports",
     "depends": "dependencies",

@@ -22,6 +22,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "history": ("events",),
         "outputs": ("output",),
         "console": ("console",),
+        "files": ("upload", "download", "ls"),
     },
     "Kernels": {"kernels": ("kernel add", "kernel list", "kernel rm")},
     "Backends": {

@@ -8,14 +8,18 @@ import os
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from msgspec import structs
+
 from jupyter_sessions.backends.base import Storage
 from jupyter_sessions.client import Api
 from jupyter_sessions.commands import options
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.fields import describe
+from jupyter_sessions.commands.job_files import JobFiles, job_files, job_options
 from jupyter_sessions.commands.program import program_of, program_options
 from jupyter_sessions.commands.resources import given_twice, pairs, resources_of
 from jupyter_sessions.commands.result import Nothing, Result, plain
+from jupyter_sessions.commands.secret_options import add_secrets, secret_option
 from jupyter_sessions.commands.starting import wait_running
 from jupyter_sessions.commands.verb import Verb
 from jupyter_sessions.durations import parse_duration
@@ -33,6 +37,7 @@ def create_options(verb: ArgumentParser) -> None:
     session_options(verb)
     command = program_options(verb)
     options.alias(verb, command, "-c")
+    job_options(verb)
     verb.add_argument(
         "--replicas", type=_replicas, metavar="N", help="create NAME-1 to NAME-N, numbered in REPLICA_ID"
     )
@@ -47,6 +52,7 @@ def session_options(verb: ArgumentParser) -> None:
     verb.add_argument(
         "-e", "--env", action="append", default=[], metavar="NAME=VALUE", help="environment variable"
     )
+    secret_option(verb)
     verb.add_argument("--cwd", help="working folder (default: the current one)")
     verb.add_argument("--preset", help="preset to start from")
     verb.add_argument("--tag", help="a note for yourself")
@@ -92,6 +98,11 @@ async def create(api: Api, asked: Namespace, face: Face) -> Result:
     preset = defaults.presets.get(asked.preset, {}) if asked.preset else {}
     spec = await spec_of(api, asked, preset, **program_of(asked))
     spec.replicas = asked.replicas or preset.get("replicas", 1)
+    await add_secrets(spec, asked, preset.get("secrets", ()), face)
+    command = spec.startup_command or preset.get("startup_command")
+    job = await job_files(asked, command, spec.backend or preset.get("backend"), defaults, face)
+    job = structs.replace(job, wraps=bool(command), replicas=spec.replicas > 1)
+    spec.startup_command = job.wrapped(command) or spec.startup_command
     rows, failures = await create_replicas(api, spec) if spec.replicas > 1 else ([await api.create(spec)], [])
     if not rows:
         raise failures[0]
@@ -99,10 +110,10 @@ async def create(api: Api, asked: Namespace, face: Face) -> Result:
     if new and (warning := _lost_files(spec, preset, defaults.storage.get(new.backend))):
         face(warning)
     if spec.replicas > 1:
-        await _follow_all(api, rows, failures, asked, face)
-    else:
-        await _follow(api, rows[0], asked, face)
-    return Nothing()
+        await _follow_all(api, rows, failures, asked, face, job)
+        return Nothing()
+    row = await _follow(api, rows[0], asked, face)
+    return Nothing(await job.exchange(api, row, face))
 
 
 async def spec_of(api: Api, asked: Namespace, preset: dict[str, Any], **more: Any) -> SessionSpec:
@@ -152,7 +163,12 @@ def _lost_files(spec: SessionSpec, preset: dict[str, Any], storage: Storage | No
 
 
 async def _follow_all(
-    api: Api, rows: list[SessionInfo], failures: list[SessionError], asked: Namespace, face: Face
+    api: Api,
+    rows: list[SessionInfo],
+    failures: list[SessionError],
+    asked: Namespace,
+    face: Face,
+    job: JobFiles,
 ) -> None:
     """Follow several sessions at once, and report failures as soon as they are known.
 
@@ -161,11 +177,11 @@ async def _follow_all(
 
     async def one(row: SessionInfo) -> bool:
         try:
-            await _follow(api, row, asked, face)
+            row = await _follow(api, row, asked, face)
+            return await job.exchange(api, row, face) == 0
         except SessionError as error:
             face(plain(str(error)))
             return False
-        return True
 
     for failure in failures:
         face(plain(str(failure)))

@@ -14,6 +14,7 @@ from jupyter_sessions.client import Api
 from jupyter_sessions.commands.create import session_options, spec_of
 from jupyter_sessions.commands.ends import end_session
 from jupyter_sessions.commands.face import Face
+from jupyter_sessions.commands.job_files import job_files, job_options
 from jupyter_sessions.commands.program import program_of, surroundings
 from jupyter_sessions.commands.remote_error import RemoteError
 from jupyter_sessions.commands.result import Nothing, Result, plain
@@ -24,6 +25,7 @@ from jupyter_sessions.commands.run_code import (
     main_file,
     script_code,
 )
+from jupyter_sessions.commands.secret_options import add_secrets
 from jupyter_sessions.commands.starting import wait_running
 from jupyter_sessions.commands.verb import Verb
 from jupyter_sessions.errors import InvalidRequest, NotRunning, NotSupported, SessionError
@@ -48,16 +50,18 @@ def _run_options(verb: ArgumentParser) -> None:
     verb.add_argument("-q", "--quiet", action="store_true", help="print nothing but the output")
     session_options(verb)
     surroundings(verb)
+    job_options(verb)
 
 
 async def run(api: Api, asked: Namespace, face: Face) -> Result:
     """Create a session, run code in it and pass on its output, input, interrupts and exit code."""
     _check(asked)
     progress = Face((lambda text: None) if asked.quiet else face.complain)
-    presets = (await api.defaults()).presets
-    spec = await spec_of(
-        api, asked, presets.get(asked.preset, {}) if asked.preset else {}, **program_of(asked)
-    )
+    defaults = await api.defaults()
+    preset = defaults.presets.get(asked.preset, {}) if asked.preset else {}
+    spec = await spec_of(api, asked, preset, **program_of(asked))
+    await add_secrets(spec, asked, preset.get("secrets", ()), face)
+    job = await job_files(asked, "run", spec.backend or preset.get("backend"), defaults, progress)
     row = await api.create(spec)
     if asked.enqueue_only:
         progress(f"{plain(row.name)} is created. Nothing was run, because of `--enqueue-only`.")
@@ -68,7 +72,13 @@ async def run(api: Api, asked: Namespace, face: Face) -> Result:
         progress("Nothing was run.")
         return Nothing(_TIMED_OUT if row.live else 1)
     try:
-        return Nothing(await _run_in(api, row, asked, face))
+        await job.send(api, row, progress)
+        try:
+            code = await _run_in(api, row, asked, face)
+        except RemoteError:
+            await job.fetch(api, row, progress)
+            raise
+        return Nothing(await job.fetch(api, row, progress) or code)
     except asyncio.CancelledError:
         await _stopped(api, row, face, ends=is_new and face.in_shell and not asked.rm)
         raise

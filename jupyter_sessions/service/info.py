@@ -55,13 +55,14 @@ class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
 class Defaults(msgspec.Struct, frozen=True):
     """What fills in a spec: the backend of one that names none, and saved specs by name.
 
-    By backend: where files stay, and where sessions run in the middle of a sentence.
+    By backend: where files stay, where sessions run in the middle of a sentence, and what it can do.
     """
 
     backend: str
     presets: dict[str, dict[str, Any]]
     storage: dict[str, Storage] = {}
     places: dict[str, str] = {}
+    capabilities: dict[str, list[str]] = {}
 
 
 class BackendType(msgspec.Struct, frozen=True):

@@ -194,7 +194,8 @@ class SessionService(FileService):
         """What fills in a spec."""
         storage = {name: backend.storage for name, backend in self.backends.items()}
         places = {name: backend.place or name for name, backend in self.backends.items()}
-        return Defaults(self.config.default_backend, self.config.presets, storage, places)
+        can = {name: backend.capabilities() for name, backend in self.backends.items()}
+        return Defaults(self.config.default_backend, self.config.presets, storage, places, can)
 
     def look(self) -> None:
         """Somebody looks at what is known: ask those that failed again, and all of them often for a time."""

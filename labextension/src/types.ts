@@ -150,14 +150,15 @@ export interface ICredentialField {
  * What fills in a spec: the backend of one that names none, and saved specs by
  * name.
  *
- * By backend: where files stay, and where sessions run in the middle of a
- * sentence.
+ * By backend: where files stay, where sessions run in the middle of a sentence,
+ * and what it can do.
  */
 export interface IDefaults {
   backend: string;
   presets: Record<string, Record<string, unknown>>;
   storage: Record<string, IStorage>;
   places: Record<string, string>;
+  capabilities: Record<string, string[]>;
 }
 
 /**

@@ -21,9 +21,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from jupyter_sessions.amounts import human_size
 from jupyter_sessions.errors import InvalidRequest, NotEnough
 from jupyter_sessions.manager.api.archive import send_archives
-from jupyter_sessions.manager.api.runs import count, running
-from jupyter_sessions.manager.api.session import answer, body_of, find_any
+from jupyter_sessions.manager.api.runs import count
+from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, find, find_any
 from jupyter_sessions.manager.core.mounts import HOME
+from jupyter_sessions.manager.run.supervisor import SessionSupervisor
 from jupyter_sessions.manager.run.working_folder import WorkFolder, create
 
 FILES_MOST = 1000
@@ -38,7 +39,7 @@ async def upload(request: web.Request) -> web.Response:
 
     No file appears before all of them have arrived.
     """
-    supervisor = running(request)
+    supervisor = _running(request)
     folder = WorkFolder(supervisor.record.launch.cwd)
     if not request.content_type.startswith("multipart/"):
         raise InvalidRequest("The request must be a multipart form.", hint="Send the files as fields 'src'.")
@@ -49,6 +50,16 @@ async def upload(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
+def _running(request: web.Request) -> SessionSupervisor:
+    """Return the supervisor of a session that runs, also of a batch session, which has no kernel.
+
+    Errors: SessionNotFound, Ambiguous, NotRunning.
+    """
+    supervisor = request.app[SESSIONS].supervisor(find(request))
+    supervisor.check_running()
+    return supervisor
+
+
 def _kept(request: web.Request) -> WorkFolder:
     """Return the working folder of a session that runs, or that has ended: its files stay.
 
@@ -56,7 +67,7 @@ def _kept(request: web.Request) -> WorkFolder:
     """
     record = find_any(request)
     if record.live:
-        running(request)
+        _running(request)
         count(request, record)
     return WorkFolder(record.launch.cwd)
 
