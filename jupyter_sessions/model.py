@@ -361,11 +361,23 @@ class Folder(msgspec.Struct, kw_only=True, omit_defaults=True):
     automatic: bool = False
 
 
+class Group(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A resource group: a partition or queue of a cluster.
+
+    `most` is what one session can have there of each slot, where that is limited, and `longest` how many seconds it
+    may run.
+    """
+
+    name: str
+    most: dict[str, str] = {}
+    longest: float | None = None
+
+
 class Choices(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The choices for a session besides its image; `groups` are resource groups."""
 
     sizes: list[Size] = []
-    groups: list[str] = []
+    groups: list[Group] = []
     projects: list[str] = []
     folders: list[Folder] = []
 

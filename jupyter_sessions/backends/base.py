@@ -135,6 +135,14 @@ class Backend(KernelMethods, FileTransfer):
 
     # The optional ones.
 
+    async def create_many(self, request: SessionRequest, count: int) -> builtins.list[SessionInfo]:
+        """Create several sessions in one request, such as a job array, and return their rows in order.
+
+        They are named NAME-1 to NAME-COUNT, where the request's name is NAME. Each finds its number in the variable
+        REPLICA_ID, and `count` in REPLICA_COUNT. Without this method, `create` is called for each.
+        """
+        raise self._cannot("create several sessions in one request")
+
     async def rename(self, id: str, name: str) -> SessionInfo:
         """Give a live session another name."""
         raise self._cannot("rename sessions")
@@ -381,6 +389,6 @@ class Backend(KernelMethods, FileTransfer):
 
 
 OPTIONAL = tuple(
-    "restart rename renew logs events outputs images capacity execute interrupt input complete open_service"
-    " stop_service service_log connection upload download ls".split()
+    "create_many restart rename renew logs events outputs images capacity execute interrupt input complete"
+    " open_service stop_service service_log connection upload download ls".split()
 )

@@ -57,6 +57,10 @@ class Api(Protocol):
         """Request a session, and return its row at once."""
         ...
 
+    async def create_many(self, spec: SessionSpec) -> builtins.list[SessionInfo]:
+        """Request a spec's `replicas` at once. Errors: NotSupported, in which case nothing has been created."""
+        ...
+
     async def destroy(
         self, backend: str, id: str, *, forced: bool = False, recursive: bool = False
     ) -> SessionInfo:

@@ -107,6 +107,11 @@ class RemoteService(RemoteFiles):
         """Request a session, and return its row at once."""
         return await self._ask(SessionInfo, "POST", "/sessions", body=spec)
 
+    async def create_many(self, spec: SessionSpec) -> builtins.list[SessionInfo]:
+        """Request a spec's `replicas` at once. Errors: NotSupported, in which case nothing has been created."""
+        answer = await self._ask(dict[str, builtins.list[SessionInfo]], "POST", "/replicas", body=spec)
+        return answer["sessions"]
+
     async def destroy(
         self, backend: str, id: str, *, forced: bool = False, recursive: bool = False
     ) -> SessionInfo:

@@ -34,6 +34,12 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     data: Any = None
 
 
+class Replicas(msgspec.Struct, frozen=True):
+    """Sessions that were created in one request, by their numbers."""
+
+    sessions: list[SessionInfo]
+
+
 class SessionList(Position, frozen=True):
     """The requested sessions.
 

@@ -30,6 +30,7 @@ from jupyter_sessions.server.bodies import (
     History,
     InputReply,
     Logs,
+    Replicas,
     SessionChanges,
     SessionFields,
     SessionList,
@@ -158,6 +159,21 @@ class SessionsHandler(BaseHandler):
         place = f"sessions/{quote(row.backend, safe='')}/{quote(row.id, safe='')}"
         self.set_header("Location", f"{self.base_url}jupyter-sessions/{place}")
         self.answer(row, 202)
+
+
+class ReplicasHandler(BaseHandler):
+    """Several sessions alike."""
+
+    @web.authenticated
+    @authorized
+    @operation({202: Replicas}, body=SessionSpec)
+    async def post(self) -> None:
+        """Request as many sessions as the spec has `replicas`, named NAME-1 to NAME-N.
+
+        Answers 501 if the backend has no request for several: then each is to be created by itself.
+        """
+        check_size(self.request.body)
+        self.answer(Replicas(await self.service.create_many(self.read(SessionSpec))), 202)
 
 
 class SessionHandler(BaseHandler):
@@ -321,6 +337,7 @@ _ONE = r"(?P<backend>[^/]+)/(?P<id>[^/]+)"
 ROUTES: list[tuple[str, type[BaseHandler]]] = [
     (r"", AboutHandler),
     (r"/sessions", SessionsHandler),
+    (r"/replicas", ReplicasHandler),
     (rf"/sessions/{_ONE}", SessionHandler),
     (rf"/sessions/{_ONE}/logs", LogsHandler),
     (rf"/sessions/{_ONE}/events", HistoryHandler),

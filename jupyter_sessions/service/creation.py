@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -12,15 +13,17 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import msgspec
 from msgspec import structs
 
-from jupyter_sessions.amounts import parse_slots
+from jupyter_sessions.amounts import parse_slots, slot_label
 from jupyter_sessions.backends.base import Backend, Query
 from jupyter_sessions.backends.kernelspec_images import KernelspecImages
 from jupyter_sessions.backends.recent import Recent
 from jupyter_sessions.backends.session_request import SessionRequest, normalized
 from jupyter_sessions.backends.takes import check_taken
+from jupyter_sessions.durations import human_time
 from jupyter_sessions.errors import (
     AlreadyExists,
     InvalidRequest,
+    NotEnough,
     NotSupported,
     SessionError,
     SessionNotFound,
@@ -30,6 +33,7 @@ from jupyter_sessions.model import (
     REPLICA_ID,
     TYPE_ALIASES,
     TYPES,
+    Group,
     Image,
     SessionInfo,
     SessionSpec,
@@ -49,12 +53,18 @@ class Creates(Protocol):
         """Request a session, and return its row at once."""
         ...
 
+    async def create_many(self, spec: SessionSpec) -> list[SessionInfo]:
+        """Request a spec's `replicas` at once. Errors: NotSupported, in which case nothing has been created."""
+        ...
+
 
 async def create_replicas(where: Creates, spec: SessionSpec) -> tuple[list[SessionInfo], list[SessionError]]:
     """Create the sessions NAME-1 to NAME-N for a spec of N `replicas`; return them and why others failed.
 
     Each finds its number in REPLICA_ID, from 1 on, and N in REPLICA_COUNT. Source: skaha 1.7.0, canfar 1.5.2.
     """
+    with suppress(NotSupported):
+        return await where.create_many(spec), []
     turn = asyncio.Semaphore(_AT_ONCE)
 
     async def one(each: SessionSpec) -> SessionInfo | SessionError:
@@ -111,6 +121,22 @@ class SessionCreation:
         async with self._turns.setdefault((backend.name, request.name), asyncio.Lock()):
             return await self._existing(backend, request) or await backend.create(request)
 
+    async def create_many(self, backend: Backend, spec: SessionSpec) -> list[SessionInfo]:
+        """Return the rows of a spec's `replicas`, created in one request.
+
+        Errors: NotSupported by a backend that has no such request, or for names of which some are live: then each
+        session is to be created by itself. Others as for `create`.
+        """
+        count = spec.replicas
+        if "create_many" not in backend.capabilities():
+            raise NotSupported(f"{backend.title} creates one session in one request.", field="replicas")
+        names = [each.name for each in replicas_of(spec)]
+        backend.name_rule.check(str(names[-1]))
+        request = await self.request(backend, structs.replace(spec, replicas=1))
+        if any(row.name in names for row in await backend.list(Query())):
+            raise NotSupported("Some of these sessions are live.", field="replicas")
+        return await backend.create_many(request, count)
+
     async def request(self, backend: Backend, spec: SessionSpec) -> SessionRequest:
         """Return a spec as the backend gets it. Errors: as `create`."""
         check_taken(spec, backend.takes, backend.title)
@@ -127,6 +153,8 @@ class SessionCreation:
             check(given, {slot: amount for slot, amount in least.items() if slot in given})
         filled = at_least(await backend.default_resources(given), least)
         request.resources = filled | given
+        if request.resource_group and not backend.checks_requests:
+            _check_group(request, (await backend.choices()).groups)
         if request.dependencies:
             request.dependencies = [await self._dependency(backend, ref) for ref in request.dependencies]
         return request
@@ -196,6 +224,32 @@ class SessionCreation:
         same = (row for row in rows if row.notebook_path == request.notebook_path and row.image in images)
         found = next((row for row in same if _is_orphan(row) and _has(row, request)), None)
         return None if found is None else structs.replace(found, reused=True)
+
+
+def _check_group(request: SessionRequest, groups: Sequence[Group]) -> None:
+    """Check a request against the limits of its resource group, if the backend tells any. Errors: InvalidRequest."""
+    group = next((group for group in groups if group.name == request.resource_group), None)
+    if group is None:
+        if groups:
+            raise InvalidRequest(
+                f"There is no resource group '{request.resource_group}'.",
+                hint=f"There are: {', '.join(group.name for group in groups)}.",
+                field="resource_group",
+            )
+        return
+    for slot, most in parse_slots(group.most).items():
+        if request.resources.get(slot, Decimal(0)) > most:
+            raise NotEnough(
+                f"A session in '{group.name}' can have at most {slot_label(slot, most)}.",
+                hint="Ask for less, or choose another resource group.",
+                field=slot,
+            )
+    if group.longest is not None and (request.time_limit or 0) > group.longest:
+        raise InvalidRequest(
+            f"A session in '{group.name}' can run for at most {human_time(group.longest)}.",
+            hint="Choose a shorter time limit, or another resource group.",
+            field="time_limit",
+        )
 
 
 def _is_orphan(row: SessionInfo) -> bool:

@@ -8,7 +8,7 @@ import msgspec
 
 from jupyter_sessions.backends.base import Storage
 from jupyter_sessions.backends.signin import SignIn
-from jupyter_sessions.model import Amount, Folder, Image, NameRule, Size
+from jupyter_sessions.model import Amount, Folder, Group, Image, NameRule, Size
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
     default_resources: dict[str, str] = {}
     suggested_resources: dict[str, str] = {}
     sizes: list[Size] = []
-    groups: list[str] = []
+    groups: list[Group] = []
     projects: list[str] = []
     folders: list[Folder] = []
     storage: Storage = Storage()

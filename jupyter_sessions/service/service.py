@@ -295,17 +295,28 @@ class SessionService(FileService):
     # Doing.
 
     async def create(self, spec: SessionSpec) -> SessionInfo:
-        """Ask for a session; its row at once, `reused` if a live one of that name and image came back."""
+        """Request a session, and return its row at once, `reused` if it is the live one of that name and image."""
+        backend, spec = self._completed(spec)
+        backend.name_rule.check(spec.name or "")
+        return self._noted(await ask(backend, self._creation.create(backend, spec), ACT_SECONDS, acts=True))
+
+    async def create_many(self, spec: SessionSpec) -> builtins.list[SessionInfo]:
+        """Request a spec's `replicas` at once; see `SessionCreation.create_many`."""
+        backend, spec = self._completed(spec)
+        work = self._creation.create_many(backend, spec)
+        return [self._noted(row) for row in await ask(backend, work, ACT_SECONDS, acts=True)]
+
+    def _completed(self, spec: SessionSpec) -> tuple[Backend, SessionSpec]:
+        """Return a spec with its preset, backend, folder and name filled in."""
         spec = with_preset(spec, self.config.presets)
         check_spec(spec)
         spec = with_secrets(spec)
         backend = self.backend(spec.backend)
         spec.backend = backend.name
         if self.folder:
-            spec.cwd = os.path.join(self.folder, os.path.expanduser(spec.cwd or ""))  # noqa: ASYNC240
+            spec.cwd = os.path.join(self.folder, os.path.expanduser(spec.cwd or ""))
         spec.name = spec.name if spec.name is not None else new_name(spec)
-        backend.name_rule.check(spec.name)
-        return self._noted(await ask(backend, self._creation.create(backend, spec), ACT_SECONDS, acts=True))
+        return backend, spec
 
     async def destroy(
         self, backend: str, id: str, *, forced: bool = False, recursive: bool = False

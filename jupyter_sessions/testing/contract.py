@@ -256,6 +256,7 @@ class BackendContract:
             "service_log": ("x", "y"),
             "stop_service": ("x", "y"),
             "outputs": ("x", Selection()),
+            "create_many": (None, 2),
             "images": (),
             "capacity": (),
             "upload": ("x", "y", None),

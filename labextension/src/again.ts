@@ -73,7 +73,9 @@ export function specAgain(
     reuse_if_exists: false,
     ...(session.type && { type: session.type }),
     ...(backend?.projects?.includes(project ?? '') && { group: project }),
-    ...(backend?.groups?.includes(group ?? '') && { resource_group: group }),
+    ...(backend?.groups?.some(({ name }) => name === group) && {
+      resource_group: group
+    }),
     ...(mounts?.some(name => names.includes(name)) && {
       mounts: mounts.filter(name => names.includes(name))
     })

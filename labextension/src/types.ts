@@ -63,7 +63,7 @@ export interface IBackend {
   default_resources: Record<string, string>;
   suggested_resources: Record<string, string>;
   sizes: ISize[];
-  groups: string[];
+  groups: IGroup[];
   projects: string[];
   folders: IFolder[];
   storage: IStorage;
@@ -246,6 +246,18 @@ export interface IFolder {
 export interface IGap {
   since: string;
   until: string;
+}
+
+/**
+ * A resource group: a partition or queue of a cluster.
+ *
+ * `most` is what one session can have there of each slot, where that is
+ * limited, and `longest` how many seconds it may run.
+ */
+export interface IGroup {
+  name: string;
+  most?: Record<string, string>;
+  longest?: number;
 }
 
 /**
@@ -445,6 +457,13 @@ export interface IProcessId {
   start_time: number;
   boot_id: string;
   pid_ns: number;
+}
+
+/**
+ * Sessions that were created in one request, by their numbers.
+ */
+export interface IReplicas {
+  sessions: ISession[];
 }
 
 /**

@@ -71,7 +71,7 @@ describe('a session that ended', () => {
     assert.deepEqual(specAgain(given, resources, 'folder', backend()), plain);
     const able = backend({
       projects: ['astro'],
-      groups: ['default'],
+      groups: [{ name: 'default' }],
       folders: [{ name: 'data' }, { name: '.config', automatic: true }]
     });
     const whole = { ...given, cwd: '/home/work' };

@@ -25,7 +25,10 @@ function choosy(more: Partial<IBackend> = {}): IBackend {
       { name: 'job', types: ['headless'] }
     ],
     sizes: [small, big],
-    groups: ['cpu-nodes', 'gpu-nodes'],
+    groups: [
+      { name: 'cpu-nodes', most: { cpu: '1' } },
+      { name: 'gpu-nodes', longest: 3600 }
+    ],
     projects: ['astro'],
     folders: [{ name: 'data' }, { name: '.config', automatic: true }],
     storage: { about: 'gone', needs_mount: true },
@@ -78,6 +81,16 @@ describe('a choice', () => {
       [group, resource_group, mounts],
       ['astro', 'gpu-nodes', ['data']]
     );
+  });
+
+  it('of a group brings its limits', () => {
+    const { form } = open();
+    form.setAmount('cpu', { cpu: '2' });
+    assert.equal(form.checker.errors(form.values).cpu, undefined);
+    form.set('resource_group', { group: 'cpu-nodes' });
+    assert.match(String(form.checker.errors(form.values).cpu), /1 CPU at most/);
+    form.set('resource_group', { group: 'gpu-nodes' });
+    assert.equal(form.checker.errors(form.values).cpu, undefined);
   });
 
   it('is over when another backend is chosen', () => {

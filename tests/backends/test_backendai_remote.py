@@ -181,7 +181,7 @@ async def test_what_only_force_ends_now_is_refused_as_that(manager: None) -> Non
 @pytest.mark.parametrize("lab", [""], indirect=True)
 async def test_it_says_what_there_is_to_choose_from(lab: BackendAI) -> None:
     choices, capacity, images = await lab.choices(), await lab.capacity(), await lab.images()
-    assert (choices.groups, choices.projects) == (["default"], ["default"])
+    assert ([group.name for group in choices.groups], choices.projects) == (["default"], ["default"])
     assert capacity["cpu"].total and capacity["mem"].free
     assert "python3" in {name for image in images for name in (image.name, *image.aliases)} | {
         image.name.removeprefix("local/") for image in images

@@ -176,7 +176,11 @@ async def test_refusals_say_what_to_do(server: Server, lab: BackendAI) -> None:
 @pytest.mark.asyncio
 async def test_what_there_is_to_choose_from(lab: BackendAI) -> None:
     choices = await lab.choices()
-    assert (choices.groups, choices.projects, choices.folders) == (["default"], ["default"], [])
+    assert ([group.name for group in choices.groups], choices.projects, choices.folders) == (
+        ["default"],
+        ["default"],
+        [],
+    )
     images = {image.name: image for image in await lab.images()}
     assert images[IMAGE].aliases == ["python"] and images[IMAGE].resources == {"cpu": "1", "mem": "64m"}
     assert (await lab.capacity()).keys() >= {"cpu", "mem"}

@@ -277,7 +277,7 @@ async def test_what_there_is_to_choose_from(backendai: Server, lab: BackendAI) -
             Size(name="little", resources={"cpu": "1", "mem": "1g"}),
             Size(name="large", resources={"cpu": "500", "mem": "1t"}, shared_memory="1g", fits=False),
         ]
-        assert (choices.groups, choices.projects) == (["default"], ["default"])
+        assert ([group.name for group in choices.groups], choices.projects) == (["default"], ["default"])
         assert choices.folders == [Folder(name=".local", automatic=True), Folder(name="data", read_only=True)]
     finally:
         backendai.sql("DELETE FROM resource_presets")

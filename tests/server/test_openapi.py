@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,7 +114,7 @@ async def test_bodies_have_the_fields_that_are_described(rest: Rest, kernel: dic
         status, said = await rest.refused(method, path, {"9": 1}, headers=headers)
         assert (status, said["hint"]) == (400, f"Choose from: {', '.join(fields)}."), (method, path)
         count += 1
-    assert count == 9
+    assert count == 10
 
 
 async def test_who_may_call_is_described(rest: Rest, kernel: dict[str, str]) -> None:
@@ -126,7 +127,9 @@ async def test_who_may_call_is_described(rest: Rest, kernel: dict[str, str]) -> 
         assert status == 403 and "kernels" in said["message"].lower(), (method, path, said)
 
 
-async def test_answers_are_as_described(rest: Rest, kernel: dict[str, str]) -> None:
+async def test_answers_are_as_described(
+    rest: Rest, extension: SessionsExtension, kernel: dict[str, str], toys: Path
+) -> None:
     """Each operation is done once. `Rest` compares each answer and event with the file."""
     hello = await rest.json("GET", "/jupyter-sessions")
     row = await rest.running("demo")
@@ -170,6 +173,10 @@ async def test_answers_are_as_described(rest: Rest, kernel: dict[str, str]) -> N
     await rest.ask("DELETE", "backends/lab")
     await rest.ask("GET", "openapi.yaml")
     await rest.ask("POST", "backends/local/takeover")
+    extension.service.backends["arrays"] = importlib.import_module("toy_sessions").Arrays("arrays")
+    jobs = {"backend": "arrays", "name": "job", "replicas": 2}
+    names = [one["name"] for one in (await rest.json("POST", "replicas", jobs, status=202))["sessions"]]
+    assert names == ["job-1", "job-2"]
     await rest.until(await rest.end(row), "TERMINATED")
     await rest.json("DELETE", place)
     assert hello["protocol"] == int(rest.described.document["info"]["version"])

@@ -14,9 +14,9 @@ from msgspec import structs
 
 from jupyter_sessions.backends.base import SessionRequest
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.errors import AlreadyExists, InvalidRequest
+from jupyter_sessions.errors import AlreadyExists, InvalidRequest, NotEnough, NotSupported
 from jupyter_sessions.model import Image, ProcessId, SessionInfo, SessionSpec
-from jupyter_sessions.service import SessionService
+from jupyter_sessions.service import SessionService, create_replicas
 from jupyter_sessions.wire.identity import own_identity
 
 pytestmark = pytest.mark.asyncio
@@ -141,3 +141,42 @@ async def test_a_notebook_whose_server_died_gets_its_session_back(
     assert not (
         await service.create(structs.replace(spec, name="new", image="lab/python:3", owner=here))
     ).reused
+
+
+def having(kind: str) -> SessionService:
+    return SessionService(
+        JupyterSessions(backends={kind: {"type": kind}}, enabled_backends=[kind], default_backend=kind)
+    )
+
+
+async def test_replicas_are_one_request_where_the_backend_has_that(toys: Path) -> None:
+    service = having("arrays")
+    rows, failures = await create_replicas(service, SessionSpec(name="job", resources={"cpu": 1}, replicas=3))
+    assert failures == [] and [(row.name, row.tag) for row in rows] == [
+        (f"job-{number}", f"{number} of 3") for number in (1, 2, 3)
+    ]
+    rows, failures = await create_replicas(service, SessionSpec(name="job", resources={"cpu": 1}, replicas=4))
+    assert [(row.reused, row.tag) for row in rows[:3]] == [(True, f"{number} of 3") for number in (1, 2, 3)]
+    assert failures == [] and not rows[3].reused and rows[3].tag is None, "some live: each by itself"
+    with pytest.raises(InvalidRequest, match="lower-case"):
+        await service.create_many(SessionSpec(name="much-too-long-for-it", replicas=2))
+    with pytest.raises(NotSupported):
+        await having("toy").create_many(SessionSpec(name="job", replicas=3))
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "said"),
+    [
+        ({"resource_group": "none"}, InvalidRequest, "There are: cpu-nodes, gpu-nodes"),
+        ({"resources": {"cpu": 5}}, NotEnough, "A session in 'cpu-nodes' can have at most 4 CPU"),
+        ({"time_limit": "2h"}, InvalidRequest, "A session in 'cpu-nodes' can run for at most 1 h"),
+    ],
+)
+async def test_groups_have_limits(
+    toys: Path, fields: dict[str, Any], error: type[Exception], said: str
+) -> None:
+    service = having("choosy")
+    spec = SessionSpec(name="mine", resource_group="cpu-nodes", resources={"cpu": 4}, time_limit="1h")
+    with pytest.raises(error, match=said):
+        await service.create(structs.replace(spec, **fields))
+    assert (await service.create(spec)).resources == {"cpu": "4"}

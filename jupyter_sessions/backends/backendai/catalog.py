@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_sessions.amounts import MEMORY_SLOTS, SHARES, format_slots, parse_size
 from jupyter_sessions.backends.backendai.reading import amounts_of, slots_of, text_of
 from jupyter_sessions.errors import InvalidRequest
-from jupyter_sessions.model import Amount, Choices, Folder, Image, Size
+from jupyter_sessions.model import Amount, Choices, Folder, Group, Image, Size
 
 IMAGES = "query { images { name humanized_name tag registry aliases resource_limits { key min } labels { key value } } }"
 PROJECTS = "query { groups { id name } }"
@@ -99,9 +99,10 @@ def folders_of(items: list[dict[str, Any]]) -> list[Folder]:
     return sorted(folders, key=lambda folder: folder.name)
 
 
-def groups_of(answer: dict[str, Any]) -> list[str]:
-    """The resource groups one may use."""
-    return sorted(str(item["name"]) for item in answer.get("scaling_groups") or [])
+def groups_of(answer: dict[str, Any]) -> list[Group]:
+    """Return the resource groups one may use, by name."""
+    names = sorted(str(item["name"]) for item in answer.get("scaling_groups") or [])
+    return [Group(name=name) for name in names]
 
 
 def capacity_of(answer: dict[str, Any]) -> dict[str, Amount]:

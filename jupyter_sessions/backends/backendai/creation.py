@@ -144,9 +144,10 @@ class SessionCreator:
         if error.field == "mounts":
             absent = [name for name in request.mounts if name not in folders]
             return "mounts", "folder", ", ".join(absent or request.mounts), folders
-        unknown = request.resource_group is not None and request.resource_group not in choices.groups
+        groups = [group.name for group in choices.groups]
+        unknown = request.resource_group is not None and request.resource_group not in groups
         if error.field == "resource_group" or (lost and unknown):
-            return "resource_group", "resource group", str(request.resource_group), choices.groups
+            return "resource_group", "resource group", str(request.resource_group), groups
         if (lost or "group" in error.message.lower()) and request.group not in choices.projects:
             return "group", "project", str(request.group), choices.projects
         return None

@@ -1,4 +1,4 @@
-import type { IBackend, IFolder, ISessionSpec, ISize } from '../types';
+import type { IBackend, IFolder, IGroup, ISessionSpec, ISize } from '../types';
 
 /** What is chosen beside image and amounts; '' leaves it to the backend. */
 export interface IChoices {
@@ -49,7 +49,7 @@ export function projectsOf(backend: IBackend): string[] {
 }
 
 /** The resource groups that one may choose from. */
-export function groupsOf(backend: IBackend): string[] {
+export function groupsOf(backend: IBackend): IGroup[] {
   return takes(backend, 'resource_group') ? (backend.groups ?? []) : [];
 }
 

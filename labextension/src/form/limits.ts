@@ -35,6 +35,21 @@ export function limitOf(backend: IBackend, slot: string): ILimit {
   };
 }
 
+/** A backend with the limits of one of its resource groups. */
+export function inGroup(backend: IBackend, name: string): IBackend {
+  const group = backend.groups?.find(group => group.name === name);
+  if (!group?.most) {
+    return backend;
+  }
+  const capacity = Object.entries(backend.capacity ?? {}).map(
+    ([slot, amount]) => {
+      const most = group.most?.[slot] ?? amount.most;
+      return [slot, { ...amount, ...(most && { most }) }];
+    }
+  );
+  return { ...backend, capacity: Object.fromEntries(capacity) };
+}
+
 /** The slots of a backend that are neither CPU nor memory. */
 export function acceleratorsOf(backend: IBackend): string[] {
   const slots = { ...backend.capacity, ...backend.default_resources };

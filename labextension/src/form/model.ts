@@ -6,6 +6,7 @@ import type { IBackend, ISession, ISessionSpec } from '../types';
 import { FormChecker } from './check';
 import { exceedsKernel, offered, typesOf } from './choices';
 import type { IKernelSource } from './kernel';
+import { inGroup } from './limits';
 import { blamed, type FieldErrors, type IForm } from './refusal';
 import {
   amountsOf,
@@ -64,13 +65,17 @@ export class FormModel implements IForm<ISession> {
   }
 
   get checker(): FormChecker {
-    return new FormChecker(this.backend, this._trans);
+    return new FormChecker(this._limited, this._trans);
   }
 
   /** What the session would wait for; '' if there is room for it now, or nobody can tell. */
   get wait(): string {
     const rows = this._creator.live(this.backend.name);
-    return waitFor(this.backend, rows, neededBy(this._values), this._trans);
+    return waitFor(this._limited, rows, neededBy(this._values), this._trans);
+  }
+
+  private get _limited(): IBackend {
+    return inGroup(this.backend, this._values.group);
   }
 
   /** A refusal that is about no field of the form. */

@@ -1,8 +1,9 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { groupsOf, projectsOf, typesOf } from '../form/choices';
-import { formatResources } from '../format';
-import type { ISize } from '../types';
+import { formatLeft, formatResources } from '../format';
+import type { IGroup, ISize } from '../types';
 import type { IFormProps } from './body';
 import { Field, Select } from './fields';
 
@@ -46,6 +47,13 @@ function optionsOf(
 ): { value: string; label: string }[] {
   const options = names.map(name => ({ value: name, label: name }));
   return names.length > 0 ? [{ value: '', label: none }, ...options] : [];
+}
+
+function labelOf(group: IGroup, trans: TranslationBundle): string {
+  const { name, longest } = group;
+  return longest
+    ? trans.__('%1, at most %2', name, formatLeft(1000 * longest, trans))
+    : name;
 }
 
 /** The types of session, where an image is for several. */
@@ -97,6 +105,10 @@ export function SizeField(props: IFormProps): JSX.Element {
 export function PlaceFields(props: IFormProps): JSX.Element {
   const { form, trans } = props;
   const open = trans.__('Automatic');
+  const groups = groupsOf(form.backend).map(group => ({
+    value: group.name,
+    label: labelOf(group, trans)
+  }));
   return (
     <>
       <Choice
@@ -111,7 +123,9 @@ export function PlaceFields(props: IFormProps): JSX.Element {
         {...props}
         field="resource_group"
         label={trans.__('Resource group')}
-        options={optionsOf(groupsOf(form.backend), open)}
+        options={
+          groups.length > 0 ? [{ value: '', label: open }, ...groups] : []
+        }
         value={form.values.group}
         onChange={group => form.set('resource_group', { group })}
       />

@@ -106,7 +106,7 @@ CLUSTER = {
             {"name": "small", "resources": {"cpu": "1", "mem": "1536m"}},
             {"name": "big", "resources": {"cpu": "8", "mem": "64g"}, "shared_memory": "1g", "fits": False},
         ],
-        "groups": ["cpu-nodes", "gpu-nodes"],
+        "groups": [{"name": "cpu-nodes"}, {"name": "gpu-nodes"}],
         "projects": ["astro", "default"],
         "folders": [
             {"name": ".config", "automatic": True},

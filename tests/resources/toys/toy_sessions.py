@@ -10,7 +10,7 @@ from jupyter_sessions.amounts import format_slots
 from jupyter_sessions.backends.base import Backend, Output, Storage
 from jupyter_sessions.backends.takes import BASIC, EVERY
 from jupyter_sessions.errors import BackendUnavailable, NeedsForce, SessionNotFound
-from jupyter_sessions.model import TYPES, Choices, Folder, Image, NameRule, SessionInfo, Size, in_group
+from jupyter_sessions.model import TYPES, Choices, Folder, Group, Image, NameRule, SessionInfo, Size, in_group
 
 
 class Toy(Backend):
@@ -86,7 +86,7 @@ class Choosy(Toy):
                 Size(name="small", resources={"cpu": "1", "mem": "1536m"}),
                 Size(name="big", resources=big, shared_memory="1g", fits=False),
             ],
-            groups=["cpu-nodes", "gpu-nodes"],
+            groups=[Group(name="cpu-nodes", most={"cpu": "4"}, longest=3600), Group(name="gpu-nodes")],
             projects=["astro", "default"],
             folders=[
                 Folder(name=".config", automatic=True),
@@ -105,6 +105,18 @@ class Choosy(Toy):
         if not forced:
             raise NeedsForce(f"{self.title} does not end what it prepares.", hint="End it by force.")
         return await super().destroy(id)
+
+
+class Arrays(Toy):
+    """Creates many sessions in one request."""
+
+    async def create_many(self, request, count):
+        return [
+            await self.create(
+                structs.replace(request, name=f"{request.name}-{number}", tag=f"{number} of {count}")
+            )
+            for number in range(1, count + 1)
+        ]
 
 
 class Breaking(Toy):
