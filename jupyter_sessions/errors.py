@@ -14,7 +14,7 @@
     ├── Ambiguous                     409  several live sessions match
     ├── NotRunning                    409  not possible in the session's status
     ├── NoRoom                        409  too little memory is left for a service, unless started by force
-    ├── ServiceFailed                 409  a service has failed, and starts again only on request
+    ├── ServiceEnded                  409  a service has ended, and starts again only on request
     ├── NotEnough                     412  more than the backend can ever provide
     ├── CellFailed                    422  code in a session raised an error
     │   └── RemoteError               422  the same, with its traceback (commands.remote_error)
@@ -162,8 +162,8 @@ class NoRoom(SessionError):
     status = 409
 
 
-class ServiceFailed(SessionError):
-    """A service of a session has failed; it is not started again unless somebody asks for that."""
+class ServiceEnded(SessionError):
+    """A service of a session has failed or was stopped; it starts again only on request, not when its page is loaded."""
 
     status = 409
 

@@ -240,14 +240,14 @@ class Local(KernelspecImages, LocalKeys, LocalRows):
         }
 
     async def open_service(self, id: str, name: str, base_url: str) -> Endpoint:
-        """The unix socket of a service, started if need be. Errors: NoRoom, ServiceFailed."""
-        return await self._start_service(id, name, base_url=base_url)
+        """The unix socket of a service, started if need be. Errors: NoRoom, ServiceEnded."""
+        return await self._start_service(id, name, base_url=base_url, again=False)
 
     async def start_service(
         self, id: str, name: str, base_url: str, arguments: Mapping[str, str], *, forced: bool = False
     ) -> None:
         """Start a service. Errors: NoRoom."""
-        await self._start_service(id, name, base_url=base_url, forced=forced, again=True, **arguments)
+        await self._start_service(id, name, base_url=base_url, forced=forced, **arguments)
 
     async def _start_service(self, id: str, name: str, **arguments: object) -> Endpoint:
         body = {"app": name, "arguments": msgspec.json.encode(arguments).decode()}

@@ -414,7 +414,7 @@ class SessionService(FileService):
         return await ask(place, place.outputs(id, which), GET_SECONDS)
 
     async def open_service(self, backend: str, id: str, name: str, base_url: str) -> Endpoint:
-        """Where a service port listens; started if need be. Errors: NoRoom, ServiceFailed."""
+        """Where a service port listens; started if need be. Errors: NoRoom, ServiceEnded."""
         place = self.backend(backend)
         return await self._act(place, id, place.open_service(id, name, base_url), ACT_SECONDS)
 

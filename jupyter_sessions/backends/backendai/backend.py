@@ -21,7 +21,7 @@ from jupyter_sessions.backends.backendai.creation import SessionCreator
 from jupyter_sessions.backends.backendai.event_stream import Watcher
 from jupyter_sessions.backends.backendai.files import ManagerFiles
 from jupyter_sessions.backends.backendai.http import ManagerClient
-from jupyter_sessions.backends.backendai.tunnels import Tunnels
+from jupyter_sessions.backends.backendai.tunnels import Tunnels, check_service
 from jupyter_sessions.backends.backendai.versions import statuses_of
 from jupyter_sessions.backends.base import Output, Query, Storage
 from jupyter_sessions.backends.parsing import made_of, rows_of, understood
@@ -365,8 +365,8 @@ class BackendAI(ManagerFiles):
         client = await self.client()
         answer: dict[str, Any] = {}
         if (await client.dialect()).ours:  # Others say nothing of where their services see themselves.
-            answer = await self._ask_for_service(client, id, name, {})
-        socket = await self._tunnels.open(client, id, name)
+            answer = await self._ask_for_service(client, id, name, {"again": False})
+        socket = await self._tunnels.open(client, id, name, {"again": False} if answer else None)
         inner = answer.get("base_url")
         at_root = bool(answer.get("at_root", inner is None))
         return Endpoint(socket, at_root=at_root, base_url=inner, headers=answer.get("headers") or {})
@@ -377,8 +377,9 @@ class BackendAI(ManagerFiles):
         """Start a service: managers of others do it when somebody connects, with the arguments that they allow."""
         client = await self.client()
         if (await client.dialect()).ours:
-            await self._ask_for_service(client, id, name, {**arguments, "forced": forced, "again": True})
+            await self._ask_for_service(client, id, name, {**arguments, "forced": forced})
         else:
+            await check_service(client, id, name, arguments)
             await self._tunnels.open(client, id, name, arguments)
 
     async def _ask_for_service(

@@ -32,27 +32,27 @@ class Tunnels:
     def __init__(self) -> None:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._servers: dict[TunnelKey, tuple[str, asyncio.Server]] = {}
+        self._params: dict[TunnelKey, dict[str, str]] = {}
         self._connections: set[asyncio.Task[None]] = set()
         self._opening: dict[TunnelKey, asyncio.Lock] = {}
         self._numbers = itertools.count()
 
     async def open(
-        self, client: ManagerClient, id: str, name: str, arguments: Mapping[str, str] | None = None
+        self, client: ManagerClient, id: str, name: str, arguments: Mapping[str, object] | None = None
     ) -> str:
         """The path of a socket that leads to a service, which the first connection starts with the `arguments`.
 
-        Errors: NotFound listing the services there are; InvalidRequest for an argument that the service does not
-        take; NotSupported on Windows; as `ManagerClient.request`.
+        Errors: NotFound listing the services there are; NotSupported on Windows; as `ManagerClient.request`.
         """
         key = (id, name)
         async with self._opening.setdefault(key, asyncio.Lock()):
-            if key not in self._servers or arguments:
-                await _check(client, id, name, arguments or {})
-                path = f"/session/{quote(id)}/tcpproxy"
-                if key in self._servers:
-                    self._servers.pop(key)[1].close()
-                said = {"arguments": json.dumps(dict(arguments))} if arguments else {}
-                self._servers[key] = await self._listen(client, path, {"app": name} | said)
+            wanted = {"app": name} | ({"arguments": json.dumps(dict(arguments))} if arguments else {})
+            if key in self._servers and arguments and self._params[key] != wanted:
+                self._servers.pop(key)[1].close()
+            if key not in self._servers:
+                await check_service(client, id, name, {})
+                self._servers[key] = await self._listen(client, f"/session/{quote(id)}/tcpproxy", wanted)
+                self._params[key] = wanted
             return self._servers[key][0]
 
     async def close(self) -> None:
@@ -94,7 +94,8 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="jupyter-sessions-", dir=place)
 
 
-async def _check(client: ManagerClient, id: str, name: str, arguments: Mapping[str, str]) -> None:
+async def check_service(client: ManagerClient, id: str, name: str, arguments: Mapping[str, str]) -> None:
+    """Check that a session has a service that takes these arguments. Errors: NotFound, InvalidRequest."""
     apps = await client.request("GET", f"/stream/session/{quote(id)}/apps")
     with understood(client.who):
         allowed = {str(app["name"]): [*map(str, app.get("allowed_arguments") or ())] for app in apps}

@@ -46,7 +46,8 @@ async def start_service(request: web.Request) -> web.Response:
 
     `arguments` is JSON text: options of the service's command, and additions of this manager. Its "base_url" is the
     path under which the service's pages appear; the answer's is the path under which the service sees them. Its
-    "forced" starts a service that may not fit into the session's memory, its "again" one that has failed.
+    "forced" starts a service that may not fit into the session's memory, its "again" that is
+    false leaves one alone that has ended.
     """
     body = await body_of(request)
     name = str(body.get("app") or body.get("service") or "")
@@ -125,7 +126,10 @@ async def _start(supervisor: SessionSupervisor, name: str, text: str) -> Endpoin
     """Start a service with the arguments in a JSON text; without any, with those of before."""
     arguments = read_object(text, "arguments")
     _check_base_url(arguments)
-    how = {key: arguments.pop(key, None) is True for key in ("forced", "again")}
+    how = {
+        "forced": arguments.pop("forced", None) is True,
+        "again": arguments.pop("again", None) is not False,
+    }
     arguments.pop("base_url", None)
     given = {key: "" if value is None else str(value) for key, value in arguments.items()}
     return await supervisor.start_service(name, **how, arguments=given or None)

@@ -18,7 +18,7 @@ from jupyter_sessions.errors import (
     NoRoom,
     NotFound,
     NotSupported,
-    ServiceFailed,
+    ServiceEnded,
     SessionError,
 )
 from jupyter_sessions.manager.core.changes import PluginsFound, ServiceChanged
@@ -105,7 +105,7 @@ class ServiceLauncher:
         """Start a service if needed, and return where it listens; without `arguments`, use those of its last start.
 
         Errors: NotFound; NotSupported; InvalidRequest for malformed arguments, or if the service runs with different
-        ones; NoRoom unless `forced`; ServiceFailed if it has failed, unless `again`; LaunchError.
+        ones; NoRoom unless `forced`; ServiceEnded if it has ended, unless `again`; LaunchError.
         """
         if name in map(str, self._record.preopen_ports):
             return self._open_port(int(name))
@@ -120,10 +120,8 @@ class ServiceLauncher:
                 if not forced:
                     self._check_room(name)
                 state = self._state(name)
-                if state.state == FAILED and not (again or forced):
-                    raise ServiceFailed(
-                        f"'{name}' {state.reason}.", hint="Look at its log, and start it again."
-                    )
+                if state.reason and not (again or forced):
+                    raise ServiceEnded(f"The service '{name}' {state.reason}.", hint="Start it again.")
                 await self._launch(
                     name, definition, state.arguments if arguments is None else dict(arguments)
                 )
@@ -225,7 +223,7 @@ class ServiceLauncher:
             process = self._process(name)
             if process is not None:
                 await self._runtime.stop(process, _GRACE_SECONDS)
-                self._forget(name, NOT_STARTED)
+                self._forget(name, NOT_STARTED, "was stopped")
             elif name in self._record.services:
                 self._change(name, self._state(name).stopped())
 

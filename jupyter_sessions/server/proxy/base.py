@@ -20,12 +20,12 @@ from jupyter_sessions.wire.proxy.rebase import Rebase
 from . import pages, shared_origin
 from .contract import INPUTS_KEY, ROOT, SERVICES_KEY, ServiceProvider
 from .input import Inputs
-from .refusal import NoRoomRefusal, NotListening, Refusal
+from .refusal import EndedRefusal, NoRoomRefusal, NotListening, Refusal
 
 if TYPE_CHECKING:
     from multidict import CIMultiDict
 
-    from jupyter_sessions.model import Endpoint
+    from jupyter_sessions.model import Endpoint, Service
 
 
 class ServiceProxyHandler(JupyterHandler):
@@ -34,6 +34,9 @@ class ServiceProxyHandler(JupyterHandler):
     auth_resource = "jupyter_sessions"
     patience = 20.0
     """Seconds that a request waits for a service that does not listen yet."""
+    _session_name = ""
+    _about: Service | None = None
+    _log_end = ""
 
     @property
     def services(self) -> ServiceProvider:
@@ -186,7 +189,25 @@ class ServiceProxyHandler(JupyterHandler):
         try:
             return await self.services.open_service(*self.names, base_url=self.prefix)
         except SessionError as error:
-            raise Refusal.because(error) from error
+            refusal = Refusal.because(error)
+            await self._look(log=isinstance(refusal, EndedRefusal))
+            raise refusal from error
+
+    async def _look(self, *, log: bool) -> None:
+        """Find out what a page for a person says about the service."""
+        backend, session, name = self.names
+        if not self.navigates:
+            return
+        try:
+            row = await self.services.get(backend, session)
+            self._session_name = row.name
+            self._about = next((one for one in row.services if one.name == name), None)
+        except Exception:
+            self.log.debug("nothing is known of service %s", name, exc_info=True)
+        try:
+            self._log_end = await self.services.service_log(*self.names) if log else ""
+        except Exception:
+            self.log.debug("no log of service %s", name, exc_info=True)
 
     def heard(self) -> None:
         """Record that a person uses the session."""
@@ -195,14 +216,9 @@ class ServiceProxyHandler(JupyterHandler):
         inputs.note(self.services, backend, session)
 
     async def not_listening(self) -> NotListening:
-        """Return the refusal for a service that is starting, with the end of its log."""
-        _, session, service = self.names
-        try:
-            log = await self.services.service_log(*self.names)
-        except Exception:
-            self.log.debug("no log of service %s", service, exc_info=True)
-            log = ""
-        return NotListening(service, session, log)
+        """Return the refusal for a service that is starting."""
+        await self._look(log=True)
+        return NotListening(self.names[2], self._session_name or self.names[1])
 
     def touch(self) -> None:
         """Record activity for the server's culling."""
@@ -226,8 +242,18 @@ class ServiceProxyHandler(JupyterHandler):
             self.finish(refusal.to_wire())
 
     def _drawn(self, refusal: Refusal) -> str:
-        if not isinstance(refusal, NoRoomRefusal):
-            return pages.draw(refusal)
-        backend, session, service = self.names
-        place = f"{self.base_url}jupyter-sessions/sessions/{backend}/{session}/services/{service}"
-        return pages.offer(refusal, f"{place}?forced=true", self.xsrf_token.decode())
+        backend, session, name = self.names
+        place = f"{self.base_url}jupyter-sessions/sessions/{backend}/{session}/services/{name}"
+        shown, token = self._session_name or session, self.xsrf_token.decode()
+        if isinstance(refusal, NotListening):
+            title = f"Starting {(self._about and self._about.title) or name}"
+            form = pages.Form(f"{place}?restart=true", token, "Start again")
+            port = name.isdigit()
+            return pages.waiting(
+                refusal.message if port else title, shown, self._about, self._log_end, None if port else form
+            )
+        if isinstance(refusal, NoRoomRefusal):
+            return pages.draw(refusal, form=pages.Form(f"{place}?forced=true", token, "Start anyway"))
+        if isinstance(refusal, EndedRefusal):
+            return pages.draw(refusal, shown, self._log_end, pages.Form(place, token, "Start again"))
+        return pages.draw(refusal)

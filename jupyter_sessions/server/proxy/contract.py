@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from jupyter_sessions.model import Endpoint
+    from jupyter_sessions.model import Endpoint, SessionInfo
 
 ROOT = "jupyter-sessions/services/"
 """The path of services below the server's base URL."""
@@ -26,6 +26,10 @@ class ServiceProvider(Protocol):
         `base_url` is the path under which browsers see the service; it begins and ends with a slash. Raises
         `SessionError` if the session or service is not available.
         """
+        ...
+
+    async def get(self, backend: str, id: str) -> SessionInfo:
+        """Return a session, with its services."""
         ...
 
     async def touch(self, backend: str, id: str) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from http.client import responses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tornado import web
 
-from jupyter_sessions.errors import NoRoom
-
-if TYPE_CHECKING:
-    from jupyter_sessions.errors import SessionError
+from jupyter_sessions.errors import NoRoom, ServiceEnded, SessionError
 
 
 class Refusal(web.HTTPError):
@@ -25,7 +22,7 @@ class Refusal(web.HTTPError):
     @classmethod
     def because(cls, error: SessionError) -> Refusal:
         """Return the refusal for a SessionError."""
-        kind = NoRoomRefusal if isinstance(error, NoRoom) else cls
+        kind = next((kind for type_, kind in _OFFERS.items() if isinstance(error, type_)), cls)
         return kind(error.status, error.message, kind=error.reason, hint=error.hint)
 
     @classmethod
@@ -49,6 +46,10 @@ class NoRoomRefusal(Refusal):
     """The refusal of a service that does not fit into its session's memory, but can be started anyway."""
 
 
+class EndedRefusal(Refusal):
+    """The refusal of a service that has ended, but can be started again."""
+
+
 def broken_off() -> Refusal:
     """Return the refusal for a service that accepts connections and then fails."""
     said = "The service broke off before it answered."
@@ -56,12 +57,12 @@ def broken_off() -> Refusal:
 
 
 class NotListening(Refusal):
-    """The refusal for a service that does not accept connections yet; `log` is the end of its log.
+    """The refusal for a service that does not accept connections yet.
 
     A service whose name is a number is a port, on which the person's own program will listen.
     """
 
-    def __init__(self, service: str, session: str, log: str = "") -> None:
+    def __init__(self, service: str, session: str) -> None:
         said, hint = f"{service} in session {session} is starting.", "Try again in a few seconds."
         if service.isdigit():
             said, hint = (
@@ -69,6 +70,7 @@ class NotListening(Refusal):
                 "Start the program in the session.",
             )
         super().__init__(503, said, kind="ServiceStarting", hint=hint)
-        self.service = service
-        self.session = session
-        self.log = log
+
+
+_OFFERS: dict[type[SessionError], type[Refusal]] = {NoRoom: NoRoomRefusal, ServiceEnded: EndedRefusal}
+"""Refusals after which a person can start the service all the same."""

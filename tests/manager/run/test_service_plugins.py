@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from jupyter_sessions.errors import InvalidRequest, NotFound, NotSupported, ServiceFailed
+from jupyter_sessions.errors import InvalidRequest, NotFound, NotSupported, ServiceEnded
 from jupyter_sessions.model import Endpoint, Service, ServiceRequest, SessionInfo
 from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.proxy.upstream import client, patiently, url
@@ -100,6 +100,9 @@ async def test_stop_and_start_with_arguments(shared: SessionService, row: Sessio
     assert (await fetch(second, "/"))["greeting"] == "salut"
     await shared.stop_service("local", row.id, "by-port")
     assert await state(shared, row, "by-port") == "not started"
+    with pytest.raises(ServiceEnded, match="'by-port' was stopped"):  # By a page that is still open.
+        await shared.open_service("local", row.id, "by-port", AT)
+    await shared.start_service("local", row.id, "by-port", AT)
     again = await shared.open_service("local", row.id, "by-port", AT)
     assert (await fetch(again, "/"))["greeting"] == "hallo", "arguments are those of the last start"
     with pytest.raises(InvalidRequest, match="cannot be an argument"):
@@ -113,7 +116,7 @@ async def test_a_service_that_fails_says_so(shared: SessionService, row: Session
     assert listed is not None
     assert "exit status 1" in listed.ended
     assert "no licence for" in await shared.service_log("local", row.id, "dying")
-    with pytest.raises(ServiceFailed, match="'dying' has ended"):
+    with pytest.raises(ServiceEnded, match="'dying' has ended"):
         await shared.open_service("local", row.id, "dying", AT)
     await shared.start_service("local", row.id, "dying", AT)
     await until(lambda: is_in(shared, row, "dying", "failed"))

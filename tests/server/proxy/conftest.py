@@ -29,7 +29,7 @@ from pytest_jupyter.jupyter_server import *  # noqa: F403
 from yarl import URL
 
 from jupyter_sessions.errors import SessionError
-from jupyter_sessions.model import Endpoint
+from jupyter_sessions.model import Endpoint, Service, SessionInfo
 from jupyter_sessions.server.proxy import SERVICES_KEY, handlers
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class FakeServices:
 
     endpoints: dict[str, Endpoint | Exception] = field(default_factory=dict)
     log: str = "first line\n<script>alert(1)</script>"
+    services: list[Service] = field(default_factory=list)
     opened: list[tuple[str, ...]] = field(default_factory=list)
     touched: list[tuple[str, str]] = field(default_factory=list)
 
@@ -57,6 +58,21 @@ class FakeServices:
         if isinstance(found, Exception):
             raise found
         return found
+
+    async def get(self, backend: str, id: str) -> SessionInfo:
+        """The session, with the services a test has set."""
+        return SessionInfo(
+            backend=backend,
+            id=id,
+            name="demo",
+            image="python3",
+            type="interactive",
+            status="RUNNING",
+            status_info="",
+            resources={},
+            services=self.services,
+            created_at=None,
+        )
 
     async def touch(self, backend: str, id: str) -> None:
         """Note it."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_sessions.errors import NotRunning, SessionNotFound
-from jupyter_sessions.model import Endpoint
+from jupyter_sessions.errors import NotRunning, ServiceEnded, SessionNotFound
+from jupyter_sessions.model import Endpoint, Service
 from jupyter_sessions.server.proxy.http import HttpHandler
 
 if TYPE_CHECKING:
@@ -33,9 +35,47 @@ async def test_people_see_a_page_that_reloads_itself(proxy: Proxy, impatient: No
     assert answer.headers["Retry-After"] == "2"
     assert answer.headers["Cache-Control"] == "no-store"
     assert '<meta http-equiv="refresh" content="2">' in page
-    assert "absent" in page and "0123-session" in page
+    assert "<h1>Starting absent</h1>" in page and "Session demo" in page and "<p role=timer" not in page
     assert "first line" in page and "&lt;script&gt;" in page and "<script" not in page
     assert "color-scheme: light dark" in page
+
+
+def started(seconds: float) -> Service:
+    """A service that was started so long ago."""
+    since = datetime.now(UTC) - timedelta(seconds=seconds)
+    return Service(name="absent", title="Absent <i>One</i>", state="starting", since=since)
+
+
+async def test_the_page_tells_the_time(proxy: Proxy, services: FakeServices, impatient: None) -> None:
+    services.services = [started(12)]
+    page = (await proxy.visit(service="absent")).body.decode()
+    assert "<h1>Starting Absent &lt;i&gt;One&lt;/i&gt;</h1>" in page
+    assert re.search(r"<p role=timer>1[2-5] s</p>", page)
+    assert "<form" not in page
+
+
+async def test_after_a_long_time_the_page_offers_another_start(
+    proxy: Proxy, services: FakeServices, impatient: None
+) -> None:
+    services.services = [started(83)]
+    page = (await proxy.visit(service="absent")).body.decode()
+    assert re.search(r"<p role=timer>1 min 2[3-6] s</p>", page)
+    assert "It takes longer than usual." in page
+    place = "/a%40b/jupyter-sessions/sessions/local/0123-session/services/absent?restart=true"
+    assert f'<form method="post" action="{place}">' in page
+
+
+async def test_what_has_ended_is_not_started_by_its_page(proxy: Proxy, services: FakeServices) -> None:
+    error = ServiceEnded("The service 'tiny' has ended (exit status 1).", hint="Start it again.")
+    services.endpoints["tiny"] = error
+    answer = await proxy.visit()
+    page = answer.body.decode()
+    assert answer.status == 409
+    assert "has ended (exit status 1)" in page and "Session demo" in page
+    assert "first line" in page and "<script" not in page and "refresh" not in page
+    place = "/a%40b/jupyter-sessions/sessions/local/0123-session/services/tiny"
+    assert f'<form method="post" action="{place}">' in page and "<button>Start again</button>" in page
+    assert (await proxy.fetch("api")).json == error.to_wire()
 
 
 async def test_the_page_runs_no_script(proxy: Proxy, impatient: None) -> None:
