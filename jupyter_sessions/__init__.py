@@ -1,6 +1,7 @@
 """Compute sessions inside Jupyter.
 
-From Python, `Session` is the client of seed 004 on every backend.
+From Python, `connect` gives the sessions on all backends as objects, and `Session` is the client of seed 004 on every
+backend.
 """
 
 from __future__ import annotations
@@ -13,13 +14,30 @@ from jupyter_sessions._version import __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from jupyter_sessions.client.compute_session import AsyncComputeSession, ComputeSession
     from jupyter_sessions.client.session_client import AsyncSession, Session
+    from jupyter_sessions.client.sessions import AsyncSessions, Sessions, connect
 
-__all__ = ["AsyncSession", "Session", "__version__", "load_ipython_extension"]
+__all__ = [
+    "AsyncComputeSession",
+    "AsyncSession",
+    "AsyncSessions",
+    "ComputeSession",
+    "Session",
+    "Sessions",
+    "__version__",
+    "connect",
+    "load_ipython_extension",
+]
 
 _MODULES = {
+    "AsyncComputeSession": "client.compute_session",
     "AsyncSession": "client.session_client",
+    "AsyncSessions": "client.sessions",
+    "ComputeSession": "client.compute_session",
     "Session": "client.session_client",
+    "Sessions": "client.sessions",
+    "connect": "client.sessions",
 }
 """Where names are that are imported on first use (PEP 562), so that `import jupyter_sessions` stays fast."""
 

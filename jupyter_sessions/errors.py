@@ -50,8 +50,11 @@ Over the wire an error is ``{"message", "reason", "hint"?, "field"?}``; `from_wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class SessionError(Exception):
@@ -175,9 +178,26 @@ class NotEnough(SessionError):
 
 
 class CellFailed(SessionError):
-    """Code in a session raised an error; its traceback has been shown already."""
+    """Code that ran in a session raised: an exception `ename` with the text `evalue`, and the `traceback` from there."""
 
     status = 422
+    ename = ""
+    evalue = ""
+    traceback: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, reply: Mapping[str, Any]) -> Self:
+        """Return the error that a kernel's reply to an execute request reports."""
+        ename, evalue = str(reply.get("ename", "Error")), str(reply.get("evalue", ""))
+        error = cls(f"{ename}: {evalue}" if evalue else ename)
+        error.ename, error.evalue = ename, evalue
+        error.traceback = [str(line) for line in reply.get("traceback") or [error.message]]
+        # Python shows a note below its own traceback.
+        error.add_note(_COLORS.sub("", "\n".join(error.traceback)))
+        return error
+
+    def _render_traceback_(self) -> list[str]:
+        return [*self.traceback] or [str(self)]
 
 
 class NotSupported(SessionError):

@@ -298,6 +298,11 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         """Whether the session has not ended."""
         return is_live(self.status)
 
+    @property
+    def settled(self) -> bool:
+        """Whether the wait for a start is over: it runs, has failed or ended, or can never start."""
+        return self.status in USABLE or self.status == "ERROR" or not self.live or self.hopeless
+
     def list_fingerprint(self) -> tuple[object, ...]:
         """Return what lists show of the session, without measurements, which change all the time."""
         services = [(one.name, one.url, one.state, one.since, one.ended) for one in self.services]

@@ -10,7 +10,17 @@ from pathlib import Path
 
 import jupyter_sessions
 
-PUBLIC = ["AsyncSession", "Session", "__version__", "load_ipython_extension"]
+PUBLIC = [
+    "AsyncComputeSession",
+    "AsyncSession",
+    "AsyncSessions",
+    "ComputeSession",
+    "Session",
+    "Sessions",
+    "__version__",
+    "connect",
+    "load_ipython_extension",
+]
 
 
 def test_all_names_what_is_public_in_order() -> None:

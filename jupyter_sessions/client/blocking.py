@@ -13,7 +13,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 from weakref import WeakSet
 
 from jupyter_sessions.client.connection import Connection
@@ -81,6 +81,23 @@ def blocking(method: Any, made: Callable[[Any], Any] | None = None) -> Any:
             return_annotation=inspect.signature(made).return_annotation
         )
     return waits
+
+
+class Reading(Generic[A, R]):
+    """An attribute of a blocking twin: what a coroutine method without arguments returns now."""
+
+    def __init__(self, method: Callable[[A], Coroutine[Any, Any, R]]) -> None:
+        self.__doc__ = method.__doc__
+        self._method = method
+
+    @overload
+    def __get__(self, twin: None, kind: type) -> Self: ...
+
+    @overload
+    def __get__(self, twin: Blocking[A], kind: type) -> R: ...
+
+    def __get__(self, twin: Blocking[A] | None, kind: type) -> Any:
+        return self if twin is None else blocking(self._method)(twin)
 
 
 def iterating(

@@ -35,10 +35,11 @@ class LocalFile:
     size: int
 
 
-def files_below(given: str, base: Path | None = None) -> list[LocalFile]:
+def files_below(given: str, base: Path | None = None, called: str | None = None) -> list[LocalFile]:
     """Return a file, or the files of a folder that no .gitignore leaves out, sorted by name.
 
-    Files below the folder `base`, by default the current one, keep their folders in the session. Errors: NotFound.
+    In the session the file or folder is `called` so; without that, files below the folder `base`, by default the current
+    one, keep their place. Errors: NotFound.
     """
     base = base or Path.cwd()
     start = Path(os.path.abspath(base / os.path.expanduser(given)))
@@ -52,7 +53,13 @@ def files_below(given: str, base: Path | None = None) -> list[LocalFile]:
     else:
         raise NotFound(f"There is no file or folder '{given}'.", hint="Name one that exists.", field="send")
     root = base if start.is_relative_to(base) else start.parent
-    return [LocalFile(path, path.relative_to(root).as_posix(), path.stat().st_size) for path in found]
+
+    def name_of(path: Path) -> str:
+        if called is None:
+            return path.relative_to(root).as_posix()
+        return (PurePosixPath(called) / path.relative_to(start).as_posix()).as_posix()
+
+    return [LocalFile(path, name_of(path), path.stat().st_size) for path in found]
 
 
 _Rules = list[tuple[Path, "GitIgnoreSpec"]]

@@ -31,7 +31,7 @@ async def resources_of(
     given = parse_slots(dict(others), unit="m")
     asked: dict[str, Any] = {"cpu": cpu, "mem": mem}
     if gpu not in (None, 0, "0"):
-        slot, amount = await _gpus(api, backend, parse_count(gpu, field="gpu"))
+        slot, amount = await gpu_slot(api, backend, parse_count(gpu, field="gpu"))
         asked[slot] = amount
     for slot, amount in asked.items():
         if amount is not None and slot in given:
@@ -39,14 +39,17 @@ async def resources_of(
     return format_slots(given | parse_slots(asked, unit="m"))
 
 
-async def _gpus(api: Api, backend: str | None, count: Decimal) -> tuple[str, str]:
-    """Return the slot in which a backend counts GPUs, and the amount of it that this many whole GPUs take."""
+async def gpu_slot(api: Api, backend: str | None, count: Decimal) -> tuple[str, str]:
+    """Return the slot in which a backend counts GPUs, and the amount of it that this many whole GPUs take.
+
+    Errors: InvalidRequest if it has several kinds of GPU.
+    """
     (info,) = await api.describe(backend or (await api.defaults()).backend)
     slots = [name for name in info.capacity if name.endswith(_GPU_ENDINGS)]
     if GPU_SLOT in slots or not slots:
         return GPU_SLOT, format_number(count)
     if len(slots) > 1:
-        hint = f'Use resources={{"{slots[0]}": …}} with one of {", ".join(slots)}.'
+        hint = f"Ask for one of the resources {', '.join(slots)} instead."
         raise InvalidRequest("There are several kinds of GPU.", hint=hint, field="gpu")
     return slots[0], format_number(count * Decimal(info.capacity[slots[0]].device or 1))
 

@@ -10,7 +10,6 @@ from jupyter_sessions.commands import options
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.fields import words
 from jupyter_sessions.commands.result import Nothing, Result, plain
-from jupyter_sessions.commands.starting import settled
 from jupyter_sessions.commands.verb import Verb
 from jupyter_sessions.errors import SessionNotFound
 from jupyter_sessions.model import Event, SessionInfo
@@ -27,7 +26,7 @@ async def events(api: Api, asked: Namespace, face: Face) -> Result:
     row = await api.find(asked.session)
     told: list[Event] = []
     try:
-        async for now in api.wait(row.backend, row.id, _ended if asked.follow else settled, every=True):
+        async for now in api.wait(row.backend, row.id, _ended if asked.follow else _settled, every=True):
             row = now
             for event in await api.events(row.backend, row.id):
                 if not any(_repeats(before, event) for before in told):
@@ -47,6 +46,10 @@ def _repeats(before: Event, event: Event) -> bool:
 
 def _ended(row: SessionInfo) -> bool:
     return not row.live
+
+
+def _settled(row: SessionInfo) -> bool:
+    return row.settled
 
 
 def _line(event: Event) -> str:

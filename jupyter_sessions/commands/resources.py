@@ -6,11 +6,10 @@ from argparse import Namespace
 from decimal import Decimal
 from typing import Any
 
-from jupyter_sessions.amounts import GPU_SLOT, format_number, format_slots, parse_count, parse_slots
+from jupyter_sessions.amounts import format_slots, parse_count, parse_slots
 from jupyter_sessions.client import Api
+from jupyter_sessions.client.resources import gpu_slot
 from jupyter_sessions.errors import InvalidRequest
-
-_GPU_ENDINGS = (".device", ".shares")
 
 
 async def resources_of(api: Api, asked: Namespace, backend: str | None = None) -> dict[str, Any]:
@@ -21,7 +20,7 @@ async def resources_of(api: Api, asked: Namespace, backend: str | None = None) -
     given = parse_slots(pairs(asked.resource, "--resource"), unit="m")
     options = [("cpu", "cpu", asked.cpu), ("mem", "mem", asked.mem), ("ram", "mem", asked.ram)]
     if asked.gpu not in (None, "0"):
-        options.append(("gpu", *await _gpus(api, asked.backend or backend, _check_gpu(asked.gpu))))
+        options.append(("gpu", *await gpu_slot(api, asked.backend or backend, _check_gpu(asked.gpu))))
     for option, slot, amount in options:
         if amount is not None and slot in given:
             raise given_twice(option, slot)
@@ -40,19 +39,6 @@ def _check_gpu(given: str) -> Decimal:
     except InvalidRequest as error:
         hint = "Give a number above 0, for example `--gpu 1`."
         raise InvalidRequest(error.message, hint=hint, field="gpu") from None
-
-
-async def _gpus(api: Api, backend: str | None, count: Decimal) -> tuple[str, str]:
-    """Return the slot in which a backend counts GPUs, and the amount of it that this many whole GPUs take."""
-    (info,) = await api.describe(backend or (await api.defaults()).backend)
-    slots = [name for name in info.capacity if name.endswith(_GPU_ENDINGS)]
-    if GPU_SLOT in slots or not slots:
-        return GPU_SLOT, format_number(count)
-    if len(slots) > 1:
-        raise InvalidRequest(
-            "There are several kinds of GPU.", hint=f"Use -r with one of {', '.join(slots)}.", field="gpu"
-        )
-    return slots[0], format_number(count * Decimal(info.capacity[slots[0]].device or 1))
 
 
 def pairs(texts: list[str], option: str) -> dict[str, str]:

@@ -13,11 +13,6 @@ from jupyter_sessions.errors import LaunchFailed, SessionError
 from jupyter_sessions.model import USABLE, SessionInfo, standing, status_word
 
 
-def settled(row: SessionInfo) -> bool:
-    """Return whether a new session has come to run, has failed or ended, or can never start."""
-    return row.status in USABLE or row.status == "ERROR" or not row.live or row.hopeless
-
-
 async def wait_running(api: Api, row: SessionInfo, seconds: float, face: Face) -> SessionInfo:
     """Wait until a session runs, at most for some `seconds` (0: no limit), and return its row.
 
@@ -27,9 +22,9 @@ async def wait_running(api: Api, row: SessionInfo, seconds: float, face: Face) -
     told, places = "", (await api.defaults()).places
     try:
         async with asyncio.timeout(seconds or None):
-            async for now in api.wait(row.backend, row.id, settled):
+            async for now in api.wait(row.backend, row.id, lambda row: row.settled):
                 row, line = now, describe(now, places)
-                if row.status_info and line != told and not settled(row):
+                if row.status_info and line != told and not row.settled:
                     face(line)
                     told = line
     except (TimeoutError, asyncio.CancelledError) as stop:

@@ -1,0 +1,155 @@
+"""Code that runs in a session: its outputs, shown where a person sees them, and interrupts."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any
+
+from jupyter_sessions.backends.base import Output
+from jupyter_sessions.client.api import Api
+from jupyter_sessions.errors import CellFailed
+
+RESULT = "application/vnd.jupyter-sessions.result+json"
+"""The media type of the output with which a call's result comes back; it is not shown."""
+_SHOWN = ("display_data", "execute_result")
+
+
+class CellOutputs(list[Output]):
+    """The outputs of code, in order. A notebook shows them while the code runs, and not again."""
+
+    @property
+    def text(self) -> str:
+        """What the code printed, to stdout and stderr."""
+        return "".join(str(output.content.get("text", "")) for output in self if output.kind == "stream")
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The value of the last expression by media type, such as "text/plain"; None if there is none."""
+        found = [output.content["data"] for output in self if output.kind == "execute_result"]
+        return found[-1] if found else None
+
+    def take(self, output: Output) -> None:
+        """Add an output. Errors: CellFailed for the reply of code that raised."""
+        if output.kind not in ("reply", "input_request"):
+            self.append(output)
+        elif output.kind == "reply" and output.content.get("status") != "ok":
+            raise CellFailed.of(output.content)
+
+    def _ipython_display_(self) -> None:
+        """Show nothing."""
+
+
+class CodeInterrupted(KeyboardInterrupt):
+    """An interrupt that has ended code in its session, shown with the traceback from there; the session lives on."""
+
+    def __init__(self, failed: CellFailed) -> None:
+        super().__init__("the code was interrupted in its session")
+        self._lines = [*failed.traceback]
+
+    def _render_traceback_(self) -> list[str]:
+        return self._lines
+
+
+class CodeRun:
+    """One run of code in the session `id` of a backend."""
+
+    def __init__(self, api: Api, backend: str, id: str, code: str, *, stdin: bool = False) -> None:
+        self._api, self._at, self._code, self._stdin = api, (backend, id), code, stdin
+        self._runs = False
+
+    async def outputs(self) -> AsyncIterator[Output]:
+        """Run the code, and yield its outputs and at the end the reply."""
+        self._runs = True
+        async for output in self._api.execute(*self._at, self._code, stdin=self._stdin):
+            yield output
+        self._runs = False
+
+    async def interrupt(self) -> bool:
+        """Interrupt the code, if it runs; return whether it does."""
+        if self._runs:
+            await self._api.interrupt(*self._at)
+        return self._runs
+
+    async def answer(self, output: Output, text: str) -> None:
+        """Answer an `input_request`."""
+        await self._api.input(*self._at, output.run, text)
+
+
+def follow(
+    outputs: Iterable[Output], see: Callable[[Output], None], interrupt: Callable[[], bool]
+) -> CellOutputs:
+    """Collect outputs as they arrive, and let `see` have each.
+
+    Ctrl-C interrupts the code, whose outputs still come; pressed again, it leaves the code alone. `interrupt` returns
+    False if the code does not run yet. Errors: CellFailed; CodeInterrupted if the interrupt has ended the code.
+    """
+    found = CellOutputs()
+    try:
+        return _collected(outputs, see, found)
+    except KeyboardInterrupt:
+        if not interrupt():
+            raise
+    try:
+        return _collected(outputs, see, found)
+    except CellFailed as failed:
+        raise CodeInterrupted(failed) from None
+
+
+def _collected(outputs: Iterable[Output], see: Callable[[Output], None], found: CellOutputs) -> CellOutputs:
+    for output in outputs:
+        see(output)
+        found.take(output)
+    return found
+
+
+def show(output: Output) -> None:
+    """Show an output as if the code had run here: in a notebook with pictures, elsewhere as text."""
+    content = output.content
+    if output.kind == "stream":
+        stream = sys.stderr if content["name"] == "stderr" else sys.stdout
+        stream.write(content["text"])
+        stream.flush()
+    elif RESULT in content.get("data", {}):
+        return
+    elif _in_ipython():
+        _publish(output)
+    elif output.kind in _SHOWN and "text/plain" in content["data"]:
+        print(content["data"]["text/plain"], flush=True)  # noqa: T201
+
+
+def _publish(output: Output) -> None:
+    from IPython.display import clear_output, publish_display_data
+
+    content = output.content
+    if output.kind in (*_SHOWN, "update_display_data"):
+        publish_display_data(  # type: ignore[no-untyped-call]
+            content["data"],
+            content.get("metadata"),
+            transient=content.get("transient"),
+            update=output.kind == "update_display_data",
+        )
+    elif output.kind == "clear_output":
+        clear_output(wait=bool(content.get("wait")))  # type: ignore[no-untyped-call]
+
+
+def _in_ipython() -> bool:
+    shell = sys.modules.get("IPython.core.interactiveshell")
+    return shell is not None and bool(shell.InteractiveShell.initialized())
+
+
+def ask(output: Output) -> str:
+    """Ask the person here for what code in a session waits for, unseen if it is a password."""
+    prompt = str(output.content.get("prompt", ""))
+    return getpass.getpass(prompt) if output.content.get("password") else input(prompt)
+
+
+def can_ask() -> bool:
+    """Return whether somebody can be asked: in a notebook whose front end allows it, or in a terminal."""
+    if _in_ipython():
+        from IPython.core.getipython import get_ipython
+
+        if (kernel := getattr(get_ipython(), "kernel", None)) is not None:
+            return bool(getattr(kernel, "_allow_stdin", False))
+    return sys.stdin is not None and sys.stdin.isatty()
