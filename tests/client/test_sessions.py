@@ -37,13 +37,13 @@ HALF, SMALL = 0.5, "256m"
 
 @pytest.fixture(scope="module", params=["alone", "through a server"])
 def server(
-    request: pytest.FixtureRequest, manager_folder: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, manager_folders: list[Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server | None]:
     """A Jupyter server, or none."""
     with ExitStack() as stack:
         folder = tmp_path_factory.mktemp("server")
         alone = request.param == "alone"
-        yield None if alone else stack.enter_context(processes.server(manager_folder, folder))
+        yield None if alone else stack.enter_context(processes.server(manager_folders[False], folder))
 
 
 @pytest.fixture
