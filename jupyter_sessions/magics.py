@@ -44,7 +44,10 @@ from jupyter_sessions.errors import (
 )
 from jupyter_sessions.model import SessionInfo
 
-_USAGE = "`%session create python --name demo` makes one; then begin the cell with `%%session demo`."
+_USAGE = (
+    "`%session create python --name demo` makes one; then begin the cell with `%%session demo`, or type"
+    " `%session use demo` first."
+)
 _COMPLETION_SECONDS = 2.0
 _MATCHER, _BEFORE_OTHERS = "jupyter_sessions", 1000.0
 _MAGIC = re.compile(r"^\s*(?:[\w\s.,\[\]]+=\s*)?(?P<magic>%(?P<cell>%?)session\s.*)$")
@@ -92,6 +95,7 @@ class SessionMagics(Magics):
         self._bridge = Bridge()
         self._api: Api | None = None
         self._known: dict[str, Known] = {}
+        self._default = ""
 
     @line_cell_magic
     def session(self, line: str, cell: str | None = None) -> Result | None:
@@ -102,7 +106,7 @@ class SessionMagics(Magics):
         try:
             if cell is None:
                 return self._command(line)
-            self._run(line.strip(), cell)
+            self._run(line.strip() or self._default, cell)
         except Help as text:
             return Text(text.message)
         except RemoteError:
@@ -120,7 +124,7 @@ class SessionMagics(Magics):
         asked.request = self._request()
 
         async def work(say: Say) -> Result:
-            face = NotebookFace(say, can_ask=self._can_ask())
+            face = NotebookFace(say, can_ask=self._can_ask(), use=self._use)
             return await perform(await self._connected(), asked, face)
 
         result = self._bridge.talk(work, _hear)
@@ -132,6 +136,9 @@ class SessionMagics(Magics):
                 show(output)
             return None
         return None if isinstance(result, Nothing) else result
+
+    def _use(self, ref: str) -> None:
+        self._default = ref
 
     def _request(self) -> str:
         """The id of the message that made this kernel run the magic; "" outside of kernels."""

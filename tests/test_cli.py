@@ -36,7 +36,11 @@ def session(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run
 def test_sessions(session: Run) -> None:
     made = session("create", "python", "-t", "demo", "--cpu", "0.5", "--mem", "256m")
     assert (made.returncode, made.stderr) == (0, "")
-    assert made.stdout.splitlines()[-1] == "demo is running: python3 · 0.5 CPU · 256 MiB on this machine"
+    assert made.stdout.splitlines() == [
+        "demo is running: python3 · 0.5 CPU · 256 MiB on this machine",
+        "Services: jupyter. `jupyter session open demo jupyter` opens one. `jupyter session console demo` opens a"
+        " console on it.",
+    ]
     assert "demo" in session("ps").stdout
     assert session("logs", "demo").stdout == "", "nothing of its own was printed yet"
     (row,) = json.loads(session("ps", "--json").stdout)
@@ -201,7 +205,7 @@ def test_a_terminal_without_utf8_is_shown_all_the_same(session: Run, monkeypatch
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     made = session("create", "python", "-t", "demo", "--cpu", "0.5", "--mem", "256m", "--tag", "größer·😀")
     assert (made.returncode, made.stderr) == (0, "")
-    assert made.stdout.splitlines()[-1] == "demo is running: python3 , 0.5 CPU , 256 MiB on this machine"
+    assert made.stdout.splitlines()[0] == "demo is running: python3 , 0.5 CPU , 256 MiB on this machine"
     assert session("ps").stdout.splitlines()[1] == "-" * len(session("ps").stdout.splitlines()[1])
     (row,) = json.loads(session("ps", "--json").stdout)
     assert row["tag"] == "größer·😀"

@@ -62,7 +62,9 @@ def plain(ran: Ran) -> str:
 
 def test_create_ps_info_rm(shell: Shell) -> None:
     made = shell.run(MAKE)
-    assert made.text == "demo is running: python3 · 1 CPU · 512 MiB on this machine\n", made.error
+    said, next_step = made.text.splitlines()
+    assert said == "demo is running: python3 · 1 CPU · 512 MiB on this machine", made.error
+    assert next_step.endswith("Begin a cell with `%%session demo` to run it there.")
     listed = shell.run("%session ps")
     assert (
         "<td style='text-align:left;white-space:nowrap'>demo</td>" in listed.html
@@ -70,8 +72,8 @@ def test_create_ps_info_rm(shell: Shell) -> None:
     )
     assert "demo" in listed.text and "Running" in listed.text
     info = shell.run("%session info demo")
-    assert "512m" in info.html and "cwd" in info.text
-    assert shell.run(MAKE).text.endswith("(reused)\n")
+    assert "512 MiB" in info.html and "Working folder" in info.text
+    assert "(reused)\n" in shell.run(MAKE).text
     assert shell.run("%session rm demo").text == "demo has ended.\n"
     assert "There are no sessions." in shell.run("%session ps").html
     assert "usage: %session" in shell.run("%session --help").text

@@ -8,6 +8,7 @@ import os
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+import msgspec
 from msgspec import structs
 
 from jupyter_sessions.backends.base import Storage
@@ -16,10 +17,12 @@ from jupyter_sessions.commands import options
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.fields import describe
 from jupyter_sessions.commands.job_files import JobFiles, job_files, job_options
+from jupyter_sessions.commands.next_steps import next_steps
 from jupyter_sessions.commands.program import program_of, program_options
 from jupyter_sessions.commands.resources import given_twice, pairs, resources_of
 from jupyter_sessions.commands.result import Nothing, Result, plain
 from jupyter_sessions.commands.secret_options import add_secrets, secret_option
+from jupyter_sessions.commands.specs import read_spec
 from jupyter_sessions.commands.starting import wait_running
 from jupyter_sessions.commands.verb import Verb
 from jupyter_sessions.durations import parse_duration
@@ -35,6 +38,7 @@ def create_options(verb: ArgumentParser) -> None:
     verb.add_argument("image", nargs="?", help="environment or image, for example python")
     verb.add_argument("--image", dest="image_option", metavar="IMAGE", help="the same as an option")
     session_options(verb)
+    verb.add_argument("--from", dest="file", metavar="FILE", help="spec to start from, as `spec` prints it")
     command = program_options(verb)
     options.alias(verb, command, "-c")
     job_options(verb)
@@ -96,7 +100,11 @@ async def create(api: Api, asked: Namespace, face: Face) -> Result:
     """Create one session or several replicas, and wait until they run, saying why they wait."""
     defaults = await api.defaults()
     preset = defaults.presets.get(asked.preset, {}) if asked.preset else {}
+    given = await asyncio.to_thread(read_spec, asked.file) if asked.file else {}
+    preset = preset | given
     spec = await spec_of(api, asked, preset, **program_of(asked))
+    if given:
+        spec = _completed(spec, given)
     spec.replicas = asked.replicas or preset.get("replicas", 1)
     await add_secrets(spec, asked, preset.get("secrets", ()), face)
     command = spec.startup_command or preset.get("startup_command")
@@ -113,7 +121,17 @@ async def create(api: Api, asked: Namespace, face: Face) -> Result:
         await _follow_all(api, rows, failures, asked, face, job)
         return Nothing()
     row = await _follow(api, rows[0], asked, face)
-    return Nothing(await job.exchange(api, row, face))
+    code = await job.exchange(api, row, face)
+    return Nothing(code) if code else next_steps(row, api.base_url, face)
+
+
+def _completed(spec: SessionSpec, given: dict[str, Any]) -> SessionSpec:
+    """Return a spec in which the fields that the options leave out are those of a file."""
+    options_given = msgspec.to_builtins(spec)
+    merged = given | options_given
+    for name in ("resources", "environ"):
+        merged[name] = given.get(name, {}) | options_given.get(name, {})
+    return msgspec.convert(merged, SessionSpec)
 
 
 async def spec_of(api: Api, asked: Namespace, preset: dict[str, Any], **more: Any) -> SessionSpec:

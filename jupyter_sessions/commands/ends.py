@@ -1,7 +1,9 @@
-"""The verb `rm`: end sessions."""
+"""The verbs `rm` and `prune`: end sessions."""
 
 from __future__ import annotations
 
+import os
+import re
 from argparse import ArgumentParser, Namespace
 from contextlib import suppress
 
@@ -12,8 +14,9 @@ from jupyter_sessions.commands.result import Nothing, Result, plain
 from jupyter_sessions.commands.targets import each
 from jupyter_sessions.commands.verb import Verb
 from jupyter_sessions.durations import human_time
-from jupyter_sessions.errors import SessionError, SessionNotFound
-from jupyter_sessions.model import SessionInfo, standing
+from jupyter_sessions.errors import InvalidRequest, SessionError, SessionNotFound
+from jupyter_sessions.model import TYPE_ALIASES, SessionInfo, standing
+from jupyter_sessions.service import find_types
 
 
 def _rm_options(verb: ArgumentParser) -> None:
@@ -62,6 +65,64 @@ async def _used(api: Api, row: SessionInfo) -> str:
     return f" {said}." if said else ""
 
 
+def _prune_options(verb: ArgumentParser) -> None:
+    verb.add_argument("prefix", nargs="?", default="", help="sessions whose names begin like this")
+    verb.add_argument("--regex", metavar="PATTERN", help="sessions whose names match a regular expression")
+    verb.add_argument("--type", "--kind", metavar="TYPE", help="sessions of a type, for example batch")
+    verb.add_argument("--status", "-s", help="sessions with one of these statuses, separated by commas")
+    options.backend(verb, "sessions of one backend")
+    verb.add_argument("--dry-run", action="store_true", help="only list them")
+    verb.add_argument("--forced", "-f", action="store_true", help="end at once, without the grace period")
+
+
+async def prune(api: Api, asked: Namespace, face: Face) -> Result:
+    """End the live sessions that are like described. The session in which this runs is left out."""
+    if not (asked.prefix or asked.regex or asked.type or asked.status):
+        hint = "Give a prefix of their names, `--regex`, `--type` or `--status`."
+        raise InvalidRequest("Nothing says which sessions to end.", hint=hint, field="prefix")
+    rows = await _matching(api, asked)
+    if asked.dry_run or not rows:
+        for row in rows:
+            face(f"{plain(row.ref)} would end.")
+        count = {0: "No session matches.", 1: "1 session matches."}
+        face(count.get(len(rows), f"{len(rows)} sessions match."))
+        return Nothing()
+
+    async def end(ref: str) -> None:
+        row = await end_session(api, named[ref], forced=asked.forced)
+        face(standing(row.name, row.status, "", plain(row.name)))
+
+    named = {f"{row.backend}/{row.id}": row for row in rows}
+    await each([*named], end, face)
+    return Nothing()
+
+
+async def _matching(api: Api, asked: Namespace) -> list[SessionInfo]:
+    """Return the live sessions that the options describe. Errors: InvalidRequest."""
+    try:
+        pattern = re.compile(asked.regex or "")
+    except re.error as error:
+        raise InvalidRequest(
+            f"'{asked.regex}' is no regular expression: {error}.", hint="Correct it.", field="regex"
+        ) from None
+    kind = TYPE_ALIASES.get(asked.type, asked.type)
+    here = {os.environ.get(name) for one in find_types().values() for name in one.session_variables}
+    return [
+        row
+        for row in (await api.list(status=asked.status or "live", backend=asked.backend)).sessions
+        if row.live and row.id not in here
+        if row.name.startswith(asked.prefix) and pattern.search(row.name)
+        if kind in (None, row.type)
+    ]
+
+
 VERBS = (
     Verb("rm", "end sessions", "End sessions.", _rm_options, rm, aliases=("terminate", "destroy", "kill")),
+    Verb(
+        "prune",
+        "end all sessions that match",
+        "End all live sessions whose names begin like PREFIX or match a pattern, of a type or status.",
+        _prune_options,
+        prune,
+    ),
 )

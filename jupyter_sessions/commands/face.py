@@ -27,6 +27,9 @@ class Face:
         """Print a line about something that went wrong."""
         self._say(text)
 
+    def use(self, ref: str) -> None:
+        """Let a session be meant by cells that name none. Only notebooks have cells."""
+
     def show(self, output: Output) -> None:
         """Show an output of a cell as it arrives."""
         text = output.content.get("text")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+
+import msgspec
+
+from jupyter_sessions.commands.cells import Cell
 
 _WHOLE = 32  # characters
 _COLORS = {
@@ -19,7 +23,7 @@ _FULL = 0.9
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table of cells that are HTML already, under a head of plain text."""
     top = "".join(f"<th style='text-align:left'>{escape(name)}</th>" for name in head)
-    top = f"<thead><tr>{top}</tr></thead>" if any(head) else ""
+    top = f"<thead><tr>{top}</tr></thead>" if head else ""
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
     return f"<table>{top}<tbody>{body}</tbody></table>"
 
@@ -30,6 +34,18 @@ def cell(text: str, html: str = "") -> str:
     return f"<td style='text-align:left{whole}'>{html or escape(text)}</td>"
 
 
+def heading(text: str) -> str:
+    """Return a cell that heads a group of lines."""
+    return f"<th colspan='2' style='text-align:left'>{escape(text)}</th>"
+
+
+def of(text: str) -> str:
+    """Return a cell's text as HTML, "" if that is only its escaped text."""
+    if not isinstance(text, Cell):
+        return ""
+    return text.html or (toned(text, text.tone) if text.tone else "")
+
+
 def toned(text: str, tone: str) -> str:
     """Return a text with a dot in the colour of a tone: "good", "busy", "bad" or "faint"."""
     return f"<span style='color:{_COLORS[tone]}'>●</span> {escape(text)}"
@@ -38,6 +54,15 @@ def toned(text: str, tone: str) -> str:
 def link(address: str, text: str) -> str:
     """Return a link that opens in a tab of its own."""
     return f"<a href='{escape(address, quote=True)}' target='_blank' rel='noopener'>{escape(text)}</a>"
+
+
+def lab_button(text: str, command: str, arguments: Mapping[str, str]) -> str:
+    """Return a button that calls a command of JupyterLab; other front ends show it without effect."""
+    given = escape(msgspec.json.encode(arguments).decode(), quote=True)
+    return (
+        f"<button class='jp-mod-styled jp-mod-accept' data-commandlinker-command='{command}'"
+        f" data-commandlinker-args='{given}'>{escape(text)}</button>"
+    )
 
 
 def bar(share: float, label: str) -> str:

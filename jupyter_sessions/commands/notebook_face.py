@@ -36,10 +36,15 @@ class NotebookFace(Face):
 
     in_notebook = True
 
-    def __init__(self, send: Callable[[object], None], *, can_ask: bool) -> None:
+    def __init__(self, send: Callable[[object], None], *, can_ask: bool, use: Callable[[str], None]) -> None:
         super().__init__(send)
+        self._use = use
         self._send = send
         self._can_ask = can_ask
+
+    def use(self, ref: str) -> None:
+        """Let a session be meant by cells that name none."""
+        self._use(ref)
 
     def show(self, output: Output) -> None:
         """Show an output of a cell."""

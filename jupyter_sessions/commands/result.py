@@ -50,6 +50,17 @@ class Text(Result):
         return self._text
 
 
+class Markup(Text):
+    """A sentence for terminals, and HTML of our own for notebooks."""
+
+    def __init__(self, text: str, html_text: str) -> None:
+        super().__init__(text)
+        self._html = html_text
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self._html}
+
+
 class Json(Text):
     """A value as indented JSON."""
 
@@ -103,10 +114,4 @@ class Table(Result):
         return {"text/plain": repr(self), "text/html": f"{shown}{notes}"}
 
     def _html(self) -> str:
-        return html.table(self.head, [[_html_cell(cell) for cell in row] for row in self.rows])
-
-
-def _html_cell(text: str) -> str:
-    if not isinstance(text, Cell):
-        return html.cell(text)
-    return html.cell(text, text.html or (html.toned(text, text.tone) if text.tone else ""))
+        return html.table(self.head, [[html.cell(text, html.of(text)) for text in row] for row in self.rows])

@@ -38,7 +38,7 @@ def aligned(
         widths[wrapped] = min(whole, widths[wrapped] + max(room, 0))
     drawn = []
     for line, cells in zip(lines, [head, *rows], strict=True):
-        parts = [_broken(line[at], widths[at]) if at == wrapped else [line[at]] for at in shown]
+        parts = [broken(line[at], widths[at]) if at == wrapped else [line[at]] for at in shown]
         tones = [_code(cells[at]) if color else "" for at in shown]
         drawn.append(_joined(parts, [widths[at] for at in shown], tones))
     drawn.insert(1, "─" * (sum(widths[at] + _GAP for at in shown) - _GAP))
@@ -70,15 +70,22 @@ def _joined(cells: list[list[str]], widths: list[int], codes: list[str]) -> str:
     for line in zip_longest(*cells, fillvalue=""):
         padded = [set_cell_size(text, size + _GAP) for text, size in zip(line, widths, strict=True)]
         padded[-1] = padded[-1].rstrip()
-        colored = [
-            f"\x1b[{code}m{text.rstrip()}\x1b[0m{' ' * (len(text) - len(text.rstrip()))}" if code else text
-            for text, code in zip(padded, codes, strict=True)
-        ]
-        lines.append("".join(colored).rstrip())
+        lines.append("".join(map(_in_color, padded, codes)).rstrip())
     return "\n".join(lines)
 
 
-def _broken(text: str, width: int) -> list[str]:
+def colored(text: str, cell: str, color: bool) -> str:
+    """Return a text in the colour of a cell if there is to be `color`."""
+    return _in_color(text, _code(cell) if color else "")
+
+
+def _in_color(text: str, code: str) -> str:
+    """Return a text in a colour; the spaces behind it have none."""
+    bare = text.rstrip()
+    return f"\x1b[{code}m{bare}\x1b[0m{text[len(bare) :]}" if code and bare else text
+
+
+def broken(text: str, width: int) -> list[str]:
     """Break a text into lines of at most `width` columns, between words where possible."""
     from rich.cells import cell_len, chop_cells
 

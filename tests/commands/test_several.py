@@ -92,7 +92,7 @@ async def test_one_that_fails_is_said_and_the_others_stay(noting: Noting) -> Non
 
 
 async def test_if_all_fail_it_is_said_once_why(noting: Noting) -> None:
-    with pytest.raises(InvalidRequest, match="UPPER-1: 'UPPER-1' cannot be"):
+    with pytest.raises(InvalidRequest, match="UPPER-1: 'UPPER-1' is not a valid session name"):
         await typed(noting, "create toyland --name UPPER --replicas 3")
 
 

@@ -1,0 +1,141 @@
+"""The verbs `services` and `open`: what a session serves, and a browser or notebook that shows it."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import webbrowser
+from argparse import ArgumentParser, Namespace
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+from jupyter_core.paths import jupyter_runtime_dir
+
+from jupyter_sessions.client import Api, servers
+from jupyter_sessions.commands import html, options
+from jupyter_sessions.commands.cells import Cell, plain
+from jupyter_sessions.commands.face import Face
+from jupyter_sessions.commands.result import Json, Markup, Nothing, Result, Table
+from jupyter_sessions.commands.verb import Verb
+from jupyter_sessions.errors import InvalidRequest, NotSupported
+from jupyter_sessions.model import USABLE, Service, SessionInfo, standing
+
+_USUAL = "jupyter"
+_OPEN = "jupyter-sessions:open-service"
+"""JupyterLab's command that opens a service."""
+
+
+def _services_options(verb: ArgumentParser) -> None:
+    options.session(verb)
+    options.json(verb)
+
+
+def _open_options(verb: ArgumentParser) -> None:
+    options.session(verb)
+    verb.add_argument("service", nargs="?", help=f"name of the service (default: {_USUAL}, else the first)")
+
+
+async def services(api: Api, asked: Namespace, face: Face) -> Result:
+    """List the services of a session."""
+    row = await api.find(asked.session)
+    if asked.json:
+        return Json(row.services)
+    rows = [
+        [one.name, ", ".join(map(str, one.ports)), _link(row, one, api.base_url), one.ended]
+        for one in row.services
+    ]
+    return Table(["Name", "Ports", "Address", "Ended"], rows, empty=f"{plain(row.name)} has no services.")
+
+
+def _link(row: SessionInfo, service: Service, base_url: str) -> Cell:
+    """Return the address of a service, as a link where it can be opened."""
+    address = address_of(service, base_url)
+    return Cell(address, html=html.link(address, address) if address and row.status in USABLE else "")
+
+
+def address_of(service: Service, base_url: str) -> str:
+    """Return where browsers find a service, "" without a Jupyter server that serves it."""
+    if "://" in service.url:
+        return service.url
+    return f"{base_url}{service.url}" if base_url else ""
+
+
+async def open_service(api: Api, asked: Namespace, face: Face) -> Result:
+    """Open a service: in a browser from a shell, with a link and a button from a notebook.
+
+    Errors: InvalidRequest for a service that the session does not have; NotSupported without a Jupyter server.
+    """
+    row = await api.find(asked.session)
+    service = _chosen(row, asked.service)
+    address = address_of(service, api.base_url)
+    if face.in_notebook and address:
+        arguments = {"backend": row.backend, "id": row.id, "service": service.name}
+        button = html.lab_button("Open in a tab", _OPEN, arguments)
+        return Markup(address, f"<p>{html.link(address, f'{row.name}: {service.name}')} {button}</p>")
+    token = ""
+    if not address:
+        address, token = _on_running_server(service)
+    if await asyncio.to_thread(_browse, address, token):
+        face(f"{plain(service.name)} of {plain(row.name)} opens in your browser: {address}")
+    else:
+        face(f"Open {address} in a browser.")
+    return Nothing()
+
+
+def _chosen(row: SessionInfo, name: str | None) -> Service:
+    """Return the service that is meant. Errors: InvalidRequest listing the services."""
+    there = {service.name: service for service in row.services}
+    if row.status not in USABLE:
+        raise InvalidRequest(
+            standing(row.name, row.status, row.status_info), hint="Its services open while it runs."
+        )
+    if name is None and there:
+        return there.get(_USUAL) or row.services[0]
+    if name not in there:
+        hint = f"Its services are {', '.join(there)}." if there else "It has none."
+        raise InvalidRequest(
+            f"The session '{row.name}' has no service '{name or _USUAL}'.", hint=hint, field="service"
+        )
+    return there[name]
+
+
+def _on_running_server(service: Service) -> tuple[str, str]:
+    """Return the address of a service on a Jupyter server of this user, and the server's token.
+
+    Errors: NotSupported if none runs here.
+    """
+    found = next((server for server in servers.running() if not server.sock), None)
+    if found is None:
+        hint = "`jupyter lab` starts one; then try again."
+        raise NotSupported("No Jupyter server of yours runs here to open services with.", hint=hint)
+    return found.url + service.url, found.token
+
+
+def _browse(address: str, token: str) -> bool:
+    """Open an address in a browser, and return whether that could be done.
+
+    The token goes by way of a file that only this user can read, as Jupyter's own does: other users see command lines.
+    """
+    if not token:
+        return webbrowser.open(address)
+    folder = Path(jupyter_runtime_dir())
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target = escape(f"{address}?token={quote(token)}", quote=True)
+    with tempfile.NamedTemporaryFile(
+        "w", dir=folder, prefix="jupyter_sessions-open-", suffix=".html", delete=False
+    ) as file:
+        file.write(f"<meta http-equiv='refresh' content='0;url={target}'><a href='{target}'>{target}</a>")
+    return webbrowser.open(Path(file.name).as_uri())
+
+
+VERBS = (
+    Verb("services", "list its services", "List what a session serves.", _services_options, services),
+    Verb(
+        "open",
+        "open a service in a browser",
+        "Open a service of a session: in a browser from a shell, in a tab from a notebook.",
+        _open_options,
+        open_service,
+    ),
+)

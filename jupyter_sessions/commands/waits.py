@@ -1,0 +1,91 @@
+"""The verb `wait`: wait until sessions run or have ended."""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import ArgumentParser, Namespace
+
+from jupyter_sessions.client import Api
+from jupyter_sessions.commands import options
+from jupyter_sessions.commands.cells import plain
+from jupyter_sessions.commands.face import Face
+from jupyter_sessions.commands.result import Nothing, Result
+from jupyter_sessions.commands.starting import settled
+from jupyter_sessions.commands.targets import each
+from jupyter_sessions.commands.verb import Verb
+from jupyter_sessions.errors import LaunchFailed, SessionNotFound
+from jupyter_sessions.model import SessionInfo, standing
+
+_TIMED_OUT = 3
+_BATCH = "batch"
+
+
+def _wait_options(verb: ArgumentParser) -> None:
+    options.sessions(verb)
+    verb.add_argument(
+        "--for",
+        dest="state",
+        choices=("running", "ended"),
+        metavar="STATE",
+        help="running or ended (default: batch sessions ended, others running)",
+    )
+    verb.add_argument(
+        "--timeout", type=options.seconds, default=0, metavar="SECONDS", help="longest wait (0: no limit)"
+    )
+
+
+async def wait(api: Api, asked: Namespace, face: Face) -> Result:
+    """Wait for sessions.
+
+    The exit code is 3 if the time is over. Errors: LaunchFailed for a session that failed.
+    """
+
+    async def one(ref: str) -> None:
+        row = await api.find(ref)
+        until = asked.state or ("ended" if row.type == _BATCH else "running")
+        row = await _settled(api, row, until)
+        if _has_failed(row, until):
+            raise LaunchFailed(standing(row.name, row.status, row.status_info, plain(row.name)))
+        face(standing(row.name, row.status, row.status_info, plain(row.name)))
+
+    try:
+        async with asyncio.timeout(asked.timeout or None):
+            await each(asked.sessions, one, face)
+    except TimeoutError:
+        face.complain("The time is over.")
+        return Nothing(_TIMED_OUT)
+    return Nothing()
+
+
+async def _settled(api: Api, row: SessionInfo, until: str) -> SessionInfo:
+    """Return the row of a session once it runs, or has ended."""
+    is_over = settled if until == "running" else _ended
+    try:
+        async for now in api.wait(row.backend, row.id, is_over):
+            row = now
+    except SessionNotFound:
+        row.status = "TERMINATED"
+    return row
+
+
+def _ended(row: SessionInfo) -> bool:
+    return not row.live or row.status == "ERROR" or row.hopeless
+
+
+def _has_failed(row: SessionInfo, until: str) -> bool:
+    """Return whether a session came to a bad end, or to its end instead of running."""
+    if row.status in ("ERROR", "CANCELLED") or row.hopeless or row.result == "FAILURE" or row.exit_code:
+        return True
+    return until == "running" and not row.live and row.result != "SUCCESS"
+
+
+VERBS = (
+    Verb(
+        "wait",
+        "wait until sessions run or have ended",
+        "Wait until sessions run, or, if they are batch sessions, until they have ended. The exit code is 1 if one"
+        " failed and 3 if the time is over.",
+        _wait_options,
+        wait,
+    ),
+)
