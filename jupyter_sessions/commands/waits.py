@@ -10,7 +10,6 @@ from jupyter_sessions.commands import options
 from jupyter_sessions.commands.cells import plain
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.result import Nothing, Result
-from jupyter_sessions.commands.starting import settled
 from jupyter_sessions.commands.targets import each
 from jupyter_sessions.commands.verb import Verb
 from jupyter_sessions.errors import LaunchFailed, SessionNotFound
@@ -59,13 +58,17 @@ async def wait(api: Api, asked: Namespace, face: Face) -> Result:
 
 async def _settled(api: Api, row: SessionInfo, until: str) -> SessionInfo:
     """Return the row of a session once it runs, or has ended."""
-    is_over = settled if until == "running" else _ended
+    is_over = _is_settled if until == "running" else _ended
     try:
         async for now in api.wait(row.backend, row.id, is_over):
             row = now
     except SessionNotFound:
         row.status = "TERMINATED"
     return row
+
+
+def _is_settled(row: SessionInfo) -> bool:
+    return row.settled
 
 
 def _ended(row: SessionInfo) -> bool:
