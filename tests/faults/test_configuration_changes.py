@@ -17,7 +17,7 @@ from jupyter_sessions import config
 from jupyter_sessions.backends import local
 from jupyter_sessions.backends.local import Local
 from jupyter_sessions.errors import InvalidRequest, NotEnough
-from jupyter_sessions.service import SessionService, manager_text
+from jupyter_sessions.service import SessionService
 from tests.manager.world import ask, configure, contact, ended, reach, run, says, until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
@@ -47,7 +47,7 @@ async def test_options_hold_at_once(service: SessionService, state: Path, tmp_pa
     assert await total(service, "cuda.device") == "2"
     assert await total(service, "cpu") != "1"
     assert [folder.name for folder in (await service.backends["local"].choices()).folders] == ["data"]
-    assert await manager_text() == ""
+    assert await service.remarks() == []
     assert contact().identity == identity
     assert await says(service, row, "print(6 * 7)") == "42"
 
@@ -58,10 +58,10 @@ async def test_a_mistake_changes_nothing_and_is_said(service: SessionService, st
     configure(state, max_resources={"mem": "lots"})
 
     async def said() -> bool:
-        return "'lots' is not an amount of memory" in await manager_text()
+        return "'lots' is not an amount of memory" in " ".join(await service.remarks())
 
     await until(said)
-    assert "It goes on with what held before." in await manager_text()
+    assert "It goes on with what held before." in " ".join(await service.remarks())
     assert await total(service, "cuda.device") == "1"
     with pytest.raises(NotEnough, match="cannot use the configuration"):
         await ask(service, "too-much", resources={"cuda.device": "2"})
@@ -74,7 +74,7 @@ async def test_an_option_for_the_next_manager(service: SessionService, state: Pa
     configure(state, cgroups=False)
 
     async def said() -> bool:
-        return "does not follow cgroups yet" in await manager_text()
+        return "does not follow cgroups yet" in " ".join(await service.remarks())
 
     await until(said)
     assert await says(service, row, "print(6 * 7)") == "42"
@@ -84,7 +84,7 @@ async def test_an_option_for_the_next_manager(service: SessionService, state: Pa
     await _until_gone(service, lambda: not identity.alive())
     row = await run(service, "next-one")
     assert (row.limits or {})["mem"] == "watchdog"
-    assert await manager_text() == ""
+    assert await service.remarks() == []
 
 
 async def _until_gone(service: SessionService, gone: object) -> None:
@@ -106,7 +106,7 @@ async def test_an_option_that_the_manager_does_not_know(
     monkeypatch.setattr(
         "jupyter_sessions.backends.local_manager.OF_MANAGER", (*config.OF_MANAGER, "from_the_future")
     )
-    assert "does not follow from_the_future yet" in await manager_text()
+    assert "does not follow from_the_future yet" in " ".join(await service.remarks())
     with pytest.raises(NotEnough, match="does not follow from_the_future yet: the next one does"):
         await ask(service, "too-much", resources={"cpu": "1000"})
     with pytest.raises(InvalidRequest, match="does not follow from_the_future yet"):
@@ -149,7 +149,7 @@ async def test_an_idle_manager_makes_way_for_new_code(
     os.utime(package / "model.py")
 
     async def said() -> bool:
-        return "is of an earlier installation" in await manager_text()
+        return "is of an earlier installation" in " ".join(await service.remarks())
 
     await until(said)
     assert contact().identity == identity
@@ -157,10 +157,10 @@ async def test_an_idle_manager_makes_way_for_new_code(
     await ended(service, row)
     await _until_gone(service, lambda: not identity.alive())
     assert await says(service, await run(service, "next-one"), "print(6 * 7)") == "42"
-    assert await manager_text() == ""
+    assert await service.remarks() == []
 
 
-async def test_no_manager_has_nothing_to_say(state: Path) -> None:
-    assert await manager_text() == ""
+async def test_no_manager_has_nothing_to_say(service: SessionService) -> None:
+    assert await service.remarks() == []
     assert local.find() is None
     assert await Local("local").manager_state() is None

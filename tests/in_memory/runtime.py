@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from jupyter_sessions.manager.runtime import launch
+from jupyter_sessions.manager.runtime.base import Runtime
 from jupyter_sessions.manager.runtime.launch import LaunchError, Process, ProcessLimits
 from jupyter_sessions.manager.runtime.limits import Limits, LimitsGroup, LimitsGroupGone
 from jupyter_sessions.manager.runtime.limits.part import Part
@@ -39,7 +40,7 @@ class _Program:
             self.over.set()
 
 
-class InMemoryRuntime:
+class InMemoryRuntime(Runtime):
     """See `Runtime`. It knows kernels, and the shell commands `true`, `sleep` (for ever) and `exit N`."""
 
     def __init__(self) -> None:
@@ -122,6 +123,10 @@ class InMemoryRuntime:
     def descendants(self, process: Process) -> list[int]:
         """Return its own pid, as it starts no others."""
         return [process.child.pid] if self.alive(process) else []
+
+    async def output(self, argv: Sequence[str], env: Mapping[str, str]) -> bytes:
+        """Answer as an interpreter without plug-ins for services does."""
+        return b'{"services": {}, "paths": []}'
 
     def prestart(self, most: int) -> None:
         """Keep nothing ready."""

@@ -24,6 +24,7 @@ from jupyter_sessions.manager.api.archive import send_archives
 from jupyter_sessions.manager.api.runs import count
 from jupyter_sessions.manager.api.session import SESSIONS, answer, body_of, find, find_any
 from jupyter_sessions.manager.core.mounts import HOME
+from jupyter_sessions.manager.core.record import Record
 from jupyter_sessions.manager.run.supervisor import SessionSupervisor
 from jupyter_sessions.manager.run.working_folder import WorkFolder, create
 
@@ -60,16 +61,18 @@ def _running(request: web.Request) -> SessionSupervisor:
     return supervisor
 
 
-def _kept(request: web.Request) -> WorkFolder:
-    """Return the working folder of a session that runs, or that has ended: its files stay.
-
-    Errors: SessionNotFound, Ambiguous, NotRunning.
-    """
+def _kept(request: web.Request) -> Record:
+    """Return a session that runs, or that has ended: its files stay. Errors: SessionNotFound, Ambiguous, NotRunning."""
     record = find_any(request)
     if record.live:
         _running(request)
+    return record
+
+
+def _count(request: web.Request, record: Record) -> None:
+    """Count a request that is not refused as a use of a session that runs."""
+    if record.live:
         count(request, record)
-    return WorkFolder(record.launch.cwd)
 
 
 async def _received(
@@ -129,7 +132,8 @@ async def _store(part: BodyPartReader, path: Path) -> Path:
 
 async def download(request: web.Request) -> web.StreamResponse:
     """Answer GET or POST /session/{ref}/download: each file or folder as an archive, in one multipart answer."""
-    folder = _kept(request)
+    record = _kept(request)
+    folder = WorkFolder(record.launch.cwd)
     names = request.query.getall("files", []) or (await body_of(request)).get("files")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise InvalidRequest(
@@ -138,12 +142,14 @@ async def download(request: web.Request) -> web.StreamResponse:
     if len(names) > FILES_MOST:
         raise InvalidRequest(f"More than {FILES_MOST} files are named.", hint="Name a folder.", field="files")
     paths = [folder.existing(name, "files") for name in names]
+    _count(request, record)
     return await send_archives(request, paths)
 
 
 async def download_single(request: web.Request) -> web.StreamResponse:
     """Answer GET or POST /session/{ref}/download_single: the bytes of one file."""
-    folder = _kept(request)
+    record = _kept(request)
+    folder = WorkFolder(record.launch.cwd)
     body = {} if request.query.get("file") else await body_of(request)
     name = str(request.query.get("file") or body.get("file") or "")
     path = folder.existing(name, "file")
@@ -151,14 +157,17 @@ async def download_single(request: web.Request) -> web.StreamResponse:
         raise InvalidRequest(f"'{name}' is no file.", hint="Folders are for download.", field="file")
     if not os.access(path, os.R_OK):
         raise InvalidRequest(f"The file '{name}' cannot be read.", field="file")
+    _count(request, record)
     return web.FileResponse(path, headers={"Content-Type": "application/octet-stream"})
 
 
 async def files(request: web.Request) -> web.Response:
     """Answer GET /session/{ref}/files: the contents of a folder; `files` is JSON text."""
-    folder = _kept(request)
+    record = _kept(request)
+    folder = WorkFolder(record.launch.cwd)
     body = {} if request.query.get("path") else await body_of(request)
     path = folder.path(str(request.query.get("path") or body.get("path") or "."), "path")
+    _count(request, record)
     shown = str(path).encode(errors="replace").decode()
     try:
         entries, errors = folder.entries(path), ""

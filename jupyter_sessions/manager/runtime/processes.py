@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from jupyter_sessions.manager.runtime import ending, launch
+from jupyter_sessions.manager.runtime.base import Runtime
 from jupyter_sessions.manager.runtime.launch import Process, ProcessLimits
 from jupyter_sessions.manager.runtime.limits import Limits
 from jupyter_sessions.manager.runtime.prestart.pool import PrestartPool
@@ -14,7 +15,7 @@ from jupyter_sessions.manager.runtime.prestart.pool import PrestartPool
 _OUTPUT_SECONDS = 60.0
 
 
-class ProcessRuntime:
+class ProcessRuntime(Runtime):
     """Runs sessions as processes of this machine; see `Runtime`.
 
     Their shims keep the descriptors `keep_fds` open. At most `prestarted` interpreters are started ahead of time.
