@@ -138,7 +138,7 @@ class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     "Creating Session" of Backend.AI's API and of `create` of Skaha's client.
     A session with an `owner` ends some time after this process, unless another process requests the same session for the
     same `notebook_path`, an absolute path, before. `kernel_arguments` are added to those of the kernelspec. The values of
-    `secrets`, which are names in `environ`, are neither shown nor stored.
+    `secrets`, which are names in `environ`, are neither shown nor stored. `requirements` is the text of a requirements file.
     """
 
     backend: str | None = None
@@ -179,6 +179,7 @@ class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     owner: ProcessId | None = None
     notebook_path: str | None = None
     kernel_arguments: list[str] = []
+    requirements: str | None = None
 
 
 # --- state ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import UnknownImage
 from jupyter_sessions.model import Image, SessionSpec
 from jupyter_sessions.wire.environment import NATIVE, Launch, Specs
+from jupyter_sessions.wire.required_environments import with_requirements
 
 
 class KernelspecImages:
@@ -44,7 +45,10 @@ class KernelspecImages:
             specs.minimum(image)
         except UnknownImage:  # It may have been installed a moment ago.
             specs = await self._specs()
-        return specs.resolve(image, cwd=spec.cwd, given=spec.environ, arguments=spec.kernel_arguments)
+        name, launch = specs.resolve(image, cwd=spec.cwd, given=spec.environ, arguments=spec.kernel_arguments)
+        if spec.requirements:
+            return await asyncio.to_thread(with_requirements, launch, spec.requirements)
+        return name, launch
 
     async def _specs(self) -> Specs:
         return await asyncio.to_thread(Specs.here, self.options.get("kernel_spec_manager"))

@@ -32,6 +32,7 @@ WORDS = {
     "idle_timeout": "an idle timeout",
     "time_limit": "a time limit",
     "kernel_arguments": "arguments of kernels",
+    "requirements": "requirements, but images that have the packages",
 }
 """What a backend does that takes a field; those that are not here each backend has to do with."""
 BASIC = frozenset({"environ", "startup_command"})

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from jupyter_sessions.client import Api
 from jupyter_sessions.commands import catalog
 from jupyter_sessions.commands.backend_options import fields_taken, is_taken
+from jupyter_sessions.commands.environments import beside
 from jupyter_sessions.commands.grammar import parser_of, split_verb
 from jupyter_sessions.commands.types import addable_types, session_types
 from jupyter_sessions.kernels.specs import listed
@@ -100,7 +101,7 @@ async def _values(api: Api, what: str) -> dict[str, str]:
     if what in ("image", "image_option"):
         images = [image for info in await api.describe() for image in info.images]
         names = {name: image.title for image in images for name in (image.name, *image.aliases)}
-        return dict(sorted(names.items()))
+        return dict(sorted(names.items())) | beside()
     return {}
 
 

@@ -14,6 +14,7 @@ from msgspec import structs
 from jupyter_sessions.backends.base import Storage
 from jupyter_sessions.client import Api
 from jupyter_sessions.commands import options
+from jupyter_sessions.commands.environments import here
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.fields import describe
 from jupyter_sessions.commands.job_files import JobFiles, job_files, job_options
@@ -162,7 +163,7 @@ def _image(asked: Namespace) -> str | None:
     if asked.image and asked.image_option and asked.image != asked.image_option:
         raise given_twice("image", "image")
     image: str | None = asked.image or asked.image_option
-    return image
+    return here(image) if image else image
 
 
 def _span(given: str | None, option: str) -> float | None:

@@ -42,6 +42,9 @@ def program_options(verb: ArgumentParser) -> argparse.Action:
 
 def surroundings(verb: ArgumentParser) -> None:
     """Add the options for members, folders and ports of a session."""
+    verb.add_argument(
+        "--requirements", metavar="FILE", help="requirements file: packages to install for its environment"
+    )
     verb.add_argument("--bootstrap-script", metavar="FILE", help="script to run before the session starts")
     verb.add_argument(
         "--cluster-size", type=int, metavar="N", help="number of members with these resources each"
@@ -81,7 +84,8 @@ def program_of(asked: Namespace) -> dict[str, Any]:
     """Return the fields of a `SessionSpec` that the options set. Errors: InvalidRequest."""
     mounts = [_split(mount) for mount in asked.mount]
     found = {name: getattr(asked, name) for name in _PLAIN} | {
-        "bootstrap_script": _text(asked.bootstrap_script),
+        "bootstrap_script": _text(asked.bootstrap_script, "bootstrap script", "Name a shell script."),
+        "requirements": _text(asked.requirements, "requirements file", "Name a file as pip takes it."),
         "mounts": [name for name, _ in mounts],
         "mount_map": {name: path for name, path in mounts if path},
         "preopen_ports": asked.preopen,
@@ -97,7 +101,7 @@ def _split(mount: str) -> tuple[str, str]:
     return name, path
 
 
-def _text(file: str | None) -> str | None:
+def _text(file: str | None, what: str, hint: str) -> str | None:
     """Return the text of a file. Errors: InvalidRequest if the file cannot be read."""
     if file is None:
         return None
@@ -106,9 +110,7 @@ def _text(file: str | None) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
         raise InvalidRequest(
-            f"The bootstrap script {file} cannot be read: {reason}.",
-            hint="Name a shell script.",
-            field="bootstrap-script",
+            f"The {what} {file} cannot be read: {reason}.", hint=hint, field=what.replace(" ", "-")
         ) from None
 
 

@@ -25,6 +25,7 @@ from jupyter_sessions.errors import InvalidRequest, UnknownImage
 from jupyter_sessions.model import Image
 from jupyter_sessions.wire.encoding import is_text
 from jupyter_sessions.wire.minimum import minimum_of
+from jupyter_sessions.wire.python_environments import environment_at
 
 PROVISIONER = "jupyter-sessions"  # In kernelspecs of kernels that run in sessions.
 NATIVE = "python3"
@@ -86,7 +87,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     of jupyter-server-proxy are services, too; the first that has one wins.
     `transport` is "tcp" for a kernel that cannot use ipc, "" if unknown. `umask` is the umask of the client, None
     if unknown. `minimum` holds the least resources with which the session starts; slots that are left out have the
-    minimum of all environments (`minimum.START`).
+    minimum of all environments (`minimum.START`). `prepare` is a command that makes the environment ready.
     """
 
     argv: list[str]
@@ -101,6 +102,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     transport: str = ""
     configured_services: dict[str, dict[str, Any]] = {}
     interpreters: list[str] = []
+    prepare: list[str] = []
 
 
 class Spec(Protocol):
@@ -225,6 +227,14 @@ class Specs:
 
     def _find(self, image: str) -> tuple[str, Spec]:
         path = os.path.abspath(os.path.expanduser(image))
+        if "/" in image and (env := environment_at(path)):
+            path = path if os.path.isfile(path) else str(env.python)
+            if not env.runs_kernels:
+                raise UnknownImage(
+                    f"The environment {env.prefix} has no ipykernel.",
+                    hint=f"`{env.remedy}` adds it.",
+                    field="image",
+                )
         if "/" in image and os.path.isfile(path) and os.access(path, os.X_OK):
             return path, _Interpreter(path)
         for name, spec in self._found.items():

@@ -690,7 +690,7 @@ export interface ISessionRemoved {
  * another process requests the same session for the same `notebook_path`, an
  * absolute path, before. `kernel_arguments` are added to those of the
  * kernelspec. The values of `secrets`, which are names in `environ`, are
- * neither shown nor stored.
+ * neither shown nor stored. `requirements` is the text of a requirements file.
  */
 export interface ISessionSpec {
   backend?: string | null;
@@ -731,6 +731,7 @@ export interface ISessionSpec {
   owner?: IProcessId | null;
   notebook_path?: string | null;
   kernel_arguments?: string[];
+  requirements?: string | null;
 }
 
 /**

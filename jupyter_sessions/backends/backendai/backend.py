@@ -75,7 +75,7 @@ class BackendAI(ManagerFiles):
 
     type = "backendai"
     types: ClassVar[tuple[str, ...]] = (*TYPES, "inference", "system")
-    takes = EVERY - {"idle_timeout", "time_limit", "kernel_arguments", "services"}
+    takes = EVERY - {"idle_timeout", "time_limit", "kernel_arguments", "requirements", "services"}
     checks_requests = True
     session_variables = ("BACKENDAI_SESSION_ID",)
     storage = Storage(

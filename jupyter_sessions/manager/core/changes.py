@@ -50,6 +50,21 @@ class Waits(Transition, frozen=True):
         return ("session_waiting",)
 
 
+class Preparing(Transition, frozen=True):
+    """What a session does before its main process starts has changed."""
+
+    info: str
+    sources = ("PREPARING",)
+
+    def change(self, record: Record) -> None:
+        """Set the description."""
+        record.status_info, record.changed = self.info, datetime.now(UTC)
+
+    def events(self, record: Record) -> tuple[str, ...]:
+        """Return the event of a session that is prepared."""
+        return ("kernel_preparing",)
+
+
 class DependenciesMet(Transition, frozen=True):
     """Dependencies of a waiting session have succeeded."""
 

@@ -15,6 +15,7 @@ from jupyter_sessions.errors import LaunchFailed, SessionError
 from jupyter_sessions.manager.core.changes import (
     Measured,
     PortsChosen,
+    Preparing,
     ProcessAdded,
     ProcessRemoved,
     Started,
@@ -43,6 +44,7 @@ STARTUP = "startup-command"
 SERVICE = "service-"
 """The prefix of the keys of services."""
 _BOOTSTRAP = "bootstrap"
+_PREPARE = "prepare"
 _UMASK = 0o022
 
 OutputListener = Callable[[Message], None]
@@ -149,7 +151,10 @@ class Member:
                     await asyncio.sleep(0.005)
 
     async def bootstrap(self) -> None:
-        """Run the bootstrap script to its end. Errors: LaunchError, BootstrapFailed."""
+        """Build the environment if need be, and run the bootstrap script. Errors: LaunchError, BootstrapFailed."""
+        if prepare := self.record.launch.prepare:
+            self.apply(Preparing("Installing the required packages."))
+            await self._to_end(await self._shell(prepare, _PREPARE), "its environment could not be built")
         script = (self.record.bootstrap_script or "").replace("\r\n", "\n")
         if not script:
             return
@@ -158,12 +163,15 @@ class Member:
         file.chmod(0o700)
         own = script.startswith("#!")
         process = await self._shell([str(file)] if own else [SHELL, str(file)], _BOOTSTRAP)
+        await self._to_end(process, "the bootstrap script failed")
+
+    async def _to_end(self, process: Process, failed: str) -> None:
         status = await self.runtime.wait(process)
         if status != 0:
             printed = " | ".join(last_lines(self.logs.kernel, 3)) or "it printed nothing"
             how = describe_exit(status)
             where = "" if self.record.size == 1 else f" in {self.name}"
-            raise BootstrapFailed(f"the bootstrap script failed{where} ({how}): {printed}", status)
+            raise BootstrapFailed(f"{failed}{where} ({how}): {printed}", status)
 
     async def launch(self) -> Process:
         """Start the main process after `prepare`. Errors: LaunchError."""
