@@ -21,7 +21,7 @@ from jupyter_sessions.errors import InvalidRequest, SessionError
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
 UNREAD = 141  # As a shell reports a program that SIGPIPE ended.
 _PROG = "jupyter session"
-_WIDTH = 100
+_WIDTH = 1000  # A pipe has room for all columns.
 
 
 def main(words: Sequence[str] | None = None) -> int:

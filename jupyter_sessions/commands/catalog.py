@@ -36,6 +36,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "keys": ("env", "keys add", "keys list", "keys rm"),
         "settings": ("config",),
         "manager": ("manager status", "manager restart"),
+        "shell_completion": ("completion", "complete"),
         "uninstall": ("uninstall",),
     },
 }

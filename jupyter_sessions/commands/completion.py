@@ -51,7 +51,7 @@ def _next_words(before: Sequence[str], word: str) -> dict[str, str]:
     found = dict[str, str]()
     for name in catalog.NAMES:
         words, count = name.split(), len(before)
-        if words[:count] == list(before):
+        if words[:count] == list(before) and catalog.verb(name).help:
             found.setdefault(words[count], catalog.verb(name).about if len(words) == count + 1 else "")
     return _fitting(found, word)
 

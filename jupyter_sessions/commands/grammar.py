@@ -14,6 +14,7 @@ from jupyter_sessions.commands.types import name_types
 from jupyter_sessions.errors import InvalidRequest, SessionError
 
 _MOST_WORDS = 3
+_COMPLETE = "complete"
 _ABOUT = "Compute sessions: create, list, use and end them."
 
 
@@ -45,6 +46,8 @@ def parse(words: str | Sequence[str], *, prog: str = "%session") -> argparse.Nam
     name, rest = split_verb(words)
     if not name:
         raise _unknown_verb(" ".join(_unknown_words(rest)), prog)
+    if name == _COMPLETE:  # Its words are those of another command.
+        return argparse.Namespace(verb=name, words=[*rest])
     parser = parser_of(name, prog)
     if _asks_for_help(rest):
         if backend := backend_of(rest):
@@ -87,7 +90,7 @@ def _overview(prog: str) -> str:
     lines = [f"usage: {prog} VERB …", "", _ABOUT]
     for head, group in catalog.listed().items():
         lines += ["", f"{head}:"]
-        lines += [f"  {', '.join((verb.name, *verb.aliases)):<32} {verb.help}" for verb in group]
+        lines += [f"  {', '.join((verb.name, *verb.aliases)):<32} {verb.help}" for verb in group if verb.help]
     return "\n".join([*lines, "", f"`{prog} VERB --help` explains the options of one verb.", ""])
 
 

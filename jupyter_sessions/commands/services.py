@@ -42,10 +42,10 @@ async def services(api: Api, asked: Namespace, face: Face) -> Result:
     if asked.json:
         return Json(row.services)
     rows = [
-        [one.name, ", ".join(map(str, one.ports)), _link(row, one, api.base_url), one.ended]
+        [one.name, ", ".join(map(str, one.ports)), one.ended or one.state, _link(row, one, api.base_url)]
         for one in row.services
     ]
-    return Table(["Name", "Ports", "Address", "Ended"], rows, empty=f"{plain(row.name)} has no services.")
+    return Table(["Name", "Ports", "State", "Address"], rows, empty=f"{plain(row.name)} has no services.")
 
 
 def _link(row: SessionInfo, service: Service, base_url: str) -> Cell:
