@@ -12,11 +12,10 @@ import jupyter_sessions.fast_imports  # noqa: F401 - before all that imports htt
 from jupyter_sessions.client import open_api
 from jupyter_sessions.commands import parse, perform
 from jupyter_sessions.commands.grammar import Help
-from jupyter_sessions.commands.remote_error import RemoteError
 from jupyter_sessions.commands.result import Json, Result, Text, plain
 from jupyter_sessions.commands.shell_face import ShellFace
 from jupyter_sessions.commands.terminal import OutputClosed, in_color, write
-from jupyter_sessions.errors import InvalidRequest, SessionError
+from jupyter_sessions.errors import CellFailed, InvalidRequest, SessionError
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
 UNREAD = 141  # As a shell reports a program that SIGPIPE ended.
@@ -44,8 +43,8 @@ def _main(words: list[str]) -> int:
         result = Text(help_.message)
     except OutputClosed:
         raise
-    except RemoteError as error:
-        face.show_traceback(error.lines)
+    except CellFailed as error:
+        face.show_traceback(error.traceback)
         return error.exit_code
     except SessionError as error:
         face.complain(str(error))

@@ -16,8 +16,7 @@
     ├── NoRoom                        409  too little memory is left for a service, unless started by force
     ├── ServiceEnded                  409  a service has ended, and starts again only on request
     ├── NotEnough                     412  more than the backend can ever provide
-    ├── CellFailed                    422  code in a session raised an error
-    │   └── RemoteError               422  the same, with its traceback (commands.remote_error)
+    ├── CellFailed                    422  the code that ran in a session raised
     ├── NotSupported                  501  not supported by the backend
     ├── LaunchFailed                  500  the session's process could not be started
     │   ├── LaunchError               500  the system did not start it (manager.runtime.launch)
@@ -54,6 +53,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
+_INTERRUPTED = 130
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -195,6 +195,14 @@ class CellFailed(SessionError):
         # Python shows a note below its own traceback.
         error.add_note(_COLORS.sub("", "\n".join(error.traceback)))
         return error
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a program that ends with this exception."""
+        if self.ename == "SystemExit":
+            is_number = self.evalue.lstrip("-").isdecimal()
+            return int(self.evalue) & 0xFF if is_number else int(self.evalue != "None")
+        return _INTERRUPTED if self.ename == "KeyboardInterrupt" else 1
 
     def _render_traceback_(self) -> list[str]:
         return [*self.traceback] or [str(self)]

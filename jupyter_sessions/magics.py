@@ -21,21 +21,21 @@ from IPython.core.completer import (
 )
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class
-from IPython.display import clear_output, publish_display_data
 
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.client import Api, Bridge, open_api
-from jupyter_sessions.client.loop_thread import Items, Say
+from jupyter_sessions.client.cells import CodeInterrupted, ask, follow, show
+from jupyter_sessions.client.loop_thread import Say
 from jupyter_sessions.commands import Nothing, Result, Table, Text, parse, perform
 from jupyter_sessions.commands.completion import complete, session_names
 from jupyter_sessions.commands.grammar import Help
 from jupyter_sessions.commands.notebook_face import NotebookFace, Question
 from jupyter_sessions.commands.outputs import Shown
-from jupyter_sessions.commands.remote_error import RemoteError
 from jupyter_sessions.commands.result import plain
 from jupyter_sessions.errors import (
     Ambiguous,
     BackendUnavailable,
+    CellFailed,
     InvalidRequest,
     NotReached,
     NotRunning,
@@ -53,17 +53,6 @@ _MATCHER, _BEFORE_OTHERS = "jupyter_sessions", 1000.0
 _MAGIC = re.compile(r"^\s*(?:[\w\s.,\[\]]+=\s*)?(?P<magic>%(?P<cell>%?)session\s.*)$")
 _UNKNOWN = "<unknown>"
 """IPython's type of a completion of which nothing is said."""
-
-
-class RemoteInterrupt(KeyboardInterrupt):
-    """An interrupt that has ended a cell in its session; the session lives on."""
-
-    def __init__(self, lines: list[str]) -> None:
-        super().__init__("the cell was interrupted in its session")
-        self._lines = lines
-
-    def _render_traceback_(self) -> list[str]:
-        return self._lines
 
 
 class Known:
@@ -109,11 +98,11 @@ class SessionMagics(Magics):
             self._run(line.strip() or self._default, cell)
         except Help as text:
             return Text(text.message)
-        except RemoteError:
+        except CellFailed:
             raise
         except SessionError as error:
             raise _in_one_sentence(error) from None
-        except RemoteInterrupt:
+        except CodeInterrupted:
             raise
         except KeyboardInterrupt as stop:
             raise _interrupt_in_one_sentence(stop) from None
@@ -160,31 +149,23 @@ class SessionMagics(Magics):
         if not ref or " " in ref:
             raise InvalidRequest("%%session needs the name of a session.", hint=_USAGE)
         outputs = self._bridge.iterate(self._outputs(ref, code, self._can_ask()))
+
+        def see(output: Output) -> None:
+            if output.kind == "input_request":
+                self._bridge.run(self._known[ref].input(output.run, ask(output)))
+            else:
+                show(output)
+
+        def interrupt() -> bool:
+            known = self._known.get(ref)
+            if known is not None:
+                self._bridge.run(known.interrupt())
+            return known is not None
+
         try:
-            self._follow(ref, outputs)
-        except KeyboardInterrupt:
-            if ref not in self._known:
-                raise
-            self._bridge.run(self._known[ref].interrupt())
-            self._follow_to_end(ref, outputs)
+            follow(outputs, see, interrupt)
         finally:
             outputs.close()
-
-    def _follow_to_end(self, ref: str, outputs: Items[Output]) -> None:
-        """What comes after an interrupt; one more lets go of the run."""
-        try:
-            self._follow(ref, outputs)
-        except RemoteError as error:
-            raise RemoteInterrupt(error.lines) from None
-
-    def _follow(self, ref: str, outputs: Items[Output]) -> None:
-        for output in outputs:
-            if output.kind == "input_request":
-                self._bridge.run(self._known[ref].input(output.run, _ask(output.content)))
-            elif output.kind != "reply":
-                show(output)
-            elif output.content.get("status") != "ok":
-                raise RemoteError(output.content)
 
     async def _outputs(self, ref: str, code: str, stdin: bool) -> AsyncIterator[Output]:
         """What a cell says. A session known from before is not looked for first, which would cost every cell."""
@@ -239,24 +220,6 @@ def _words(line: str) -> list[str]:
         return shlex.split(line)
     except ValueError:
         return line.split()
-
-
-def show(output: Output) -> None:
-    """Show one output of a remote cell here."""
-    content = output.content
-    if output.kind == "stream":
-        stream = sys.stderr if content["name"] == "stderr" else sys.stdout
-        stream.write(content["text"])
-        stream.flush()
-    elif output.kind in ("display_data", "execute_result", "update_display_data"):
-        publish_display_data(  # type: ignore[no-untyped-call]
-            content["data"],
-            content.get("metadata"),
-            transient=content.get("transient"),
-            update=output.kind == "update_display_data",
-        )
-    elif output.kind == "clear_output":
-        clear_output(wait=bool(content.get("wait")))  # type: ignore[no-untyped-call]
 
 
 def _in_one_sentence(error: SessionError) -> SessionError:

@@ -26,15 +26,15 @@ SMALL = "%session create python --cpu 0.5 --mem 256m --name demo"
 
 @pytest.fixture(scope="module", params=["of a server", "alone"])
 def kernel(
-    request: pytest.FixtureRequest, manager_folder: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, manager_folders: list[Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shell]:
     """A kernel, the same for all tests."""
     folder = tmp_path_factory.mktemp("kernel")
     if request.param == "alone":
-        with processes.kernel(manager_folder, folder) as shell:
+        with processes.kernel(manager_folders[False], folder) as shell:
             yield shell
     else:
-        with processes.server(manager_folder, folder) as server, server.shell() as shell:
+        with processes.server(manager_folders[False], folder) as server, server.shell() as shell:
             yield shell
 
 
@@ -136,7 +136,7 @@ def test_questions_are_asked_here(demo: Shell) -> None:
 
 def test_an_error_there_is_an_error_here_with_the_traceback_from_there(demo: Shell) -> None:
     ran = demo.run("%%session demo\ndef f():\n    return 1 / 0\nf()")
-    assert (ran.reply["status"], ran.reply["ename"]) == ("error", "RemoteError")
+    assert (ran.reply["status"], ran.reply["ename"]) == ("error", "CellFailed")
     assert "ZeroDivisionError" in plain(ran) and "return 1 / 0" in plain(ran)
     assert "jupyter_sessions" not in plain(ran) and "magics" not in plain(ran)
     assert demo.run("%%session demo\nprint(f.__name__)").text == "f\n"
@@ -163,14 +163,14 @@ def test_an_interrupt_reaches_the_run_there_and_nothing_else(demo: Shell) -> Non
     demo.run("%%session demo\nx = 1")
     code = "print('begun', flush=True)\nimport time\nwhile True:\n    time.sleep(0.01)"
     ran = demo.run(f"%%session demo\n{code}", on_text={"begun": demo.interrupt})
-    assert ran.reply["ename"] == "RemoteInterrupt" and "KeyboardInterrupt" in plain(ran)
+    assert ran.reply["ename"] == "CodeInterrupted" and "KeyboardInterrupt" in plain(ran)
     assert "time.sleep(0.01)" in plain(ran) and "jupyter_sessions" not in plain(ran)
     assert demo.run("%%session demo\nprint(x)").text == "1\n"
 
 
 def test_an_interrupted_question(demo: Shell) -> None:
     ran = demo.run("%%session demo\ninput('name? ')", answers=(demo.interrupt,))
-    assert ran.reply["ename"] == "RemoteInterrupt" and "Interrupted by user" in plain(ran)
+    assert ran.reply["ename"] == "CodeInterrupted" and "Interrupted by user" in plain(ran)
     assert demo.run("%%session demo\nprint(1)").text == "1\n"
 
 
@@ -204,7 +204,7 @@ def test_a_session_that_ends_meanwhile(demo: Shell) -> None:
     ender.join()
     assert ran.reply["status"] == "error" and "(on request)" in plain(ran)
     again = demo.run("%%session demo\n1")
-    assert plain(again).startswith("NotRunning: ") and "TERMINATED" in plain(again)
+    assert plain(again).startswith("NotRunning: ") and "has ended" in plain(again)
 
 
 @pytest.mark.parametrize(

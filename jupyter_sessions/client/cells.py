@@ -30,13 +30,6 @@ class CellOutputs(list[Output]):
         found = [output.content["data"] for output in self if output.kind == "execute_result"]
         return found[-1] if found else None
 
-    def take(self, output: Output) -> None:
-        """Add an output. Errors: CellFailed for the reply of code that raised."""
-        if output.kind not in ("reply", "input_request"):
-            self.append(output)
-        elif output.kind == "reply" and output.content.get("status") != "ok":
-            raise CellFailed.of(output.content)
-
     def _ipython_display_(self) -> None:
         """Show nothing."""
 
@@ -77,31 +70,34 @@ class CodeRun:
         await self._api.input(*self._at, output.run, text)
 
 
-def follow(
-    outputs: Iterable[Output], see: Callable[[Output], None], interrupt: Callable[[], bool]
-) -> CellOutputs:
-    """Collect outputs as they arrive, and let `see` have each.
+def check(output: Output) -> None:
+    """Errors: CellFailed for the reply of code that raised."""
+    if output.kind == "reply" and output.content.get("status") != "ok":
+        raise CellFailed.of(output.content)
+
+
+def follow(outputs: Iterable[Output], see: Callable[[Output], None], interrupt: Callable[[], bool]) -> None:
+    """Pass on outputs as they arrive, and requests for input, to `see`.
 
     Ctrl-C interrupts the code, whose outputs still come; pressed again, it leaves the code alone. `interrupt` returns
     False if the code does not run yet. Errors: CellFailed; CodeInterrupted if the interrupt has ended the code.
     """
-    found = CellOutputs()
     try:
-        return _collected(outputs, see, found)
+        return _pass_on(outputs, see)
     except KeyboardInterrupt:
         if not interrupt():
             raise
     try:
-        return _collected(outputs, see, found)
+        _pass_on(outputs, see)
     except CellFailed as failed:
         raise CodeInterrupted(failed) from None
 
 
-def _collected(outputs: Iterable[Output], see: Callable[[Output], None], found: CellOutputs) -> CellOutputs:
+def _pass_on(outputs: Iterable[Output], see: Callable[[Output], None]) -> None:
     for output in outputs:
-        see(output)
-        found.take(output)
-    return found
+        check(output)
+        if output.kind != "reply":
+            see(output)
 
 
 def show(output: Output) -> None:

@@ -143,9 +143,11 @@ class AsyncComputeSession:
     async def _consume(self, run: CodeRun, *, show: bool) -> CellOutputs:
         found = CellOutputs()
         async for output in self._outputs(run):
-            if show:
-                cells.show(output)
-            found.take(output)
+            cells.check(output)
+            if output.kind != "reply":
+                found.append(output)
+                if show:
+                    cells.show(output)
         return found
 
     async def _is_here(self) -> bool:
@@ -318,18 +320,21 @@ class ComputeSession(Blocking[AsyncComputeSession]):
     def _follow(self, code: str, *, show: bool, stdin: bool = False) -> CellOutputs:
         loop = background()
         run = loop.run(self._client._code_run(code, stdin=stdin))
-        outputs = loop.iterate(self._client._outputs(run))
+        outputs, found = loop.iterate(self._client._outputs(run)), CellOutputs()
 
         def see(output: Output) -> None:
             if output.kind == "input_request":
                 loop.run(run.answer(output, cells.ask(output)))
-            elif show:
+                return
+            found.append(output)
+            if show:
                 cells.show(output)
 
         try:
-            return cells.follow(outputs, see, lambda: loop.run(run.interrupt()))
+            cells.follow(outputs, see, lambda: loop.run(run.interrupt()))
         finally:
             outputs.close()
+        return found
 
     def call(self, function: Callable[..., Any], /, *args: Any, unpickle: bool = False, **kwargs: Any) -> Any:
         """Call a function in the session, and return what it returns; see `AsyncComputeSession.call`."""

@@ -16,7 +16,6 @@ from jupyter_sessions.commands.ends import end_session
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.job_files import job_files, job_options
 from jupyter_sessions.commands.program import program_of, surroundings
-from jupyter_sessions.commands.remote_error import RemoteError
 from jupyter_sessions.commands.result import Nothing, Result, plain
 from jupyter_sessions.commands.run_code import (
     EXIT_CODE,
@@ -28,7 +27,7 @@ from jupyter_sessions.commands.run_code import (
 from jupyter_sessions.commands.secret_options import add_secrets
 from jupyter_sessions.commands.starting import wait_running
 from jupyter_sessions.commands.verb import Verb
-from jupyter_sessions.errors import InvalidRequest, NotRunning, NotSupported, SessionError
+from jupyter_sessions.errors import CellFailed, InvalidRequest, NotRunning, NotSupported, SessionError
 from jupyter_sessions.model import USABLE, SessionInfo
 from jupyter_sessions.service import BackendInfo
 
@@ -75,7 +74,7 @@ async def run(api: Api, asked: Namespace, face: Face) -> Result:
         await job.send(api, row, progress)
         try:
             code = await _run_in(api, row, asked, face)
-        except RemoteError:
+        except CellFailed:
             await job.fetch(api, row, progress)
             raise
         return Nothing(await job.fetch(api, row, progress) or code)
@@ -149,7 +148,7 @@ async def _content(file: str) -> AsyncIterator[bytes]:
 
 
 async def _cell(api: Api, row: SessionInfo, code: str, face: Face) -> int:
-    """Run code in a session's kernel and return its exit code. Errors: RemoteError."""
+    """Run code in a session's kernel and return its exit code. Errors: CellFailed."""
 
     async def interrupt() -> None:
         await api.interrupt(row.backend, row.id)
@@ -174,10 +173,10 @@ async def _cell(api: Api, row: SessionInfo, code: str, face: Face) -> int:
 
 
 def _exit_code(reply: Output) -> int:
-    """Return the exit code of what has ended. Errors: RemoteError."""
+    """Return the exit code of what has ended. Errors: CellFailed."""
     if reply.content.get("status") == "ok":
         return 0
-    error = RemoteError(reply.content)
+    error = CellFailed.of(reply.content)
     if error.ename == "SystemExit":
         return error.exit_code
     raise error
