@@ -21,24 +21,27 @@ from jupyter_sessions.errors import SessionError
 
 _SUBSCRIBE_SECONDS = 0.2
 _PROBE_SECONDS, _PROBE_MOST_SECONDS = 1.0, 60.0
-_LOST = (
+LOST = (
     "The connection to the kernel was cut while this ran. Look whether it has done its work, or run it again."
 )
-_REPLACED = "The kernel was started again while this ran."
+REPLACED = "The kernel was started again while this ran."
 _PART_NAMES = ("header", "parent_header", "metadata", "content")
 
 
 class EndpointClient(KernelClient):
     """A client of one kernel, from `open` on; `closed` is set once the kernel cannot be reached any more."""
 
-    def __init__(self, endpoint: KernelEndpoint) -> None:
+    def __init__(self, endpoint: KernelEndpoint, identity: str = "") -> None:
+        """`identity` is who this is to the kernel: whoever comes back under the same one gets the replies that are left."""
         super().__init__(Session(username="jupyter_sessions"))  # The channels sign what it sends.
         self.endpoint = endpoint
-        self._channels: KernelChannels = channels_to(endpoint, self)
+        self._identity = identity
+        self._channels = channels_to(endpoint, self, identity)
         self._asking: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Connect. Errors: BackendUnavailable, of others. A kernel that is busy answers when it is not any more."""
+        self._channels = channels_to(self.endpoint, self, self._identity)
         await self._channels.open()
         self._ask_for_output([])
 
@@ -68,17 +71,15 @@ class EndpointClient(KernelClient):
         message = from_parts(parts)
         if message is None:
             return
-        if channel == "iopub":
-            self._output_arrives()
-            if _restarts(message):
-                self.reconnected(replaced=True)
+        if channel == "iopub" and announces_restart(message):
+            self.reconnected(replaced=True)
         self._route(message)
 
     def reconnected(self, *, replaced: bool) -> None:
         """See `ChannelsListener.reconnected`."""
         runs = [*self._runs.values()]
         if replaced:
-            self._abandon(runs, _REPLACED)
+            self._abandon(runs, REPLACED)
         self._ask_for_output(runs)
 
     def gone(self, why: str) -> None:
@@ -101,7 +102,8 @@ class EndpointClient(KernelClient):
         while not await self._probe(patience):
             patience = min(2 * patience, _PROBE_MOST_SECONDS)
         for run in runs:
-            run.abandon(_LOST, "ReplyLost")
+            run.abandon(LOST, "ReplyLost")
+        self._output_arrives()
 
     async def _probe(self, patience: float) -> bool:
         """Return whether the kernel answers a request and its output arrives.
@@ -133,14 +135,14 @@ class EndpointClient(KernelClient):
             run.abandon(error.message, error.reason)
 
 
-def channels_to(endpoint: KernelEndpoint, listener: ChannelsListener) -> KernelChannels:
+def channels_to(endpoint: KernelEndpoint, listener: ChannelsListener, identity: str = "") -> KernelChannels:
     """Return channels to a kernel, which are not open yet."""
     if isinstance(endpoint, ZmqEndpoint):
-        return ZmqChannels(endpoint, listener)
-    return WebSocketChannels(endpoint, listener)
+        return ZmqChannels(endpoint, listener, identity)
+    return WebSocketChannels(endpoint, listener, identity)
 
 
-def _restarts(message: Message) -> bool:
+def announces_restart(message: Message) -> bool:
     """Whether the kernel ends or has ended: what a kernel says of itself, or its Jupyter server of it."""
     kind, content = message["header"]["msg_type"], message["content"]
     states = ("restarting", "autorestarting", "dead")

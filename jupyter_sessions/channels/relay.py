@@ -79,6 +79,7 @@ class Relay:
         *,
         backlog: Backlog | None = None,
         earlier: Sequence[UnansweredRequest] = (),
+        identity: bytes = b"",
     ) -> None:
         self._stem = stem
         self._back = back
@@ -86,7 +87,7 @@ class Relay:
         if not key:
             raise ValueError("A relay without a key would let anybody send messages to the kernel.")
         self._session = Session(key=key, username="jupyter_sessions")
-        self._identity = secrets.token_bytes(8).replace(b"\0", b"\1")
+        self._identity = identity or secrets.token_bytes(8).replace(b"\0", b"\1")
         self._context: ZmqContext = zmq.Context()
         self._orders: ZmqSocket | None = None
         self._waiting: threading.Thread | None = None

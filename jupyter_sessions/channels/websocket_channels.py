@@ -53,14 +53,14 @@ _ASK_AGAIN = "Ask who runs the session's Jupyter server."
 class WebSocketChannels(KernelChannels):
     """Channels to the kernel of a session in the session's Jupyter server."""
 
-    def __init__(self, endpoint: JupyterEndpoint, listener: ChannelsListener) -> None:
+    def __init__(self, endpoint: JupyterEndpoint, listener: ChannelsListener, identity: str = "") -> None:
         self._endpoint = endpoint
         self._listener = listener
         self._http: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse[bool] | None = None
         self._v1 = True
         self._kernel = ""
-        self._session_id = secrets.token_hex(16)
+        self._session_id = identity or secrets.token_hex(16)
         self._waiting: asyncio.Queue[bytes | str] = asyncio.Queue(MOST_WAITING)
         self._tasks: list[asyncio.Task[None]] = []
 

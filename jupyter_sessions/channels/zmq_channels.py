@@ -38,11 +38,12 @@ _CHANNELS = {"shell": zmq.DEALER, "stdin": zmq.DEALER, "control": zmq.DEALER, "i
 class ZmqChannels(KernelChannels):
     """Channels to a kernel that listens at ZeroMQ sockets; a message that its key did not sign is dropped."""
 
-    def __init__(self, endpoint: ZmqEndpoint, listener: ChannelsListener) -> None:
+    def __init__(self, endpoint: ZmqEndpoint, listener: ChannelsListener, identity: str = "") -> None:
         self._endpoint = endpoint
         self._listener = listener
         scheme = endpoint.signature_scheme or "hmac-sha256"
         self._session = Session(key=endpoint.key.encode(), signature_scheme=scheme, username="")
+        self._identity = identity.encode() or self._session.bsession
         self._context: zmq.asyncio.Context | None = None
         self._sockets: dict[str, zmq.asyncio.Socket] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -108,7 +109,7 @@ class ZmqChannels(KernelChannels):
         if channel == "iopub":
             socket.subscribe(b"")
         else:
-            socket.identity = self._session.bsession
+            socket.identity = self._identity
         if self._endpoint.transport == "tcp":
             socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
         if self._endpoint.curve_publickey:
