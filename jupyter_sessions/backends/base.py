@@ -14,7 +14,7 @@ configuration's ``{"type": key}`` is the entry point's name.
         async def destroy(self, id, *, forced=False, recursive=False): ...
 
 Implement `kernel_endpoint` as well, which says where a session's kernel is, and people can run cells there, answer
-their input requests, interrupt and complete them.
+their input requests, interrupt and complete them, and connect notebooks.
 
 People can sign in to a backend that says by which `methods`; what they give it finds in `given`. They can
 add one to those of the configuration whose type names its `address_option` and can `probe` it.
@@ -37,6 +37,7 @@ from decimal import Decimal
 from math import inf
 from typing import Any, ClassVar
 
+import msgspec
 from msgspec import structs
 
 from jupyter_sessions.backends.credential_store import CredentialStore, Kept
@@ -44,6 +45,7 @@ from jupyter_sessions.backends.file_transfer import FileTransfer
 from jupyter_sessions.backends.kernel_methods import WITH_KERNELS, KernelMethods
 from jupyter_sessions.backends.notices import Notice
 from jupyter_sessions.backends.polling import Looking, Pace, unsettled
+from jupyter_sessions.backends.relay_client import BackendDescription
 from jupyter_sessions.backends.session_request import SessionRequest as SessionRequest
 from jupyter_sessions.backends.signin import Credentials, SignIn, SignInMethod, checked, fits, without_secrets
 from jupyter_sessions.backends.takes import BASIC
@@ -284,6 +286,7 @@ class Backend(KernelMethods, FileTransfer):
     async def close(self) -> None:
         """Let go of connections; sessions stay. One that is overridden calls this one, too."""
         await self.kernel_cells.close()
+        await self.relays.close()
 
     async def reconnect(self) -> None:
         """Credentials are others now: use connections of before for nothing new; what is under way may end."""
@@ -307,6 +310,21 @@ class Backend(KernelMethods, FileTransfer):
         methods = self.methods()
         found = self.ring.get(self.where() if where is None else where) if methods else None
         return found if found is not None and fits(methods, found) else None
+
+    def describe(self) -> BackendDescription:
+        """Return what another process makes this backend of. Errors: NotSupported for options that cannot be sent."""
+        kind, where, given = builtins.type(self), self.where(), self.given()
+        description = BackendDescription(
+            module=kind.__module__,
+            kind=kind.__qualname__,
+            name=self.name,
+            options={"title": self.title, **self.options},
+            signed_in=None if given is None else Kept(where, given),
+        )
+        try:
+            return msgspec.json.decode(msgspec.json.encode(description), type=BackendDescription)
+        except (TypeError, ValueError):
+            raise self._cannot("connect notebooks: its options are not all plain values") from None
 
     def sign_in_state(self) -> SignIn:
         """How things stand, as far as can be told without asking anybody; may look at files."""

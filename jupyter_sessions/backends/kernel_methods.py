@@ -7,13 +7,32 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from jupyter_sessions.backends.kernel_cells import KernelCells
+from jupyter_sessions.backends.relay_client import BackendDescription, RelayClient
 from jupyter_sessions.backends.values import Output
 from jupyter_sessions.channels.kernel_endpoints import KernelEndpoint
 from jupyter_sessions.errors import NotSupported
 from jupyter_sessions.model import KernelConnection, ProcessId, SessionInfo
 
-WITH_KERNELS = ("execute", "interrupt", "input", "complete")
+WITH_KERNELS = ("execute", "interrupt", "input", "complete", "connection")
 """The capabilities that come with `kernel_endpoint`."""
+
+PYTHON_INFO = {
+    "status": "ok",
+    "protocol_version": "5.4",
+    "implementation": "jupyter_sessions",
+    "implementation_version": "",
+    "language_info": {
+        "name": "python",
+        "version": "",
+        "mimetype": "text/x-python",
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "pygments_lexer": "ipython3",
+        "nbconvert_exporter": "python",
+        "file_extension": ".py",
+    },
+    "banner": "",
+    "help_links": [],
+}
 
 
 class KernelMethods(ABC):
@@ -22,6 +41,7 @@ class KernelMethods(ABC):
     def __init__(self, name: str) -> None:
         self.name = name
         self.kernel_cells = KernelCells(self.kernel_endpoint)
+        self.relays = RelayClient(self.describe)
 
     @abstractmethod
     async def get(self, id: str) -> SessionInfo:
@@ -69,13 +89,27 @@ class KernelMethods(ABC):
     ) -> KernelConnection:
         """How to reach the kernel of a session, at addresses that stay over its restarts.
 
-        From then on the kernel is started anew when it ends by itself. A given `owner` has the session
-        from now on: it ends with a shutdown request on the owner's control port, with that process, and
-        if it has not begun to start after `patience` seconds (0: it may take for ever). A backend that
-        has somebody answer there in the kernel's place connects notebooks from a session's being queued
-        on. Errors: NotRunning, of others, until it runs.
+        A given `owner` has the session from now on: it ends with a shutdown request on the owner's control port, with
+        that process, and if it has not begun to start after `patience` seconds (0: it may take for ever). Notebooks
+        are connected from a session's being queued on: somebody answers in the kernel's place. Unless overridden, a
+        helper process of this user and host relays messages to `kernel_endpoint`. Errors: NotRunning, of others.
         """
-        raise self._cannot("connect notebooks")
+        self._check_kernels("connect notebooks")
+        return await self.relays.connection(id, owner, patience)
+
+    async def lease(self, id: str, seconds: float) -> None:  # noqa: B027
+        """Have a session end unless this is called again within so many seconds; for backends that can see to that.
+
+        It is called for sessions that end with their notebook, while the notebook lives.
+        """
+
+    def kernel_info(self, image: str) -> dict[str, Any]:
+        """Return what a kernel of an image will probably say of itself, for notebooks that wait for it."""
+        return PYTHON_INFO
+
+    @abstractmethod
+    def describe(self) -> BackendDescription:
+        """Return what another process makes this backend of."""
 
     def knows_kernels(self) -> bool:
         """Return whether it says where kernels are."""
