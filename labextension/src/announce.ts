@@ -6,7 +6,7 @@ import { type Phase, phaseOf } from './status';
 import { keyOf } from './store';
 import type { ISessionsModel } from './tokens';
 
-/** How long changes are gathered before they are said. */
+/** How long changes are collected before they are announced. */
 const DELAY_MS = 1000;
 
 /** With more changes than this, sessions are counted instead of named. */
@@ -18,7 +18,7 @@ interface IState {
   phase: Phase;
 }
 
-/** What one session does now. */
+/** The announcement for one session. */
 function sentence({ name, phase }: IState, trans: TranslationBundle): string {
   const sentences: Record<Phase, string> = {
     waiting: trans.__('%1 is waiting.', name),
@@ -34,7 +34,7 @@ function sentence({ name, phase }: IState, trans: TranslationBundle): string {
   return sentences[phase];
 }
 
-/** What several sessions do now. */
+/** The announcement for several sessions in one phase. */
 function count(phase: Phase, n: number, trans: TranslationBundle): string {
   const counts: Record<Phase, string> = {
     waiting: trans.__('Waiting: %1.', n),
@@ -50,7 +50,7 @@ function count(phase: Phase, n: number, trans: TranslationBundle): string {
   return counts[phase];
 }
 
-/** The words for sessions that have changed: by name, or counted if there are many. */
+/** The announcement for changed sessions: by name, or counted if there are many. */
 export function announcement(
   changed: readonly IState[],
   trans: TranslationBundle
@@ -67,7 +67,7 @@ export function announcement(
   return [all, ...parts].join(' ');
 }
 
-/** Says how sessions change, in one sentence a second at most; has no DOM. */
+/** Announces changes of sessions, at most once a second; has no DOM. */
 export class Announcer implements IDisposable {
   constructor(
     private readonly _model: Pick<
@@ -75,11 +75,11 @@ export class Announcer implements IDisposable {
       'changed' | 'isLoaded' | 'populated' | 'live' | 'ended'
     >,
     private readonly _trans: TranslationBundle,
-    private readonly _say: (words: string) => void,
+    private readonly _announce: (words: string) => void,
     private readonly _delay = DELAY_MS
   ) {
-    _model.changed.connect(this._wait, this);
-    this._wait();
+    _model.changed.connect(this._schedule, this);
+    this._schedule();
   }
 
   get isDisposed(): boolean {
@@ -92,28 +92,28 @@ export class Announcer implements IDisposable {
     Signal.clearData(this);
   }
 
-  private _wait(): void {
+  private _schedule(): void {
     if (!this._timer && this._model.isLoaded) {
-      // What is there at first is no news
+      // The first list is not announced
       const delay = this._known ? this._delay : 0;
-      this._timer = setTimeout(() => this._look(), delay);
+      this._timer = setTimeout(() => this._announceChanges(), delay);
     }
   }
 
-  private _look(): void {
+  private _announceChanges(): void {
     this._timer = undefined;
     const [before, now] = [this._known, this._states()];
     this._known = now;
     const changed = [...now].filter(
       ([key, { phase }]) => before?.get(key)?.phase !== phase
     );
-    // One that had ended before it was seen to live is no news
+    // Sessions first seen after their end are not announced
     const news = changed.filter(
       ([key, { phase }]) => phase !== 'ended' || before?.has(key)
     );
     if (before && news.length > 0) {
       const states = news.map(([, state]) => state);
-      this._say(announcement(states, this._trans));
+      this._announce(announcement(states, this._trans));
     }
   }
 

@@ -21,7 +21,7 @@ import type {
 } from './types';
 import type { ISessionRef } from './vocabulary';
 
-/** Which executions: all, or the one of a number; `heads` have no outputs. */
+/** The executions to fetch: all, or the one with a number; `heads` leaves out outputs. */
 export interface ISelection {
   number?: number;
   heads?: boolean;
@@ -39,7 +39,7 @@ function backendPath(name: string): string {
 export class SessionsApi {
   constructor(readonly settings: ServerConnection.ISettings) {}
 
-  /** All live sessions, or what changed since a position. */
+  /** Fetch all live sessions, or the changes since a position. */
   list(
     since: IPosition | null,
     signal?: AbortSignal
@@ -106,13 +106,13 @@ export class SessionsApi {
     return requestAPI(backendPath(name), this.settings, { method: 'DELETE' });
   }
 
-  /** Have the server's version look after a backend's sessions. */
+  /** Let the manager of the server's version take over a backend's sessions. */
   takeOver(name: string): Promise<null> {
     const path = `${backendPath(name)}/takeover`;
     return requestAPI(path, this.settings, { method: 'POST' });
   }
 
-  /** Which version of the extension the server runs. */
+  /** Fetch the versions of the server. */
   about(): Promise<IAbout> {
     return requestAPI('', this.settings);
   }
@@ -126,7 +126,7 @@ export class SessionsApi {
     return requestAPI(`${backendPath(name)}/sign-in`, this.settings, init);
   }
 
-  /** What ran in a session, whoever ran it. */
+  /** Fetch the executions of a session, of all clients. */
   outputs(ref: ISessionRef, which: ISelection): Promise<IOutputs> {
     const given = Object.entries(which).map(([name, value]) => [
       name,
@@ -136,7 +136,7 @@ export class SessionsApi {
     return requestAPI(`${sessionPath(ref)}/outputs${query}`, this.settings);
   }
 
-  /** The session that a kernel of this server runs in, null for none. */
+  /** Fetch the session in which a kernel of this server runs, or null. */
   async sessionOf(kernelId: string): Promise<ISessionRef | null> {
     const path = `kernels/${encodeURIComponent(kernelId)}`;
     const { backend, id } = await requestAPI<ISessionOfKernel>(
@@ -153,7 +153,7 @@ export class SessionsApi {
   }
 }
 
-/** Where a service opens; null when its address is none for a browser. */
+/** The URL of a service; null if a browser cannot open it. */
 export function serviceURL(
   url: string | undefined,
   baseUrl: string

@@ -10,22 +10,22 @@ import {
   resourcesAgain,
   specAgain,
   wordsForEnd
-} from './again';
+} from './recreate';
 import type { SessionsApi } from './api';
 import { isNameOfSession, kernelOf, sessionOfName } from './kernels';
 import { asApiError } from './request';
 import type { IKernelsModel, ISessionsModel } from './tokens';
 import type { ISession } from './types';
 import type { ISessionRef } from './vocabulary';
-import { wordsFor } from './words';
+import { wordsFor } from './errormessages';
 
-/** What is said of a session that has ended, with what can be done. */
+/** The notice about an ended session, with its remedies. */
 export interface INotice {
   message: string;
   remedies: { label: string; act: () => Promise<void> }[];
 }
 
-/** What a notebook is watched with; has no DOM. */
+/** What a `SessionWatch` works with; has no DOM. */
 export interface IWatchEnv {
   readonly api: SessionsApi;
   readonly model: ISessionsModel;
@@ -33,20 +33,20 @@ export interface IWatchEnv {
   readonly specs: KernelSpec.IManager;
   readonly trans: TranslationBundle;
 
-  /** Learn which kernels the server still has. */
+  /** Reload the list of the server's kernels. */
   refresh(): Promise<unknown>;
 
-  /** Have the person choose a kernel. */
+  /** Let the person choose a kernel. */
   choose(context: ISessionContext): Promise<void>;
 
-  /** Say why something could not be done. */
+  /** Show why something could not be done. */
   tell(headline: string, why: string): void;
 
   /** The folder of a document, below the server's root. */
   folderOf(path: string): string;
 }
 
-/** Follows the session that a notebook runs in, and says when it has ended. */
+/** Follows the session of a notebook, and shows a notice when it has ended. */
 export class SessionWatch implements IDisposable {
   constructor(
     private readonly _context: ISessionContext,
@@ -55,9 +55,9 @@ export class SessionWatch implements IDisposable {
   ) {
     _context.kernelChanged.connect(this._follow, this);
     _context.sessionChanged.connect(this._follow, this);
-    _context.statusChanged.connect(this._heedShutdown, this);
-    _context.kernelPreferenceChanged.connect(this._hold, this);
-    _env.model.changed.connect(this._look, this);
+    _context.statusChanged.connect(this._onTerminating, this);
+    _context.kernelPreferenceChanged.connect(this._preventOtherKernel, this);
+    _env.model.changed.connect(this._checkSession, this);
     this._follow();
   }
 
@@ -74,19 +74,19 @@ export class SessionWatch implements IDisposable {
     return this._env.specs.specs?.kernelspecs ?? {};
   }
 
-  /** Learn which session the notebook is in now. */
+  /** Find the current session of the notebook. */
   private _follow(): void {
     const kernel = this._context.session?.kernel;
     if (!kernel) {
-      void this._ask();
+      void this._checkEnded();
       return;
     }
-    if (kernel.id === this._known) {
+    if (kernel.id === this._kernelId) {
       return;
     }
     this._forget();
-    [this._known, this._kernelName] = [kernel.id, kernel.name];
-    // Its kernelspec goes with the session, and may be gone already
+    [this._kernelId, this._kernelName] = [kernel.id, kernel.name];
+    // The kernelspec is removed with the session, and may be gone already
     if (kernelOf(this._specs[kernel.name]) || isNameOfSession(kernel.name)) {
       void this._identify(kernel.id, kernel.name);
     }
@@ -94,29 +94,29 @@ export class SessionWatch implements IDisposable {
 
   private _forget(): void {
     this._session = null;
-    this._withdraw();
+    this._hideNotice();
   }
 
   private async _identify(kernelId: string, name: string): Promise<void> {
     const { api } = this._env;
     const ref =
       (await api.sessionOf(kernelId).catch(() => null)) ??
-      (isNameOfSession(name) ? await this._refOf(name) : null);
-    if (kernelId === this._known) {
+      (isNameOfSession(name) ? await this._findSession(name) : null);
+    if (kernelId === this._kernelId) {
       this._session = ref;
-      this._look();
+      this._checkSession();
     }
   }
 
-  /** A kernel that the person ends here needs no explanation. */
-  private _heedShutdown(_: unknown, status: string): void {
+  /** Forget the session if the person shuts down its kernel here. */
+  private _onTerminating(_: unknown, status: string): void {
     if (status === 'terminating' && !this._isShown) {
       this._session = null;
     }
   }
 
-  /** Ask after a session that took its kernel along unnoticed. */
-  private async _ask(): Promise<void> {
+  /** Check whether the session ended together with its kernel. */
+  private async _checkEnded(): Promise<void> {
     const ref = this._session;
     if (!ref || this._isShown) {
       return;
@@ -128,35 +128,35 @@ export class SessionWatch implements IDisposable {
   }
 
   /**
-   * Keep JupyterLab from starting another kernel for a notebook whose session
-   * has taken the kernelspec along.
+   * Keep JupyterLab from starting another kernel for a notebook whose kernelspec
+   * was removed with its session.
    *
-   * JupyterLab would take any that speaks the language, and say nothing.
+   * JupyterLab would silently start any kernel of the same language.
    */
-  private _hold(): void {
+  private _preventOtherKernel(): void {
     const { name, shouldStart } = this._context.kernelPreference;
-    const isOpen = this._context.session || this._known || this._isShown;
-    if (isOpen || shouldStart === false || this._held === name) {
+    const isOpen = this._context.session || this._kernelId || this._isShown;
+    if (isOpen || shouldStart === false || this._preventedFor === name) {
       return;
     }
     if (name && isNameOfSession(name) && !this._specs[name]) {
-      this._held = name;
-      this._startNone();
+      this._preventedFor = name;
+      this._preventAutoStart();
       void this._reopen(name);
     }
   }
 
-  /** Say what became of the session that a notebook ran in when it was saved. */
+  /** Show what happened to the session in which a notebook ran when it was saved. */
   private async _reopen(name: string): Promise<void> {
     const { kernels, specs } = this._env;
     await Promise.all([specs.ready, this._context.ready]);
-    const ref = this._specs[name] ? null : await this._refOf(name);
+    const ref = this._specs[name] ? null : await this._findSession(name);
     const row = ref && (await this._env.api.get(ref).catch(() => null));
     if (this._isDisposed || this._context.session) {
       return;
     }
     if (this._specs[name] || (row && !isOver(row))) {
-      this._withdraw();
+      this._hideNotice();
       const kernel = row ? await kernels.attach(row) : name;
       await this._context.changeKernel({ name: kernel });
     } else if (row) {
@@ -166,7 +166,7 @@ export class SessionWatch implements IDisposable {
     }
   }
 
-  private async _refOf(name: string): Promise<ISessionRef | null> {
+  private async _findSession(name: string): Promise<ISessionRef | null> {
     const { model } = this._env;
     if (model.backends.length === 0) {
       await model.loadBackends();
@@ -175,7 +175,7 @@ export class SessionWatch implements IDisposable {
     return sessionOfName(name, backends);
   }
 
-  private _look(): void {
+  private _checkSession(): void {
     const row = this._session && this._env.model.find(this._session);
     if (row && !this._isShown && isOver(row)) {
       this._announce(row);
@@ -186,9 +186,9 @@ export class SessionWatch implements IDisposable {
     this._isShown = true;
     this._show({
       message: wordsForEnd(session, this._env.trans),
-      remedies: [this._again(session), this._another()]
+      remedies: [this._recreateRemedy(session), this._chooseRemedy()]
     });
-    this._letGo();
+    this._shutDownKernel();
   }
 
   private _announceUnknown(): void {
@@ -196,11 +196,11 @@ export class SessionWatch implements IDisposable {
     this._isShown = true;
     this._show({
       message: trans.__('The session of this notebook cannot be found.'),
-      remedies: [this._another()]
+      remedies: [this._chooseRemedy()]
     });
   }
 
-  private _another(): INotice['remedies'][number] {
+  private _chooseRemedy(): INotice['remedies'][number] {
     return {
       label: this._env.trans.__('Choose another'),
       act: () => this._env.choose(this._context)
@@ -208,15 +208,15 @@ export class SessionWatch implements IDisposable {
   }
 
   /**
-   * Let go of the dead kernel, which JupyterLab would keep for a while.
+   * Shut down the dead kernel, which JupyterLab would keep for a while.
    *
-   * Code would wait in it for ever; without a kernel, JupyterLab asks which
-   * one to run it in, and must not take any that speaks the language.
+   * Code would wait in it for ever. Without a kernel, JupyterLab asks for one,
+   * and must not start any kernel of the same language by itself.
    */
-  private _letGo(): void {
-    this._startNone();
+  private _shutDownKernel(): void {
+    this._preventAutoStart();
     if (this._context.session) {
-      // Pickers show a kernel by its name as long as it is thought to run
+      // Kernel pickers show a kernel as long as it seems to run
       this._context
         .shutdown()
         .then(() => this._env.refresh())
@@ -226,7 +226,7 @@ export class SessionWatch implements IDisposable {
     }
   }
 
-  private _startNone(): void {
+  private _preventAutoStart(): void {
     this._preference ??= this._context.kernelPreference;
     this._context.kernelPreference = {
       ...this._preference,
@@ -235,7 +235,7 @@ export class SessionWatch implements IDisposable {
     };
   }
 
-  private _withdraw(): void {
+  private _hideNotice(): void {
     if (this._isShown) {
       this._isShown = false;
       this._show(null);
@@ -251,7 +251,7 @@ export class SessionWatch implements IDisposable {
     }
   }
 
-  private _again(session: ISession): INotice['remedies'][number] {
+  private _recreateRemedy(session: ISession): INotice['remedies'][number] {
     const { model, trans } = this._env;
     const resources = resourcesAgain(session, model.backend(session.backend));
     const amounts = listResources(resources);
@@ -261,7 +261,7 @@ export class SessionWatch implements IDisposable {
         : trans.__('Start again'),
       act: async () => {
         try {
-          const name = await this._kernelFor(session, resources);
+          const name = await this._createKernel(session, resources);
           await this._context.changeKernel({ name });
         } catch (error) {
           const { message, hint } = wordsFor(asApiError(error), trans);
@@ -272,8 +272,8 @@ export class SessionWatch implements IDisposable {
     };
   }
 
-  /** A kernel that runs in the like of a session. */
-  private async _kernelFor(
+  /** Create a kernel in a session like an ended one, and return its name. */
+  private async _createKernel(
     session: ISession,
     resources: ISession['resources'] = {}
   ): Promise<string> {
@@ -282,7 +282,7 @@ export class SessionWatch implements IDisposable {
     if (own && !own.session && resources === session.resources) {
       return own.name;
     }
-    // Another notebook of the same session may have started it again
+    // Another notebook may have created the session again
     const living = model
       .live(session.backend)
       .find(row => row.name === session.name && !isOver(row));
@@ -301,8 +301,8 @@ export class SessionWatch implements IDisposable {
 
   private _session: ISessionRef | null = null;
   private _kernelName = '';
-  private _known: string | undefined;
-  private _held: string | undefined;
+  private _kernelId: string | undefined;
+  private _preventedFor: string | undefined;
   private _isShown = false;
   private _isDisposed = false;
   private _preference: ISessionContext['kernelPreference'] | null = null;

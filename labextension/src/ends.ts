@@ -3,28 +3,28 @@ import type { IExpiry, ISession } from './types';
 /** Minutes before a session's end at which people are warned. */
 const SESSION_MARKS = [2, 10];
 
-/** Minutes before the end of an access to a backend: an hour, three days. */
+/** Minutes before credentials expire at which people are warned. */
 const ACCESS_MARKS = [60, 3 * 24 * 60];
 
-/** Minutes until something ends, rounded up; null if that is not near or not known. */
+/** Minutes until an end, rounded up; null if it is far away or unknown. */
 function left(at: string | undefined, marks: number[], now: number) {
   const minutes = (Date.parse(at ?? '') - now) / 60000;
   const isNear = minutes > 0 && minutes <= Math.max(...marks);
   return isNear ? Math.ceil(minutes) : null;
 }
 
-/** Whether the end of an access is so near that people are warned, or over. */
+/** Whether credentials have expired or expire so soon that people are warned. */
 export function isExpiring(at: string, now: number): boolean {
   return Date.parse(at) <= now || left(at, ACCESS_MARKS, now) !== null;
 }
 
-/** What ends, and when. */
+/** An end to warn of: its key and its time. */
 interface IEnd {
   key: string;
   at: string | undefined;
 }
 
-/** Remembers which warnings have been given; each is given once a mark. */
+/** Remembers which warnings were given; each is given once per mark. */
 export class Warnings<T> {
   constructor(
     private readonly _marks: number[],
@@ -34,17 +34,17 @@ export class Warnings<T> {
     this._given = new Map(given);
   }
 
-  /** The mark last warned at, by key, in minutes. */
+  /** The last mark of a warning by key, in minutes. */
   get given(): Record<string, number> {
     return Object.fromEntries(this._given);
   }
 
-  /** Those that were near their end when it was looked last. */
+  /** The items that were near their end at the last check. */
   get near(): readonly T[] {
     return this._near;
   }
 
-  /** Of these items, those that have come near their end since the last time. */
+  /** The items that have come near their end since the last check. */
   due(items: readonly T[], now: number): T[] {
     const near = new Map<string, number>();
     this._near = [];
@@ -59,7 +59,7 @@ export class Warnings<T> {
       this._near.push(item);
       return mark < (this._given.get(key) ?? Infinity);
     });
-    // Who was renewed, or has been used, is warned of anew
+    // After a renewal or use, warnings start over
     this._given = near;
     return found;
   }
@@ -76,7 +76,7 @@ export function sessionWarnings(): Warnings<ISession> {
   }));
 }
 
-/** Warnings of credentials that expire soon, by backend; `given` on earlier visits. */
+/** Warnings of credentials that expire soon, by backend; `given` are those of earlier visits. */
 export function accessWarnings(
   given: Iterable<[string, number]> = []
 ): Warnings<[string, IExpiry]> {

@@ -8,12 +8,12 @@ import type { IBatch, IPosition } from './types';
 
 const SCHEMAS = 'https://schema.jupyter.org/jupyter_sessions';
 
-/** What the model needs of whoever brings the server's pushes. */
+/** The source of the server's pushes, as the model uses it. */
 export interface IFeed {
-  /** Emitted when the server answers: at first, and again after it did not. */
+  /** Emitted when the server answers for the first time, and again after a silence. */
   readonly opened: ISignal<IFeed, void>;
 
-  /** Emitted when the server, which has been heard, is heard no more. */
+  /** Emitted when the server has fallen silent. */
   readonly silent: ISignal<IFeed, void>;
 
   readonly pushed: ISignal<IFeed, IBatch>;
@@ -24,19 +24,19 @@ export interface IFeed {
 
 /** Milliseconds. The server's heartbeat comes every 2 seconds. */
 export interface ITimes {
-  /** How often it is looked whether the server was heard. */
+  /** The interval between two checks for messages. */
   tick: number;
 
   /** Ticks without a message after which the server counts as silent. */
   silence: number;
 
-  /** The pause before the server is tried again. */
+  /** The pause before the next attempt to connect. */
   retry: number;
 
-  /** The longest such pause, where requests work but WebSockets do not. */
+  /** The longest such pause, used where requests work but WebSockets do not. */
   longestRetry: number;
 
-  /** How long a try may take. */
+  /** How long an attempt may take. */
   patience: number;
 }
 
@@ -48,10 +48,10 @@ const TIMES: ITimes = {
   patience: 10_000
 };
 
-/** What a proxy in front of the server answers while that is away. */
+/** The statuses with which a proxy answers while the server is down. */
 const IS_AWAY = [424, 502, 503, 504];
 
-/** What the server sends: which kind it is, and what a push holds. */
+/** A message of the server: its kind, and the content of a push. */
 type Event = { schema_id?: string } & Partial<IBatch>;
 
 function isPosition(event: Event): event is Event & IPosition {
@@ -59,11 +59,12 @@ function isPosition(event: Event): event is Event & IPosition {
 }
 
 /**
- * The server's event stream, cut down to session changes and heartbeats.
+ * The session changes and heartbeats in the server's event stream.
  *
- * It has a connection of its own: the application's event manager reconnects
- * without telling anyone, and after up to 30 seconds. While the server is away
- * it is tried by requests: browsers delay WebSockets after several failed.
+ * It has a connection of its own, because the application's event manager
+ * reconnects without a signal, and only after up to 30 seconds. While the server
+ * is down, requests test whether it is back, because browsers delay WebSockets
+ * after several failures.
  */
 export class EventFeed implements IFeed, IDisposable {
   constructor(
@@ -96,19 +97,19 @@ export class EventFeed implements IFeed, IDisposable {
     return this._isDisposed;
   }
 
-  /** Try again at once: the page has become visible. */
+  /** Try to connect at once, because the page has become visible. */
   wake(): void {
     this._ticks = 0;
     if (!this._socket) {
-      void this._try();
+      void this._reconnect();
     }
   }
 
   dispose(): void {
     this._isDisposed = true;
     clearInterval(this._ticking);
-    clearTimeout(this._retrying);
-    this._drop();
+    clearTimeout(this._retryTimer);
+    this._disconnect();
     Signal.clearData(this);
   }
 
@@ -121,17 +122,17 @@ export class EventFeed implements IFeed, IDisposable {
     this._socket = socket;
     socket.onopen = () => {
       this._pause = this._times.retry;
-      this._hear();
+      this._markHeard();
       this._opened.emit();
     };
-    socket.onmessage = ({ data }) => this._take(JSON.parse(data));
+    socket.onmessage = ({ data }) => this._handleMessage(JSON.parse(data));
     socket.onclose = () => {
       this._socket = null;
-      this._tryLater();
+      this._reconnectLater();
     };
   }
 
-  private _drop(): void {
+  private _disconnect(): void {
     const socket = this._socket;
     if (socket) {
       this._socket = null;
@@ -140,8 +141,8 @@ export class EventFeed implements IFeed, IDisposable {
     }
   }
 
-  private _take(event: Event): void {
-    this._hear();
+  private _handleMessage(event: Event): void {
+    this._markHeard();
     if (!isPosition(event)) {
       return;
     }
@@ -156,12 +157,12 @@ export class EventFeed implements IFeed, IDisposable {
     }
   }
 
-  private _hear(): void {
+  private _markHeard(): void {
     this._ticks = 0;
     this._isSilent = false;
   }
 
-  /** Ticks are counted, not time: a page that was busy has not listened. */
+  /** Count ticks instead of time, because a busy page does not receive messages. */
   private _tick(): void {
     this._ticks++;
     if (
@@ -171,43 +172,43 @@ export class EventFeed implements IFeed, IDisposable {
       !this._isHidden()
     ) {
       this._isSilent = true;
-      this._drop();
+      this._disconnect();
       this._silent.emit();
-      void this._try();
+      void this._reconnect();
     }
   }
 
-  private _tryLater(): void {
-    clearTimeout(this._retrying);
+  private _reconnectLater(): void {
+    clearTimeout(this._retryTimer);
     if (!this._isDisposed) {
-      this._retrying = setTimeout(() => void this._try(), this._pause);
+      this._retryTimer = setTimeout(() => void this._reconnect(), this._pause);
     }
   }
 
-  /** Ask the server for anything, and connect once it answers. */
-  private async _try(): Promise<void> {
-    clearTimeout(this._retrying);
-    if (this._isTrying || this._isHidden()) {
+  /** Send a request to the server, and connect once it answers. */
+  private async _reconnect(): Promise<void> {
+    clearTimeout(this._retryTimer);
+    if (this._isReconnecting || this._isHidden()) {
       return;
     }
-    this._isTrying = true;
-    const answers = await this._answers();
-    this._isTrying = false;
+    this._isReconnecting = true;
+    const answers = await this._serverAnswers();
+    this._isReconnecting = false;
     if (this._isDisposed || this._socket) {
       return;
     }
     if (answers) {
       this._pause = Math.min(2 * this._pause, this._times.longestRetry);
-      this._hear();
+      this._markHeard();
       this._opened.emit();
       this._connect();
     } else {
       this._pause = this._times.retry;
-      this._tryLater();
+      this._reconnectLater();
     }
   }
 
-  private async _answers(): Promise<boolean> {
+  private async _serverAnswers(): Promise<boolean> {
     const signal = AbortSignal.timeout(this._times.patience);
     try {
       await requestAPI('', this._settings, { signal });
@@ -215,7 +216,7 @@ export class EventFeed implements IFeed, IDisposable {
     } catch (error) {
       const { status } = asApiError(error);
       const answers = status > 0 && !IS_AWAY.includes(status);
-      // Nobody beats where the extension is not, or lets nobody in
+      // Without the extension, or without access to it, there is no heartbeat
       this._hasBeat &&= !answers;
       return answers;
     }
@@ -226,9 +227,9 @@ export class EventFeed implements IFeed, IDisposable {
   private _pause: number;
   private _hasBeat = false;
   private _isSilent = false;
-  private _isTrying = false;
+  private _isReconnecting = false;
   private _isDisposed = false;
-  private _retrying: ReturnType<typeof setTimeout> | undefined;
+  private _retryTimer: ReturnType<typeof setTimeout> | undefined;
   private readonly _ticking: ReturnType<typeof setInterval>;
   private readonly _opened = new Signal<this, void>(this);
   private readonly _silent = new Signal<this, void>(this);

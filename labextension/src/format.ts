@@ -38,7 +38,7 @@ export function formatBytes(bytes: number): string {
   return `${trim(bytes / 1024 ** unit)} ${UNITS[unit]}`;
 }
 
-/** What people call a slot: `cuda.device` is a GPU. */
+/** The word for a slot: `GPU` for `cuda.device`. */
 export function slotLabel(slot: string): string {
   const family = slot.split('.')[0];
   if (slot === 'mem') {
@@ -69,12 +69,12 @@ export function formatNeed(slot: string, amount: number): string {
   return `${amount} ${slotLabel(slot)}${amount > 1 ? 's' : ''}`;
 }
 
-/** An amount as a number: of memory in bytes; NaN for one that is none. */
+/** An amount as a number, memory in bytes; NaN if it is not valid. */
 export function parseAmount(slot: string, text: string): number {
   return slot === 'mem' ? parseMemory(text) : Number(text);
 }
 
-/** `1 CPU · 512 MiB · 1 GPU`; slots of which there is none are left out. */
+/** `1 CPU · 512 MiB · 1 GPU`, without slots of amount 0. */
 export function formatResources(resources: Resources = {}): string {
   return orderedSlots(resources)
     .filter(slot => Number(resources[slot]) !== 0)
@@ -92,13 +92,13 @@ export function formatShare(slot: string, { total, free }: IAmount): string {
     return formatAmount(slot, total);
   }
   const unit = unitOf(all);
-  // In the unit of 2 TiB, 700 GiB would be a vague 0.7
+  // In TiB, 700 GiB would become an imprecise 0.7
   return unitOf(left) < unit && left > 0
     ? `${formatBytes(left)} of ${formatBytes(all)}`
     : `${trim(left / 1024 ** unit)} of ${formatBytes(all)}`;
 }
 
-/** `2 of 2 CPU`, `20.1 of 22 GiB`, `1 of 2 GPU`: a part for each slot. */
+/** `2 of 2 CPU`, `20.1 of 22 GiB`, `1 of 2 GPU`: one part for each slot. */
 export function capacityParts(
   capacity: Record<string, IAmount> | null | undefined
 ): string[] {
@@ -109,14 +109,14 @@ export function capacityParts(
 }
 
 /**
- * An image without its registry and project, which are often alike and leave
- * no room for what differs; a path is kept whole.
+ * An image without its registry and project, which are often the same for all
+ * images and take up the room; a path is kept as it is.
  */
 export function imageLabel(image: string): string {
   return image.startsWith('/') ? image : image.split('/').pop()!;
 }
 
-/** Words as a sentence begins. */
+/** Words with a capital first letter. */
 export function capitalized(words: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -27,7 +27,7 @@ export const sessionsIcon = icon(
     '<path d="M10 8.5v7l5.5-3.5z"/></g>'
 );
 
-// Each phase has a shape of its own: colour alone tells some people nothing
+// Each phase has its own shape, because some people cannot tell colours apart
 const SHAPES: Record<Phase, string> = {
   waiting:
     '<circle cx="8" cy="8" r="6" class="jp-Sessions-line"/>' +

@@ -7,7 +7,7 @@ import type { IKernel, IKernelsModel } from './tokens';
 import type { IKernelRequest } from './types';
 import type { ISessionRef, Resources } from './vocabulary';
 
-/** Names the provisioner of this package in kernelspecs. */
+/** The name of this package's provisioner in kernelspecs. */
 const PROVISIONER = 'jupyter-sessions';
 
 interface IMetadata {
@@ -23,7 +23,7 @@ interface IMetadata {
   jupyter_sessions?: { ends_with_session?: boolean };
 }
 
-/** A kernelspec as a kernel on sessions; null if it is another kind. */
+/** The kernel on sessions that a kernelspec describes; null for other kinds. */
 export function kernelOf(
   spec: KernelSpec.ISpecModel | undefined
 ): IKernel | null {
@@ -40,7 +40,7 @@ export function kernelOf(
   };
 }
 
-/** What a kernel is called that nobody named yet: `Python 3 · 1 CPU`. */
+/** The default title of a kernel: `Python 3 · 1 CPU`. */
 export function titleFor(image: string, resources?: Resources): string {
   const [base, tag] = (image.split('/').pop() ?? '').split(':');
   const label = base.charAt(0).toUpperCase() + base.slice(1);
@@ -50,7 +50,7 @@ export function titleFor(image: string, resources?: Resources): string {
   return [words, formatResources(resources)].filter(Boolean).join(' · ');
 }
 
-/** A title as the name of a kernel: `python-3-1-cpu`. */
+/** The kernel name for a title: `python-3-1-cpu`. */
 export function nameFor(title: string): string {
   return title
     .toLowerCase()
@@ -65,9 +65,9 @@ export function isNameOfSession(name: string): boolean {
 }
 
 /**
- * The session that the server made a kernelspec for, by the kernelspec's name.
+ * The session of a kernelspec that the server made, by the kernelspec's name.
  *
- * A notebook keeps the name when the kernelspec is gone.
+ * A notebook keeps the name after the kernelspec is removed.
  */
 export function sessionOfName(
   name: string,

@@ -1,6 +1,6 @@
 import type { Notification, NotificationManager } from '@jupyterlab/apputils';
 
-/** What shows notifications: JupyterLab's manager of them. */
+/** The part of JupyterLab's notification manager that is used. */
 export type INotifier = Pick<
   NotificationManager,
   'has' | 'notify' | 'update' | 'dismiss'
@@ -8,11 +8,11 @@ export type INotifier = Pick<
 
 type Kind = Exclude<Notification.TypeOptions, 'in-progress'>;
 
-/** A notification of which there is one at a time, updated in place. */
+/** A single notification that is updated in place. */
 export class Message {
   constructor(private readonly _notifier: INotifier) {}
 
-  /** Whether it is there, so that the person has not dismissed it. */
+  /** Whether the notification is shown and was not dismissed. */
   get isShown(): boolean {
     return this._id !== null && this._notifier.has(this._id);
   }

@@ -23,7 +23,7 @@ import type {
 } from './types';
 import type { Change, ISessionRef } from './vocabulary';
 
-/** How many vanished sessions are asked after; more is a backend's removal. */
+/** The most vanished sessions to look up; more vanish only with their backend. */
 const VANISHED_ASKED = 20;
 
 /** Follows the server's change journal; has no DOM. */
@@ -33,9 +33,9 @@ export class SessionsModel implements ISessionsModel {
     feed: IFeed
   ) {
     feed.opened.connect(() => void this.resync());
-    feed.silent.connect(() => this._loseServer());
-    feed.pushed.connect((_, push) => this._take(push));
-    feed.beat.connect((_, position) => this._compare(position));
+    feed.silent.connect(() => this._onSilence());
+    feed.pushed.connect((_, push) => this._handlePush(push));
+    feed.beat.connect((_, position) => this._checkPosition(position));
   }
 
   get changed(): ISignal<this, void> {
@@ -136,7 +136,7 @@ export class SessionsModel implements ISessionsModel {
     const key = `${ref.backend}/${ref.id}`;
     this._unwanted.add(key);
     try {
-      this._offer(await this._api.terminate(ref, forced));
+      this._update(await this._api.terminate(ref, forced));
     } catch (error) {
       this._unwanted.delete(key);
       throw error;
@@ -144,37 +144,37 @@ export class SessionsModel implements ISessionsModel {
   }
 
   async restart(ref: ISessionRef): Promise<void> {
-    this._offer(await this._api.restart(ref));
+    this._update(await this._api.restart(ref));
   }
 
   async renew(ref: ISessionRef): Promise<void> {
-    this._offer(await this._api.renew(ref));
+    this._update(await this._api.renew(ref));
   }
 
   async addBackend(wanted: INewBackend): Promise<string> {
     const { found } = await this._api.addBackend(wanted);
-    await this._renew();
+    await this._reloadBackends();
     return found;
   }
 
   async removeBackend(name: string): Promise<void> {
     await this._api.removeBackend(name);
-    await this._renew();
+    await this._reloadBackends();
   }
 
   async takeOver(backend: string): Promise<void> {
     await this._api.takeOver(backend);
-    await this._renew();
+    await this._reloadBackends();
   }
 
   async signIn(backend: string, given: ISignInRequest): Promise<void> {
     await this._api.signIn(backend, given);
-    await this._renew();
+    await this._reloadBackends();
   }
 
   async signOut(backend: string): Promise<void> {
     await this._api.signOut(backend);
-    await this._renew();
+    await this._reloadBackends();
   }
 
   async loadAbout(): Promise<void> {
@@ -182,7 +182,7 @@ export class SessionsModel implements ISessionsModel {
       this._about = await this._api.about();
       this._changed.emit();
     } catch {
-      // The list says what is wrong with the server
+      // The list shows what is wrong with the server
     }
   }
 
@@ -197,27 +197,27 @@ export class SessionsModel implements ISessionsModel {
       this._backends = backends;
       this._types = types ?? [];
       this._defaultBackend = default_backend ?? backends[0]?.name ?? null;
-      this._heed(backends);
+      this._updateErrors(backends);
     } catch (error) {
       this._failure = asApiError(error);
     }
     this._changed.emit();
   }
 
-  /** Backends are others than they were. */
-  private async _renew(): Promise<void> {
+  /** Reload sessions and backends after a change of the backends. */
+  private async _reloadBackends(): Promise<void> {
     await this.resync();
     await this.loadBackends();
   }
 
-  /** Whether backends are others than those that somebody has asked for. */
-  private _tellsOfBackends(changes: Change[]): boolean {
+  /** Whether changes affect the backends that are loaded. */
+  private _changesBackends(changes: Change[]): boolean {
     return (
       this._backends.length > 0 && changes.some(({ op }) => op === 'backend')
     );
   }
 
-  private _heed(backends: IBackend[]): void {
+  private _updateErrors(backends: IBackend[]): void {
     for (const { name, health } of backends) {
       if (health?.ok) {
         delete this._errors[name];
@@ -227,15 +227,15 @@ export class SessionsModel implements ISessionsModel {
     }
   }
 
-  /** The server is silent: what is asked of it may never be answered. */
-  private _loseServer(): void {
+  /** Abort requests and show the failure, because the server has fallen silent. */
+  private _onSilence(): void {
     this._loading?.abort();
     this._failure = new ApiError('', NO_ANSWER);
     this._changed.emit();
   }
 
-  /** Whether there is more than what has been pushed; some may be lost. */
-  private _compare({ epoch, rev }: IPosition): void {
+  /** Resync if the server's position shows that pushes were lost. */
+  private _checkPosition({ epoch, rev }: IPosition): void {
     const known = this._position;
     if (!known || this._resyncing) {
       return;
@@ -257,7 +257,7 @@ export class SessionsModel implements ISessionsModel {
       this._changed.emit();
     }
     this._resyncing = null;
-    this._held.splice(0).forEach(push => this._take(push));
+    this._held.splice(0).forEach(push => this._handlePush(push));
   }
 
   private _accept(listing: ISessionList | ISessionChanges): void {
@@ -276,7 +276,7 @@ export class SessionsModel implements ISessionsModel {
       this._finish(this._store.replace(listing.sessions, unheard));
     } else if (listing.changes.length > 0) {
       this._apply(listing.changes);
-      if (this._tellsOfBackends(listing.changes)) {
+      if (this._changesBackends(listing.changes)) {
         void this.loadBackends();
       }
     } else {
@@ -284,7 +284,7 @@ export class SessionsModel implements ISessionsModel {
     }
   }
 
-  private _take(push: IBatch): void {
+  private _handlePush(push: IBatch): void {
     if (this._resyncing) {
       this._held.push(push);
       return;
@@ -296,8 +296,8 @@ export class SessionsModel implements ISessionsModel {
       this._position = { epoch, rev: push.rev };
       this._upToDate = new Date();
       this._apply(push.changes);
-      if (this._tellsOfBackends(push.changes)) {
-        void this._renew();
+      if (this._changesBackends(push.changes)) {
+        void this._reloadBackends();
       }
     }
   }
@@ -309,7 +309,7 @@ export class SessionsModel implements ISessionsModel {
     }
   }
 
-  private _offer(session: ISession | null): void {
+  private _update(session: ISession | null): void {
     if (session) {
       this._finish(this._store.offer(session));
     }
@@ -318,12 +318,12 @@ export class SessionsModel implements ISessionsModel {
   private _finish({ settled, vanished }: IEffects): void {
     this._revision++;
     this._changed.emit();
-    this._report(settled);
-    void this._askAfter(vanished.slice(0, VANISHED_ASKED));
+    this._emitSettled(settled);
+    void this._fetchEnds(vanished.slice(0, VANISHED_ASKED));
   }
 
-  /** Learn how sessions ended that just left the list. */
-  private async _askAfter(vanished: ISession[]): Promise<void> {
+  /** Fetch how sessions ended that have left the list. */
+  private async _fetchEnds(vanished: ISession[]): Promise<void> {
     const answers = await Promise.all(
       vanished.map(row => this._api.get(row).catch(() => row))
     );
@@ -335,7 +335,7 @@ export class SessionsModel implements ISessionsModel {
     }
   }
 
-  private _report(settled: ISession[]): void {
+  private _emitSettled(settled: ISession[]): void {
     if (settled.length > 0) {
       this._settled.emit(settled.map(row => this._outcome(row)));
     }

@@ -4,7 +4,7 @@ import type { SessionsApi } from './api';
 import { kernelOf } from './kernels';
 import type { ISessionRef } from './vocabulary';
 
-/** The services of JupyterLab that are asked. */
+/** The services of JupyterLab that are used. */
 export interface INotebookServices {
   sessions: {
     refreshRunning(): Promise<void>;

@@ -5,7 +5,7 @@ import type { IProblem } from './types';
 
 const NAMESPACE = 'jupyter-sessions';
 
-/** A failure in words for people, most often an answer of the server. */
+/** A failure with a message for people, usually from the server. */
 export class ApiError extends Error {
   constructor(
     message: string,
@@ -13,7 +13,7 @@ export class ApiError extends Error {
     readonly hint: string | null = null,
     readonly field: string | null = null,
 
-    /** What kind of refusal it is, in the server's word. */
+    /** The server's name for the kind of error. */
     readonly reason: string | null = null
   ) {
     super(message);
@@ -24,16 +24,16 @@ export class ApiError extends Error {
 /** The `status` of a request that got no answer. */
 export const NO_ANSWER = 0;
 
-/** The `status` of a failure that has nothing to do with the server. */
+/** The `status` of a failure without a request. */
 export const NO_REQUEST = -1;
 
-/** The `reason` of a refusal that force would overcome. */
+/** The `reason` of an error that force would avoid. */
 export const NEEDS_FORCE = 'NeedsForce';
 
-/** The `reason` why a service is not started that its session has no memory for. */
+/** The `reason` why a service does not start for lack of memory. */
 export const NO_ROOM = 'NoRoom';
 
-/** Any failure as an `ApiError`. */
+/** Convert any failure to an `ApiError`. */
 export function asApiError(error: unknown): ApiError {
   if (error instanceof ApiError) {
     return error;
@@ -58,7 +58,7 @@ function problem(response: Response, body: unknown): ApiError {
   return new ApiError(words, response.status, hint, field, reason);
 }
 
-/** Ask a route of the server extension. */
+/** Send a request to a route of the server extension. */
 export async function requestAPI<T>(
   path: string,
   settings: ServerConnection.ISettings,

@@ -2,7 +2,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { IBackend, ISession } from './types';
 
-/** What a status means to a person; each has an icon and a colour. */
+/** The meaning of a status for people; each has an icon and a colour. */
 export type Phase =
   | 'waiting'
   | 'starting'
@@ -37,8 +37,8 @@ export function phaseOf(status: string): Phase {
 }
 
 /**
- * The word shown for a status; an unknown status is shown as it is. The
- * commands print the same words: `status_word` in model.py.
+ * The word for a status; an unknown status is shown unchanged. The commands
+ * print the same words: `status_word` in model.py.
  */
 export function statusLabel(status: string, trans: TranslationBundle): string {
   const labels: Record<string, string> = {
@@ -84,7 +84,7 @@ export function canRestart(session: ISession, backend?: IBackend): boolean {
   return isRunning(session) && !!backend?.capabilities?.includes('restart');
 }
 
-/** Whether a session has not begun yet, so that ending it loses nothing. */
+/** Whether a session has not started yet, so that its end loses nothing. */
 export function isWaiting(session: ISession): boolean {
   return phaseOf(session.status) === 'waiting';
 }
@@ -94,10 +94,10 @@ export function canAttach(session: ISession, backend?: IBackend): boolean {
   return isRunning(session) && !!backend?.capabilities?.includes('connection');
 }
 
-/** The backend's word for what somebody asked for. */
+/** The backends' code for an end that a user requested. */
 const ON_REQUEST = 'user-requested';
 
-/** A reason as people would say it; most are told in words. */
+/** A reason in words; most reasons are words already. */
 export function reasonLabel(reason: string, trans: TranslationBundle): string {
   // Source of the codes: Backend.AI manager 25.5.2
   const labels: Record<string, string> = {
@@ -112,7 +112,7 @@ export function reasonLabel(reason: string, trans: TranslationBundle): string {
   return labels[reason] ?? reason;
 }
 
-/** Whether an end needs no explanation: somebody's wish, or work done. */
+/** Whether an end needs no explanation, as a user requested it or the work is done. */
 export function endedAsWished(session: ISession): boolean {
   return (
     session.status !== 'ERROR' &&

@@ -2,24 +2,24 @@ import { isLive } from './status';
 import type { ISession } from './types';
 import type { Change, ISessionRef } from './vocabulary';
 
-/** Ended sessions kept for the page's life; older ones are let go. */
+/** The most ended sessions to keep until the page is reloaded. */
 const ENDED_KEPT = 50;
 
-/** What a set of changes did that somebody may have to be told. */
+/** The effects of changes that people may need to know. */
 export interface IEffects {
-  /** Sessions that came to their end or into an error. */
+  /** Sessions that have ended or failed. */
   settled: ISession[];
 
-  /** Sessions that left the list without saying how they ended. */
+  /** Sessions that have left the list without a known end. */
   vanished: ISession[];
 }
 
-/** What names a session in a map. */
+/** The key of a session in maps. */
 export function keyOf({ backend, id }: ISessionRef): string {
   return `${backend}/${id}`;
 }
 
-/** Later than any time: Skaha tells no time of sessions that wait, and those are the newest. */
+/** Later than any time: Skaha gives no time for waiting sessions, which are the newest. */
 const NOT_YET = '~';
 
 function createdAt({ created_at, status }: ISession): string {
@@ -31,7 +31,7 @@ function newestFirst(a: ISession, b: ISession): number {
   return left === right ? a.name.localeCompare(b.name) : left < right ? 1 : -1;
 }
 
-/** Whether a session, seen before in another state, is in an error now. */
+/** Whether a known session has failed since. */
 function hasFailed(before: ISession | undefined, now: ISession): boolean {
   return !!before && before.status !== 'ERROR' && now.status === 'ERROR';
 }
@@ -40,7 +40,7 @@ function changedAt(session: ISession): number {
   return Date.parse(session.status_changed ?? '') || 0;
 }
 
-/** The rows by backend and id, with those that ended kept apart. */
+/** The live and the ended sessions by backend and id. */
 export class SessionStore {
   get size(): number {
     return this._live.size;
@@ -63,7 +63,7 @@ export class SessionStore {
     return this._live.get(key) ?? this._ended.get(key);
   }
 
-  /** Take a step of the journal. */
+  /** Apply changes of the server's journal. */
   apply(changes: Change[]): IEffects {
     const effects: IEffects = { settled: [], vanished: [] };
     for (const change of changes) {
@@ -77,8 +77,8 @@ export class SessionStore {
   }
 
   /**
-   * Take a whole list; `unheard` names backends that could not answer, whose
-   * rows stay as they were last seen.
+   * Replace all live sessions; those of the backends `unheard`, which did not
+   * answer, stay.
    */
   replace(sessions: ISession[], unheard: ReadonlySet<string>): IEffects {
     const before = this._live;
@@ -92,7 +92,7 @@ export class SessionStore {
     };
   }
 
-  /** Take the answer to a request, unless a push has told a later state. */
+  /** Apply the answer to a request, unless a push has brought a later state. */
   offer(session: ISession): IEffects {
     const known = this.find(session);
     if (known && changedAt(known) >= changedAt(session)) {
@@ -101,7 +101,7 @@ export class SessionStore {
     return this.apply([{ op: 'put', session }]);
   }
 
-  /** Keep a session, seen to have ended, among the ended ones. */
+  /** Add an ended session to those that are kept. */
   keepEnded(session: ISession): void {
     this._ended.set(keyOf(session), session);
     const surplus = this._ended.size - ENDED_KEPT;
@@ -111,7 +111,7 @@ export class SessionStore {
     this._endedRows = [...this._ended.values()].reverse();
   }
 
-  /** Keep the rows of unheard backends; answer those that are gone. */
+  /** Keep the sessions of unheard backends, and return the missing ones of others. */
   private _carryOver(
     before: Map<string, ISession>,
     unheard: ReadonlySet<string>
@@ -169,7 +169,7 @@ export class SessionStore {
     }
   }
 
-  /** Put a row into the sorted lists without sorting them anew. */
+  /** Replace a session in the sorted lists without sorting them again. */
   private _place(before: ISession | undefined, session: ISession): void {
     const rows = this._sorted?.get(session.backend);
     const index = before && rows ? rows.indexOf(before) : -1;

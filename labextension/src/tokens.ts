@@ -41,11 +41,11 @@ export namespace CommandIDs {
   export const signOut = 'jupyter-sessions:sign-out';
 }
 
-/** How a session came to its end, or into an error. */
+/** How a session has ended or failed. */
 export interface IOutcome {
   session: ISession;
 
-  /** Whether it ended because somebody wanted it to, or was done. */
+  /** Whether a user requested the end, or the work was done. */
   expected: boolean;
 }
 
@@ -57,40 +57,40 @@ export interface ISessionsModel {
   /** Emitted with the sessions that have just ended or failed. */
   readonly settled: ISignal<ISessionsModel, IOutcome[]>;
 
-  /** Emitted when the server has other kernels on sessions than before. */
+  /** Emitted when the server's kernels on sessions have changed. */
   readonly kernelsChanged: ISignal<ISessionsModel, void>;
 
-  /** Counts the changes of sessions, not of capacity or errors. */
+  /** A counter of changes of sessions, not of capacity or errors. */
   readonly revision: number;
 
   /** Whether a list has been received. */
   readonly isLoaded: boolean;
 
-  /** Why the list could not be had, if so. */
+  /** Why the list could not be loaded, or null. */
   readonly failure: ApiError | null;
 
-  /** When the list was known to be right last, if ever. */
+  /** When the list was last known to be up to date. */
   readonly upToDate: Date | null;
 
   readonly backends: readonly IBackend[];
   readonly defaultBackend: string | null;
 
-  /** The types of which backends can be added. */
+  /** The types of backends that can be added. */
   readonly types: readonly IBackendType[];
 
-  /** When credentials expire, by backend, where that is known. */
+  /** When credentials expire, by backend, if known. */
   readonly expiries: Readonly<Record<string, IExpiry>>;
 
-  /** What else there is to know of a backend, by name. */
+  /** Notices about backends, by name. */
   readonly notices: Readonly<Record<string, INotice>>;
 
   /** The versions of the server, if known. */
   readonly about: IAbout | null;
 
-  /** What is wrong with a backend, by name. */
+  /** The errors of backends, by name. */
   readonly errors: Readonly<Record<string, string>>;
 
-  /** How many live sessions there are over all backends. */
+  /** The number of live sessions of all backends. */
   readonly size: number;
 
   /** The names of backends that have live sessions. */
@@ -99,7 +99,7 @@ export interface ISessionsModel {
   /** The live sessions of a backend, newest first. */
   live(backend: string): readonly ISession[];
 
-  /** Sessions seen to end since the page was loaded, latest first. */
+  /** The sessions that have ended since the page was loaded, latest first. */
   readonly ended: readonly ISession[];
 
   find(ref: ISessionRef): ISession | undefined;
@@ -107,37 +107,37 @@ export interface ISessionsModel {
 
   create(spec: ISessionSpec): Promise<ISession>;
 
-  /** End a session; `forced` also where the backend needs force for it. */
+  /** Terminate a session; with `forced` even where the backend requires force. */
   terminate(ref: ISessionRef, forced?: boolean): Promise<void>;
   restart(ref: ISessionRef): Promise<void>;
 
-  /** Start a service; `forced` also where the session has no memory for it. */
+  /** Start a service; with `forced` even if the session lacks the memory. */
   startService(ref: ISessionRef, name: string, forced?: boolean): Promise<void>;
 
-  /** Put off the end of a session. */
+  /** Extend the time of a session. */
   renew(ref: ISessionRef): Promise<void>;
 
-  /** Offer one more backend; answers what is at its address. */
+  /** Add a backend, and return what was found at its address. */
   addBackend(wanted: INewBackend): Promise<string>;
   removeBackend(name: string): Promise<void>;
 
-  /** Have the server's version look after a backend's sessions. */
+  /** Let the manager of the server's version take over a backend's sessions. */
   takeOver(backend: string): Promise<void>;
 
   signIn(backend: string, given: ISignInRequest): Promise<void>;
   signOut(backend: string): Promise<void>;
 
-  /** Ask the server for its versions. */
+  /** Fetch the versions of the server. */
   loadAbout(): Promise<void>;
 
-  /** Fetch what has changed since the last list or push. */
+  /** Fetch the changes since the last list or push. */
   resync(): Promise<void>;
 
   /** Fetch backends with their free capacity. */
   loadBackends(): Promise<void>;
 }
 
-/** A kernel that runs in a session: in one of its own unless it says which. */
+/** A kernel that runs in `session`, or in a session of its own. */
 export interface IKernel {
   name: string;
   title: string;
@@ -146,27 +146,27 @@ export interface IKernel {
   resources?: Resources;
   session?: string;
 
-  /** Whether it was made to open a notebook, and goes when the session ends. */
+  /** Whether it was made to open a notebook, and is removed when the session ends. */
   endsWithSession: boolean;
 }
 
 /** The kernels that run in sessions. */
 export interface IKernelsModel {
-  /** Emitted when there may be others. */
+  /** Emitted when the kernels may have changed. */
   readonly changed: ISignal<IKernelsModel, void>;
 
-  /** Those that a person made, by title. */
+  /** The kernels that people made, by title. */
   readonly saved: readonly IKernel[];
 
-  /** Make one; answers its name. */
+  /** Create a kernel, and return its name. */
   add(request: IKernelRequest): Promise<string>;
 
-  /** The name of the kernel that joins a session, made if need be. */
+  /** Return the name of the kernel that attaches to a session, created if needed. */
   attach(ref: ISessionRef): Promise<string>;
 
   remove(name: string): Promise<void>;
 
-  /** Look anew which there are. */
+  /** Reload the kernels. */
   refresh(): Promise<void>;
 }
 

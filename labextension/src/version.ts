@@ -1,2 +1,2 @@
-/** The version of this page; package.json has the same. */
+/** The version of this page, as in package.json. */
 export const VERSION = '0.1.0';

@@ -1,14 +1,14 @@
 /**
- * Words of the panel that are made of the server's types.
+ * Types of the panel that are derived from the server's types.
  */
 
 import type { IBatch, ISession } from './types';
 
-/** What names a session over all backends. */
+/** The reference to a session of any backend. */
 export type ISessionRef = Pick<ISession, 'backend' | 'id'>;
 
-/** Amounts by slot: `cpu`, `mem`, `cuda.device` and the like, all text. */
+/** Amounts by slot, such as `cpu`, `mem` and `cuda.device`, as text. */
 export type Resources = ISession['resources'];
 
-/** One step of the change journal. */
+/** One change of the server's journal. */
 export type Change = IBatch['changes'][number];

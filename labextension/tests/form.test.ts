@@ -104,9 +104,9 @@ describe('what is typed', () => {
     form.set('cpu', { cpu: '' });
     form.set('mem', { memory: '0' });
     form.set('cuda.device', { accelerators: { 'cuda.device': '' } });
-    assert.equal(form.errors.cpu, 'Give a number.');
+    assert.equal(form.errors.cpu, 'Enter a number.');
     assert.equal(form.errors.mem, 'Must be more than 0.');
-    assert.equal(form.errors['cuda.device'], 'Give a number.');
+    assert.equal(form.errors['cuda.device'], 'Enter a number.');
   });
 
   it('is told what is free when there is more, but not now', () => {

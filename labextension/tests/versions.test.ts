@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { SessionsApi } from '../src/api';
 import { SessionsModel } from '../src/model';
 import { VERSION } from '../src/version';
-import { wordsForVersions } from '../src/words';
+import { wordsForVersions } from '../src/errormessages';
 import { FakeFeed, FakeServer, trans } from './helpers';
 
 function said(page: string, version: string, installed: string): string {

@@ -74,7 +74,7 @@ def test_the_question_before_an_end_says_who_else_has_the_notebook_open(
         row(page, "shared").get_by_role("button", name="Terminate").click()
         question = page.get_by_role("dialog")
         expect(question).to_contain_text("This notebook runs in it: Untitled.ipynb.")
-        expect(question).to_contain_text("Open there, too, for Anonymous")
+        expect(question).to_contain_text("They are also open for Anonymous")
         question.get_by_role("button", name="Terminate").click()
         notice = other.locator(".jp-NotebookPanel").get_by_role("alert")
         expect(notice).to_contain_text("Session 'shared' ended")

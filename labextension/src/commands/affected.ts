@@ -1,14 +1,14 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { notebooksIn } from '../notebooks';
-import { othersAt } from '../others';
+import { othersAt } from '../collaborators';
 import type { ISession } from '../types';
 import type { ICommandEnv } from './env';
 
-/** How many notebooks or people are named; the others are counted. */
+/** The most notebooks or people that are named; further ones are counted. */
 const NAMED = 5;
 
-/** How long a question may wait for the answer to which notebooks there are. */
+/** How long a question waits for the list of notebooks. */
 const PATIENCE_MS = 2000;
 
 /** `a, b and 3 more` */
@@ -18,7 +18,7 @@ export function enumerate(names: string[], trans: TranslationBundle): string {
   return more > 1 ? trans.__('%1 and %2 more', named, more) : named;
 }
 
-/** Sentences on the notebooks and people that the end of a session affects. */
+/** Sentences about the notebooks and people that the end of a session affects. */
 export async function affected(
   session: ISession,
   env: ICommandEnv
@@ -45,7 +45,7 @@ export async function affected(
   ];
   if (others.length > 0) {
     const people = enumerate([...new Set(others)], trans);
-    sentences.push(trans.__('Open there, too, for %1.', people));
+    sentences.push(trans.__('They are also open for %1.', people));
   }
   return sentences;
 }

@@ -7,7 +7,7 @@ import { titleOf } from '../form/check';
 import { CommandIDs } from '../tokens';
 import type { IBackend } from '../types';
 import { askForBackend, askToSignIn } from '../widgets/dialog';
-import { attempt, confirm, type IQuestion } from './asking';
+import { attempt, confirm, type IQuestion } from './prompts';
 import type { ICommandEnv } from './env';
 
 type Command = CommandRegistry.ICommandOptions;
@@ -24,7 +24,7 @@ function takesCredentials({ sign_in }: IBackend): boolean {
   return !!sign_in?.methods.length;
 }
 
-/** The backend in the arguments; without one, the only one that suits or one picked. */
+/** The backend in the arguments, otherwise the only suitable one or one that the person picks. */
 async function resolve(
   args: Args,
   suits: (backend: IBackend) => boolean,
@@ -58,7 +58,7 @@ function signIn(env: ICommandEnv): Command {
   return {
     label: args =>
       args.backend ? trans.__('Sign in…') : trans.__('Sign in to a backend…'),
-    caption: trans.__('Give the credentials for a backend'),
+    caption: trans.__('Enter the credentials for a backend'),
     describedBy: { args: BACKEND_ARGS },
     isEnabled: args => exists(args, takesCredentials, env),
     execute: async args => {
@@ -78,7 +78,7 @@ function signOut(env: ICommandEnv): Command {
   return {
     label: args =>
       args.backend ? trans.__('Sign out') : trans.__('Sign out of a backend'),
-    caption: trans.__('Forget the credentials given for a backend'),
+    caption: trans.__('Forget the credentials for a backend'),
     describedBy: { args: BACKEND_ARGS },
     isEnabled: args => exists(args, suits, env),
     execute: async args => {
@@ -96,7 +96,7 @@ function add(env: ICommandEnv): Command {
   const { app, model, trans } = env;
   return {
     label: trans.__('Add backend…'),
-    caption: trans.__('Offer sessions of one more cluster or platform'),
+    caption: trans.__('Add the sessions of another cluster or platform'),
     icon: addIcon,
     execute: async () => {
       if (model.types.length === 0) {
@@ -106,7 +106,7 @@ function add(env: ICommandEnv): Command {
       if (!added) {
         return null;
       }
-      const words = trans.__('%1 is there: %2', added.name, added.found);
+      const words = trans.__('Added %1: %2', added.name, added.found);
       Notification.success(words, { autoClose: 5000 });
       const { name } = added;
       if (model.backend(name)?.refused) {
@@ -123,7 +123,7 @@ function takeOver(env: ICommandEnv): Command {
     !!model.notices[name]?.take_over;
   return {
     label: trans.__('Take over sessions of an earlier version'),
-    caption: trans.__('Sessions and what runs in them go on'),
+    caption: trans.__('The sessions keep running'),
     describedBy: { args: BACKEND_ARGS },
     isEnabled: args => exists(args, suits, env),
     execute: async args => {
@@ -140,7 +140,7 @@ function takeOver(env: ICommandEnv): Command {
 function removeQuestion(backend: IBackend, { trans }: ICommandEnv): IQuestion {
   return {
     title: trans.__('Remove %1?', titleOf(backend)),
-    body: trans.__('Its sessions go on, but are not shown here any more.'),
+    body: trans.__('Its sessions keep running, but are no longer shown here.'),
     yes: trans.__('Remove')
   };
 }
@@ -151,7 +151,7 @@ function remove(env: ICommandEnv): Command {
   return {
     label: args =>
       args.backend ? trans.__('Remove…') : trans.__('Remove backend…'),
-    caption: trans.__('Offer a backend no more that was added here'),
+    caption: trans.__('Remove a backend that was added here'),
     icon: closeIcon,
     describedBy: { args: BACKEND_ARGS },
     isEnabled: args => exists(args, suits, env),
@@ -166,7 +166,7 @@ function remove(env: ICommandEnv): Command {
   };
 }
 
-/** The commands about backends and who uses them. */
+/** The commands for backends and credentials. */
 export function backendCommands(env: ICommandEnv): Record<string, Command> {
   return {
     [CommandIDs.signIn]: signIn(env),

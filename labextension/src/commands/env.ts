@@ -7,7 +7,7 @@ import type { SessionsApi } from '../api';
 import type { IKernelsModel, ISessionsModel } from '../tokens';
 import type { Targets } from './targets';
 
-/** What the commands work with. */
+/** The objects that all commands use. */
 export interface ICommandEnv {
   readonly app: JupyterFrontEnd;
   readonly api: SessionsApi;

@@ -8,7 +8,7 @@ import { NO_ROOM } from '../request';
 import { isLive, isRunning } from '../status';
 import { CommandIDs } from '../tokens';
 import type { IService, ISession } from '../types';
-import { confirm, refusalOf, tell } from './asking';
+import { confirm, refusalOf, tell } from './prompts';
 import { backendCommands } from './backends';
 import type { ICommandEnv } from './env';
 import { kernelCommands } from './kernels';
@@ -16,7 +16,7 @@ import { lifecycleCommands } from './lifecycle';
 import { notebookCommands } from './notebooks';
 import { isAboutOne, referenceTo, SESSION_ARGS, Targets } from './targets';
 
-/** Where this server passes services on, below its base URL. */
+/** The path of services that this server proxies, below its base URL. */
 const OWN_SERVICES = 'jupyter-sessions/services/';
 
 type Commands = Record<string, CommandRegistry.ICommandOptions>;
@@ -36,7 +36,7 @@ async function pickService(
   return services.find(service => service.name === value);
 }
 
-/** Start a service of this server's unless its session has no memory for it and the person thinks better of it. */
+/** Start a proxied service. If its session lacks the memory, ask the person first. */
 async function startService(
   session: ISession,
   { name, url }: IService,
@@ -133,7 +133,7 @@ function refresh(env: ICommandEnv): CommandRegistry.ICommandOptions {
   };
 }
 
-/** Add the commands; answers their ids in the order of the palette. */
+/** Add the commands, and return their ids in the order of the palette. */
 export function addCommands(given: Omit<ICommandEnv, 'targets'>): string[] {
   const { app, model } = given;
   const env = { ...given, targets: new Targets(model, app) };

@@ -8,7 +8,7 @@ import type { IKernelSource } from '../form/kernel';
 import { isLive } from '../status';
 import { CommandIDs, type IKernel } from '../tokens';
 import { askForKernel } from '../widgets/dialog';
-import { attempt, confirm, folderOf, type IQuestion } from './asking';
+import { attempt, confirm, folderOf, type IQuestion } from './prompts';
 import type { ICommandEnv } from './env';
 import { hasNotebooks, startNotebook } from './notebooks';
 import { isAboutOne, SESSION_ARGS } from './targets';
@@ -22,7 +22,7 @@ const KERNEL_ARGS = {
   }
 } as const;
 
-/** Ask what to call a kernel, make it, and offer a notebook with it. */
+/** Ask for the name of a kernel, create the kernel, and offer a notebook with it. */
 export async function saveKernel(
   source: IKernelSource,
   env: ICommandEnv
@@ -36,7 +36,10 @@ export async function saveKernel(
       label: trans.__('Start notebook'),
       callback: () => void startNotebook(name, folderOf({}, env), env)
     };
-    const words = trans.__('The kernel %1 is in launcher and picker.', name);
+    const words = trans.__(
+      'The kernel %1 is in the launcher and the kernel picker.',
+      name
+    );
     const actions = hasNotebooks(env) ? [start] : [];
     Notification.success(words, { autoClose: 5000, actions });
   }
@@ -50,13 +53,13 @@ function save(env: ICommandEnv): Command {
         ? trans.__('Save as kernel…')
         : trans.__('Save session as kernel…'),
     caption: trans.__(
-      'Make a kernel with the image and resources of a session'
+      'Create a kernel with the image and resources of a session'
     ),
     icon: saveIcon,
     describedBy: { args: SESSION_ARGS },
     isEnabled: args => targets.exists(args, isLive),
     execute: async args => {
-      const title = trans.__('Make a kernel like which session?');
+      const title = trans.__('Create a kernel like which session?');
       const session = await targets.resolve(args, isLive, title);
       if (session) {
         const { backend, image, resources } = session;
@@ -93,7 +96,9 @@ function start(env: ICommandEnv): Command {
 function removeQuestion({ title }: IKernel, { trans }: ICommandEnv): IQuestion {
   return {
     title: trans.__('Remove the kernel %1?', title),
-    body: trans.__('Sessions go on; notebooks with it ask for another kernel.'),
+    body: trans.__(
+      'Sessions keep running. Notebooks with this kernel ask for another one.'
+    ),
     yes: trans.__('Remove')
   };
 }
@@ -102,7 +107,9 @@ function remove(env: ICommandEnv): Command {
   const { kernels, trans } = env;
   return {
     label: trans.__('Remove kernel…'),
-    caption: trans.__('Remove the kernel from launcher and kernel picker'),
+    caption: trans.__(
+      'Remove the kernel from the launcher and the kernel picker'
+    ),
     icon: closeIcon,
     describedBy: { args: KERNEL_ARGS },
     isEnabled: args => !!find(args, env),
@@ -116,7 +123,7 @@ function remove(env: ICommandEnv): Command {
   };
 }
 
-/** The commands about kernels that run in sessions. */
+/** The commands for kernels on sessions. */
 export function kernelCommands(env: ICommandEnv): Record<string, Command> {
   return {
     [CommandIDs.saveKernel]: save(env),

@@ -8,7 +8,7 @@ import { canRestart, canTerminate, isWaiting } from '../status';
 import { CommandIDs, PANEL_ID } from '../tokens';
 import type { ISession } from '../types';
 import { askForSession } from '../widgets/dialog';
-import { wordsForList } from '../words';
+import { wordsForList } from '../errormessages';
 import {
   attempt,
   confirm,
@@ -16,7 +16,7 @@ import {
   type IQuestion,
   refusalOf,
   tell
-} from './asking';
+} from './prompts';
 import { affected } from './affected';
 import type { ICommandEnv } from './env';
 import { saveKernel } from './kernels';
@@ -37,7 +37,7 @@ function create(env: ICommandEnv): Command {
   return {
     label: args =>
       args.isLauncher ? trans.__('Compute session') : trans.__('New session'),
-    caption: trans.__('Start a new compute session'),
+    caption: trans.__('Create a compute session'),
     icon: args => (args.isLauncher ? sessionsIcon : addIcon),
     execute: async args => {
       const loading = model.loadBackends();
@@ -46,7 +46,7 @@ function create(env: ICommandEnv): Command {
       }
       if (model.backends.length === 0) {
         return showErrorMessage(
-          trans.__('No session can be started'),
+          trans.__('No session can be created'),
           reasonForNone(env)
         );
       }
@@ -70,7 +70,7 @@ function terminate(env: ICommandEnv): Command {
       isAboutOne(args)
         ? trans.__('Terminate…')
         : trans.__('Terminate session…'),
-    caption: trans.__('End a session and what runs in it'),
+    caption: trans.__('Terminate a session and stop its code'),
     icon: closeIcon,
     describedBy: { args: SESSION_ARGS },
     isEnabled: args => targets.exists(args, canTerminate),
@@ -84,7 +84,7 @@ function terminate(env: ICommandEnv): Command {
   };
 }
 
-/** End a session, by force if there is no other way and the person wants it. */
+/** Terminate a session, by force if that is required and the person confirms it. */
 async function end(session: ISession, env: ICommandEnv): Promise<void> {
   const { model, trans } = env;
   const headline = trans.__('Cannot terminate %1', session.name);
@@ -103,7 +103,7 @@ function forceQuestion(
   { message }: ApiError,
   { trans }: ICommandEnv
 ): IQuestion {
-  const words = trans.__('By force it ends now, whatever is under way.');
+  const words = trans.__('Termination by force ends it at once.');
   return {
     title: trans.__('Terminate %1 by force?', name),
     body: `${message} ${words}`,
@@ -120,7 +120,7 @@ async function endQuestion(
   return isWaiting(session)
     ? {
         title: trans.__('Cancel %1?', name),
-        body: trans.__('It has not begun; it leaves the queue.'),
+        body: trans.__('It has not started. It leaves the queue.'),
         yes: trans.__('Cancel session'),
         no: trans.__('Keep waiting')
       }
@@ -128,7 +128,7 @@ async function endQuestion(
         title: trans.__('Terminate %1?', name),
         body: [
           ...(await affected(session, env)),
-          trans.__('What runs in it is stopped. This cannot be undone.')
+          trans.__('Its running code is stopped. This cannot be undone.')
         ].join(' '),
         yes: trans.__('Terminate')
       };
@@ -167,7 +167,7 @@ function restartQuestion(
   };
 }
 
-/** The commands that begin, end or restart a session. */
+/** The commands that create, terminate and restart sessions. */
 export function lifecycleCommands(env: ICommandEnv): Record<string, Command> {
   return {
     [CommandIDs.create]: create(env),

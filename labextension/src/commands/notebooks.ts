@@ -10,14 +10,14 @@ import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { canAttach } from '../status';
 import { CommandIDs } from '../tokens';
 import type { ISession } from '../types';
-import { attempt, folderOf } from './asking';
+import { attempt, folderOf } from './prompts';
 import type { ICommandEnv } from './env';
 import { isAboutOne, SESSION_ARGS } from './targets';
 
 type Context = NonNullable<ReturnType<IDocumentManager['contextForWidget']>>;
 type Command = CommandRegistry.ICommandOptions;
 
-/** The application's own command, in JupyterLab and in Notebook 7. */
+/** The command of JupyterLab and Notebook 7 that creates a notebook. */
 const NEW_NOTEBOOK = 'notebook:create-new';
 
 /** Whether new notebooks can be opened here. */
@@ -34,27 +34,27 @@ export async function startNotebook(
   await app.commands.execute(NEW_NOTEBOOK, { kernelName, cwd });
 }
 
-/** The notebook in front, if one is. */
+/** The current notebook, if any. */
 function currentNotebook({ app, documents }: ICommandEnv): Context | null {
   const widget = app.shell.currentWidget;
   const context = widget && documents?.contextForWidget(widget);
   return context?.contentsModel?.type === 'notebook' ? context : null;
 }
 
-/** What tells apart the commands that join a notebook to a session. */
+/** A command that attaches a notebook to a session. */
 interface IJoining {
-  /** Beside the session, and elsewhere. */
+  /** The labels in the session's menu, and elsewhere. */
   labels: [string, string];
   caption: string;
   icon: LabIcon;
 
-  /** Asked when it is not clear which session is meant. */
+  /** The question for the session if the command names none. */
   question: string;
 
-  /** Said when that fails. */
+  /** The headline of an error. */
   headline: (session: ISession) => string;
 
-  /** What joins with a kernel the notebook that there is now; null for none. */
+  /** Return a function that gives the kernel to the current notebook; null without a notebook. */
   prepare: (
     args: ReadonlyPartialJSONObject
   ) => ((kernel: string) => Promise<void>) | null;
@@ -104,7 +104,7 @@ function useForNotebook(env: ICommandEnv): Command {
       trans.__('Use for this notebook'),
       trans.__('Use session for this notebook')
     ],
-    caption: trans.__('Run the notebook in front in a session from now on'),
+    caption: trans.__('Run the current notebook in a session from now on'),
     icon: kernelIcon,
     question: trans.__('Use which session for this notebook?'),
     headline: ({ name }) => trans.__('Cannot use %1', name),
@@ -120,7 +120,7 @@ function useForNotebook(env: ICommandEnv): Command {
   });
 }
 
-/** The commands that bring notebooks to sessions. */
+/** The commands for notebooks on sessions. */
 export function notebookCommands(env: ICommandEnv): Record<string, Command> {
   const { commands, shell } = env.app;
   shell.currentChanged?.connect(() =>

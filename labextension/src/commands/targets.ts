@@ -29,7 +29,7 @@ export function liveSessions(model: ISessionsModel): ISession[] {
   return model.populated.flatMap(name => [...model.live(name)]);
 }
 
-/** What people type for a session: its name, with the backend if needed. */
+/** The reference to a session for people: its name, with the backend if needed. */
 export function referenceTo(session: ISession, model: ISessionsModel): string {
   const isAmbiguous = model.populated
     .filter(name => name !== session.backend)
@@ -37,19 +37,19 @@ export function referenceTo(session: ISession, model: ISessionsModel): string {
   return isAmbiguous ? `${session.backend}/${session.name}` : session.name;
 }
 
-/** Whether a command is offered beside the session that it is about. */
+/** Whether a command is shown for one particular session. */
 export function isAboutOne({ contextMenu, id }: Args): boolean {
   return !!contextMenu || typeof id === 'string';
 }
 
-/** Finds the session that a command is about. */
+/** Finds the session on which a command acts. */
 export class Targets {
   constructor(
     private readonly _model: ISessionsModel,
     private readonly _app: JupyterFrontEnd
   ) {}
 
-  /** Whether there is anything the command could be used on. */
+  /** Whether there is a session on which the command can act. */
   exists(args: Args, suits: Suits): boolean {
     const named = this._named(args);
     return named === null
@@ -57,7 +57,7 @@ export class Targets {
       : named !== undefined && suits(named);
   }
 
-  /** The session in the arguments or under the menu, else one picked. */
+  /** The session in the arguments or under the menu, otherwise one that the person picks. */
   async resolve(
     args: Args,
     suits: Suits,
@@ -73,7 +73,7 @@ export class Targets {
       : candidates[0];
   }
 
-  /** Null when the arguments name none; undefined when it is gone. */
+  /** The session in the arguments; null if they name none, undefined if it is gone. */
   private _named(args: Args): ISession | undefined | null {
     const { backend, id, contextMenu } = args;
     if (contextMenu) {

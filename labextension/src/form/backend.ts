@@ -1,18 +1,18 @@
 import type { IBackendType, INewBackend } from '../types';
 import { ServedForm } from './served';
 
-/** What the form needs of the sessions model. */
+/** The part of the sessions model that the form uses. */
 export interface IBackendMaker {
   addBackend(wanted: INewBackend): Promise<string>;
 }
 
-/** A backend that was added, and what is at its address. */
+/** An added backend, and what was found at its address. */
 export interface IAddedBackend {
   name: string;
   found: string;
 }
 
-/** A name for a backend at an address: the first part of its host's. */
+/** The default name for a backend: the first part of its host name. */
 function nameFor(url: string): string {
   try {
     const { hostname } = new URL(url);
@@ -41,7 +41,7 @@ export class BackendForm extends ServedForm<IAddedBackend> {
     this.settle();
   }
 
-  /** The name follows the address until a person gives it another. */
+  /** The name follows the address until a person changes the name. */
   setUrl(url: string): void {
     if (this.name === nameFor(this.url)) {
       this.name = nameFor(url);

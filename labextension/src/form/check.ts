@@ -6,17 +6,17 @@ import { limitOf } from './limits';
 import type { FieldErrors } from './refusal';
 import { type IFormValues, memoryBytes } from './values';
 
-/** How a backend is called in a sentence. */
+/** The title of a backend in a sentence. */
 export function titleOf(backend: IBackend): string {
   return backend.title || backend.name;
 }
 
-/** The pattern, anchored or not, is about the whole name. */
+/** Whether a name breaks a rule, whose pattern must match the whole name. */
 function breaksRule(name: string, rule: INameRule): boolean {
   try {
     return !new RegExp(`^(?:${rule.pattern})$`, 'u').test(name);
   } catch {
-    // A pattern of another dialect: the server checks the name anyway
+    // A pattern that JavaScript does not support: the server checks the name anyway
     return false;
   }
 }
@@ -25,14 +25,14 @@ function spell(slot: string, value: number): string {
   return slot === 'mem' ? formatBytes(value) : `${value} ${slotLabel(slot)}`;
 }
 
-/** Words for a form and a backend. */
+/** Checks the form for a backend, and returns its messages. */
 export class FormChecker {
   constructor(
     private readonly _backend: IBackend,
     private readonly _trans: TranslationBundle
   ) {}
 
-  /** What is wrong with the values as they are, by field or slot. */
+  /** The errors of the values, by field or slot. */
   errors(values: IFormValues): FieldErrors {
     const found: Record<string, string | null> = {
       image: this._image(values.image),
@@ -50,13 +50,13 @@ export class FormChecker {
     );
   }
 
-  /** What there is of a slot, as the note below its field. */
+  /** The note below a slot's field, which tells what is available. */
   note(slot: string, asked: number): string {
     const words = [this._half(slot, asked), this._free(slot, asked)];
     return words.filter(Boolean).join(' ');
   }
 
-  /** Says that an amount is half of what this machine has, which is what the form starts with. */
+  /** A note for the initial amount, which is half of what this machine has. */
   private _half(slot: string, asked: number): string {
     const { most, preset } = limitOf(this._backend, slot);
     return this._backend.on_this_machine &&
@@ -83,7 +83,7 @@ export class FormChecker {
   }
 
   private _image(image: string): string | null {
-    return image.trim() ? null : this._trans.__('Say which one.');
+    return image.trim() ? null : this._trans.__('Choose one.');
   }
 
   private _name(name: string): string | null {
@@ -99,7 +99,7 @@ export class FormChecker {
 
   private _amount(slot: string, value: number): string | null {
     if (Number.isNaN(value) || value < 0) {
-      return this._trans.__('Give a number.');
+      return this._trans.__('Enter a number.');
     }
     const { most } = limitOf(this._backend, slot);
     if (most === null || value <= most) {

@@ -1,10 +1,10 @@
 import type { IBackend, IFolder, IGroup, ISessionSpec, ISize } from '../types';
 
-/** What is chosen beside image and amounts; '' leaves it to the backend. */
+/** The choices besides image and amounts; '' lets the backend choose. */
 export interface IChoices {
   type: string;
 
-  /** The size whose amounts the form holds; null once one is another. */
+  /** The size whose amounts the form has; null after a change of an amount. */
   size: ISize | null;
   group: string;
   project: string;
@@ -19,17 +19,17 @@ export const NO_CHOICES: IChoices = {
   folders: []
 };
 
-/** Whether a backend does something with a field of specs. */
+/** Whether a backend supports a field of specs. */
 export function takes(backend: IBackend, field: string): boolean {
   return backend.takes?.includes(field) ?? true;
 }
 
-/** The types of session that an image is for; none if they are all alike. */
+/** The session types that an image is for; empty if it is for all. */
 export function typesOf(backend: IBackend, image: string): string[] {
   return backend.images?.find(({ name }) => name === image)?.types ?? [];
 }
 
-/** The folders that each session has, and those that may be chosen. */
+/** The folders that are always mounted, and those that can be chosen. */
 export function foldersOf(backend: IBackend): {
   automatic: IFolder[];
   mountable: IFolder[];
@@ -43,17 +43,17 @@ export function foldersOf(backend: IBackend): {
   };
 }
 
-/** The projects that one may choose from. */
+/** The projects to choose from. */
 export function projectsOf(backend: IBackend): string[] {
   return takes(backend, 'group') ? (backend.projects ?? []) : [];
 }
 
-/** The resource groups that one may choose from. */
+/** The resource groups to choose from. */
 export function groupsOf(backend: IBackend): IGroup[] {
   return takes(backend, 'resource_group') ? (backend.groups ?? []) : [];
 }
 
-/** The choices that a backend offers, by what the server calls them. */
+/** The fields of specs for which a backend offers choices. */
 export function offered(backend: IBackend, image: string): string[] {
   const { folders = [] } = backend;
   return [
@@ -64,7 +64,7 @@ export function offered(backend: IBackend, image: string): string[] {
   ];
 }
 
-/** The choices as they are asked for; those left open are left out. */
+/** The fields of a spec for the choices that were made. */
 export function chosen(
   choices: IChoices
 ): Pick<
@@ -82,15 +82,15 @@ export function chosen(
   };
 }
 
-/** Whether something is chosen that kernels do not keep. */
+/** Whether a choice was made that kernels do not store. */
 export function exceedsKernel(choices: IChoices): boolean {
   return Object.keys(chosen({ ...choices, type: '' })).length > 0;
 }
 
-/** What becomes of files: whether those of no mounted folder are at risk. */
+/** What happens to files outside of mounted folders. */
 export type Fate = 'kept' | 'lost' | 'lost-but-automatic';
 
-/** Whether files will be gone that nobody has chosen a folder for. */
+/** Determine what happens to files without a chosen folder. */
 export function fateOf(backend: IBackend, folders: string[]): Fate {
   if (!backend.storage?.needs_mount || folders.length > 0) {
     return 'kept';

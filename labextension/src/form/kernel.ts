@@ -3,19 +3,19 @@ import type { IKernelRequest } from '../types';
 import type { Resources } from '../vocabulary';
 import { ServedForm } from './served';
 
-/** What the sessions of a kernel are made with. */
+/** The backend, image and resources of a kernel's sessions. */
 export interface IKernelSource {
   backend?: string;
   image?: string;
   resources?: Resources;
 }
 
-/** What the form needs of the kernels model. */
+/** The part of the kernels model that the form uses. */
 export interface IKernelMaker {
   add(request: IKernelRequest): Promise<string>;
 }
 
-/** The "Save as kernel" form; has no DOM. It makes the name of a kernel. */
+/** The "Save as kernel" form, whose result is the kernel's name; has no DOM. */
 export class KernelForm extends ServedForm<string> {
   constructor(
     private readonly _maker: IKernelMaker,
@@ -32,7 +32,7 @@ export class KernelForm extends ServedForm<string> {
   title: string;
   name: string;
 
-  /** The name follows the title until a person gives it another. */
+  /** The name follows the title until a person changes the name. */
   setTitle(title: string): void {
     if (this.name === nameFor(this.title)) {
       this.name = nameFor(title);

@@ -1,17 +1,17 @@
 import { parseAmount } from '../format';
 import type { IBackend } from '../types';
 
-/** What a new session may ask of one slot. */
+/** The amounts of a slot for a new session. */
 export interface ILimit {
   slot: string;
 
-  /** The most a session can have; null when the backend does not say. */
+  /** The most for one session; null if unknown. */
   most: number | null;
 
-  /** What is free now; null when the backend does not say. */
+  /** The free amount; null if unknown. */
   free: number | null;
 
-  /** What the form starts with, as the backend spells it. */
+  /** The initial amount of the form, in the backend's form. */
   preset: string;
 }
 

@@ -19,7 +19,7 @@ import {
 } from './values';
 import { waitFor } from './wait';
 
-/** What the form needs of the sessions model. */
+/** The part of the sessions model that the form uses. */
 export interface ICreator {
   readonly backends: readonly IBackend[];
   readonly defaultBackend: string | null;
@@ -30,7 +30,7 @@ export interface ICreator {
   create(spec: ISessionSpec): Promise<ISession>;
 }
 
-/** The "New session" form; has no DOM. Sessions begin in the folder `cwd`. */
+/** The "New session" form; has no DOM. Sessions start in the folder `cwd`. */
 export class FormModel implements IForm<ISession> {
   constructor(
     private readonly _creator: ICreator,
@@ -50,7 +50,7 @@ export class FormModel implements IForm<ISession> {
     return this._creator.backends;
   }
 
-  /** The selected backend, with what is free as last heard. */
+  /** The selected backend, with its latest free capacity. */
   get backend(): IBackend {
     const { backend } = this._values;
     return this.backends.find(b => b.name === backend) ?? this._last;
@@ -68,7 +68,7 @@ export class FormModel implements IForm<ISession> {
     return new FormChecker(this._limited, this._trans);
   }
 
-  /** What the session would wait for; '' if there is room for it now, or nobody can tell. */
+  /** What the session would wait for; '' if there is room now or it is unknown. */
   get wait(): string {
     const rows = this._creator.live(this.backend.name);
     return waitFor(this._limited, rows, neededBy(this._values), this._trans);
@@ -78,25 +78,25 @@ export class FormModel implements IForm<ISession> {
     return inGroup(this.backend, this._values.group);
   }
 
-  /** A refusal that is about no field of the form. */
+  /** An error that belongs to no field of the form. */
   get refusal(): ApiError | null {
     return this._refusal;
   }
 
-  /** What to show as wrong: by the server, or here once a field was used. */
+  /** The errors to show: of the server, and of used fields. */
   get errors(): FieldErrors {
     const seen = Object.entries(this.checker.errors(this._values));
     const shown = seen.filter(([field]) => this._touched.has(field));
     return { ...Object.fromEntries(shown), ...this._served };
   }
 
-  /** Fields the form has a place for. */
+  /** The names of the form's fields. */
   get fields(): string[] {
     const choices = offered(this.backend, this._values.image);
     return ['backend', 'image', 'name', ...this._slots, ...choices];
   }
 
-  /** Change values; `field` is the one whose server error is thereby over. */
+  /** Change values, and clear the server's error for `field`. */
   set(field: string, change: Partial<IFormValues>): void {
     this._values = { ...this._values, ...change };
     delete this._served[field];
@@ -105,12 +105,12 @@ export class FormModel implements IForm<ISession> {
     this._changed.emit();
   }
 
-  /** Change an amount, which is then that of no size. */
+  /** Change an amount, and clear the size. */
   setAmount(slot: string, change: Partial<IAmounts>): void {
     this.set(slot, { ...change, size: null });
   }
 
-  /** Take over the amounts of a size; '' for one's own, which begin as they are. */
+  /** Set the amounts of a size; '' keeps the amounts as custom ones. */
   selectSize(name: string): void {
     const size = this.backend.sizes?.find(s => s.name === name) ?? null;
     const amounts = size ? amountsOf(size, this.backend) : {};
@@ -124,7 +124,7 @@ export class FormModel implements IForm<ISession> {
     this.set('image', { image, type });
   }
 
-  /** Mount a folder, or not. */
+  /** Select or deselect a folder. */
   mount(name: string, isWanted: boolean): void {
     const others = this._values.folders.filter(folder => folder !== name);
     const folders = isWanted ? [...others, name] : others;
@@ -141,7 +141,7 @@ export class FormModel implements IForm<ISession> {
     }
   }
 
-  /** Ask for the session; null when that failed and the form says why. */
+  /** Create the session; null if that failed, with the error in the form. */
   async submit(): Promise<ISession | null> {
     const spec = this.spec();
     if (this._isBusy || !spec) {
@@ -151,14 +151,14 @@ export class FormModel implements IForm<ISession> {
     try {
       return await this._creator.create(spec);
     } catch (error) {
-      this._blame(asApiError(error));
+      this._showError(asApiError(error));
       return null;
     } finally {
       this._setBusy(false);
     }
   }
 
-  /** What would be asked for; null when something is wrong and the form says what. */
+  /** The spec for the form's values; null if they have errors, which the form shows. */
   spec(): IFilledSpec | null {
     this._served = {};
     this._refusal = null;
@@ -169,7 +169,7 @@ export class FormModel implements IForm<ISession> {
       : specOf(this._values, this._cwd);
   }
 
-  /** What a kernel would be made of; null when the form says why there can be none. */
+  /** The source of a kernel for the form's values; null if there can be none, with the error in the form. */
   kernel(): IKernelSource | null {
     const spec = this.spec();
     if (spec && exceedsKernel(this._values)) {
@@ -178,7 +178,7 @@ export class FormModel implements IForm<ISession> {
           'A kernel keeps no folders, project, resource group or shared memory.'
         ),
         NO_REQUEST,
-        this._trans.__('Choose none of these for it, or create a session.')
+        this._trans.__('Leave these out, or create a session.')
       );
       this._changed.emit();
       return null;
@@ -194,7 +194,7 @@ export class FormModel implements IForm<ISession> {
     return ['cpu', 'mem', ...Object.keys(this._values.accelerators)];
   }
 
-  private _blame(error: ApiError): void {
+  private _showError(error: ApiError): void {
     const served = blamed(error, this.fields);
     this._served = served ?? {};
     this._refusal = served ? null : error;

@@ -5,15 +5,15 @@ import type { ApiError } from '../request';
 /** Messages by field. */
 export type FieldErrors = Record<string, string>;
 
-/** A form that is done once the server has taken what it asks for. */
+/** A form that is done once the server has accepted its request. */
 export interface IForm<T> {
   readonly changed: ISignal<IForm<T>, void>;
   readonly isBusy: boolean;
 
-  /** A refusal that is about no field of the form. */
+  /** An error that belongs to no field of the form. */
   readonly refusal: ApiError | null;
 
-  /** What the server made; null when it refused and the form says why. */
+  /** Send the form, and return the result; null after a failure, with the error in the form. */
   submit(): Promise<T | null>;
 }
 
@@ -22,7 +22,7 @@ function fieldName(field: string): string {
   return field.replace(/^resources\./, '');
 }
 
-/** What an error says of one of a form's fields; null if it is of none. */
+/** The messages of an error by field; null if it belongs to no field of the form. */
 export function blamed(error: ApiError, fields: string[]): FieldErrors | null {
   const field = error.field && fieldName(error.field);
   if (!field || !fields.includes(field)) {

@@ -8,7 +8,7 @@ export abstract class ServedForm<T> implements IForm<T> {
   errors: FieldErrors = {};
   isBusy = false;
 
-  /** A refusal that is about no field of the form. */
+  /** An error that belongs to no field of the form. */
   refusal: ApiError | null = null;
 
   get changed(): ISignal<this, void> {
@@ -24,7 +24,7 @@ export abstract class ServedForm<T> implements IForm<T> {
     try {
       return await this.send();
     } catch (error) {
-      this._blame(asApiError(error));
+      this._showError(asApiError(error));
       return null;
     } finally {
       this.isBusy = false;
@@ -32,20 +32,20 @@ export abstract class ServedForm<T> implements IForm<T> {
     }
   }
 
-  /** The fields that the form has a place for. */
+  /** The names of the form's fields. */
   protected abstract readonly fields: string[];
 
-  /** Ask the server; what it made. */
+  /** Send the request, and return what the server created. */
   protected abstract send(): Promise<T>;
 
-  /** What was wrong is over; the server says whether it still is. */
+  /** Clear errors after a change; the server checks again. */
   protected settle(): void {
     this.errors = {};
     this.refusal = null;
     this._changed.emit();
   }
 
-  private _blame(error: ApiError): void {
+  private _showError(error: ApiError): void {
     const served = blamed(error, this.fields);
     this.errors = served ?? {};
     this.refusal = served ? null : error;

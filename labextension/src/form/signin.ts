@@ -1,15 +1,15 @@
 import type { ICredentialField, ISignInMethod, ISignInRequest } from '../types';
 import { ServedForm } from './served';
 
-/** What the form needs of the sessions model. */
-export interface IDoor {
+/** The part of the sessions model that the form uses. */
+export interface ICredentialsModel {
   signIn(backend: string, given: ISignInRequest): Promise<void>;
 }
 
 /** The "Sign in" form of a backend; it holds secrets only while it is open. */
 export class SignInForm extends ServedForm<true> {
   constructor(
-    private readonly _door: IDoor,
+    private readonly _model: ICredentialsModel,
     private readonly _backend: string,
     readonly methods: readonly ISignInMethod[]
   ) {
@@ -40,7 +40,7 @@ export class SignInForm extends ServedForm<true> {
     this.settle();
   }
 
-  /** Let go of what was typed. */
+  /** Clear the typed credentials. */
   clear(): void {
     this._values = {};
   }
@@ -51,7 +51,7 @@ export class SignInForm extends ServedForm<true> {
 
   protected async send(): Promise<true> {
     const given = this.fields.map(name => [name, this._values[name] ?? '']);
-    await this._door.signIn(this._backend, {
+    await this._model.signIn(this._backend, {
       method: this.method.name,
       values: Object.fromEntries(given),
       remember: this.remember

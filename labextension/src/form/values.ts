@@ -6,7 +6,7 @@ import { acceleratorsOf, limitOf } from './limits';
 
 export type MemoryUnit = 'MiB' | 'GiB';
 
-/** Amounts as typed. */
+/** The amounts as typed. */
 export interface IAmounts {
   cpu: string;
   memory: string;
@@ -14,14 +14,14 @@ export interface IAmounts {
   accelerators: Record<string, string>;
 }
 
-/** What the form holds. */
+/** The values of the form. */
 export interface IFormValues extends IAmounts, IChoices {
   backend: string;
   image: string;
   name: string;
 }
 
-/** Bytes asked for; NaN when nothing sensible is typed. */
+/** The memory in bytes; NaN if the input is not valid. */
 export function memoryBytes({ memory, memoryUnit }: IAmounts): number {
   const number = memory.trim() === '' ? NaN : Number(memory);
   return number * (memoryUnit === 'GiB' ? GIB : MIB);
@@ -44,13 +44,13 @@ function exactMemory(text: string): IMemory {
     : { memory: String(bytes / MIB), memoryUnit: 'MiB' };
 }
 
-/** What sessions of a person who chooses nothing run, as with the magics: Python, else the first image. */
+/** The default image, as in the magics: Python, otherwise the first image. */
 function usualImage({ images = [] }: IBackend): string {
   const python = images.find(({ name }) => name === 'python3');
   return (python ?? images[0])?.name ?? '';
 }
 
-/** The form as it opens for a backend. */
+/** The initial values for a backend. */
 export function initialValues(backend: IBackend, name = ''): IFormValues {
   const accelerators: Record<string, string> = {};
   for (const slot of acceleratorsOf(backend)) {
@@ -69,7 +69,7 @@ export function initialValues(backend: IBackend, name = ''): IFormValues {
   };
 }
 
-/** The amounts of a size, for a backend; the size says nothing of CPU or memory if it has none. */
+/** The amounts of a size for a backend; a size may have no CPU or memory. */
 export function amountsOf(size: ISize, backend: IBackend): Partial<IAmounts> {
   const { cpu, mem, ...others } = size.resources;
   const none = acceleratorsOf(backend).map(slot => [slot, '0']);
@@ -96,7 +96,7 @@ function resourcesOf(values: IAmounts): Resources {
   };
 }
 
-/** The amounts that are typed, as numbers by slot; memory in bytes. */
+/** The typed amounts as numbers by slot, memory in bytes. */
 export function neededBy(values: IAmounts): Record<string, number> {
   const { cpu, accelerators } = values;
   const others = Object.entries(accelerators);
@@ -107,14 +107,14 @@ export function neededBy(values: IAmounts): Record<string, number> {
   };
 }
 
-/** A spec in which the form's own fields are given. */
+/** A spec with the form's own fields. */
 export interface IFilledSpec extends ISessionSpec {
   backend: string;
   image: string;
   resources: Resources;
 }
 
-/** What is asked of the server: always a new session. */
+/** The spec to send to the server, always for a new session. */
 export function specOf(values: IFormValues, cwd = ''): IFilledSpec {
   const name = values.name.trim();
   return {

@@ -7,10 +7,10 @@ import { limitOf } from './limits';
 
 type Needs = Record<string, number>;
 
-/** How many of those that have something are named. */
+/** The most sessions that are named as holders of a slot. */
 const NAMED = 2;
 
-/** Those that wait for a slot: the first one, and how many there are. */
+/** The queue for a slot: its first session, and its length. */
 interface IQueue {
   first: ISession;
   length: number;
@@ -25,7 +25,7 @@ function needsOf({ resources = {} }: ISession): Needs {
   );
 }
 
-/** Whether a session has a later start, or waits for another one to end, and so holds up nobody. */
+/** Whether a session waits for its start time or a dependency, so that others need not wait for it. */
 function isHeld(row: ISession, rows: readonly ISession[]): boolean {
   const { starts_at, dependencies = [] } = row;
   return (
@@ -34,7 +34,7 @@ function isHeld(row: ISession, rows: readonly ISession[]): boolean {
   );
 }
 
-/** The slots that a session would have to wait for. */
+/** The slots for which a session would have to wait. */
 function lacking(
   backend: IBackend,
   needs: Needs,
@@ -48,7 +48,7 @@ function lacking(
   });
 }
 
-/** The queues of a backend's slots, if it serves first who comes first; of others nobody knows them. */
+/** The queues for a backend's slots, known only if the backend is first come, first served. */
 function queuesOf(
   backend: IBackend,
   rows: readonly ISession[]
@@ -102,7 +102,7 @@ function formatFree(backend: IBackend, slot: string): string {
   return slot === 'mem' ? formatNeed(slot, free) : `${free}`;
 }
 
-/** Who has a slot, those with most of it first. */
+/** The sessions that hold a slot, largest amounts first. */
 function holders(
   slot: string,
   rows: readonly ISession[],
@@ -137,7 +137,7 @@ function shortOf(
   return [free, ...holders(slot, rows, trans)].join(', ');
 }
 
-/** What a session with these needs would wait for, in words; '' if there is room for it. */
+/** What a session with these needs would wait for; '' if there is room. */
 export function waitFor(
   backend: IBackend,
   rows: readonly ISession[],

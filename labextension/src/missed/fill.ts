@@ -5,25 +5,25 @@ import { JSONExt, type ReadonlyJSONValue } from '@lumino/coreutils';
 import type { IExecution } from '../types';
 import { outputsOf } from './match';
 
-/** The outputs of a cell, as far as they are filled here. */
+/** The part of a cell's outputs that is written here. */
 export interface IOutputsModel {
   toJSON(): nbformat.IOutput[];
   add(output: nbformat.IOutput): number;
   fromJSON(outputs: nbformat.IOutput[]): void;
 }
 
-/** What of a cell is filled. */
+/** The part of a cell that is written here. */
 export type ICell = Pick<
   ICodeCellModel,
   'trusted' | 'executionCount' | 'executionState'
 > & { readonly outputs: IOutputsModel };
 
-/** Types of data that render the same in a trusted cell and in another. */
+/** Types of data that render the same whether or not a cell is trusted. */
 const PLAIN = ['text/plain', 'image/png', 'image/jpeg', 'image/gif'];
 
-/** Make a cell show an execution, as it is now. */
+/** Show the current state of an execution in a cell. */
 export function fill(cell: ICell, execution: IExecution): void {
-  // Nobody has looked at it here: it must not inherit the trust in the cell
+  // The output was not produced on this page, so it must not be trusted
   if (cell.trusted && !outputsOf(execution).every(isPlain)) {
     cell.trusted = false;
   }
@@ -37,7 +37,7 @@ function isPlain({ data }: nbformat.IOutput): boolean {
   return Object.keys(data ?? {}).every(type => PLAIN.includes(type));
 }
 
-/** Show these outputs, without drawing again those that are there. */
+/** Show outputs without rendering existing ones again. */
 export function fillOutputs(
   model: IOutputsModel,
   outputs: nbformat.IOutput[]
@@ -50,7 +50,7 @@ export function fillOutputs(
   }
 }
 
-/** What has to be added to get from one to the other; null if it cannot. */
+/** The outputs to add to turn one list into the other; null if that is impossible. */
 function remaining(
   from: nbformat.IOutput[],
   to: nbformat.IOutput[]

@@ -2,42 +2,42 @@ import type { IDisposable } from '@lumino/disposable';
 
 import type { IExecution } from '../types';
 
-/** Not more than one request in this time, however much is printed. */
+/** The shortest time between two requests. */
 const PAUSE_MS = 500;
 
-/** After this time it is asked again, whatever was heard. */
+/** The longest time between two requests. */
 const PATIENCE_MS = 2000;
 
-/** What is followed, and how. */
+/** The execution to follow, and callbacks. */
 export interface IFollowing {
-  /** The execution as it is now; null when it is not kept any more. */
+  /** Fetch the execution; null if it is no longer stored. */
   load(): Promise<IExecution | null>;
 
   show(execution: IExecution): void;
 
-  /** Called once, after the end or when it is given up. */
+  /** Called once, after the end or the disposal. */
   done(): void;
 }
 
-/** Shows an execution again and again until it has ended. */
+/** Updates the output of an execution until it has ended. */
 export class Follower implements IDisposable {
   constructor(
-    private readonly _what: IFollowing,
+    private readonly _following: IFollowing,
     private readonly _pause = PAUSE_MS,
     private readonly _patience = PATIENCE_MS
   ) {
-    this._timer = setTimeout(() => this._next(), this._pause);
+    this._timer = setTimeout(() => this._fetch(), this._pause);
   }
 
   get isDisposed(): boolean {
     return this._isDisposed;
   }
 
-  /** Something was heard of it. */
+  /** Fetch soon, because the execution has printed something. */
   hint(): void {
     this._isHinted = true;
     if (!this._isLoading && !this._isDisposed) {
-      this._wait(Math.max(0, this._loaded + this._pause - Date.now()));
+      this._schedule(Math.max(0, this._loaded + this._pause - Date.now()));
     }
   }
 
@@ -45,41 +45,41 @@ export class Follower implements IDisposable {
     if (!this._isDisposed) {
       this._isDisposed = true;
       clearTimeout(this._timer);
-      this._what.done();
+      this._following.done();
     }
   }
 
-  private _wait(ms: number): void {
+  private _schedule(ms: number): void {
     clearTimeout(this._timer);
-    this._timer = setTimeout(() => this._next(), ms);
+    this._timer = setTimeout(() => this._fetch(), ms);
   }
 
-  private _next(): void {
-    void this._load().catch(() => this._again());
+  private _fetch(): void {
+    void this._load().catch(() => this._scheduleNext());
   }
 
   private async _load(): Promise<void> {
     this._isLoading = true;
     this._isHinted = false;
     this._loaded = Date.now();
-    const execution = await this._what.load();
+    const execution = await this._following.load();
     if (this._isDisposed) {
       return;
     }
     if (execution) {
-      this._what.show(execution);
+      this._following.show(execution);
     }
     if (execution?.status === 'running') {
-      this._again();
+      this._scheduleNext();
     } else {
       this.dispose();
     }
   }
 
-  private _again(): void {
+  private _scheduleNext(): void {
     this._isLoading = false;
     if (!this._isDisposed) {
-      this._wait(this._isHinted ? this._pause : this._patience);
+      this._schedule(this._isHinted ? this._pause : this._patience);
     }
   }
 

@@ -3,35 +3,35 @@ import { JSONExt, type JSONValue } from '@lumino/coreutils';
 
 import type { IExecution } from '../types';
 
-/** How much the clocks of file system and manager may differ. */
+/** How far the clocks of file system and manager may differ. */
 const TOLERANCE_MS = 2000;
 
-/** What the journal says of code whose kernel ended; no cell need show it. */
+/** The journal's error for code whose kernel has ended; cells need not show it. */
 const KERNEL_GONE = 'SessionEnded';
 
-/** What has to be known of a cell to find what it missed. */
+/** The state of a cell that is needed to find its missed output. */
 export interface ICellState {
   id: string;
   code: string;
   executionCount: number | null;
   outputs: nbformat.IOutput[];
 
-  /** Whether this page itself is running it, and so shows its output. */
+  /** Whether this page runs the cell, and so shows its output. */
   isBusy: boolean;
 }
 
-/** An execution, and the cell that it belongs to. */
+/** An execution and its cell. */
 export interface IMatch {
   cell: ICellState;
   execution: IExecution;
 }
 
-/** What an execution printed, as a notebook keeps it. */
+/** The outputs of an execution as in a notebook. */
 export function outputsOf(execution: IExecution): nbformat.IOutput[] {
   return execution.outputs as nbformat.IOutput[];
 }
 
-/** Whether it ran, or still runs, after a moment (milliseconds). */
+/** Whether an execution ran, or still runs, after a moment (milliseconds). */
 export function isAfter(execution: IExecution, moment: number): boolean {
   return (
     execution.ended === null ||
@@ -40,10 +40,10 @@ export function isAfter(execution: IExecution, moment: number): boolean {
 }
 
 /**
- * Which execution belongs to which cell.
+ * Assign executions to cells.
  *
- * iopub does not say from which cell code came, so the code tells; among cells
- * with the same code, the execution count does, and then their order.
+ * Messages on iopub do not name the cell. So the code decides, among cells with
+ * the same code the execution count, and then the order.
  */
 export function match(
   cells: readonly ICellState[],
@@ -74,7 +74,7 @@ function matchAlike(cells: ICellState[], executions: IExecution[]): IMatch[] {
   });
   const rest = executions.filter(one => !sure.some(m => m.execution === one));
   const others = cells.filter(cell => !sure.some(m => m.cell === cell));
-  // What had not ended when the notebook was saved has no count
+  // A cell that was running when the notebook was saved has no count
   const open = others.filter(cell => cell.executionCount === null);
   const likely = [...open, ...others.filter(cell => !open.includes(cell))];
   const newest = likely.length ? rest.slice(-likely.length) : [];
@@ -84,7 +84,7 @@ function matchAlike(cells: ICellState[], executions: IExecution[]): IMatch[] {
   ];
 }
 
-/** Whether it printed something that the cell does not show, or still runs. */
+/** Whether an execution has output that its cell does not show, or still runs. */
 export function isMissed({ cell, execution }: IMatch): boolean {
   return execution.status === 'running' || !shows(cell, execution);
 }
@@ -112,7 +112,7 @@ function streamOf(outputs: nbformat.IOutput[], name: string): string {
     .join('');
 }
 
-/** What is no text of a stream, with what makes it what it is. */
+/** The outputs other than text of streams, reduced to their identity. */
 function richOf(outputs: nbformat.IOutput[]): JSONValue[] {
   return outputs
     .filter(output => output.output_type !== 'stream')

@@ -4,7 +4,7 @@ import type { KernelMessage } from '@jupyterlab/services';
 import type { IDisposable } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 
-import { isOpenElsewhere, whenAlone } from '../others';
+import { isOpenElsewhere, whenAlone } from '../collaborators';
 import type { ISessionRef } from '../vocabulary';
 import { fill } from './fill';
 import { Follower } from './follow';
@@ -13,7 +13,7 @@ import type { IOutputsSource } from './source';
 import type { IExecution } from '../types';
 import type { ICellState } from './match';
 
-/** How long a page that shows a cell's end takes, at most, to share it. */
+/** The longest time until another page has shared the end of a cell. */
 const SHARED_MS = 2000;
 
 function isCode(cell: Cell): boolean {
@@ -24,7 +24,7 @@ function modelOf(cell: Cell): ICodeCellModel {
   return cell.model as ICodeCellModel;
 }
 
-/** Whether a cell is shown as running although this page does not run it. */
+/** Whether a cell is shown as running, but not run by this page. */
 function runsElsewhere(cell: Cell): boolean {
   const future = isCode(cell) && (cell as CodeCell).outputArea.future;
   return (
@@ -38,7 +38,7 @@ function codeOf(cell: Cell): string {
   return cell.model.sharedModel.getSource();
 }
 
-/** Show the end of cells that nobody runs any more and that miss no output. */
+/** Mark cells as ended that no page runs any more and that miss no output. */
 function settle(cells: Cell[], found: IMatch[]): void {
   for (const model of cells.map(modelOf)) {
     const ended = found.find(({ cell }) => cell.id === model.id)?.execution;
@@ -47,22 +47,22 @@ function settle(cells: Cell[], found: IMatch[]): void {
   }
 }
 
-/** What the session of a notebook printed that the notebook does not show. */
+/** The output of a notebook's session that the notebook does not show. */
 export class NotebookOutputs implements IDisposable {
   constructor(
     private readonly _panel: NotebookPanel,
     private readonly _source: IOutputsSource
   ) {
     const { sessionContext } = _panel;
-    sessionContext.iopubMessage.connect(this._hear, this);
-    sessionContext.kernelChanged.connect(this._stop, this);
+    sessionContext.iopubMessage.connect(this._onIopub, this);
+    sessionContext.kernelChanged.connect(this._stopFollowing, this);
   }
 
   get isDisposed(): boolean {
     return this._isDisposed;
   }
 
-  /** When the notebook was saved last, as it was when it was opened. */
+  /** When the notebook was last saved before it was opened. */
   get saved(): number {
     this._saved ??= Date.parse(
       this._panel.context.contentsModel?.last_modified ?? ''
@@ -70,17 +70,17 @@ export class NotebookOutputs implements IDisposable {
     return this._saved;
   }
 
-  /** Whether cells are shown as running that this page neither runs nor follows. */
+  /** Whether there are cells shown as running that this page neither runs nor follows. */
   get hasAbandoned(): boolean {
     return this._abandoned().length > 0;
   }
 
   /**
-   * What was printed since a moment and is not shown.
+   * Find output that was printed since a moment and is not shown.
    *
    * With jupyter-collaboration a cell's state is shared, and stays "running"
-   * when the page that ran the cell is closed. What such a cell has missed is
-   * found whenever it was printed.
+   * after the page that ran the cell is closed. For such cells, missed output of
+   * any time is found.
    */
   async find(moment: number): Promise<IMatch[]> {
     const kernel = this._panel.sessionContext.session?.kernel;
@@ -92,12 +92,12 @@ export class NotebookOutputs implements IDisposable {
     const before = this._abandoned();
     const isShared = isOpenElsewhere(this._panel.model?.sharedModel);
     if (before.length > 0 && isShared) {
-      // Another page may just now be sharing the end of what it runs
+      // Another page may be about to share the end of a cell
       await new Promise(resolve => setTimeout(resolve, SHARED_MS));
     }
     const { executions } = await this._source.outputs(session, { heads: true });
     const isFree = executions.every(({ status }) => status !== 'running');
-    // While code runs, any other page that is open may be showing it
+    // While code runs, another open page may be showing its output
     const abandoned =
       isFree || !isShared
         ? this._abandoned().filter(cell => before.includes(cell))
@@ -106,8 +106,8 @@ export class NotebookOutputs implements IDisposable {
     const later = executions.filter(
       execution => isAfter(execution, moment) || codes.includes(execution.code)
     );
-    const matches = match(this._cells(abandoned), later);
-    const whole = await Promise.all(matches.map(one => this._whole(one)));
+    const matches = match(this._cellStates(abandoned), later);
+    const whole = await Promise.all(matches.map(one => this._withOutputs(one)));
     const found = whole.filter(one => one !== null);
     const missed = found.filter(isMissed);
     if (isFree) {
@@ -120,10 +120,10 @@ export class NotebookOutputs implements IDisposable {
     return missed;
   }
 
-  /** Show it, and go on showing what still runs. */
+  /** Insert missed output, and follow executions that still run. */
   insert(matches: readonly IMatch[]): void {
     for (const { cell, execution } of matches) {
-      const there = this._cell(cell.id);
+      const there = this._findCell(cell.id);
       const isBusy = there && modelOf(there).executionState === 'running';
       if (!there || (isBusy && !this._abandoned().includes(there))) {
         continue;
@@ -135,7 +135,7 @@ export class NotebookOutputs implements IDisposable {
     }
   }
 
-  /** Leave a cell alone: it is run anew. */
+  /** Stop following a cell that is run again. */
   release(cell: Cell): void {
     this._followers.get(cell.model.id)?.follower.dispose();
   }
@@ -143,7 +143,7 @@ export class NotebookOutputs implements IDisposable {
   dispose(): void {
     this._isDisposed = true;
     Signal.clearData(this);
-    this._stop();
+    this._stopFollowing();
   }
 
   private _abandoned(): Cell[] {
@@ -152,7 +152,7 @@ export class NotebookOutputs implements IDisposable {
       .filter(({ model }) => !this._followers.has(model.id));
   }
 
-  private _cells(abandoned: Cell[]): ICellState[] {
+  private _cellStates(abandoned: Cell[]): ICellState[] {
     return this._panel.content.widgets.filter(isCode).map(cell => {
       const model = modelOf(cell);
       return {
@@ -165,16 +165,19 @@ export class NotebookOutputs implements IDisposable {
     });
   }
 
-  private _cell(id: string): Cell | undefined {
+  private _findCell(id: string): Cell | undefined {
     return this._panel.content.widgets.find(cell => cell.model.id === id);
   }
 
-  private async _whole({ cell, execution }: IMatch): Promise<IMatch | null> {
-    const now = this._session && (await this._load(this._session, execution));
+  private async _withOutputs({
+    cell,
+    execution
+  }: IMatch): Promise<IMatch | null> {
+    const now = this._session && (await this._fetch(this._session, execution));
     return now ? { cell, execution: now } : null;
   }
 
-  private async _load(
+  private async _fetch(
     session: ISessionRef,
     { number }: IExecution
   ): Promise<IExecution | null> {
@@ -186,7 +189,7 @@ export class NotebookOutputs implements IDisposable {
     const session = this._session!;
     const model = modelOf(cell);
     const follower = new Follower({
-      load: () => this._load(session, execution),
+      load: () => this._fetch(session, execution),
       show: now => {
         if (cell.isDisposed) {
           follower.dispose();
@@ -199,7 +202,10 @@ export class NotebookOutputs implements IDisposable {
     this._followers.set(model.id, { cell, id: execution.id, follower });
   }
 
-  private _hear(_: unknown, { parent_header }: KernelMessage.IMessage): void {
+  private _onIopub(
+    _: unknown,
+    { parent_header }: KernelMessage.IMessage
+  ): void {
     for (const { id, follower } of this._followers.values()) {
       if ('msg_id' in parent_header && parent_header.msg_id === id) {
         follower.hint();
@@ -207,7 +213,7 @@ export class NotebookOutputs implements IDisposable {
     }
   }
 
-  private _stop(): void {
+  private _stopFollowing(): void {
     for (const { cell, follower } of [...this._followers.values()]) {
       follower.dispose();
       if (!cell.isDisposed) {
@@ -226,10 +232,10 @@ export class NotebookOutputs implements IDisposable {
 }
 
 /**
- * Calls back when a notebook has a kernel, and when it is connected again.
+ * Call a function when a notebook has got a kernel, and when it has reconnected.
  *
- * The first connection is not waited for: a server lets one to a busy kernel
- * in after a minute (jupyter_server 2.21, `kernel_info_timeout`).
+ * It does not wait for the first connection, which for a busy kernel takes a
+ * minute (jupyter_server 2.21, `kernel_info_timeout`).
  */
 export function whenThere(
   panel: NotebookPanel,
@@ -260,8 +266,8 @@ export function whenThere(
 }
 
 /**
- * Calls back when cells may have been abandoned: whoever had the notebook open
- * has left, or the kernel is free.
+ * Call a function when cells may have been abandoned: the other pages with the
+ * notebook are closed, or the kernel is idle.
  */
 export function whenAbandoned(
   panel: NotebookPanel,

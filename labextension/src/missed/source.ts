@@ -3,15 +3,15 @@ import type { ISessionsModel } from '../tokens';
 import type { ISessionRef } from '../vocabulary';
 import type { IOutputs } from '../types';
 
-/** Where notebooks find what their sessions printed. */
+/** The source of the output of sessions. */
 export interface IOutputsSource {
-  /** The session of a kernel, if what it prints is kept. */
+  /** The session of a kernel, if its output is stored. */
   sessionOf(kernelId: string): Promise<ISessionRef | null>;
 
   outputs(ref: ISessionRef, which: ISelection): Promise<IOutputs>;
 }
 
-/** Asks the server, and only about backends that can answer. */
+/** Fetches output from the server, for backends that store it. */
 export class ServerOutputs implements IOutputsSource {
   constructor(
     private readonly _api: Pick<SessionsApi, 'sessionOf' | 'outputs'>,

@@ -12,7 +12,7 @@ import { SessionsApi } from '../api';
 import { addCommands } from '../commands';
 import { CommandIDs, IKernelsModel, ISessionsModel } from '../tokens';
 
-/** Adds the commands, to palette and launcher where there are such. */
+/** Adds the commands, also to palette and launcher if they exist. */
 export const commandsPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-sessions:commands',
   description: 'Adds the commands for compute sessions.',

@@ -16,7 +16,7 @@ import { type IWatchEnv, SessionWatch } from '../ended';
 import { IKernelsModel, ISessionsModel } from '../tokens';
 import { EndedNotice } from '../widgets/ended';
 
-/** Say above a notebook that its session has ended, as long as that is so. */
+/** Show a notice above a notebook while its session is ended. */
 function watch(panel: NotebookPanel, env: IWatchEnv): void {
   let notice: EndedNotice | null = null;
   const clear = (): void => {
@@ -37,7 +37,7 @@ function watch(panel: NotebookPanel, env: IWatchEnv): void {
   panel.disposed.connect(() => following.dispose());
 }
 
-/** Tells in a notebook why its session ended, and starts it again. */
+/** Shows in a notebook why its session ended, and creates it again on request. */
 export const endedPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-sessions:ended-notebooks',
   description:

@@ -7,7 +7,7 @@ import { SessionsApi } from '../api';
 import { KernelsModel } from '../kernels';
 import { IKernelsModel, ISessionsModel } from '../tokens';
 
-/** Knows the kernels that run in sessions. */
+/** Provides the kernels on sessions. */
 export const kernelsPlugin: JupyterFrontEndPlugin<IKernelsModel> = {
   id: 'jupyter-sessions:kernels',
   description: 'Knows the kernels that run in compute sessions.',

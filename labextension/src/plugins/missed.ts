@@ -20,7 +20,7 @@ import { NotebookOutputs, whenAbandoned, whenThere } from '../missed/notebook';
 import { ServerOutputs } from '../missed/source';
 import { CommandIDs, ISessionsModel } from '../tokens';
 
-/** Says that something is missing, and offers to insert it. */
+/** A notification that offers to insert missed output. */
 class Offer {
   constructor(
     private readonly _outputs: NotebookOutputs,
@@ -36,7 +36,7 @@ class Offer {
     const trans = this._trans;
     const name = this._panel.title.label;
     this._id = Notification.info(
-      trans.__('%1: its session printed what is not shown here.', name),
+      trans.__('%1: some output of its session is not shown.', name),
       {
         autoClose: false,
         actions: [
@@ -61,7 +61,7 @@ class Offer {
   private _missed: IMatch[] = [];
 }
 
-/** Offers what was printed while a notebook was closed; inserts on request. */
+/** Offers to insert output that was printed while a notebook was closed. */
 export const missedPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-sessions:missed-output',
   description: 'Inserts what a session printed while its notebook was closed.',
@@ -112,7 +112,9 @@ export const missedPlugin: JupyterFrontEndPlugin<void> = {
     const command = CommandIDs.insertMissed;
     app.commands.addCommand(command, {
       label: trans.__('Insert missed output'),
-      caption: trans.__('Insert what the session printed meanwhile'),
+      caption: trans.__(
+        'Insert output that was printed while the notebook was closed'
+      ),
       describedBy: { args: { type: 'object', properties: {} } },
       isEnabled: () => tracker.currentWidget !== null,
       execute: async () => {

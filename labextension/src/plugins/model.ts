@@ -8,7 +8,7 @@ import { EventFeed } from '../feed';
 import { SessionsModel } from '../model';
 import { ISessionsModel } from '../tokens';
 
-/** Keeps the sessions of all backends up to date. */
+/** Provides the sessions of all backends and keeps them up to date. */
 export const modelPlugin: JupyterFrontEndPlugin<ISessionsModel> = {
   id: 'jupyter-sessions:model',
   description: 'Keeps the compute sessions of all backends up to date.',
@@ -18,7 +18,7 @@ export const modelPlugin: JupyterFrontEndPlugin<ISessionsModel> = {
     const settings = app.serviceManager.serverSettings;
     const feed = new EventFeed(settings, () => document.hidden);
     const model = new SessionsModel(new SessionsApi(settings), feed);
-    // A hidden page may have been frozen, its connection dead
+    // A hidden page may have been frozen and have lost its connection
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden) {
         feed.wake();
@@ -26,7 +26,7 @@ export const modelPlugin: JupyterFrontEndPlugin<ISessionsModel> = {
         void model.loadAbout();
       }
     });
-    // Whoever answers again may be another version
+    // The server may have another version after a restart
     feed.opened.connect(() => void model.loadAbout());
     void model.resync();
     void model.loadAbout();

@@ -1,24 +1,24 @@
 import { Notification } from '@jupyterlab/apputils';
 
 import { Message } from '../message';
-import { isAtLimit, merged, wordsForEnds } from '../told';
+import { isAtLimit, merged, wordsForEnds } from '../endmessages';
 import { CommandIDs, type IOutcome } from '../tokens';
 import type { ISession } from '../types';
-import { type ITellingEnv, tellingPlugin } from './telling';
+import { type INotifierEnv, notifierPlugin } from './notifier';
 
-/** The button that shows the sessions which a notification is about. */
-export function showButton({ app, trans }: ITellingEnv): Notification.IAction {
+/** The button that shows the sessions of a notification. */
+export function showButton({ app, trans }: INotifierEnv): Notification.IAction {
   return {
     label: trans.__('Show'),
     callback: () => void app.commands.execute(CommandIDs.showEnded)
   };
 }
 
-/** One notification for all ends of a kind, until it is dismissed. */
+/** A notification that collects all ends of one kind until it is dismissed. */
 class Ends {
   constructor(
     private readonly _kind: 'error' | 'warning',
-    private readonly _env: ITellingEnv
+    private readonly _env: INotifierEnv
   ) {}
 
   add(sessions: ISession[]): void {
@@ -35,12 +35,12 @@ class Ends {
   private readonly _message = new Message(Notification.manager);
 }
 
-/** Tells of sessions that ended without anybody asking for it. */
-export const notificationsPlugin = tellingPlugin(
+/** Notifies of sessions that ended without a request. */
+export const notificationsPlugin = notifierPlugin(
   'notifications',
   'Tells why a compute session ended when nobody ended it.',
   env => {
-    // An end set by a limit was to be expected; any other is a failure
+    // An end at a limit is expected; any other end is a failure
     const [failures, limits] = [
       new Ends('error', env),
       new Ends('warning', env)

@@ -9,7 +9,7 @@ import { CommandIDs, IKernelsModel, ISessionsModel, PANEL_ID } from '../tokens';
 import { SessionsPanel } from '../widgets/panel';
 import { revealSection } from '../widgets/reveal';
 
-/** Adds the side panel; needs the commands' plugin for its buttons. */
+/** Adds the side panel, whose buttons need the commands. */
 export const panelPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-sessions:panel',
   description: 'Adds the side panel that lists compute sessions.',

@@ -12,12 +12,12 @@ import {
 
 import { enumerate } from '../commands/affected';
 import { isNameOfSession, kernelOf } from '../kernels';
-import { othersAt } from '../others';
+import { othersAt } from '../collaborators';
 
 /**
- * Ask before a kernel is shut down that other people work with, too.
+ * Ask before a kernel is shut down that other people use, too.
  *
- * JupyterLab tells nobody before it shuts a kernel down. Its menu, its palette
+ * JupyterLab has no signal before it shuts a kernel down. Its menu, its palette
  * and "Close and Shut Down" all call this method of the notebook's context.
  */
 function askFirst(
@@ -50,7 +50,7 @@ function askFirst(
   };
 }
 
-/** Says who else has a notebook open when its kernel on a session is shut down. */
+/** Names the other people who have a notebook open before its kernel is shut down. */
 export const shutdownPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-sessions:shared-shutdown',
   description:

@@ -4,22 +4,22 @@ import { accessWarnings, sessionWarnings } from '../ends';
 import { formatLeft } from '../format';
 import { Message } from '../message';
 import { asApiError } from '../request';
-import { wordsForSoon } from '../told';
+import { wordsForSoon } from '../endmessages';
 import { CommandIDs } from '../tokens';
 import type { IExpiry, ISession } from '../types';
-import { wordsFor } from '../words';
-import { type ITellingEnv, tellingPlugin } from './telling';
+import { wordsFor } from '../errormessages';
+import { type INotifierEnv, notifierPlugin } from './notifier';
 
 const EVERY_MS = 20000;
 
-/** Where the browser keeps which warnings of access have been given. */
+/** The key under which the browser stores the given warnings of credentials. */
 const GIVEN = 'jupyter-sessions:access-warnings';
 
-/** Warns with one notification of all sessions that end soon. */
+/** Shows one notification about all sessions that end soon. */
 class EndWarning {
-  constructor(private readonly _env: ITellingEnv) {}
+  constructor(private readonly _env: INotifierEnv) {}
 
-  look(now: number): void {
+  check(now: number): void {
     const { model } = this._env;
     const live = model.populated.flatMap(name => model.live(name));
     const isNews = this._warnings.due(live, now).length > 0;
@@ -79,7 +79,7 @@ function warnOfExpiry(
   message: Message,
   backend: string,
   { at, renew: command, title }: IExpiry,
-  { app, trans }: ITellingEnv
+  { app, trans }: INotifierEnv
 ): void {
   const left = formatLeft(Date.parse(at) - Date.now(), trans);
   const words = [trans.__('Your access to %1 expires in %2.', title, left)];
@@ -93,7 +93,7 @@ function warnOfExpiry(
   message.show(words.join(' '), 'warning', [action]);
 }
 
-/** Which warnings of access were given on other visits, too. */
+/** The warnings of credentials that were given on earlier visits. */
 function recalled(): [string, number][] {
   try {
     return Object.entries(JSON.parse(localStorage.getItem(GIVEN) ?? '{}'));
@@ -102,8 +102,8 @@ function recalled(): [string, number][] {
   }
 }
 
-/** Warns of sessions that are going to be ended soon, and offers to put that off; and of credentials that expire soon. */
-export const warningsPlugin = tellingPlugin(
+/** Warns of sessions that end soon, with a button to renew them, and of credentials that expire soon. */
+export const warningsPlugin = notifierPlugin(
   'warnings',
   'Warns before a compute session or the access to a backend ends.',
   env => {
@@ -119,7 +119,7 @@ export const warningsPlugin = tellingPlugin(
     };
     const look = (): void => {
       const now = Date.now();
-      sessions.look(now);
+      sessions.check(now);
       if (!model.isLoaded) {
         return;
       }
@@ -132,7 +132,7 @@ export const warningsPlugin = tellingPlugin(
       }
     };
     setInterval(look, EVERY_MS);
-    // What was renewed or has ended is warned of no more, at once
-    model.changed.connect(() => sessions.look(Date.now()));
+    // Withdraw warnings of renewed and ended sessions at once
+    model.changed.connect(() => sessions.check(Date.now()));
   }
 );

@@ -20,7 +20,7 @@ const COMMANDS = [
   CommandIDs.removeBackend
 ];
 
-/** What a heading offers about the access to its backend; nothing for this machine. */
+/** The buttons of a heading for the credentials of its backend; none for this machine. */
 export function AccessButtons({
   env,
   backend
@@ -57,7 +57,7 @@ export function AccessButtons({
   );
 }
 
-/** Who is signed in, and when that expires. */
+/** Shows who is signed in, and when the credentials expire. */
 export function AccessNote({ env, backend }: IAccessProps): JSX.Element | null {
   const { trans } = env;
   const { who, signed_in, expires, renew } = backend.sign_in ?? {};

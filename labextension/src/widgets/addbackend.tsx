@@ -6,7 +6,7 @@ import { Field, Select, TextInput } from './fields';
 
 const EXAMPLE = 'https://…';
 
-/** What is the same of every field of the form. */
+/** The props that all fields of the form have. */
 function common(form: BackendForm, name: string) {
   return { name, error: form.errors[name], disabled: form.isBusy };
 }
@@ -45,7 +45,7 @@ export function BackendFields({
       <Field
         {...common(form, 'name')}
         label={trans.__('Name')}
-        note={trans.__('What the panel and commands call it')}
+        note={trans.__('The name in panel and commands')}
       >
         {control => (
           <TextInput

@@ -6,19 +6,19 @@ import * as React from 'react';
 import type { FormModel } from '../form/model';
 import type { IForm } from '../form/refusal';
 import type { ApiError } from '../request';
-import { wordsFor } from '../words';
+import { wordsFor } from '../errormessages';
 import { ErrorBox } from './notes';
 
-/** What a form and its fields are drawn with. */
+/** The props of a form and its fields. */
 export interface IFieldsProps<F extends IForm<unknown>> {
   form: F;
   trans: TranslationBundle;
 }
 
-/** What the form of a session and its fields are drawn with. */
+/** The props of the form of a session and its fields. */
 export type IFormProps = IFieldsProps<FormModel>;
 
-/** What the server said that is about no field. */
+/** An error of the server that belongs to no field. */
 function Refusal(props: {
   refusal: ApiError | null;
   trans: TranslationBundle;
@@ -30,7 +30,7 @@ function Refusal(props: {
   return <ErrorBox {...wordsFor(refusal, trans)} />;
 }
 
-/** The body of a dialog with a form: its fields, and what was refused. */
+/** The body of a dialog with a form: its fields and errors. */
 export class FormBody<F extends IForm<unknown>>
   extends ReactWidget
   implements Dialog.IBodyWidget<void>

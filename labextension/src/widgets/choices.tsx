@@ -11,7 +11,7 @@ interface IChoiceProps extends IFormProps {
   field: string;
   label: string;
 
-  /** What one may choose from; drawn only if there is something. */
+  /** A selection, rendered only if there are options. */
   options: { value: string; label: string }[];
   value: string;
   note?: string;
@@ -40,7 +40,7 @@ function Choice(props: IChoiceProps): JSX.Element | null {
   );
 }
 
-/** Names to choose from, if there are any, below the choice of none. */
+/** The options for names, after the option for none. */
 function optionsOf(
   names: string[],
   none: string
@@ -56,7 +56,7 @@ function labelOf(group: IGroup, trans: TranslationBundle): string {
     : name;
 }
 
-/** The types of session, where an image is for several. */
+/** The field for the type, if the image is for several types. */
 export function TypeField(props: IFormProps): JSX.Element | null {
   const { form, trans } = props;
   const types = typesOf(form.backend, form.values.image);
@@ -73,7 +73,7 @@ export function TypeField(props: IFormProps): JSX.Element | null {
   );
 }
 
-/** Amounts by a name, which fill in those below. */
+/** The field for a size, which fills in the amounts. */
 export function SizeField(props: IFormProps): JSX.Element {
   const { form, trans } = props;
   const { sizes = [] } = form.backend;
@@ -101,7 +101,7 @@ export function SizeField(props: IFormProps): JSX.Element {
   );
 }
 
-/** Whose a session is, and on which part of the backend it runs. */
+/** The fields for project and resource group. */
 export function PlaceFields(props: IFormProps): JSX.Element {
   const { form, trans } = props;
   const open = trans.__('Automatic');

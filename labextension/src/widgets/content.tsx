@@ -5,14 +5,14 @@ import { statusLabel } from '../status';
 import { CommandIDs, type ISessionsModel } from '../tokens';
 import type { ISession } from '../types';
 import { VERSION } from '../version';
-import { wordsForList, wordsForVersions } from '../words';
+import { wordsForList, wordsForVersions } from '../errormessages';
 import type { IPanelEnv } from './env';
 import { BackendGroup, EndedGroup, Trouble } from './groups';
 import { KernelsGroup } from './kernels';
 import { EmptyNote, ErrorBox } from './notes';
 import { ListButton } from './rowparts';
 
-/** With fewer sessions than this a filter is only in the way. */
+/** The fewest sessions for which the filter is shown. */
 const FILTER_FROM = 8;
 
 function backendNames(model: ISessionsModel): string[] {
@@ -71,7 +71,7 @@ function Notice({ env }: { env: IPanelEnv }): JSX.Element | null {
   );
 }
 
-/** What is to be done for page and server to be of one version. */
+/** Shows how to finish an upgrade if page and server have different versions. */
 function Versions({ env }: { env: IPanelEnv }): JSX.Element | null {
   const words = wordsForVersions(VERSION, env.model.about, env.trans);
   return words && <ErrorBox {...words} />;

@@ -13,7 +13,7 @@ import {
 } from '../form/kernel';
 import { type ICreator, FormModel } from '../form/model';
 import type { IForm } from '../form/refusal';
-import { type IDoor, SignInForm } from '../form/signin';
+import { type ICredentialsModel, SignInForm } from '../form/signin';
 import type { IBackend, IBackendType, ISession } from '../types';
 import { BackendFields } from './addbackend';
 import { FormBody } from './body';
@@ -31,7 +31,7 @@ interface IFormDialogOptions<T> {
   buttons: Dialog.IButton[];
 }
 
-/** A dialog that stays open until the server has taken the request. */
+/** A dialog that stays open until the server has accepted the request. */
 class FormDialog<T> extends Dialog<unknown> {
   constructor(private readonly _options: IFormDialogOptions<T>) {
     const { title, form, body } = _options;
@@ -62,7 +62,7 @@ class FormDialog<T> extends Dialog<unknown> {
     }
   }
 
-  /** Bring the person to what is wrong, once that is drawn. */
+  /** Focus the first error after it is rendered. */
   protected focusWrong(): void {
     const find = (selector: string): HTMLElement | null =>
       this.node.querySelector<HTMLElement>(selector);
@@ -70,10 +70,10 @@ class FormDialog<T> extends Dialog<unknown> {
       find(
         '[aria-invalid="true"], input[type="password"], .jp-mod-accept'
       )?.focus();
-      // What is about no field stands at the end, maybe below the fold
+      // An error without a field stands at the end, which may be scrolled out of view
       find('.jp-Sessions-error')?.scrollIntoView({ block: 'nearest' });
     };
-    // React may draw after the first frame
+    // React may render after the first frame
     requestAnimationFrame(() => requestAnimationFrame(focus));
   }
 
@@ -90,32 +90,34 @@ class FormDialog<T> extends Dialog<unknown> {
   private readonly _accept: number;
 }
 
-/** What a person wants: a session, which was made, or a kernel. */
-export interface IAsked {
+/** The result of the dialog: the created session, or a kernel to save. */
+export interface INewSessionResult {
   session: ISession | null;
   kernel: IKernelSource | null;
 }
 
-/** Where in the dialog "New session" the button "Save as kernel" is. */
+/** The index of the button "Save as kernel" in the dialog "New session". */
 const SAVE = 1;
 
-/** The dialog "New session", which may also make a kernel of what it holds. */
+/** The dialog "New session", which can also save its values as a kernel. */
 class NewSessionDialog extends FormDialog<ISession> {
   constructor(
     private readonly _model: FormModel,
-    private readonly _asked: IAsked,
+    private readonly _result: INewSessionResult,
     trans: TranslationBundle
   ) {
     super({
       title: trans.__('New session'),
       form: _model,
-      take: session => (_asked.session = session),
+      take: session => (_result.session = session),
       body: new FormBody(SessionFields, { form: _model, trans }),
       buttons: [
         Dialog.cancelButton({ label: trans.__('Cancel') }),
         Dialog.createButton({
           label: trans.__('Save as kernel…'),
-          caption: trans.__('Put it into launcher and kernel picker'),
+          caption: trans.__(
+            'Add a kernel to the launcher and the kernel picker'
+          ),
           accept: false
         }),
         Dialog.okButton({ label: trans.__('Create') })
@@ -134,7 +136,7 @@ class NewSessionDialog extends FormDialog<ISession> {
   private _save(): void {
     const kernel = this._model.kernel();
     if (kernel) {
-      this._asked.kernel = kernel;
+      this._result.kernel = kernel;
       super.resolve(SAVE);
     } else {
       this.focusWrong();
@@ -151,7 +153,7 @@ export async function askForSession(
   creator: ICreator,
   trans: TranslationBundle,
   cwd: string
-): Promise<IAsked> {
+): Promise<INewSessionResult> {
   const form = new FormModel(creator, trans, cwd);
   const asked = { session: null, kernel: null };
   const dialog = new NewSessionDialog(form, asked, trans);
@@ -160,7 +162,7 @@ export async function askForSession(
   return asked;
 }
 
-/** Ask with a form that has one button beside "Cancel"; null when the person thought better of it. */
+/** Show a form with one button beside "Cancel". Return its result, or null after a cancel. */
 async function askWith<T>(
   title: string,
   yes: string,
@@ -180,7 +182,7 @@ async function askWith<T>(
   return made;
 }
 
-/** Make a kernel; answers its name. */
+/** Ask for a kernel, create it, and return its name. */
 export function askForKernel(
   maker: IKernelMaker,
   trans: TranslationBundle,
@@ -193,7 +195,7 @@ export function askForKernel(
   return askWith(title, trans.__('Save'), form, body, trans);
 }
 
-/** Add a backend. */
+/** Ask for a backend and add it. */
 export function askForBackend(
   maker: IBackendMaker,
   trans: TranslationBundle,
@@ -205,14 +207,14 @@ export function askForBackend(
   return askWith(title, trans.__('Add'), form, body, trans);
 }
 
-/** Sign in to a backend; the dialog stays until that has worked, or the person gives up. */
+/** Ask for credentials and sign in to a backend. Return whether that succeeded. */
 export async function askToSignIn(
-  door: IDoor,
+  model: ICredentialsModel,
   trans: TranslationBundle,
   backend: IBackend
 ): Promise<boolean> {
   const methods = backend.sign_in?.methods ?? [];
-  const form = new SignInForm(door, backend.name, methods);
+  const form = new SignInForm(model, backend.name, methods);
   const body = new FormBody(SignInFields, { form, trans });
   const title = trans.__('Sign in to %1', backend.title || backend.name);
   const done = await askWith(title, trans.__('Sign in'), form, body, trans);

@@ -2,7 +2,7 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
-/** One thing that can be done about an ended session. */
+/** A remedy for an ended session. */
 export interface IRemedy {
   label: string;
   act: () => Promise<void>;
@@ -11,13 +11,13 @@ export interface IRemedy {
 interface IEndedProps {
   message: string;
 
-  /** The first one is what most people want. */
+  /** The first remedy is the default. */
   remedies: readonly IRemedy[];
   dismissLabel: string;
   onDismiss: () => void;
 }
 
-/** Why nothing runs in a notebook any more, and what to do about it. */
+/** The reason of an end, and remedies. */
 function Ended(props: IEndedProps): JSX.Element {
   const { message, remedies, dismissLabel, onDismiss } = props;
   const [isBusy, setBusy] = React.useState(false);
@@ -76,7 +76,7 @@ export class EndedNotice extends ReactWidget {
     return <Ended {...this._props} />;
   }
 
-  /** Lumino lays out by minimal sizes, and knows none of what React draws. */
+  /** Set the minimal height, because Lumino does not know what React renders. */
   private _fit(): void {
     const height = this.node.firstElementChild?.clientHeight ?? 0;
     this.node.style.minHeight = `${height + 1}px`;

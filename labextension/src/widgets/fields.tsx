@@ -1,7 +1,7 @@
 import { HTMLSelect } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-/** What a control is given to be tied to its label and its notes. */
+/** The props that connect a control with its label and notes. */
 export interface IControlProps {
   id: string;
   name: string;
@@ -20,7 +20,7 @@ interface IFieldProps {
   children: (control: IControlProps) => React.ReactNode;
 }
 
-/** A label, what it labels, and below that what there is to say about it. */
+/** A label, its control, and notes and errors below. */
 function FieldFrame(props: {
   name: string;
   label: React.ReactNode;
@@ -52,7 +52,7 @@ function noteId(name: string): string {
   return `${fieldId(name)}-note`;
 }
 
-/** A labelled control with what there is to say about it below. */
+/** A labelled control with its note or error below. */
 export function Field(props: IFieldProps): JSX.Element {
   const { name, label, note, error, disabled = false, children } = props;
   const id = fieldId(name);
@@ -73,7 +73,7 @@ export function Field(props: IFieldProps): JSX.Element {
   );
 }
 
-/** Several controls under one label, with what is wrong about them below. */
+/** Several controls under one label, with their error below. */
 export function FieldGroup(props: {
   name: string;
   label: string;
@@ -114,7 +114,7 @@ export function TextInput(props: ITextProps): JSX.Element {
   return <LineInput {...props} type="text" />;
 }
 
-/** Something that nobody looking on may read. */
+/** An input for secrets, whose text is hidden. */
 export function SecretInput(props: ITextProps): JSX.Element {
   return <LineInput {...props} type="password" />;
 }
@@ -138,8 +138,8 @@ function LineInput(
 }
 
 /**
- * A number that is not negative. It has no `min` or `max`: the dialog would
- * disable its button without a word where the form says what is wrong.
+ * An input for numbers. It has no `min` or `max`, because the dialog would
+ * disable its button without an explanation, and the form shows the error.
  */
 export function NumberInput(props: ITextProps): JSX.Element {
   const { control, value, onChange } = props;

@@ -41,7 +41,7 @@ function Folder(props: IFolderProps): JSX.Element {
   );
 }
 
-/** The folders there are: to be mounted, or mounted always. */
+/** The fields for folders to mount, and the folders that are always mounted. */
 export function FolderFields({ form, trans }: IFormProps): JSX.Element | null {
   const { automatic, mountable } = foldersOf(form.backend);
   const error = form.errors.mounts;
@@ -74,7 +74,7 @@ export function FolderFields({ form, trans }: IFormProps): JSX.Element | null {
   );
 }
 
-/** Says that files will be gone, where they will. */
+/** Warns if files will be deleted with the session. */
 export function StorageNote({ form, trans }: IFormProps): JSX.Element | null {
   const { storage, on_this_machine } = form.backend;
   if (!storage?.about || on_this_machine) {

@@ -80,7 +80,7 @@ function NameField({ form, trans }: IFormProps): JSX.Element {
   );
 }
 
-/** Says before it is asked for what the session would wait for. */
+/** Shows what the session would wait for. */
 function WaitNote({ form }: IFormProps): JSX.Element {
   return (
     <div className="jp-Sessions-wait" role="status">

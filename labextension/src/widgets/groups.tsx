@@ -16,7 +16,7 @@ interface ITroubleProps {
   hint?: string | null;
 }
 
-/** What can be done about what a box says. */
+/** A button with a remedy for an error or a notice. */
 function Remedy(props: {
   label: string;
   title?: string;
@@ -35,7 +35,7 @@ function Remedy(props: {
   );
 }
 
-/** What went wrong, what to do about it, and a way to try again. */
+/** An error, what to do about it, and a button to try again. */
 export function Trouble({ env, message, hint }: ITroubleProps): JSX.Element {
   const retry = (): void => void env.commands.execute(CommandIDs.refresh);
   return (
@@ -81,12 +81,12 @@ interface IBackendProps {
 }
 
 interface IGroupProps extends IBackendProps {
-  /** The rows to show, which a filter may have thinned out. */
+  /** The sessions to show, which may be filtered. */
   sessions: readonly ISession[];
   isFiltered: boolean;
 }
 
-/** What there is to know of a backend that answers, and what can be done about it. */
+/** A notice about a backend, with a remedy. */
 function BackendNotice({ env, name }: IBackendProps): JSX.Element {
   const { commands, model, trans } = env;
   const { message, hint, take_over } = model.notices[name];
@@ -97,7 +97,7 @@ function BackendNotice({ env, name }: IBackendProps): JSX.Element {
       {take_over && (
         <Remedy
           label={trans.__('Take over')}
-          title={trans.__('Sessions and what runs in them go on')}
+          title={trans.__('The sessions keep running')}
           onClick={takeOver}
         />
       )}
@@ -105,7 +105,7 @@ function BackendNotice({ env, name }: IBackendProps): JSX.Element {
   );
 }
 
-/** A backend: its capacity, its trouble, its sessions. */
+/** A backend with its capacity, errors and sessions. */
 export function BackendGroup(props: IGroupProps): JSX.Element {
   const { env, name, sessions } = props;
   const { model } = env;
@@ -137,7 +137,7 @@ export function BackendGroup(props: IGroupProps): JSX.Element {
   );
 }
 
-/** Sessions that ended since the page was loaded, with the reason. */
+/** The sessions that ended since the page was loaded, with the reasons. */
 export function EndedGroup({ env }: { env: IPanelEnv }): JSX.Element | null {
   const { model, trans } = env;
   const title = trans.__('Recently ended');

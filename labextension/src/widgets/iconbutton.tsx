@@ -7,11 +7,11 @@ interface IIconButtonProps {
   icon: LabIcon;
   onClick: (event: React.MouseEvent<HTMLButtonElement>) => void;
 
-  /** It stays focusable, or the focus would be lost while a session ends. */
+  /** A disabled button stays focusable, so that the focus is not lost while a session ends. */
   isDisabled?: boolean;
   hasPopup?: boolean;
 
-  /** Whether arrow keys reach it in its row, and the Tab key does not. */
+  /** Whether the arrow keys reach the button, and the Tab key does not. */
   isInRow?: boolean;
 }
 

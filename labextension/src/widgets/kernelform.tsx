@@ -31,7 +31,7 @@ function NameField({ form, trans }: IKernelFormProps): JSX.Element {
     <Field
       name="name"
       label={trans.__('Name')}
-      note={trans.__('What notebooks and commands call it')}
+      note={trans.__('The name in notebooks and commands')}
       error={form.errors.name}
       disabled={form.isBusy}
     >

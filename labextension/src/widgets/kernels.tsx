@@ -15,11 +15,11 @@ interface IKernelProps {
   env: IPanelEnv;
   kernel: IKernel;
 
-  /** Whether the Tab key comes to this row. */
+  /** Whether the Tab key reaches this row. */
   isCurrent: boolean;
 }
 
-/** What its sessions are like; the backend is only said where there are several. */
+/** The image and resources of a kernel's sessions, with the backend if there are several. */
 function detailsOf(kernel: IKernel, { model, trans }: IPanelEnv): string {
   const { image, resources, session } = kernel;
   if (session) {
@@ -69,7 +69,7 @@ function KernelRow({ env, kernel, isCurrent }: IKernelProps): JSX.Element {
   );
 }
 
-/** The kernels that people made, with which notebooks run in sessions. */
+/** The kernels on sessions that people made. */
 export function KernelsGroup({ env }: { env: IPanelEnv }): JSX.Element | null {
   const { saved } = env.kernels;
   const kernels = new Map(saved.map(kernel => [kernel.name, kernel]));

@@ -1,9 +1,9 @@
 import { Widget } from '@lumino/widgets';
 
-/** How long words stay for those who come upon them by reading on. */
+/** How long an announcement stays readable. */
 const STAY_MS = 5000;
 
-/** Words that are only heard: screen readers say them when they have time. */
+/** An invisible region whose text screen readers announce. */
 export class LiveRegion extends Widget {
   constructor() {
     super();

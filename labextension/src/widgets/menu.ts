@@ -5,7 +5,7 @@ import { CommandIDs } from '../tokens';
 import type { ISessionRef } from '../vocabulary';
 import type { IPanelEnv } from './env';
 
-/** What can be done with a session, in groups. */
+/** The commands for a session, in groups. */
 const GROUPS = [
   [CommandIDs.openNotebook, CommandIDs.useForNotebook, CommandIDs.saveKernel],
   [CommandIDs.openService, CommandIDs.copyMagic],
@@ -22,7 +22,7 @@ export function openMenu(
   openCommands(GROUPS, { backend, id }, title, button, env);
 }
 
-/** Open a menu of commands below a button, which gets the focus back. */
+/** Open a menu of commands below a button, which gets the focus back afterwards. */
 export function openCommands(
   groups: string[][],
   args: ReadonlyJSONObject,
@@ -40,7 +40,7 @@ export function openCommands(
   });
   menu.aboutToClose.connect(() => {
     button.focus();
-    // The chosen command still needs the menu
+    // The selected command still needs the menu
     requestAnimationFrame(() => menu.dispose());
   });
   const { left, bottom } = button.getBoundingClientRect();

@@ -4,11 +4,11 @@ interface IErrorBoxProps {
   message: string;
   hint?: string | null;
 
-  /** What can be done about it, below the words. */
+  /** Remedies, shown below the text. */
   children?: React.ReactNode;
 }
 
-/** What went wrong, and what to do about it. */
+/** An error and what to do about it. */
 export function ErrorBox(props: IErrorBoxProps): JSX.Element {
   const { message, hint, children } = props;
   return (
@@ -20,7 +20,7 @@ export function ErrorBox(props: IErrorBoxProps): JSX.Element {
   );
 }
 
-/** A sentence in place of rows. */
+/** A sentence in place of missing rows. */
 export function EmptyNote(props: {
   role?: 'status';
   children: React.ReactNode;

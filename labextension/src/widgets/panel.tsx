@@ -16,7 +16,7 @@ import { PanelContent } from './content';
 import type { IPanelEnv } from './env';
 import { LiveRegion } from './liveregion';
 
-/** Draws the model at most once a frame, and only while it can be seen. */
+/** Renders the model at most once a frame, and only while visible. */
 class SessionsView extends ReactWidget {
   constructor(private readonly _env: IPanelEnv) {
     super();
@@ -51,11 +51,11 @@ class SessionsView extends ReactWidget {
   private _frame = 0;
 }
 
-/** How long after a change the free capacity is asked for again. */
+/** The delay after a change before the free capacity is fetched again. */
 const CAPACITY_DELAY = 1000;
 
-/** How long a person who comes to the panel is taken to look at it. */
-const LOOK = 60_000;
+/** How long after an interaction the panel counts as being watched. */
+const WATCH_MS = 60_000;
 
 /** The side panel "Compute sessions". */
 export class SessionsPanel extends SidePanel {
@@ -77,8 +77,8 @@ export class SessionsPanel extends SidePanel {
     this.content.addWidget(region);
     const say = (words: string): void => region.say(words);
     this._announcer = new Announcer(_env.model, trans, say);
-    _env.model.changed.connect(this._keepCapacity, this);
-    this.node.addEventListener('pointerenter', () => this._look());
+    _env.model.changed.connect(this._updateCapacity, this);
+    this.node.addEventListener('pointerenter', () => this._markWatched());
   }
 
   override dispose(): void {
@@ -89,8 +89,8 @@ export class SessionsPanel extends SidePanel {
 
   protected override onAfterShow(msg: Message): void {
     super.onAfterShow(msg);
-    this._look();
-    this._keepCapacity();
+    this._markWatched();
+    this._updateCapacity();
   }
 
   private _fillToolbar(): void {
@@ -103,30 +103,34 @@ export class SessionsPanel extends SidePanel {
     this.toolbar.addItem('refresh', new CommandToolbarButton(refresh));
   }
 
-  /** Backends without events are asked less and less while nobody looks. */
-  private _look(): void {
-    if (Date.now() - this._looked > LOOK) {
-      this._looked = Date.now();
+  /** Tell the server that somebody watches, as it polls backends less often otherwise. */
+  private _markWatched(): void {
+    if (Date.now() - this._watchedAt > WATCH_MS) {
+      this._watchedAt = Date.now();
       void this._env.model.resync();
     }
   }
 
-  /** Free capacity moves with the sessions; nobody asks while nobody looks. */
-  private _keepCapacity(): void {
+  /** Update the free capacity after changes of sessions while the panel is visible. */
+  private _updateCapacity(): void {
     const { model } = this._env;
-    if (this._timer || !this.isVisible || model.revision === this._asked) {
+    if (
+      this._timer ||
+      !this.isVisible ||
+      model.revision === this._capacityRevision
+    ) {
       return;
     }
-    const delay = this._asked < 0 ? 0 : CAPACITY_DELAY;
+    const delay = this._capacityRevision < 0 ? 0 : CAPACITY_DELAY;
     this._timer = window.setTimeout(() => {
       this._timer = 0;
-      this._asked = model.revision;
+      this._capacityRevision = model.revision;
       void model.loadBackends();
     }, delay);
   }
 
   private readonly _announcer: Announcer;
   private _timer = 0;
-  private _asked = -1;
-  private _looked = 0;
+  private _capacityRevision = -1;
+  private _watchedAt = 0;
 }

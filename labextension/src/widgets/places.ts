@@ -1,14 +1,14 @@
-/** A place in a list of rows that the keyboard moves through. */
+/** A position in a list of rows for keyboard navigation. */
 export interface IPlace {
   row: number;
 
-  /** Which of the row's buttons and links; -1 is the row itself. */
+  /** The index of a button or link in the row; -1 for the row itself. */
   control: number;
 }
 
 /**
- * Where a key leads from a place, as in a grid: Up and Down between rows, Right and Left between
- * a row and its controls. `controls` counts those of each row. Null for any other key.
+ * The position after a key, as in a grid: Up and Down move between rows, Right and Left between
+ * a row and its controls. `controls` has the number of controls of each row. Null for other keys.
  */
 export function placeAfter(
   key: string,

@@ -114,7 +114,7 @@ function NoAccelerator({ form, trans }: IFormProps): JSX.Element {
   );
 }
 
-/** CPU, memory and accelerators, within what the backend has. */
+/** The fields for CPU, memory and accelerators. */
 export function ResourceFields(props: IFormProps): JSX.Element {
   const slots = Object.keys(props.form.values.accelerators);
   return (

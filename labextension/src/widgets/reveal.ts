@@ -1,11 +1,11 @@
-/** Until what was asked of React is drawn; it may take two frames. */
+/** Wait until React has rendered, which may take two frames. */
 function drawn(): Promise<void> {
   return new Promise(resolve =>
     requestAnimationFrame(() => requestAnimationFrame(() => resolve()))
   );
 }
 
-/** Unfold a section of the panel and bring it into view, if it is there. */
+/** Unfold a section of the panel and scroll it into view, if it exists. */
 export async function revealSection(
   panel: HTMLElement,
   name: string

@@ -21,7 +21,7 @@ function placeOf(element: HTMLElement, rows: HTMLElement[]): IPlace {
   return { row, control: controlsOf(rows[row]).indexOf(element) };
 }
 
-/** Move the focus to where a key leads; whether it leads anywhere. */
+/** Move the focus with an arrow key. */
 function moveFocus(event: React.KeyboardEvent<HTMLElement>): void {
   const { altKey, ctrlKey, metaKey, shiftKey } = event;
   if (altKey || ctrlKey || metaKey || shiftKey) {
@@ -45,7 +45,7 @@ interface IRoving {
   onBlur: () => void;
 }
 
-/** Keeps one row of a list in the tab order, and the focus in the list. */
+/** Keep one row of a list in the tab order, and the focus in the list. */
 function useRoving(keys: readonly string[]): IRoving {
   const list = React.useRef<HTMLUListElement>(null);
   const [chosen, setChosen] = React.useState('');
@@ -56,7 +56,7 @@ function useRoving(keys: readonly string[]): IRoving {
 
   React.useLayoutEffect(() => {
     place.current = at;
-    // What had the focus has gone: its row or a neighbour takes over
+    // The focused element is gone: its row or a neighbour gets the focus
     if (hasFocus.current && document.activeElement === document.body) {
       rowsOf(list.current!)[at]?.focus();
     }
@@ -76,15 +76,15 @@ function useRoving(keys: readonly string[]): IRoving {
 interface IRovingListProps {
   label: string;
 
-  /** The rows, each drawn with its key and whether the Tab key comes to it. */
+  /** Renders a row, given its key and whether the Tab key reaches it. */
   keys: readonly string[];
   children: (key: string, isCurrent: boolean) => React.ReactNode;
 
-  /** A key that is pressed on a row itself. */
+  /** Called for a key that is pressed on a row itself. */
   onRowKey?: (key: string, pressed: string) => void;
 }
 
-/** Rows with one tab stop; arrow keys reach the others and what is in them. */
+/** Rows with a single tab stop; arrow keys reach the other rows and their controls. */
 export function RovingList(props: IRovingListProps): JSX.Element {
   const { label, keys, children, onRowKey } = props;
   const { list, current, onFocus, onBlur } = useRoving(keys);

@@ -25,10 +25,10 @@ export interface IRowProps {
   env: IPanelEnv;
   session: ISession;
 
-  /** Whether the Tab key comes to this row; arrow keys reach the others. */
+  /** Whether the Tab key reaches this row; arrow keys reach the others. */
   isCurrent: boolean;
 
-  /** Whether notebooks can run in it. */
+  /** Whether notebooks can attach to the session. */
   hasNotebook: boolean;
 }
 
@@ -69,7 +69,7 @@ function MenuButton({ env, session }: IRowProps): JSX.Element {
   return (
     <IconButton
       label={trans.__('More actions')}
-      title={trans.__('What else can be done with %1', session.name)}
+      title={trans.__('More actions for %1', session.name)}
       icon={ellipsesIcon}
       hasPopup={true}
       isInRow={true}
@@ -109,7 +109,7 @@ function Status({ env, session }: IRowProps): JSX.Element {
   );
 }
 
-/** A session: what it is, how it is, and what can be done with it. */
+/** A session with its state, details, links and buttons. */
 export const SessionRow = React.memo((props: IRowProps) => {
   const { env, session, isCurrent, hasNotebook } = props;
   const status = statusLabel(session.status, env.trans);

@@ -1,7 +1,7 @@
 import { Button, launchIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-/** The list that rows are in. */
+/** The list of rows. */
 export const RowList = React.forwardRef<
   HTMLUListElement,
   React.HTMLAttributes<HTMLUListElement>
@@ -12,7 +12,7 @@ interface IPartProps {
   children: React.ReactNode;
 }
 
-/** The first line of a row: what it is called, and its buttons. */
+/** The first line of a row: its title and buttons. */
 export function RowHead({ children }: IPartProps): JSX.Element {
   return (
     <div className="jp-Sessions-rowHead" role="gridcell">
@@ -21,7 +21,7 @@ export function RowHead({ children }: IPartProps): JSX.Element {
   );
 }
 
-/** What a row's session is like. */
+/** The details of a row. */
 export function RowDetails({ children }: IPartProps): JSX.Element {
   return (
     <div className="jp-Sessions-details" role="gridcell">
@@ -30,7 +30,7 @@ export function RowDetails({ children }: IPartProps): JSX.Element {
   );
 }
 
-/** What a row opens. */
+/** The links of a row. */
 export function RowLinks({ children }: IPartProps): JSX.Element {
   return (
     <div className="jp-Sessions-links" role="gridcell">
@@ -43,19 +43,19 @@ interface IRowLinkProps {
   label: string;
   title?: string;
 
-  /** An address that opens in a new tab; null where there is none yet. */
+  /** The address to open in a new tab; null if there is none yet. */
   href?: string | null;
 
-  /** What to do; a link that has an address, too, opens that only in other ways than by a click. */
+  /** The action for a plain click; other clicks open the address. */
   onClick?: () => void;
 }
 
-/** A link of a row, which arrow keys reach: to an address, or to something in JupyterLab. */
+/** A link of a row, to an address or to an action in JupyterLab. */
 export function RowLink(props: IRowLinkProps): JSX.Element {
   const { label, title, href, onClick } = props;
   const common = { className: 'jp-Sessions-link', title, tabIndex: -1 };
   const act = (event: React.MouseEvent): void => {
-    // With one of these keys a person asks for a tab or window of their own.
+    // These keys open the address in a new tab or window.
     if (onClick && !(event.ctrlKey || event.metaKey || event.shiftKey)) {
       event.preventDefault();
       onClick();

@@ -9,7 +9,7 @@ import { RovingList } from './roving';
 import { SessionRow } from './row';
 import { ListButton } from './rowparts';
 
-/** Rows rendered at first, and added by each "Show more". */
+/** The number of rows at first, and for each "Show more". */
 const PAGE = 100;
 
 interface IRowsProps {
@@ -22,7 +22,7 @@ function hasNotebook(session: ISession, { model }: IPanelEnv): boolean {
   return canAttach(session, model.backend(session.backend));
 }
 
-/** A page of rows; arrow keys move between them, Delete terminates. */
+/** A page of rows. Arrow keys move between them, Delete terminates. */
 export function SessionRows(props: IRowsProps): JSX.Element {
   const { env, label, sessions } = props;
   const [shown, setShown] = React.useState(PAGE);

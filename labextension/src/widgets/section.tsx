@@ -2,21 +2,21 @@ import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 interface ISectionProps {
-  /** Unique in the panel, and part of element ids. */
+  /** The section's name, which is unique and part of element ids. */
   name: string;
   title: string;
   count: number;
   startsOpen: boolean;
 
-  /** What the heading offers beside folding. */
+  /** Further buttons of the heading. */
   actions?: React.ReactNode;
 
-  /** Whether what is in it may be out of date. */
+  /** Whether the content may be out of date. */
   isStale?: boolean;
   children: React.ReactNode;
 }
 
-/** A part of the panel with a heading that folds it. */
+/** A part of the panel that its heading folds. */
 export function Section(props: ISectionProps): JSX.Element {
   const { name, title, count, startsOpen, actions, isStale, children } = props;
   const [isOpen, setOpen] = React.useState(startsOpen);

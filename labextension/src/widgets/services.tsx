@@ -62,7 +62,7 @@ interface ILinksProps extends ISessionProps {
   hasNotebook: boolean;
 }
 
-/** What a session offers: notebooks, and services to a browser. */
+/** The links of a session to a notebook and to services. */
 export function ServiceLinks(props: ILinksProps): JSX.Element | null {
   const { env, session, hasNotebook } = props;
   const services = session.services ?? [];

@@ -7,7 +7,7 @@ import { Field, SecretInput, Select, TextInput } from './fields';
 
 type ISignInProps = IFieldsProps<SignInForm>;
 
-/** A label of the server's in the person's language; others' backends bring their own. */
+/** Translate a label of the server; labels of other backends stay as they are. */
 function words(label: string, trans: TranslationBundle): string {
   const known: Record<string, string> = {
     'Access key': trans.__('Access key'),
@@ -90,7 +90,7 @@ function Remember({ form, trans }: ISignInProps): JSX.Element {
         {trans.__('Remember on this machine')}
         <span className="jp-Sessions-checkNote">
           {trans.__(
-            'In a file on the Jupyter server that only you can read; else until the server stops.'
+            'In a file on the Jupyter server that only you can read. Otherwise until the server stops.'
           )}
         </span>
       </span>

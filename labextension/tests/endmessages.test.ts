@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import { type INotifier, Message } from '../src/message';
-import { isAtLimit, merged, wordsForEnds, wordsForSoon } from '../src/told';
+import {
+  isAtLimit,
+  merged,
+  wordsForEnds,
+  wordsForSoon
+} from '../src/endmessages';
 import type { ISession } from '../src/types';
 import { session, trans } from './helpers';
 
@@ -88,7 +93,10 @@ describe('sessions that end soon', () => {
   it('are told with the time, which does not grow old', () => {
     assert.match(wordsForSoon([at(5)], trans), /'a' is not used.* at 12:05/);
     const limit = { ...at(5), ends_why: 'time_limit' };
-    assert.match(wordsForSoon([limit], trans), /time of session 'a'.* 12:05/);
+    assert.match(
+      wordsForSoon([limit], trans),
+      /Session 'a' reaches its time limit at 12:05/
+    );
     assert.match(
       wordsForSoon([at(7), at(3, 'b')], trans),
       /^2 sessions end soon, the first at 12:03/

@@ -5,10 +5,10 @@ import { isLive, reasonLabel } from './status';
 import type { IBackend, ISession, ISessionSpec } from './types';
 import type { Resources } from './vocabulary';
 
-/** How the manager says that a session was ended because of its memory. */
+/** Matches the reason of a session that was ended because of its memory. */
 const OUT_OF_MEMORY = /out of memory|used more than its/i;
 
-/** Whether nothing can run in a session any more. */
+/** Whether code can no longer run in a session. */
 export function isOver(session: ISession): boolean {
   return !isLive(session) || session.status === 'ERROR';
 }
@@ -29,13 +29,13 @@ export function wordsForEnd(
     return `${words}.`;
   }
   const reason = reasonLabel(status_info, trans);
-  // A short code became a few words, any other reason is a sentence
+  // A code is shown as a few words; any other reason is a sentence
   return reason === status_info
     ? `${words}: ${reason.replace(/\.$/, '')}.`
     : `${words} (${reason}).`;
 }
 
-/** What a session needs that takes over: after too little memory, twice as much. */
+/** The resources of a new session in place of an ended one: twice the memory if it ran out. */
 export function resourcesAgain(
   { resources = {}, status_info }: ISession,
   backend?: IBackend
@@ -54,7 +54,7 @@ export function listResources(resources: Resources): string {
   return formatResources(resources).split(' · ').join(', ');
 }
 
-/** What to ask for to get the same session again, of what its backend offers. */
+/** The spec that creates a session like an ended one, with what its backend still offers. */
 export function specAgain(
   session: ISession,
   resources: Resources,

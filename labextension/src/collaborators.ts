@@ -1,16 +1,16 @@
 import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 
-/** How much of a name is shown; other people chose it. */
+/** The longest part of a name to show, as other people choose it. */
 const LONGEST_NAME = 60;
 
-/** What jupyter-collaboration knows of a person. */
+/** A person in jupyter-collaboration. */
 interface IUser {
   username?: string;
   name?: string;
   display_name?: string;
 }
 
-/** Who has a document open, in y-protocols' terms. */
+/** The clients that have a document open, as in y-protocols. */
 interface IAwareness {
   clientID: number;
   getLocalState(): { user?: IUser } | null;
@@ -23,14 +23,14 @@ function awarenessOf(sharedModel: unknown): IAwareness | undefined {
   return ((sharedModel ?? {}) as { awareness?: IAwareness }).awareness;
 }
 
-/** Whether any other page has a document open, be it of the same person. */
+/** Whether another page, of any person, has a document open. */
 export function isOpenElsewhere(sharedModel: unknown): boolean {
   const awareness = awarenessOf(sharedModel);
   const pages = [...(awareness?.getStates().keys() ?? [])];
   return pages.some(page => page !== awareness!.clientID);
 }
 
-/** Call back when no other page has a document open any more. */
+/** Call a function when no other page has a document open any more. */
 export function whenAlone(
   sharedModel: unknown,
   callback: () => void
@@ -49,9 +49,9 @@ export function whenAlone(
 }
 
 /**
- * The names of other people who have a document open, by its shared model.
+ * The names of other people who have a document open.
  *
- * Empty without jupyter-collaboration, which nothing here depends on.
+ * Empty without jupyter-collaboration, which is not required.
  */
 export function othersAt(sharedModel: unknown): string[] {
   const awareness = awarenessOf(sharedModel);

@@ -3,10 +3,10 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { type ApiError, asApiError } from '../request';
-import { wordsFor } from '../words';
+import { wordsFor } from '../errormessages';
 import type { ICommandEnv } from './env';
 
-/** Something a person is asked before it is done. */
+/** A question that the person must confirm. */
 export interface IQuestion {
   title: string;
   body: string;
@@ -26,7 +26,7 @@ export async function confirm(
   return button.accept;
 }
 
-/** Do a thing and tell the person when the server would not. */
+/** Run an action, and show the error if it fails. */
 export async function attempt(
   headline: string,
   act: () => Promise<void>,
@@ -38,7 +38,7 @@ export async function attempt(
   }
 }
 
-/** Do a thing; why the server would not, null when it did. */
+/** Run an action, and return its error, or null. */
 export async function refusalOf(
   act: () => Promise<void>
 ): Promise<ApiError | null> {
@@ -50,7 +50,7 @@ export async function refusalOf(
   }
 }
 
-/** Tell the person why a thing could not be done. */
+/** Show why an action has failed. */
 export function tell(
   headline: string,
   error: ApiError,
@@ -61,7 +61,7 @@ export function tell(
   Notification.error(words, { autoClose: false });
 }
 
-/** The launcher's folder, else the file browser's. */
+/** The folder of the launcher, otherwise of the file browser. */
 export function folderOf(
   { cwd }: ReadonlyPartialJSONObject,
   { browser }: ICommandEnv

@@ -7,8 +7,8 @@ import {
   resourcesAgain,
   specAgain,
   wordsForEnd
-} from '../src/again';
-import { isOpenElsewhere, othersAt, whenAlone } from '../src/others';
+} from '../src/recreate';
+import { isOpenElsewhere, othersAt, whenAlone } from '../src/collaborators';
 import { backend, session, trans } from './helpers';
 
 const resources = { cpu: '0.5', mem: '512m' };

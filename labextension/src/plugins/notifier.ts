@@ -10,18 +10,18 @@ import {
 
 import { ISessionsModel } from '../tokens';
 
-/** What plugins that tell people of something work with. */
-export interface ITellingEnv {
+/** The objects that plugins with notifications use. */
+export interface INotifierEnv {
   readonly app: JupyterFrontEnd;
   readonly model: ISessionsModel;
   readonly trans: TranslationBundle;
 }
 
-/** A plugin that follows the sessions and tells people of something. */
-export function tellingPlugin(
+/** Create a plugin that follows the sessions and shows notifications. */
+export function notifierPlugin(
   id: string,
   description: string,
-  begin: (env: ITellingEnv) => void
+  begin: (env: INotifierEnv) => void
 ): JupyterFrontEndPlugin<void> {
   return {
     id: `jupyter-sessions:${id}`,

@@ -8,7 +8,7 @@ function clock(at: string | undefined): string {
   return new Date(at ?? '').toLocaleTimeString([], { timeStyle: 'short' });
 }
 
-/** Whether a session ended at a limit that was set, which was to be expected. */
+/** Whether a session ended at its idle timeout or time limit, as expected. */
 export function isAtLimit(session: ISession): boolean {
   return !!session.ends_why && session.status !== 'ERROR';
 }
@@ -22,7 +22,7 @@ function wordsForOne(session: ISession, trans: TranslationBundle): string {
   return status_info ? `${words}: ${reasonLabel(status_info, trans)}` : words;
 }
 
-/** What one notification says of sessions that ended without anybody's wish. */
+/** The notification about sessions that ended without a request. */
 export function wordsForEnds(
   sessions: readonly ISession[],
   trans: TranslationBundle
@@ -39,7 +39,7 @@ export function wordsForEnds(
     : trans.__('%1 sessions ended unexpectedly', count);
 }
 
-/** What one notification says of sessions that end soon. */
+/** The notification about sessions that end soon. */
 export function wordsForSoon(
   sessions: readonly ISession[],
   trans: TranslationBundle
@@ -54,10 +54,10 @@ export function wordsForSoon(
   }
   return first.ends_why === 'idle'
     ? trans.__("Session '%1' is not used and ends at %2", first.name, time)
-    : trans.__("The time of session '%1' is over at %2", first.name, time);
+    : trans.__("Session '%1' reaches its time limit at %2", first.name, time);
 }
 
-/** Sessions that one notification tells of, each once. */
+/** The sessions of two lists, each once, in their latest state. */
 export function merged(
   before: readonly ISession[],
   more: readonly ISession[]

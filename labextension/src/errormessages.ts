@@ -3,20 +3,20 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { type ApiError, NO_ANSWER } from './request';
 import type { IAbout } from './types';
 
-/** What a person is told of a failure. */
+/** The message about a failure, and what to do. */
 export interface IWords {
   message: string;
   hint?: string | null;
 }
 
-/** The words for any request that failed. */
+/** The message for a failed request. */
 export function wordsFor(error: ApiError, trans: TranslationBundle): IWords {
   return error.status === NO_ANSWER
     ? { message: trans.__('The Jupyter server does not answer.') }
     : { message: error.message, hint: error.hint };
 }
 
-/** The words for a list that could not be had; `upToDate` is the age of the one shown. */
+/** The message for a list that could not be loaded; `upToDate` is the time of the list shown. */
 export function wordsForList(
   error: ApiError,
   trans: TranslationBundle,
@@ -29,10 +29,12 @@ export function wordsForList(
       hint: trans.__('The list is as it was at %1.', time)
     };
   }
-  // The list itself is never missing, so the whole extension is
+  // The list always exists, so the whole extension is missing
   return error.status === 404
     ? {
-        message: trans.__('The server has no extension jupyter_sessions.'),
+        message: trans.__(
+          'The Jupyter server has no extension jupyter_sessions.'
+        ),
         hint: trans.__(
           'Install jupyter_sessions where the Jupyter server runs, then restart it.'
         )
@@ -40,7 +42,7 @@ export function wordsForList(
     : wordsFor(error, trans);
 }
 
-/** The words for a page and a server of different versions, null for the same; `page` is that of this page. */
+/** The message for a page and a server of different versions, null for the same; `page` is the page's version. */
 export function wordsForVersions(
   page: string,
   about: IAbout | null,
@@ -50,7 +52,7 @@ export function wordsForVersions(
   if (version === page && installed === version) {
     return null;
   }
-  // Servers from before do not say what is installed
+  // Early servers do not tell the installed version
   return installed === version
     ? {
         message: trans.__(
