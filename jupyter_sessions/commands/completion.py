@@ -85,7 +85,7 @@ def _positional(
 
 async def _values(api: Api, what: str) -> dict[str, str]:
     """Return the possible values of an argument, each with its description."""
-    if what in ("session", "sessions"):
+    if what in ("session", "sessions", "again"):
         rows = sorted((await api.list()).sessions, key=lambda row: row.name)
         return {row.name: " ".join(filter(None, (status_word(row.status), row.image))) for row in rows}
     if what == "status":

@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from contextlib import suppress
 
 from jupyter_sessions.client import Api
-from jupyter_sessions.commands import options
+from jupyter_sessions.commands import options, replicas
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.result import Nothing, Result, plain
 from jupyter_sessions.commands.targets import each
@@ -30,7 +30,14 @@ async def rm(api: Api, asked: Namespace, face: Face) -> Result:
     """End sessions. A session that cannot be ended does not stop the others from being ended."""
 
     async def end(ref: str) -> None:
-        row = await api.find(ref)
+        if len(rows := await replicas.targets(api, ref)) == 1:
+            await one(rows[0])
+        elif live := {f"{row.backend}/{row.id}": row for row in rows if row.live}:
+            await each([*live], lambda key: one(live[key]), face)
+        else:
+            face(f"{plain(ref)} had already ended.")
+
+    async def one(row: SessionInfo) -> None:
         if not row.live:
             face(f"{plain(row.name)} had already ended.")
             return

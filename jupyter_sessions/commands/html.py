@@ -65,6 +65,11 @@ def lab_button(text: str, command: str, arguments: Mapping[str, str]) -> str:
     )
 
 
+def details(text: str, inner: str) -> str:
+    """Return a text that opens to HTML of our own."""
+    return f"<details><summary>{escape(text)}</summary>{inner}</details>"
+
+
 def bar(share: float, label: str) -> str:
     """Return a bar for a share of what there is, from 0 to 1."""
     tone = _COLORS["bad" if share >= _FULL else "good"]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 
 from jupyter_sessions.client import Api
-from jupyter_sessions.commands import columns, html, options, usage
+from jupyter_sessions.commands import columns, html, options, replicas, usage
 from jupyter_sessions.commands.cells import Cell
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.fields import show, words
 from jupyter_sessions.commands.grouped import Grouped
-from jupyter_sessions.commands.result import Json, Result
+from jupyter_sessions.commands.result import Json, Result, Table
 from jupyter_sessions.commands.verb import Verb
 from jupyter_sessions.durations import human_time
-from jupyter_sessions.model import USABLE, SessionInfo
+from jupyter_sessions.errors import SessionError
+from jupyter_sessions.model import USABLE, SessionInfo, reason
 
 _GROUPS = {
     "What": (
@@ -73,13 +75,36 @@ def _info_options(verb: ArgumentParser) -> None:
 
 
 async def info(api: Api, asked: Namespace, face: Face) -> Result:
-    """Show one session."""
-    found = await api.find(asked.session)
-    row = await api.get(found.backend, found.id)
+    """Show one session, or the replicas of a group."""
+    rows = await replicas.targets(api, asked.session)
+    if len(rows) > 1:
+        return await _members(api, asked, rows)
+    row = await api.get(rows[0].backend, rows[0].id)
     if asked.json:
         return Json(row)
     files = (await api.defaults()).storage[row.backend].about
     return card(row, api.base_url, files)
+
+
+async def _members(api: Api, asked: Namespace, rows: list[SessionInfo]) -> Result:
+    """Return the state, exit code, duration and last line of each replica."""
+    if asked.json:
+        return Json([await api.get(row.backend, row.id) for row in rows])
+    lines = await asyncio.gather(*(_last_line(api, row) for row in rows))
+    cells = [[*replicas.line(row), last] for row, last in zip(rows, lines, strict=True)]
+    summary = replicas.ReplicaGroup(asked.session, rows).summary()
+    return Table(
+        [*replicas.LINE, "Last line"], cells, wrapped=len(replicas.LINE), note=f"{asked.session}: {summary}"
+    )
+
+
+async def _last_line(api: Api, row: SessionInfo) -> str:
+    """Return the last line that a session printed, or why it failed."""
+    try:
+        text = (await api.logs(row.backend, row.id)).rstrip()
+    except SessionError:
+        text = ""
+    return text.rpartition("\n")[2] or reason(row.status_info)
 
 
 def card(row: SessionInfo, base_url: str, files: str) -> Grouped:

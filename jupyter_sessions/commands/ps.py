@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 from msgspec import structs
 
 from jupyter_sessions.client import Api
-from jupyter_sessions.commands import columns, filters, options
+from jupyter_sessions.commands import columns, filters, options, replicas, session_table
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.fields import field_of
-from jupyter_sessions.commands.result import Json, Result, Table, Text, plain
+from jupyter_sessions.commands.result import Json, Result, Text, plain
 from jupyter_sessions.commands.verb import Verb
 from jupyter_sessions.errors import BackendUnavailable
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service import Listing
 
 LIMIT = 10
-_COUNTED = 100
-"""How many rows beyond the limit are asked for, to say how many there are."""
+_COUNTED = replicas.MOST
+"""How many rows beyond the limit are asked for: replicas take one line, and of the others the number is told."""
 JSON_FIELDS = [
     name
     for name in SessionInfo.__struct_fields__
@@ -84,11 +84,7 @@ async def ps(api: Api, asked: Namespace, face: Face) -> Result:
     limit = _limit(asked)
     listing = await _listing(api, asked, limit)
     await _check_answered(api, asked, listing)
-    rows = listing.sessions if limit is None else listing.sessions[:limit]
-    more = _more(listing, limit, asked.status)
-    result = _shown(
-        structs.replace(listing, sessions=rows), asked, more, api.base_url if face.in_notebook else ""
-    )
+    result = await _shown(api, asked, listing, limit, face)
     now = datetime.now(UTC)
     result.warnings = [
         *(f"{backend}: {why}" for backend, why in listing.errors.items()),
@@ -156,49 +152,45 @@ async def _check_answered(api: Api, asked: Namespace, listing: Listing) -> None:
         raise BackendUnavailable(f"The sessions could not be listed. {why}")
 
 
-def _more(listing: Listing, limit: int | None, status: str) -> str:
-    """Say how many sessions are not shown."""
-    count = len(listing.sessions) - (len(listing.sessions) if limit is None else limit)
-    if count <= 0:
-        return ""
-    how_many = f"more than {count - 1}" if count == _COUNTED else count
-    return f"… and {how_many} more, `{'--all' if status == 'live' else '--limit 0'}` shows them."
-
-
-def _shown(listing: Listing, asked: Namespace, more: str, base_url: str) -> Result:
-    """Return the list in the form that was asked for; with a `base_url`, services are links."""
+async def _shown(api: Api, asked: Namespace, listing: Listing, limit: int | None, face: Face) -> Result:
+    """Return the list in the form that was asked for."""
+    rows = listing.sessions[:limit]
+    more = _more(len(listing.sessions) - len(rows), asked.status)
     if asked.json:
-        return Json(listing.sessions)
+        return Json(rows)
     if asked.name_only:
-        return Text("\n".join(plain(row.name) for row in listing.sessions))
-    rows = listing.sessions
-    names = _columns(rows, asked)
-    cell = columns.exact if asked.format or asked.detail else columns.brief
-    cells = [[cell(row, name) for name in names] for row in rows]
-    head = [columns.title(name) for name in names]
-    if base_url and cell is columns.brief:
-        head.append("Services")
-        for line, row in zip(cells, rows, strict=True):
-            line.append(columns.services_cell(row, base_url))
-    which = "" if asked.status == "live" else f" ({asked.status})"
-    none = "The backends that answered have no sessions" if listing.errors else "There are no sessions"
-    return Table(
-        head,
-        cells,
-        empty=f"{none}{which}. `%session create python` creates one.",
-        note=more,
-        wrapped=names.index("status_info") if "status_info" in names and not asked.format else None,
-        kept=[names.index(name) for name in columns.KEPT if name in names],
+        return Text("\n".join(plain(row.name) for row in rows))
+    if asked.format or asked.detail:
+        names = columns.checked(asked.format) if asked.format else [*columns.DETAIL]
+        empty = _empty(listing, asked)
+        return session_table.exact_table(rows, names, empty=empty, more=more, wraps=not asked.format)
+    entries = replicas.grouped(listing.sessions)[:limit]
+    groups = [one for one in entries if isinstance(one, replicas.ReplicaGroup)]
+    count = len(entries) - len(groups) + sum(len(group.rows) for group in groups)
+    if groups and asked.status == "live":
+        await replicas.complete_groups(api, groups)
+    return session_table.brief_table(
+        entries,
+        owners=bool(asked.access_key) or len({row.access_key for row in rows if row.access_key}) > 1,
+        empty=_empty(listing, asked),
+        more=_more(len(listing.sessions) - count, asked.status),
+        base_url=api.base_url if face.in_notebook else "",
     )
 
 
-def _columns(rows: list[SessionInfo], asked: Namespace) -> list[str]:
-    if asked.format:
-        return columns.checked(asked.format)
-    if asked.detail:
-        return [*columns.DETAIL]
-    owners = bool(asked.access_key) or len({row.access_key for row in rows if row.access_key}) > 1
-    return columns.shown(rows, owners=owners)
+def _more(count: int, status: str) -> str:
+    """Say how many sessions are not shown, "" for none."""
+    if not count:
+        return ""
+    how_many = f"more than {_COUNTED - 1}" if count >= _COUNTED else count
+    return f"… and {how_many} more, `{'--all' if status == 'live' else '--limit 0'}` shows them."
+
+
+def _empty(listing: Listing, asked: Namespace) -> str:
+    """Return what is said instead of an empty list."""
+    which = "" if asked.status == "live" else f" ({asked.status})"
+    none = "The backends that answered have no sessions" if listing.errors else "There are no sessions"
+    return f"{none}{which}. `%session create python` creates one."
 
 
 VERBS = (

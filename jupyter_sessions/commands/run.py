@@ -11,6 +11,7 @@ from pathlib import Path
 
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.client import Api
+from jupyter_sessions.commands.again import again
 from jupyter_sessions.commands.create import session_options, spec_of
 from jupyter_sessions.commands.ends import end_session
 from jupyter_sessions.commands.face import Face
@@ -45,6 +46,7 @@ def _run_options(verb: ArgumentParser) -> None:
     what = verb.add_mutually_exclusive_group()
     what.add_argument("-c", "--code", metavar="CODE", help="code to run")
     what.add_argument("--exec", metavar="COMMAND", help="shell command to run")
+    what.add_argument("--again", metavar="NAME", help="repeat a session, or the replicas that failed")
     verb.add_argument("--rm", action="store_true", help="end the session afterwards")
     verb.add_argument("-q", "--quiet", action="store_true", help="print nothing but the output")
     session_options(verb)
@@ -54,6 +56,9 @@ def _run_options(verb: ArgumentParser) -> None:
 
 async def run(api: Api, asked: Namespace, face: Face) -> Result:
     """Create a session, run code in it and pass on its output, input, interrupts and exit code."""
+    if asked.again:
+        await again(api, asked, face)
+        return Nothing()
     _check(asked)
     progress = Face((lambda text: None) if asked.quiet else face.complain)
     defaults = await api.defaults()

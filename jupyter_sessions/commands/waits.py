@@ -6,9 +6,10 @@ import asyncio
 from argparse import ArgumentParser, Namespace
 
 from jupyter_sessions.client import Api
-from jupyter_sessions.commands import options
+from jupyter_sessions.commands import options, replicas
 from jupyter_sessions.commands.cells import plain
 from jupyter_sessions.commands.face import Face
+from jupyter_sessions.commands.replicas import ReplicaGroup, has_failed
 from jupyter_sessions.commands.result import Nothing, Result
 from jupyter_sessions.commands.targets import each
 from jupyter_sessions.commands.verb import Verb
@@ -40,12 +41,15 @@ async def wait(api: Api, asked: Namespace, face: Face) -> Result:
     """
 
     async def one(ref: str) -> None:
-        row = await api.find(ref)
-        until = asked.state or ("ended" if row.type == _BATCH else "running")
-        row = await _settled(api, row, until)
-        if _has_failed(row, until):
-            raise LaunchFailed(standing(row.name, row.status, row.status_info, plain(row.name)))
-        face(standing(row.name, row.status, row.status_info, plain(row.name)))
+        rows = await replicas.targets(api, ref)
+        until = asked.state or ("ended" if rows[0].type == _BATCH else "running")
+        rows = [*await asyncio.gather(*(_settled(api, row, until) for row in rows))]
+        said = standing(rows[0].name, rows[0].status, rows[0].status_info, plain(rows[0].name))
+        if len(rows) > 1:
+            said = f"{plain(ref)}: {ReplicaGroup(ref, rows).summary()}."
+        if any(_has_failed(row, until) for row in rows):
+            raise LaunchFailed(said)
+        face(said)
 
     try:
         async with asyncio.timeout(asked.timeout or None):
@@ -77,7 +81,7 @@ def _ended(row: SessionInfo) -> bool:
 
 def _has_failed(row: SessionInfo, until: str) -> bool:
     """Return whether a session came to a bad end, or to its end instead of running."""
-    if row.status in ("ERROR", "CANCELLED") or row.hopeless or row.result == "FAILURE" or row.exit_code:
+    if has_failed(row) or row.status == "CANCELLED":
         return True
     return until == "running" and not row.live and row.result != "SUCCESS"
 

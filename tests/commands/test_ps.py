@@ -137,9 +137,12 @@ async def test_what_cannot_be_read(typed: Typed, options: str, said: str) -> Non
         await typed(f"ps {options}")
 
 
-async def test_ten_are_shown_and_the_others_are_counted(typed: Typed, toy: SessionService) -> None:
+async def test_ten_are_shown_and_the_others_are_counted(
+    typed: Typed, toy: SessionService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_sessions.commands.ps._COUNTED", 100)
     for number in range(38):
-        await toy.create(SessionSpec(name=f"more-{number}", image="toyland"))
+        await toy.create(SessionSpec(name=f"more-{number:02}", image="toyland"))
     table = await typed("ps")
     assert len(table.rows) == 10 and table.text().endswith("\n… and 30 more, `--all` shows them.")
     assert "… and 30 more" in table._repr_mimebundle_()["text/html"]
@@ -147,7 +150,7 @@ async def test_ten_are_shown_and_the_others_are_counted(typed: Typed, toy: Sessi
     assert len(json.loads((await typed("ps --json")).text())) == 40
     assert (await typed("ps --name-only --limit 2")).text() == "more-37\nmore-36"
     for number in range(100):
-        await toy.create(SessionSpec(name=f"many-{number}", image="toyland"))
+        await toy.create(SessionSpec(name=f"many-{number:02}", image="toyland"))
     assert (await typed("ps")).text().endswith("… and more than 99 more, `--all` shows them.")
 
 
