@@ -119,6 +119,20 @@ class JupyterSessions(Configurable):
         "0 for none. Each holds about 50 MiB until 15 minutes after it was last of use.",
     ).tag(config=True)
 
+    notifications = Dict(
+        help="Targets of messages by name: {'phone': 'ntfy:https://ntfy.sh/…', 'team': 'slack:https://hooks.slack.com/…', "
+        "'mail': 'mailto:me@example.org', 'here': 'command:notify-send \"$JUPYTER_SESSION_MESSAGE\"'}."
+    ).tag(config=True)
+    notify = List(
+        Unicode(),
+        help="Names or targets that are told of every session that names none: that it runs after waiting, is about to "
+        "end, has ended or has failed.",
+    ).tag(config=True)
+    smtp = Unicode(
+        "smtp://localhost:25",
+        help="The mail server: smtp://HOST:PORT, with smtp://USER:PASSWORD@… after STARTTLS, or smtps://…",
+    ).tag(config=True)
+
     @validate("default_resources", "max_resources")
     def _resources_are_readable(self, proposal: Any) -> dict[str, Any]:
         try:

@@ -139,6 +139,7 @@ class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     A session with an `owner` ends some time after this process, unless another process requests the same session for the
     same `notebook_path`, an absolute path, before. `kernel_arguments` are added to those of the kernelspec. The values of
     `secrets`, which are names in `environ`, are neither shown nor stored. `requirements` is the text of a requirements file.
+    `notify` says whom to tell: targets such as "mailto:me@example.org", or names of the configuration.
     """
 
     backend: str | None = None
@@ -180,6 +181,7 @@ class SessionSpec(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unkno
     notebook_path: str | None = None
     kernel_arguments: list[str] = []
     requirements: str | None = None
+    notify: list[str] | None = None
 
 
 # --- state ---------------------------------------------------------------------------------------

@@ -91,6 +91,8 @@ class Backend(KernelMethods, FileTransfer):
     """Whether there is one without any configuration, named as its type."""
     on_this_machine: ClassVar[bool] = False
     """Whether its sessions run on the machine of whoever asks for them."""
+    notifies: ClassVar[bool] = False
+    """Whether it sends the messages of `SessionSpec.notify`; for other backends, the Jupyter server does."""
     first_come: ClassVar[bool] = False
     """Whether sessions wait in one queue, first come, first served, so that forms can tell a place in it."""
     checks_requests: ClassVar[bool] = False

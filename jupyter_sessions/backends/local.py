@@ -88,6 +88,7 @@ class Local(KernelspecImages, LocalKeys, LocalRows):
     built_in = True
     on_this_machine = True
     first_come = True
+    notifies = True
     address_option = ""
     storage = Storage(about="Files stay when a session ends.")
     page_size = 1000

@@ -31,6 +31,7 @@ from jupyter_sessions.errors import LaunchFailed, SessionError
 from jupyter_sessions.model import USABLE, SessionInfo, SessionSpec
 from jupyter_sessions.service import create_replicas
 
+SENT_BY_SERVER = "The Jupyter server sends the messages, for as long as it runs."
 _MOST_REPLICAS = 512  # As many as clients of Skaha take, 1.7.0.
 
 
@@ -88,6 +89,13 @@ def _times(verb: ArgumentParser) -> None:
     verb.add_argument(
         "--time-limit", metavar="TIME", help="end the session after this time (4h, 1d; 0: never)"
     )
+    verb.add_argument(
+        "--notify",
+        action="append",
+        metavar="TARGET",
+        help="tell when it runs after waiting, is about to end, has ended or failed: slack:URL, ntfy:URL, mailto:ADDRESS,"
+        " command:COMMAND, or a name of the configuration",
+    )
     verb.add_argument("--callback-url", metavar="URL", help="address to post each change of its status to")
 
 
@@ -116,6 +124,8 @@ async def create(api: Api, asked: Namespace, face: Face) -> Result:
     if not rows:
         raise failures[0]
     new = next((row for row in rows if not row.reused), None)
+    if new and spec.notify and new.backend not in defaults.notifies:
+        face(SENT_BY_SERVER)
     if new and (warning := _lost_files(spec, preset, defaults.storage.get(new.backend))):
         face(warning)
     if spec.replicas > 1:
@@ -155,6 +165,7 @@ async def spec_of(api: Api, asked: Namespace, preset: dict[str, Any], **more: An
         idle_timeout=_span(asked.idle_timeout, "idle-timeout"),
         time_limit=_span(asked.time_limit, "time-limit"),
         callback_url=asked.callback_url,
+        notify=asked.notify or preset.get("notify"),
         **more,
     )
 

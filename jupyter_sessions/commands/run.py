@@ -12,7 +12,7 @@ from pathlib import Path
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.client import Api
 from jupyter_sessions.commands.again import again
-from jupyter_sessions.commands.create import session_options, spec_of
+from jupyter_sessions.commands.create import SENT_BY_SERVER, session_options, spec_of
 from jupyter_sessions.commands.ends import end_session
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.job_files import job_files, job_options
@@ -70,6 +70,8 @@ async def run(api: Api, asked: Namespace, face: Face) -> Result:
     if asked.enqueue_only:
         progress(f"{plain(row.name)} is created. Nothing was run, because of `--enqueue-only`.")
         return Nothing()
+    if spec.notify and row.backend not in defaults.notifies:
+        progress(SENT_BY_SERVER)
     is_new = not row.reused
     row = await wait_running(api, row, asked.max_wait, progress)
     if row.status not in USABLE:

@@ -23,6 +23,8 @@ _SECRET = re.compile(
 _IN_ADDRESS = re.compile(r"(?<=://)[^/@\s]+@")
 _SET = "(set)"
 _NO_FILE = "default"
+_TARGETS = ("notifications", "notify")
+"""Options with addresses that are secrets as a whole, such as those of webhooks."""
 
 
 async def show(api: Api, asked: Namespace, face: Face) -> Result:
@@ -33,7 +35,11 @@ async def show(api: Api, asked: Namespace, face: Face) -> Result:
     settings, files = configuration(), sources()
     names = sorted(JupyterSessions.class_trait_names(config=True))
     found = [
-        {"name": name, "value": _shown(getattr(settings, name)), "from": files.get(name, _NO_FILE)}
+        {
+            "name": name,
+            "value": _shown(getattr(settings, name), hidden=name in _TARGETS),
+            "from": files.get(name, _NO_FILE),
+        }
         for name in names
     ]
     service = SessionService(settings)
@@ -46,9 +52,13 @@ async def show(api: Api, asked: Namespace, face: Face) -> Result:
     return Table(["Option", "Value", "From"], rows, fold=True)
 
 
-def _shown(value: Any) -> Any:
-    """Return a value without the secrets in it."""
+def _shown(value: Any, *, hidden: bool = False) -> Any:
+    """Return a value without the secrets in it; if it is `hidden`, only the names in it."""
     match value:
+        case dict() if hidden:
+            return dict.fromkeys(value, _SET)
+        case list() if hidden:
+            return [_SET if ":" in str(part) else part for part in value]
         case dict():
             return {
                 key: _SET if part and _SECRET.match(str(key)) else _shown(part) for key, part in value.items()

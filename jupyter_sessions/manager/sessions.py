@@ -16,6 +16,7 @@ from jupyter_sessions.manager.core.events import Bus
 from jupyter_sessions.manager.core.expiry import Activity, Clock, ExpiryWatcher
 from jupyter_sessions.manager.core.leases import Leases
 from jupyter_sessions.manager.core.machine import SessionMachine
+from jupyter_sessions.manager.core.notifications import SessionNotifications
 from jupyter_sessions.manager.core.record import Record, socket_folder
 from jupyter_sessions.manager.core.recovery import find_process, why_lost
 from jupyter_sessions.manager.core.secret_values import SecretValues
@@ -82,6 +83,7 @@ class SessionManager(SessionIndex):
         self._infos = KernelInfos()
         self._tasks = Tasks()
         self._callbacks = Callbacks()
+        self._smtp = settings.smtp
         self._leases = Leases(lambda record, why: self.terminate(record, why=why), settings.owner_grace)
         self.time = ExpiryWatcher(
             self.machine,
@@ -89,6 +91,7 @@ class SessionManager(SessionIndex):
             expire=lambda record, why: self._tasks.start(self._expire(record, why)),
             clock=clock,
         )
+        self._notifications = SessionNotifications(self.time.ending, lambda: self._smtp)
         self._queue = SessionScheduler(self, self.machine, self.time.clock.today, store.keys.get)
         self._context = SupervisorContext(
             runtime=runtime,
@@ -142,6 +145,7 @@ class SessionManager(SessionIndex):
         """Apply other settings."""
         self.capacity, self.folders = settings.capacity, settings.folders
         self._leases.grace = settings.owner_grace
+        self._smtp = settings.smtp
         self._runtime.prestart(settings.warm_pool)
         self._queue.changed()
 
@@ -158,6 +162,7 @@ class SessionManager(SessionIndex):
         NAME_RULE.check(record.name)
         if self.named(record.name, record.access_key):
             raise InvalidRequest(f"A session '{record.name}' exists already.", field="name")
+        self._notifications.take_in(record)
         self._add(record)
         self._leases.watch(record)
         self._queue.changed()
@@ -272,6 +277,7 @@ class SessionManager(SessionIndex):
 
     def _take_over(self, record: Record, process: Process | None, lost: str) -> None:
         self._callbacks.skip_current(record)
+        self._notifications.take_in(record)
         if record.holds_slots:
             self._adopt(record, process, lost)
         if record.status == "PENDING" and record.notebook:
@@ -321,6 +327,7 @@ class SessionManager(SessionIndex):
         self._runtime.close()
         self._queue.close()
         await self._callbacks.close()
+        await self._notifications.close()
         await self._tasks.close()
         for endpoint in self._endpoints.values():
             endpoint.release()
@@ -332,6 +339,7 @@ class SessionManager(SessionIndex):
         """Notify the other parts of the manager of a session's change."""
         self.time.follow(record)
         self._callbacks.post(record)
+        self._notifications.changed(record, transition)
         if not record.live:
             self._leases.drop(record)
             self.secrets.forget(record.id)

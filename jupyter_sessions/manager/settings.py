@@ -24,7 +24,7 @@ class ManagerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Sessions share `capacity` and may mount `folders`. `owner_grace` and `manager_timeout` are in seconds, `allowed_hosts`
     are host names besides localhost that requests may use, and `warm_pool` is the number of prestarted interpreters.
-    `options` are the options of the configuration, to show to clients.
+    `smtp` is the address of the mail server. `options` are the options of the configuration, to show to clients.
     """
 
     capacity: Capacity
@@ -33,6 +33,7 @@ class ManagerSettings(msgspec.Struct, frozen=True, kw_only=True):
     manager_timeout: float = 900
     warm_pool: int = 0
     allowed_hosts: tuple[str, ...] = ()
+    smtp: str = ""
     options: Mapping[str, Any] = {}
 
 
@@ -45,6 +46,7 @@ def settings_of(configured: JupyterSessions) -> ManagerSettings:
         manager_timeout=configured.manager_timeout,
         warm_pool=configured.warm_pool,
         allowed_hosts=tuple(configured.allowed_hosts),
+        smtp=configured.smtp,
         options={name: getattr(configured, name) for name in OF_MANAGER},
     )
 

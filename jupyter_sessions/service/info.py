@@ -56,6 +56,7 @@ class Defaults(msgspec.Struct, frozen=True):
     """What fills in a spec: the backend of one that names none, and saved specs by name.
 
     By backend: where files stay, where sessions run in the middle of a sentence, and what it can do.
+    `notifies` are the backends that send messages themselves.
     """
 
     backend: str
@@ -63,6 +64,7 @@ class Defaults(msgspec.Struct, frozen=True):
     storage: dict[str, Storage] = {}
     places: dict[str, str] = {}
     capabilities: dict[str, list[str]] = {}
+    notifies: list[str] = []
 
 
 class BackendType(msgspec.Struct, frozen=True):

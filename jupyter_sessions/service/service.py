@@ -50,6 +50,7 @@ from jupyter_sessions.service.feed import Feed
 from jupyter_sessions.service.file_transfer import FileService
 from jupyter_sessions.service.info import BackendInfo, Defaults, Health, NewBackend
 from jupyter_sessions.service.lookup import Listing, expiries, find, notices
+from jupyter_sessions.service.notifications import RemoteNotifications
 from jupyter_sessions.service.order import NEWEST, ordering
 from jupyter_sessions.service.registry import BackendFactory, find_types, pick
 from jupyter_sessions.service.service_urls import with_service_urls
@@ -72,6 +73,8 @@ class SessionService(FileService):
         self.additions = Additions(config, BackendFactory(config, kernel_spec_manager))
         self.backends = self.additions.backends
         self.feed = self.additions.feed = Feed()
+        self.notifications = RemoteNotifications(config)
+        self.feed.listen(self.notifications.hear)
         self._creation = SessionCreation(self._find_in)
 
     def backend(self, name: str | None = None) -> Backend:
@@ -88,6 +91,7 @@ class SessionService(FileService):
     async def close(self) -> None:
         """Let go of all backends; sessions stay."""
         await self.feed.stop()
+        await self.notifications.close()
         await asyncio.gather(*(backend.close() for backend in self.backends.values()), return_exceptions=True)
 
     # Looking.
@@ -194,8 +198,9 @@ class SessionService(FileService):
         """What fills in a spec."""
         storage = {name: backend.storage for name, backend in self.backends.items()}
         places = {name: backend.place or name for name, backend in self.backends.items()}
+        notifies = [name for name, backend in self.backends.items() if backend.notifies]
         can = {name: backend.capabilities() for name, backend in self.backends.items()}
-        return Defaults(self.config.default_backend, self.config.presets, storage, places, can)
+        return Defaults(self.config.default_backend, self.config.presets, storage, places, can, notifies)
 
     def look(self) -> None:
         """Somebody looks at what is known: ask those that failed again, and all of them often for a time."""
@@ -298,13 +303,18 @@ class SessionService(FileService):
         """Request a session, and return its row at once, `reused` if it is the live one of that name and image."""
         backend, spec = self._completed(spec)
         backend.name_rule.check(spec.name or "")
-        return self._noted(await ask(backend, self._creation.create(backend, spec), ACT_SECONDS, acts=True))
+        row = self._noted(await ask(backend, self._creation.create(backend, spec), ACT_SECONDS, acts=True))
+        self.notifications.register(backend, row, spec)
+        return row
 
     async def create_many(self, spec: SessionSpec) -> builtins.list[SessionInfo]:
         """Request a spec's `replicas` at once; see `SessionCreation.create_many`."""
         backend, spec = self._completed(spec)
         work = self._creation.create_many(backend, spec)
-        return [self._noted(row) for row in await ask(backend, work, ACT_SECONDS, acts=True)]
+        rows = [self._noted(row) for row in await ask(backend, work, ACT_SECONDS, acts=True)]
+        for row in rows:
+            self.notifications.register(backend, row, spec)
+        return rows
 
     def _completed(self, spec: SessionSpec) -> tuple[Backend, SessionSpec]:
         """Return a spec with its preset, backend, folder and name filled in."""
@@ -313,6 +323,7 @@ class SessionService(FileService):
         spec = with_secrets(spec)
         backend = self.backend(spec.backend)
         spec.backend = backend.name
+        spec.notify = self.notifications.targets(backend, spec, sends=self.feed.running)
         if self.folder:
             spec.cwd = os.path.join(self.folder, os.path.expanduser(spec.cwd or ""))
         spec.name = spec.name if spec.name is not None else new_name(spec)

@@ -151,7 +151,8 @@ export interface ICredentialField {
  * name.
  *
  * By backend: where files stay, where sessions run in the middle of a sentence,
- * and what it can do.
+ * and what it can do. `notifies` are the backends that send messages
+ * themselves.
  */
 export interface IDefaults {
   backend: string;
@@ -159,6 +160,7 @@ export interface IDefaults {
   storage: Record<string, IStorage>;
   places: Record<string, string>;
   capabilities: Record<string, string[]>;
+  notifies: string[];
 }
 
 /**
@@ -691,6 +693,8 @@ export interface ISessionRemoved {
  * absolute path, before. `kernel_arguments` are added to those of the
  * kernelspec. The values of `secrets`, which are names in `environ`, are
  * neither shown nor stored. `requirements` is the text of a requirements file.
+ * `notify` says whom to tell: targets such as "mailto:me@example.org", or names
+ * of the configuration.
  */
 export interface ISessionSpec {
   backend?: string | null;
@@ -732,6 +736,7 @@ export interface ISessionSpec {
   notebook_path?: string | null;
   kernel_arguments?: string[];
   requirements?: string | null;
+  notify?: string[] | null;
 }
 
 /**

@@ -157,6 +157,7 @@ def _config(request: SessionRequest) -> dict[str, Any]:
     }
     if request.launch is not None:
         config |= {"launch": request.launch, "owner": request.owner, "notebook_path": request.notebook_path}
+        config["notify"] = request.notify
         config |= {"idle_timeout": str(request.idle_timeout or 0), "time_limit": str(request.time_limit or 0)}
     return config
 

@@ -1,4 +1,4 @@
-"""The dependencies, times and callback of a create request."""
+"""The dependencies, times, callback and messages of a create request."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from jupyter_sessions.manager.core.callbacks import check_url
 from jupyter_sessions.manager.core.keys import Key
 from jupyter_sessions.manager.sessions import SessionManager
 from jupyter_sessions.wire import untrusted
+from jupyter_sessions.wire.message_targets import parse_target
 from jupyter_sessions.wire.spec_limits import check_lists
 
 IDLE_SECONDS = 1800.0
@@ -27,6 +28,7 @@ def plan(asked: CreateRequest, sessions: SessionManager, who: Key) -> dict[str, 
     return {
         "dependencies": _dependencies(asked.dependencies, sessions, who),
         "starts_at": parse_moment(asked.starts_at, datetime.now(UTC), field="starts_at"),
+        "notify": [target for target in asked.notify if parse_target(target)],
         "callback_url": check_url(asked.callback_url) if asked.callback_url else None,
         "idle_timeout": _seconds(asked.idle_timeout, "idle_timeout", default_idle),
         "time_limit": _seconds(limit, "time_limit", 0.0),

@@ -46,6 +46,7 @@ _ALIASES = {
 _CONFIG = {
     "environ": ("environ",),
     "secrets": ("secrets",),
+    "notify": ("notify",),
     "resources": ("resources",),
     "resource_opts": ("resource_opts", "resourceOpts"),
     "mounts": ("mounts",),
@@ -72,7 +73,7 @@ class CreateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     Additions of this manager: `launch`, which the client resolved; `owner` and `notebook_path`; the client's
     `bounds`, and its CUDA_VISIBLE_DEVICES as `visible_devices`; and the spans of time `idle_timeout` and
-    `time_limit` ("30m", or seconds; 0 for none); and `secrets`, names of variables whose values nobody may see.
+    `time_limit` ("30m", or seconds; 0 for none); and `secrets`, names of variables whose values nobody may see; and `notify`, targets of messages.
     """
 
     name: str
@@ -95,6 +96,7 @@ class CreateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     owner_access_key: str | None = None
     environ: dict[str, str] = {}
     secrets: list[str] = []
+    notify: list[str] = []
     resources: dict[str, Any] = {}
     resource_opts: dict[str, Any] = {}
     mounts: list[str] = []

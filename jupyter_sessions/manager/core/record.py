@@ -41,7 +41,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     succeeded. `idle_timeout` and `time_limit` are seconds, 0 for none; `limit_from` is the moment from which the
     time limit counts (`expiry.Clock.seconds`).
 
-    `secrets` are names of variables whose values are not stored (`secret_values`).
+    `secrets` are names of variables whose values are not stored (`secret_values`), and
+    `notify` are the targets of messages (`message_targets`).
 
     `end_reason` says why the session ends, as soon as that is decided; the status follows once its processes are gone.
     `to_restart` is true while the running process is about to be replaced.
@@ -69,6 +70,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     allowed_gpus: list[str] | None = None
     environ: dict[str, str] = {}
     secrets: list[str] = []
+    notify: list[str] = []
     resource_opts: dict[str, Any] = {}
     tag: str | None = None
     group: str = "default"
