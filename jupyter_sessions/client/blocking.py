@@ -77,9 +77,9 @@ def blocking(method: Any, made: Callable[[Any], Any] | None = None) -> Any:
         return result if made is None else made(result)
 
     if made is not None:
-        waits.__signature__ = inspect.signature(method).replace(  # type: ignore[attr-defined]
-            return_annotation=inspect.signature(made).return_annotation
-        )
+        result_of = made.__name__ if isinstance(made, type) else inspect.signature(made).return_annotation
+        signature = inspect.signature(method).replace(return_annotation=result_of)
+        waits.__signature__ = signature  # type: ignore[attr-defined]
     return waits
 
 

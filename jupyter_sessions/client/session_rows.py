@@ -42,7 +42,7 @@ def row_of(info: SessionInfo, base_url: str) -> SessionRow:
         "type": kind_of(info),
         "status": status_of(info),
         "name": info.name,
-        "startTime": _time(info.started_at),
+        "startTime": _time(_started(info)),
         "expiryTime": _time(info.ends_at),
         "connectURL": _url(info, base_url),
         "requestedRAM": _gib(slots["mem"]) if "mem" in slots else NOTHING,
@@ -139,6 +139,11 @@ def gpus_of(slots: Mapping[str, Decimal]) -> Decimal:
 
 def _is_amount(text: str) -> bool:
     return text.strip("0.") != ""
+
+
+def _started(info: SessionInfo) -> datetime | None:
+    """Return when a session started, or for a backend that does not tell, when it was created."""
+    return info.started_at or (None if status_of(info) == "Pending" else info.created_at)
 
 
 def _user(info: SessionInfo) -> str:

@@ -159,6 +159,10 @@ class AsyncSessions:
         await self.close()
 
 
+def _all_blocking(found: list[AsyncComputeSession]) -> list[ComputeSession]:
+    return [*map(ComputeSession, found)]
+
+
 class Sessions(Blocking[AsyncSessions]):
     """The sessions on all backends: through the Jupyter server that runs this kernel, otherwise directly.
 
@@ -177,7 +181,7 @@ class Sessions(Blocking[AsyncSessions]):
 
     create = blocking(AsyncSessions.create, ComputeSession)
     get = blocking(AsyncSessions.get, ComputeSession)
-    list = blocking(AsyncSessions.list, lambda found: [*map(ComputeSession, found)])
+    list = blocking(AsyncSessions.list, _all_blocking)
     backends = Reading(AsyncSessions.backends)
     stats = Reading(AsyncSessions.stats)
     close = blocking(AsyncSessions.close)

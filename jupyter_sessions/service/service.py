@@ -52,7 +52,7 @@ from jupyter_sessions.service.info import BackendInfo, Defaults, Health, NewBack
 from jupyter_sessions.service.lookup import Listing, expiries, find, notices
 from jupyter_sessions.service.notifications import RemoteNotifications
 from jupyter_sessions.service.order import NEWEST, ordering
-from jupyter_sessions.service.registry import BackendFactory, find_types, pick
+from jupyter_sessions.service.registry import BackendFactory, pick
 from jupyter_sessions.service.service_urls import with_service_urls
 from jupyter_sessions.service.user_backends import Additions
 from jupyter_sessions.service.waiting import wait
@@ -60,7 +60,6 @@ from jupyter_sessions.wire.secret_variables import with_secrets, without_values
 from jupyter_sessions.wire.spec_limits import check_spec
 
 T = TypeVar("T")
-_DIRECT = "server"
 
 
 class SessionService(FileService):
@@ -489,17 +488,3 @@ class SessionService(FileService):
             if unsettled([row]):
                 backend.looking.hurry()
         return row
-
-
-def service_at(**options: Any) -> SessionService:
-    """Return a service of one server, that of the backend type to which `Session(server=…)` leads.
-
-    Options that are None are left to the backend, which looks where it does without any configuration.
-    """
-    kind = next(name for name, kind in find_types().items() if kind.direct)
-    given = {name: value for name, value in options.items() if value is not None}
-    return SessionService(
-        JupyterSessions(
-            backends={_DIRECT: {"type": kind, **given}}, enabled_backends=[_DIRECT], default_backend=_DIRECT
-        )
-    )
