@@ -8,13 +8,18 @@ import msgspec
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """Which sessions are wanted: a status group or comma list of statuses, the owner's access key, and a page of them."""
+    """Which sessions are wanted: a status group or comma list of statuses, the owner's access key, and a page of them.
+
+    `everyone` asks for what may be seen of everyone's sessions, on a backend that lists a person's own ones otherwise;
+    such rows may have no id.
+    """
 
     status: str = "live"
     limit: int | None = None
     offset: int = 0
     fields: tuple[str, ...] = ()
     access_key: str | None = None
+    everyone: bool = False
 
 
 class Storage(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,10 +30,12 @@ class Api(Protocol):
         order: str | None = None,
         fields: Sequence[str] = (),
         access_key: str | None = None,
+        everyone: bool = False,
     ) -> Listing:
         """Return sessions, the most recently changed first, with `fields` beyond those of any list.
 
-        With an `access_key`, those of another user, which only administrators see.
+        With an `access_key`, those of another user, which only administrators see; with `everyone`, what may be seen of
+        everyone's, see `Query`.
         """
         ...
 

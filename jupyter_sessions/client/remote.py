@@ -77,10 +77,11 @@ class RemoteService(RemoteFiles):
         order: str | None = None,
         fields: Sequence[str] = (),
         access_key: str | None = None,
+        everyone: bool = False,
     ) -> Listing:
         """Return sessions, the most recently changed first, with `fields` beyond those of any list."""
         given: dict[str, object] = {"status": status, "backend": backend, "limit": limit, "offset": offset}
-        given |= {"order": order, "access_key": access_key}
+        given |= {"order": order, "access_key": access_key, "everyone": "true" if everyone else None}
         given["details"] = ",".join(fields) or None
         params = {key: str(value) for key, value in given.items() if value is not None}
         return await self._ask(Listing, "GET", "/sessions", params=params)

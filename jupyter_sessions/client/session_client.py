@@ -135,11 +135,12 @@ class AsyncSession:
         """List open sessions, those of a `kind` and `status` only if given.
 
         Open are sessions that live, and those that ended by themselves within the last 24 hours, or the last hour if they
-        are headless. `status` is Pending, Running, Terminating, Completed or Succeeded, Failed or Error. With `view="all"`
-        the rows have `userid`, `type`, `status` and `startTime` only.
+        are headless. `status` is Pending, Running, Terminating, Completed or Succeeded, Failed or Error. With `view="all"`,
+        sessions of all users whom the backend shows are listed, with `userid`, `type`, `status` and `startTime` only.
         """
         api, backend = await self._api()
-        rows = [session_rows.row_of(info, api.base_url) for info in await self._open(api, backend, status)]
+        infos = await self._open(api, backend, status, everyone=view == "all")
+        rows = [session_rows.row_of(info, api.base_url) for info in infos]
         rows = [row for row in rows if session_rows.matches(row, kind, status)]
         return [{key: row[key] for key in session_rows.PUBLIC} for row in rows] if view == "all" else rows
 
@@ -202,12 +203,12 @@ class AsyncSession:
         _done(None, failed, len(wanted))
 
     async def stats(self) -> dict[str, Any]:
-        """Return how much the backend has, and how much of it is in use; counts are of the sessions that you may list."""
+        """Return how much the backend has, and how much of it is in use; counts are of the sessions that the backend shows."""
         api, backend = await self._api()
         (info,) = await self._answered(api.describe(backend))
         if not info.health.ok:
             raise BackendUnavailable(str(info.health.message))
-        return session_rows.stats_of(info.capacity, await self._open(api, backend, "running"))
+        return session_rows.stats_of(info.capacity, await self._open(api, backend, "running", everyone=True))
 
     async def destroy(self, ids: Ids = (), *, id: Ids = (), session_id: Ids = ()) -> dict[str, bool]:
         """End sessions; return by id whether that was done, False for one that does not exist."""
@@ -248,10 +249,19 @@ class AsyncSession:
         api = await self._connection.api()
         return api, self.backend or (await api.defaults()).backend
 
-    async def _open(self, api: Api, backend: str, status: str | None) -> list[SessionInfo]:
+    async def _open(
+        self, api: Api, backend: str, status: str | None, *, everyone: bool = False
+    ) -> list[SessionInfo]:
         """Return the open sessions. Errors: BackendUnavailable with what the backend says."""
         group = session_rows.group_of(status)
-        listing = await self._answered(api.list(status=group, backend=backend, fields=_MEASURED))
+        listing = await self._answered(
+            api.list(
+                status=group,
+                backend=backend,
+                fields=_MEASURED[1:] if everyone else _MEASURED,
+                everyone=everyone,
+            )
+        )
         if backend in listing.errors:
             raise BackendUnavailable(listing.errors[backend])
         now = datetime.now(UTC)

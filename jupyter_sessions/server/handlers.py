@@ -60,6 +60,10 @@ _LIST = {
     "status": (str, '"live" (the default), "running", "dead", "all", or statuses separated by commas.'),
     "backend": (str, "Return only the sessions of this backend."),
     "access_key": (str, "Return the sessions of this access key; only administrators see those of others."),
+    "everyone": (
+        bool,
+        "Return what may be seen of everyone's sessions, where a backend lists only your own otherwise.",
+    ),
     "limit": (int, "The most sessions to return."),
     "offset": (int, "The number of sessions to skip at the beginning."),
     "order": (
@@ -131,6 +135,7 @@ class SessionsHandler(BaseHandler):
             offset=whole_number("offset", self.argument("offset") or "0"),
             order=self.argument("order") or NEWEST,
             access_key=self.argument("access_key") or None,
+            everyone=flag("everyone", self.argument("everyone")),
             fields=[*fields, *_names(self.argument("details"), "details", RESERVED_FIELDS)],
         )
         if fields:

@@ -105,16 +105,19 @@ class SessionService(FileService):
         order: str | None = None,
         fields: Sequence[str] = (),
         access_key: str | None = None,
+        everyone: bool = False,
     ) -> Listing:
         """Sessions of one backend or all, in `order` (see `ordering`), by default the most recently changed first.
 
         Rows have the given `fields`, if their backend knows them, beyond those that lists tell anyway. With an
-        `access_key`, those of another user, which only administrators see.
+        `access_key`, those of another user, which only administrators see. With `everyone`, see `Query`.
 
         Errors: InvalidRequest, UnknownBackend. What fails in a backend is in the listing's errors.
         """
         names = [self.backend(backend).name] if backend else [*self.backends]
-        listing = await self._listed(names, status, limit, offset, order or NEWEST, fields, access_key)
+        listing = await self._listed(
+            names, status, limit, offset, order or NEWEST, fields, access_key, everyone
+        )
         return structs.replace(listing, **await self.told(names))
 
     async def _listed(
@@ -126,13 +129,16 @@ class SessionService(FileService):
         order: str = NEWEST,
         fields: Sequence[str] = (),
         access_key: str | None = None,
+        everyone: bool = False,
     ) -> Listing:
         """The same of backends by name, without what files are looked at for."""
         in_group("PENDING", status)
         sort = ordering(order)
         most = None if limit is None else limit + offset
         first = most if order == NEWEST else None
-        query = Query(status=status, limit=first, fields=tuple(fields), access_key=access_key)
+        query = Query(
+            status=status, limit=first, fields=tuple(fields), access_key=access_key, everyone=everyone
+        )
         seconds = self._patience(names)
         results = await asyncio.gather(
             *(self._list_one(self.backends[name], query, seconds) for name in names)
@@ -147,7 +153,7 @@ class SessionService(FileService):
         """Rows, and what went wrong. Who is known to be down is not waited for."""
         backend.looking.once()
         told = all(map(backend.lists, query.fields))
-        told = told and query.access_key is None
+        told = told and query.access_key is None and not query.everyone
         if told and query.status == "live" and await self.feed.knows(backend.name, seconds / 2):
             return self.feed.rows(backend.name), ""
         if problem := self._known_down(backend):

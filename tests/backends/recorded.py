@@ -92,6 +92,10 @@ class Recorded:
                 "maxCPUCores": {"cpuCores": 8, "withRam": "96G"},
             }
             return web.json_response({"cores": cores, "ram": {"requestedRAM": "10G", "ramAvailable": "64G"}})
+        if request.path.endswith("/session") and request.query.get("view") == "all":
+            other = {"userid": "bob", "type": "desktop", "status": "Running", "startTime": NOW["startTime"]}
+            own = [{key: row[key] for key in other if key in row} for row in self.sessions]
+            return web.json_response([*own, other])
         if request.path.endswith("/session"):
             return web.json_response(self.sessions)
         if request.path.endswith("/image"):

@@ -53,6 +53,8 @@ async def test_lists(lab: Skaha) -> None:
     assert [row.name for row in await lab.list(Query())] == ["view", "demo"]
     assert [row.name for row in await lab.list(Query(status="dead"))] == ["job-1"]
     assert [row.name for row in await lab.list(Query(status="all", limit=1, offset=1))] == ["demo"]
+    everyone = await lab.list(Query(everyone=True))
+    assert {(row.user_id, row.extra["kind"]) for row in everyone} >= {("ada", "notebook"), ("bob", "desktop")}
     assert (await lab.logs("hjko98yg"), await lab.logs("a0000001")) == ("a line\n", "")
     assert [(image.name, image.types) for image in await lab.images()] == [
         ("h/p/c:1", ["carta"]),

@@ -160,9 +160,16 @@ class Skaha(Backend):
     # The four.
 
     async def list(self, query: Query) -> builtins.list[SessionInfo]:
-        """The person's own sessions; Skaha has no pages, and forgets those that ended after a time."""
-        items = await (await self.client()).json("/session")
-        rows = await rows_of(items, self._row, self.title)
+        """The person's own sessions; Skaha has no pages, and forgets those that ended after a time.
+
+        Of everyone's it tells the user, type, status and start (`view=all`).
+        """
+        client = await self.client()
+        if query.everyone:
+            items = await client.json("/session", [("view", "all")])
+            rows = await rows_of(items, lambda item: self._row({"id": "", **item}), self.title)
+        else:
+            rows = await rows_of(await client.json("/session"), self._row, self.title)
         rows = [row for row in rows if in_group(row.status, query.status)]
         rows.sort(
             key=lambda row: (row.started_at.timestamp() if row.started_at else float("inf"), row.id),
