@@ -9,7 +9,7 @@ from aiohttp import web
 
 from jupyter_sessions.errors import NotRunning
 from jupyter_sessions.manager.core.record import Record
-from jupyter_sessions.manager.run.programs import TERMINAL
+from jupyter_sessions.manager.core.services import TERMINAL, kind_of
 from jupyter_sessions.manager.sessions import SessionManager
 from jupyter_sessions.model import status_clause
 
@@ -47,4 +47,8 @@ def _work(sessions: SessionManager, record: Record) -> str:
     with suppress(NotRunning):
         if sessions.supervisor(record).activity().busy:
             return f"'{record.name}' runs code"
-    return f"a terminal is open in '{record.name}'" if TERMINAL in record.service_processes else ""
+    return (
+        f"a terminal is open in '{record.name}'"
+        if any(kind_of(key) == TERMINAL for key in record.service_processes)
+        else ""
+    )

@@ -51,7 +51,7 @@ _READ = msgspec.json.Decoder(Stdin | Resize | Ping | Restart)
 async def terminal(request: web.Request) -> web.StreamResponse:
     """Connect a client to the terminal, which keeps running without clients."""
     supervisor = streamed(request)
-    shown = supervisor.programs.terminal
+    shown = supervisor.programs.terminal()
     await shown.open()
     count(request, supervisor.record)
     sessions = request.app[SESSIONS]

@@ -12,6 +12,8 @@ import msgspec
 from jupyter_sessions.manager.runtime.programs.service_plugins import describe
 from jupyter_sessions.wire.environment import FUNCTIONS, Launch
 
+TERMINAL = "terminal"
+"""The service that every session has."""
 NOT_STARTED, STARTING, READY, FAILED = "not started", "starting", "ready", "failed"
 TITLES = {"jupyter": "JupyterLab", "vscode": "VS Code", "tensorboard": "TensorBoard"}
 """Titles of services that give none themselves."""
@@ -102,6 +104,7 @@ def definitions(launch: Launch, plugins: Mapping[str, ServiceDefinition]) -> dic
         for name, command in launch.services.items()
     }
     configured = {name: _configured(options) for name, options in launch.configured_services.items()}
+    own[TERMINAL] = ServiceDefinition(title="Terminal", unix_socket=True, new_browser_tab=False)
     return own | {name: one for name, one in {**plugins, **configured}.items() if name not in own}
 
 

@@ -1,4 +1,4 @@
-"""Programs beside a session's kernel, inside its limits: commands of batch runs and the terminal."""
+"""Programs beside a session's kernel, inside its limits: commands of batch runs and terminals."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import os
 import shutil
 import signal
 from collections.abc import Coroutine, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from jupyter_sessions.manager.core.changes import ServiceChanged
 from jupyter_sessions.manager.core.record import Record
+from jupyter_sessions.manager.core.services import READY, TERMINAL, ServiceState, kind_of
 from jupyter_sessions.manager.core.tasks import Tasks
 from jupyter_sessions.manager.run.environment import with_programs
 from jupyter_sessions.manager.run.member import Member
@@ -19,8 +23,6 @@ from jupyter_sessions.manager.runtime.launch import Process
 
 COMMAND = "run:"
 """The prefix of the keys of commands."""
-TERMINAL = "terminal"
-"""The key of the terminal's shell, which ends with the manager."""
 _UMASK = 0o022
 
 
@@ -34,7 +36,6 @@ class Programs:
     def __init__(self, record: Record, member: Member) -> None:
         self.record = record
         self.uploaded: list[str] = []
-        self.terminal = Terminal(member.runtime, self._start_terminal, lambda: self.forget(TERMINAL))
         self.logs = member.logs
         self._member = member
         self._runtime = member.runtime
@@ -43,6 +44,12 @@ class Programs:
         self.times_busy = 0
         known = record.service_processes
         self._commands = {key: known[key] for key in known if key.startswith(COMMAND)}
+        self._terminals: dict[str, Terminal] = {}
+        for name, state in record.services.items():
+            if (
+                kind_of(name) == TERMINAL and state.state == READY
+            ):  # Shells in terminals end with their manager.
+                member.apply(ServiceChanged(name, ServiceState()))
 
     @property
     def folder(self) -> Path:
@@ -80,8 +87,23 @@ class Programs:
         self._member.remove_process(key)  # Before its folder, which holds its usage, is removed.
         shutil.rmtree(self._files / key, ignore_errors=True)
 
-    async def _start_terminal(self, argv: list[str]) -> Process:
-        return await self.start(TERMINAL, argv, TERM="xterm-256color")
+    # Terminals, whose shells end with the manager.
+
+    def terminal(self, name: str = TERMINAL) -> Terminal:
+        """Return a terminal, whose shell starts when somebody looks at it."""
+        if name not in self._terminals:
+            start, ended = partial(self._start_terminal, name), partial(self._end_terminal, name)
+            self._terminals[name] = Terminal(self._runtime, start, ended)
+        return self._terminals[name]
+
+    async def _start_terminal(self, name: str, argv: list[str]) -> Process:
+        process = await self.start(name, argv, TERM="xterm-256color")
+        self._member.apply(ServiceChanged(name, ServiceState(state=READY, since=datetime.now(UTC))))
+        return process
+
+    def _end_terminal(self, name: str) -> None:
+        self.forget(name)
+        self._member.apply(ServiceChanged(name, ServiceState()))
 
     # Commands of batch runs.
 
@@ -103,17 +125,21 @@ class Programs:
 
     async def stop(self, grace: float) -> None:
         """Ask all programs beside the kernel to end, and kill them after `grace` seconds."""
-        beside = {**self.record.service_processes}
-        beside.pop(TERMINAL, None)  # A shell ends by a hangup of its terminal.
+        processes = self.record.service_processes.items()
+        beside = [process for key, process in processes if key not in self._terminals]
         await asyncio.gather(
-            self.terminal.close(), *(self._runtime.stop(one, grace) for one in beside.values())
+            self._close_terminals(), *(self._runtime.stop(process, grace) for process in beside)
         )
+
+    async def _close_terminals(self) -> None:
+        """End all shells, by a hangup of their terminals."""
+        await asyncio.gather(*(terminal.close() for terminal in self._terminals.values()))
 
     def do(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a task in the background until it is done or the session's processes end."""
         self._tasks.start(work)
 
     async def close(self) -> None:
-        """Stop background tasks and close the terminal."""
+        """Stop background tasks and close the terminals."""
         await self._tasks.close()
-        await self.terminal.close()
+        await self._close_terminals()

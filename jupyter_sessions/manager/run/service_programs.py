@@ -20,6 +20,7 @@ from jupyter_sessions.manager.runtime.process import Process
 from jupyter_sessions.wire.files import remove, write_private
 from jupyter_sessions.wire.proxy.rebase import SERVICE_PATH
 
+_PLACEHOLDER = re.compile(r"\{(\w+)\}|\{\{|\}\}")
 _ARGUMENT = re.compile(r"-{0,2}\w[\w.-]*", re.ASCII)
 
 
@@ -61,7 +62,7 @@ class ServicePrograms:
         values = self._values(name, port)
         if definition.plugin:
             program = [definition.plugin, HELPERS.program(PROGRAM), "start", kind_of(name)]
-            command = [*program, str(port), values["{unix_socket}"], values["{base_url}"]]
+            command = [*program, str(port), values["unix_socket"], values["base_url"]]
         else:
             command = [_fill(part, values) for part in definition.command]
         for path in (self.socket(name), self.log_file(name)):
@@ -84,8 +85,8 @@ class ServicePrograms:
     def _values(self, name: str, port: int) -> dict[str, str]:
         """Return the values of placeholders."""
         socket = str(self.socket(name))
-        own = {"{socket}": socket, "{cwd}": self._record.launch.cwd}
-        return own | {"{port}": str(port), "{unix_socket}": socket, "{base_url}": self._root(name)}
+        own = {"socket": socket, "cwd": self._record.launch.cwd}
+        return own | {"port": str(port), "unix_socket": socket, "base_url": self._root(name)}
 
     def _own_kernel(self) -> dict[str, str]:
         """Return variables that make the session's own environment the default kernel of a Jupyter server in it."""
@@ -122,6 +123,5 @@ def _options(arguments: Mapping[str, str]) -> list[str]:
 
 
 def _fill(part: str, values: Mapping[str, str]) -> str:
-    for key, value in values.items():
-        part = part.replace(key, value)
-    return part
+    """Fill in placeholders as `str.format` does, but leave unknown ones as they are."""
+    return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]) if found[1] else found[0][0], part)

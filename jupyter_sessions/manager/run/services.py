@@ -28,6 +28,7 @@ from jupyter_sessions.manager.core.services import (
     NOT_STARTED,
     READY,
     STARTING,
+    TERMINAL,
     ServiceDefinition,
     ServiceState,
     definitions,
@@ -38,8 +39,10 @@ from jupyter_sessions.manager.core.tasks import Tasks
 from jupyter_sessions.manager.run.logs import tail
 from jupyter_sessions.manager.run.member import SERVICE, Member
 from jupyter_sessions.manager.run.plugins import PluginFinder
+from jupyter_sessions.manager.run.programs import Programs
 from jupyter_sessions.manager.run.service_programs import ServicePrograms, check_arguments
 from jupyter_sessions.manager.run.session_port import SessionPort
+from jupyter_sessions.manager.run.terminal_service import TerminalService
 from jupyter_sessions.manager.runtime import ports
 from jupyter_sessions.manager.runtime.ending import describe_exit
 from jupyter_sessions.manager.runtime.peers import listening_address
@@ -63,10 +66,12 @@ class ServiceLauncher:
     it gets a base path of its own, which the proxies translate (`wire.proxy.rebase`).
     """
 
-    def __init__(self, record: Record, member: Member, finder: PluginFinder) -> None:
+    def __init__(self, record: Record, member: Member, programs: Programs, finder: PluginFinder) -> None:
         self._record = record
         self._member = member
         self._finder = finder
+        self._beside = programs
+        self._terminals: dict[str, TerminalService] = {}
         self._runtime = member.runtime
         self._programs = ServicePrograms(record, member)
         self._sockets = member.connection.folder
@@ -111,6 +116,8 @@ class ServiceLauncher:
             return self._open_port(int(name))
         definition = await self._definition(name)
         check_arguments(arguments or {})
+        if kind_of(name) == TERMINAL:
+            return await self._open_terminal(name)
         async with self._lock:
             process = self._process(name)
             if process is not None and self._runtime.alive(process):
@@ -126,6 +133,15 @@ class ServiceLauncher:
                     name, definition, state.arguments if arguments is None else dict(arguments)
                 )
         return self._endpoint(name, definition)
+
+    async def _open_terminal(self, name: str) -> Endpoint:
+        """Serve the page of a terminal; its shell starts when the page connects."""
+        socket = self._programs.socket(name)
+        async with self._lock:
+            if name not in self._terminals:
+                self._terminals[name] = TerminalService(self._beside.terminal(name), self._record.name)
+            await self._terminals[name].open(socket)
+        return Endpoint(socket=str(socket), at_root=True)
 
     def _endpoint(self, name: str, definition: ServiceDefinition) -> Endpoint:
         port = self._state(name).port
@@ -215,10 +231,15 @@ class ServiceLauncher:
         ports, self._ports = self._ports, {}
         for one in ports.values():
             await one.close()
+        for terminal in self._terminals.values():
+            await terminal.close()
 
     async def stop(self, name: str) -> None:
         """End a service. Errors: NotFound."""
         await self._definition(name)
+        if kind_of(name) == TERMINAL:
+            await self._beside.terminal(name).close()
+            return
         async with self._lock:
             process = self._process(name)
             if process is not None:
@@ -230,7 +251,11 @@ class ServiceLauncher:
     def serves(self, name: str) -> bool:
         """Return whether a service still runs. A port counts as served, because the user's program may start any time."""
         process = self._process(name)
-        return name.isdigit() or (process is not None and self._runtime.alive(process))
+        return (
+            name.isdigit()
+            or kind_of(name) == TERMINAL
+            or (process is not None and self._runtime.alive(process))
+        )
 
     async def _definition(self, name: str) -> ServiceDefinition:
         """Return the definition of a service. Errors: NotFound, NotSupported."""

@@ -139,8 +139,8 @@ class SessionSupervisor:
     async def _supervise(self, process: Process) -> None:
         """Supervise the main process until it has ended. Code can run as soon as the kernel is ready."""
         main = self.main
-        self._services = ServiceLauncher(self.record, main, self._context.plugins)
         self._programs = Programs(self.record, main)
+        self._services = ServiceLauncher(self.record, main, self._programs, self._context.plugins)
         link = main.connect()
         gone = asyncio.create_task(self._runtime.wait(process))
         ready = asyncio.create_task(self._become_ready(link))

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.asyncio
 AT = "/jupyter-sessions/services/local/x/y/"
 
 
-@pytest.mark.parametrize("name", ["kernel", "terminal", "main", "no-such"])
+@pytest.mark.parametrize("name", ["kernel", "main", "no-such"])
 async def test_only_declared_services_are_reached(shared: SessionService, name: str) -> None:
     row = await run(shared, f"has-no-{name}")
     before = sorted(place().run_folder().rglob("*"))

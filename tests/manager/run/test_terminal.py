@@ -151,6 +151,7 @@ async def test_tunnels(rest: Rest, service: SessionService) -> None:
         ("echo", "http"),
         ("ends", "http"),
         ("never", "http"),
+        ("terminal", "http"),
     ]
     large = bytes(range(256)) * 16_384 * 2
     for route in ("tcpproxy", "httpproxy"):
