@@ -29,7 +29,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _LONGEST_MESSAGE = 4 << 20
-_Size = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+_Length = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 _STDIN, _SIZE = "stdin", "set_size"
 
 
@@ -96,7 +96,7 @@ class TerminalService:
             if message[:1] == [_STDIN] and isinstance(message[1:][0], str):
                 await self.terminal.type(message[1].encode())
             elif message[:1] == [_SIZE]:
-                rows, columns = msgspec.convert(message[1:3], tuple[_Size, _Size])
+                rows, columns = msgspec.convert(message[1:3], tuple[_Length, _Length])
                 self.terminal.resize(rows, columns)
 
 
