@@ -30,7 +30,8 @@ class ZmqEndpoint(KernelConnection, frozen=True, kw_only=True):
 class JupyterEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     """A kernel in a session's Jupyter server: the server's base URL, and headers that it wants, a token among them.
 
-    A server at a unix `socket` gets the URL's path. `kernel` names the kernelspec of a kernel that has to be started
+    The URL's query goes with each request, for servers that take their token there. A server at a unix `socket` gets the
+    URL's path. `kernel` names the kernelspec of a kernel that has to be started
     first; the server's default unless given.
     """
 

@@ -15,6 +15,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from yarl import URL
+
 from jupyter_sessions.amounts import human_size
 from jupyter_sessions.channels import websocket_messages
 from jupyter_sessions.channels.kernel_channels import (
@@ -152,8 +154,9 @@ class WebSocketChannels(KernelChannels):
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise _unreachable() from error
 
-    def _url(self, path: str) -> str:
-        return f"{self._endpoint.url.rstrip('/')}/{path}"
+    def _url(self, path: str) -> URL:
+        base = URL(self._endpoint.url)
+        return (base / path).with_query(base.query)
 
     # The WebSocket.
 
@@ -161,11 +164,11 @@ class WebSocketChannels(KernelChannels):
         import aiohttp
 
         assert self._http is not None  # noqa: S101
-        path = f"api/kernels/{quote(self._kernel)}/channels?session_id={self._session_id}"
+        path = f"api/kernels/{quote(self._kernel)}/channels"
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 socket = await self._http.ws_connect(
-                    self._url(path),
+                    self._url(path).update_query(session_id=self._session_id),
                     protocols=[websocket_messages.V1],
                     max_msg_size=MOST_FROM_SERVER,
                     heartbeat=_HEARTBEAT_SECONDS,

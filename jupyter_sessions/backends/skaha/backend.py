@@ -6,6 +6,7 @@ import asyncio
 import builtins
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import structs
 
@@ -18,10 +19,13 @@ from jupyter_sessions.backends.signin import CERTIFICATE, TOKEN, SignIn, SignInM
 from jupyter_sessions.backends.skaha import convert, credentials
 from jupyter_sessions.backends.skaha.credentials import SkahaLogin, find, where
 from jupyter_sessions.backends.skaha.http import ID, SECONDS, SkahaClient, versions_of
+from jupyter_sessions.channels.kernel_endpoints import JupyterEndpoint, KernelEndpoint
 from jupyter_sessions.errors import (
     BadAnswer,
     InvalidRequest,
     NotReached,
+    NotRunning,
+    NotSupported,
     RateLimited,
     SessionError,
     SessionNotFound,
@@ -29,12 +33,14 @@ from jupyter_sessions.errors import (
 )
 from jupyter_sessions.model import (
     TYPES,
+    USABLE,
     Amount,
     Event,
     Image,
     NameRule,
     SessionInfo,
     in_group,
+    standing,
 )
 from jupyter_sessions.wire.own_ports import is_own
 
@@ -154,6 +160,7 @@ class Skaha(Backend):
 
     async def close(self) -> None:
         """Let go of connections."""
+        await super().close()
         await self.reconnect()
         await self._draining.close()
 
@@ -229,6 +236,32 @@ class Skaha(Backend):
         return structs.replace(row, status=status, status_info="user-requested") if row.live else row
 
     # The optional ones.
+
+    async def kernel_endpoint(self, id: str) -> KernelEndpoint:
+        """Return the Jupyter server of a notebook session, with the token that its connectURL carries.
+
+        Errors: NotRunning; NotSupported for the other kinds of session, which have none. Source: connectURL of servers
+        up to 1.4.0, `…/session/notebook/ID/lab/tree/HOME?token=ID`.
+        """
+        row = await self.get(id)
+        if row.type != TYPES[0]:
+            raise NotSupported(
+                f"'{row.name}' is no notebook session: only those have a kernel.",
+                hint="Create a session of the type 'interactive' to run code.",
+                field="session",
+            )
+        if row.status not in USABLE:
+            raise NotRunning(standing(row.name, row.status, row.status_info), hint="Wait until it runs.")
+        url = urlsplit(next((service.url or "" for service in row.services), ""))
+        before, found, _ = url.path.partition(f"/{id}/")
+        if not found:
+            raise BadAnswer(f"{self.title} does not say where the Jupyter server of '{row.name}' is.")
+        return JupyterEndpoint(url=urlunsplit(url._replace(path=f"{before}/{id}/", fragment="")))
+
+    async def restart(self, id: str) -> SessionInfo:
+        """Start the kernel of a notebook session again; its files stay."""
+        await self.kernel_cells.restart(id)
+        return await self.get(id)
 
     async def logs(self, id: str) -> str:
         """What a session printed; "" also while it waits, or when the server has forgotten it."""
