@@ -266,7 +266,13 @@ class SessionManager(SessionIndex):
         self._sweep({one for record in kept for one in record.member_ids}, met)
         for record in self.live:
             try:
-                self._take_over(record, processes.get(record.id), lost)
+                self._callbacks.skip_current(record)
+                self._notifications.take_in(record)
+                if record.holds_slots:
+                    self._adopt(record, processes.get(record.id), lost)
+                if record.status == "PENDING" and record.notebook:
+                    self.endpoint(record).resume()
+                self._leases.watch(record)
             except Exception as error:  # A failure of one session must not affect the others.
                 log.exception("session %s", record.name)
                 self._give_up(record, f"the manager could not take it over: {error}")
@@ -274,15 +280,6 @@ class SessionManager(SessionIndex):
         self._forget_old()
         self._queue.changed()
         self._tasks.start(self.time.run())
-
-    def _take_over(self, record: Record, process: Process | None, lost: str) -> None:
-        self._callbacks.skip_current(record)
-        self._notifications.take_in(record)
-        if record.holds_slots:
-            self._adopt(record, process, lost)
-        if record.status == "PENDING" and record.notebook:
-            self.endpoint(record).resume()
-        self._leases.watch(record)
 
     def _give_up(self, record: Record, why: str) -> None:
         """End a session that cannot be taken over."""

@@ -97,9 +97,17 @@ class Callbacks:
         why = ""
         for pause in (*PAUSES, None):
             try:
-                return await self._post(url, body)
+                if self._client is None:
+                    self._client = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+                timeout = aiohttp.ClientTimeout(total=TRY_SECONDS)
+                async with self._client.post(
+                    url, json=body, timeout=timeout, allow_redirects=False
+                ) as answer:
+                    if answer.status < 300:
+                        return
+                    why = f"the server answered {answer.status}"
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-                why = str(error) if isinstance(error, _Refused) else type(error).__name__
+                why = type(error).__name__
             if pause is not None:
                 await asyncio.sleep(pause)
         # The rest of the URL may hold a secret.
@@ -111,20 +119,8 @@ class Callbacks:
             why,
         )
 
-    async def _post(self, url: str, body: CallbackBody) -> None:
-        if self._client is None:
-            self._client = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-        timeout = aiohttp.ClientTimeout(total=TRY_SECONDS)
-        async with self._client.post(url, json=body, timeout=timeout, allow_redirects=False) as answer:
-            if answer.status >= 300:
-                raise _Refused(f"the server answered {answer.status}")
-
     async def close(self) -> None:
         """Stop at once; queued bodies are lost."""
         await self._tasks.close()
         if self._client is not None:
             await self._client.close()
-
-
-class _Refused(aiohttp.ClientError):
-    """The callback URL answered with a status other than success."""

@@ -36,7 +36,10 @@ def wait_reason(record: Record, look: Callable[[str], Record | None], now: datet
         other = look(needed)
         succeeded = False if other is None else success(other)
         if succeeded is False:
-            return WaitReason(f"dependency-failed: {_failure(needed, other)}", failed=True)
+            if other is None:
+                return WaitReason(f"dependency-failed: the session {needed} no longer exists", failed=True)
+            how = standing(other.name, other.status, other.status_info, f"'{other.name}'").removesuffix(".")
+            return WaitReason(f"dependency-failed: {how}", failed=True)
         if succeeded is None and other is not None:
             waits.append(f"'{other.name}' ({status_word(other.status)})")
     if waits:
@@ -66,12 +69,6 @@ def success(record: Record) -> bool | None:
     if record.type == "batch":
         return False
     return record.exit_code == 0 or record.status_info == "user-requested"
-
-
-def _failure(id: str, other: Record | None) -> str:
-    if other is None:
-        return f"the session {id} no longer exists"
-    return standing(other.name, other.status, other.status_info, f"'{other.name}'").removesuffix(".")
 
 
 def dependents(record: Record, live: Iterable[Record]) -> list[Record]:

@@ -80,7 +80,11 @@ class Transport:
     def succeed(self) -> None:
         """Remember what the kernel needs, now that it has started."""
         if self._tried_both:
-            _remember(self._state_folder, self._record.launch)
+            known = [*_needing(self._state_folder), _key(self._record.launch)][-_MOST_KNOWN:]
+            try:
+                write_private(self._state_folder / _FILE, msgspec.json.encode(known))
+            except OSError as error:  # The next start finds out again.
+                log.warning("the transport of a kernel cannot be saved: %s", error)
 
     def means(self) -> dict[str, str]:
         """Return a note on the transport for people."""
@@ -114,15 +118,6 @@ def _needing(state_folder: Path) -> list[str]:
         return load(state_folder / _FILE, list[str])
     except OSError:
         return []
-
-
-def _remember(state_folder: Path, launch: Launch) -> None:
-    """Remember that a kernel needs TCP. If that fails, the next start finds out again."""
-    known = [*_needing(state_folder), _key(launch)][-_MOST_KNOWN:]
-    try:
-        write_private(state_folder / _FILE, msgspec.json.encode(known))
-    except OSError as error:
-        log.warning("the transport of a kernel cannot be saved: %s", error)
 
 
 def _key(launch: Launch) -> str:

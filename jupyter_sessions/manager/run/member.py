@@ -134,21 +134,17 @@ class Member:
         """Create what the processes need before they start. Errors: LimitsError."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
         if self.limits_group is None:
-            await self._end_unrecorded()
+            for name in (_BOOTSTRAP, "main"):  # Processes that a manager could not store before it died.
+                with suppress(LaunchError):
+                    process = self.runtime.recover(self.folder / name)
+                    while process and not self.runtime.kill(process):  # noqa: ASYNC110
+                        await asyncio.sleep(0.005)
             self.limits_group = self.runtime.limits.create(self.row.id, *self._amounts())
         if self.has_kernel:
             over_tcp = self.record.launch.transport == TCP
             if over_tcp or self.row.kernel_ports:
                 self.apply(PortsChosen(self.row.rank, free_ports() if over_tcp else []))
             self.connection.make()
-
-    async def _end_unrecorded(self) -> None:
-        """End processes that an earlier manager started without storing them, because it died."""
-        for name in (_BOOTSTRAP, "main"):
-            with suppress(LaunchError):
-                process = self.runtime.recover(self.folder / name)
-                while process and not self.runtime.kill(process):  # noqa: ASYNC110
-                    await asyncio.sleep(0.005)
 
     async def bootstrap(self) -> None:
         """Build the environment if need be, and run the bootstrap script. Errors: LaunchError, BootstrapFailed."""

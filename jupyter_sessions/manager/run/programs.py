@@ -90,7 +90,7 @@ class Programs:
     # Terminals, whose shells end with the manager.
 
     def terminal(self, name: str = TERMINAL) -> Terminal:
-        """Return a terminal, whose shell starts when somebody looks at it."""
+        """Return a terminal, whose shell starts for its first viewer."""
         if name not in self._terminals:
             start, ended = partial(self._start_terminal, name), partial(self._end_terminal, name)
             self._terminals[name] = Terminal(self._runtime, start, ended)

@@ -40,7 +40,7 @@ from jupyter_sessions.manager.run.usage import Meter
 from jupyter_sessions.manager.runtime import gpu_usage
 from jupyter_sessions.manager.runtime.ending import describe_exit
 from jupyter_sessions.manager.runtime.launch import LaunchError, Process
-from jupyter_sessions.manager.runtime.limits import LimitsError, LimitsGroup
+from jupyter_sessions.manager.runtime.limits import LimitsError
 from jupyter_sessions.model import Endpoint, because, standing
 
 __all__ = ["SessionSupervisor", "SupervisorContext"]
@@ -63,7 +63,12 @@ class SessionSupervisor:
         self._transport = Transport(record, context.machine, context.state_folder)
         self._services: ServiceLauncher | None = None
         self._programs: Programs | None = None
-        self._meter = Meter(record.slots, self._limits_groups, self.cpu_ms, lambda: record.gpus)
+        self._meter = Meter(
+            record.slots,
+            lambda: [one.limits_group for one in self.members if one.limits_group],
+            self.cpu_ms,
+            lambda: record.gpus,
+        )
 
     # The life of the session.
 
@@ -112,7 +117,12 @@ class SessionSupervisor:
             await member.prepare()
         self._apply(LimitsDescribed(self._describe_limits()))
         if first:
-            await self._bootstrap()
+            mounts.link(self.record.mounts, self.record.launch.cwd)
+            watch = asyncio.create_task(self._watch_limits())
+            try:
+                await together(member.bootstrap() for member in self.members)
+            finally:
+                watch.cancel()
         process = await self.main.launch()
         await self._subs.launch()
         return process
@@ -126,15 +136,6 @@ class SessionSupervisor:
         if "shmem" in record.resource_opts:
             means["shmem"] = "counts as memory, not limited by itself"
         return means | self._transport.means()
-
-    async def _bootstrap(self) -> None:
-        """Mount folders and run the bootstrap script. Errors: LaunchError."""
-        mounts.link(self.record.mounts, self.record.launch.cwd)
-        limits = asyncio.create_task(self._watch_limits())
-        try:
-            await together(member.bootstrap() for member in self.members)
-        finally:
-            limits.cancel()
 
     async def _supervise(self, process: Process) -> None:
         """Supervise the main process until it has ended. Code can run as soon as the kernel is ready."""
@@ -381,9 +382,6 @@ class SessionSupervisor:
     def stats(self) -> dict[str, Any]:
         """Return the usage of all members together; see `usage`."""
         return self._meter.stats()
-
-    def _limits_groups(self) -> list[LimitsGroup]:
-        return [member.limits_group for member in self.members if member.limits_group]
 
     def environment(self) -> dict[str, str]:
         """Return the environment of the main member's processes."""

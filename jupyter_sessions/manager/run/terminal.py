@@ -126,16 +126,12 @@ class Terminal:
             os.close(master)
             self._ended()
             for viewer in self._viewers:
-                _end(viewer)
+                if viewer.full():
+                    viewer.get_nowait()
+                viewer.put_nowait(None)
 
     async def _hold(self, slave: int, process: Process) -> None:
         try:
             await self._runtime.wait(process)
         finally:
             os.close(slave)
-
-
-def _end(viewer: asyncio.Queue[bytes | None]) -> None:
-    if viewer.full():
-        viewer.get_nowait()
-    viewer.put_nowait(None)

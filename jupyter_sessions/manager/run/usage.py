@@ -50,6 +50,8 @@ class Meter:
         if not limits_groups:
             return {}
         usages, cpu_ms = [limits_group.usage() for limits_group in limits_groups], self._cpu_ms()
+        pids = [pid for limits_group in limits_groups for pid in limits_group.pids()]
+        read, written = self._io.count(pids, self._seconds())
         mem = self._slots["mem"]
         return {
             "cpu_util": self._cpu(cpu_ms),
@@ -60,7 +62,8 @@ class Meter:
                 "bytes",
                 max=sum(usage.mem_peak for usage in usages),
             ),
-            **self._traffic(limits_groups),
+            "io_read": _metric(read[0], None, "bytes", rate=round(read[1])),
+            "io_write": _metric(written[0], None, "bytes", rate=round(written[1])),
             **self._devices(),
         }
 
@@ -79,14 +82,6 @@ class Meter:
         return _metric(
             round(self._rate, 2), capacity, "percent", avg=round(average, 2), max=round(self._most, 2)
         )
-
-    def _traffic(self, limits_groups: list[LimitsGroup]) -> dict[str, Metric]:
-        pids = [pid for limits_group in limits_groups for pid in limits_group.pids()]
-        read, written = self._io.count(pids, self._seconds())
-        return {
-            "io_read": _metric(read[0], None, "bytes", rate=round(read[1])),
-            "io_write": _metric(written[0], None, "bytes", rate=round(written[1])),
-        }
 
     def _devices(self) -> dict[str, Metric]:
         found = gpu_usage.usage(self._gpus())

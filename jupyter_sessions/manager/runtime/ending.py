@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from jupyter_sessions.manager.runtime import proc
-from jupyter_sessions.manager.runtime.process import Identity, Process, here, identify, wait_gone
+from jupyter_sessions.manager.runtime.process import Process, here, identify, wait_gone
 from jupyter_sessions.manager.runtime.trackers import is_tracker
 from jupyter_sessions.wire.files import load
 
@@ -91,18 +91,17 @@ async def stop(process: Process, grace: float, *, alone: bool = False) -> int | 
     SIGTERM goes to the process group, or only to the process if `alone`. The shim gives resource trackers some more
     time.
     """
-    if (_signal_alone if alone else signal_group)(process, signal.SIGTERM):
+    if alone:
+        running = process.child.alive()
+        if running:
+            send(process.child.pid, signal.SIGTERM)
+    else:
+        running = signal_group(process, signal.SIGTERM)
+    if running:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(wait_gone(process.child), grace)
     kill(process, spare=True)
     return await wait(process)
-
-
-def _signal_alone(process: Process, signum: int) -> bool:
-    if not process.child.alive():
-        return False
-    send(process.child.pid, signum)
-    return True
 
 
 def kill(process: Process, *, spare: bool = False) -> bool:
@@ -124,18 +123,13 @@ def descendants(process: Process) -> list[int]:
     """Return the pids of a process and its descendants; daemons are found only while its shim lives."""
     if process.shim.alive():
         return proc.descendants(process.shim.pid)
-    if not _ours(process.child):
+    # The process may be of another machine or container, and the pid may belong to another process by now.
+    child, host, current = process.child, here(), identify(process.child.pid)
+    same_place = (child.boot_id, child.pid_ns) == (host.boot_id, host.pid_ns)
+    if not same_place or (current is not None and current != child):
         return []
     found = proc.in_session(process.child.pid)
     return list(dict.fromkeys(below for pid in found for below in (pid, *proc.descendants(pid))))
-
-
-def _ours(child: Identity) -> bool:
-    """Return False on another machine or container, or if the pid belongs to another process by now."""
-    host = here()
-    current = identify(child.pid)
-    same_place = (child.boot_id, child.pid_ns) == (host.boot_id, host.pid_ns)
-    return same_place and (current is None or current == child)
 
 
 def send(pid: int, signum: int) -> None:

@@ -272,20 +272,16 @@ async def _started(shim: subprocess.Popen[bytes], reader: int, folder: str) -> P
             raise _GoneError("The parent of the process ended early; its log may say why.")
         return process
     except BaseException as error:
-        _abandon(shim, folder)
+        if shim.poll() is None:
+            for pid in (*proc.descendants(shim.pid), shim.pid):
+                send(pid, signal.SIGKILL)
+        for name in ("spec.json", "process.json"):
+            remove(Path(folder) / name)
         if isinstance(error, TimeoutError):
             raise LaunchError(f"The process did not start within {_START_S:.0f} s.") from error
         raise
     finally:
         os.close(reader)
-
-
-def _abandon(shim: subprocess.Popen[bytes], folder: str) -> None:
-    if shim.poll() is None:
-        for pid in (*proc.descendants(shim.pid), shim.pid):
-            send(pid, signal.SIGKILL)
-    for name in ("spec.json", "process.json"):
-        remove(Path(folder) / name)
 
 
 def recover(folder: str | os.PathLike[str]) -> Process | None:
@@ -302,7 +298,11 @@ def recover(folder: str | os.PathLike[str]) -> Process | None:
         return None
     except OSError as error:
         raise LaunchError(f"The report of the started process cannot be read: {error}.") from error
-    return process if process.child.start_time else _with_start_times(process, path)
+    if not process.child.start_time:  # A shim without /proc does not know start times: look them up at once.
+        shim, child = (identify(one.pid) or one for one in (process.shim, process.child))
+        process = Process(shim, child, process.folder)
+        write_private(path / "process.json", msgspec.json.encode(process))
+    return process
 
 
 def _reported_error(path: Path) -> str:
@@ -311,14 +311,6 @@ def _reported_error(path: Path) -> str:
         step, number, name = read(path).decode(errors="surrogateescape").split("\n", 2)
         return _describe_failure(step, int(number), name)
     return ""
-
-
-def _with_start_times(process: Process, path: Path) -> Process:
-    """Look up start times right after the start, because a shim without /proc does not know them."""
-    shim, child = (identify(one.pid) or one for one in (process.shim, process.child))
-    process = Process(shim, child, process.folder)
-    write_private(path / "process.json", msgspec.json.encode(process))
-    return process
 
 
 def _describe_failure(step: str, number: int | None, name: str) -> str:

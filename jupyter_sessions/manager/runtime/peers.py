@@ -104,7 +104,10 @@ def listening_address(port: int, pids: Iterable[int]) -> str | None:
     The address can be connected to: a wildcard becomes the loopback address.
     """
     if not LINUX:
-        return _listening_elsewhere(port, pids)
+        for (host, number), _, status in _connections(pids):
+            if status == psutil.CONN_LISTEN and number == port:
+                return _reachable(host)
+        return None
     found = [one for one in tcp_sockets() if one.listens and one.local[1] == port and one.inode]
     if not found:
         return None
@@ -162,10 +165,3 @@ def _connections(pids: Iterable[int]) -> Iterator[tuple[Address, Address | None,
             for one in psutil.Process(pid).net_connections(kind="tcp"):
                 remote = _address((one.raddr.ip, one.raddr.port)) if one.raddr else None
                 yield _address((one.laddr.ip, one.laddr.port)), remote, one.status
-
-
-def _listening_elsewhere(port: int, pids: Iterable[int]) -> str | None:
-    for (host, number), _, status in _connections(pids):
-        if status == psutil.CONN_LISTEN and number == port:
-            return _reachable(host)
-    return None

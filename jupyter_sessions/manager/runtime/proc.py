@@ -77,15 +77,11 @@ def children(pid: int) -> list[int]:
         threads = os.listdir(f"/proc/{pid}/task")
         texts = [_read(f"/proc/{pid}/task/{thread}/children") for thread in threads]
     except OSError:
-        return _children_by_scan(pid)
+        # The kernel has no `children` file, or a thread has ended meanwhile.
+        if stat(pid) is None:
+            return []
+        return [child for child in everyone() if (s := stat(child)) and s.ppid == pid]
     return [int(child) for text in texts for child in text.split()]
-
-
-def _children_by_scan(pid: int) -> list[int]:
-    """Return the children on kernels without the `children` file, or if a thread ended meanwhile."""
-    if stat(pid) is None:
-        return []
-    return [child for child in everyone() if (s := stat(child)) and s.ppid == pid]
 
 
 def everyone() -> list[int]:

@@ -24,8 +24,9 @@ class Process(msgspec.Struct, frozen=True):
 
 async def wait_gone(identity: Identity) -> None:
     """Wait until a process has ended, whether it is our child or not. A zombie counts as ended."""
-    pidfd = _pidfd(identity.pid)
-    if pidfd is None:
+    try:
+        pidfd = os.pidfd_open(identity.pid)
+    except (OSError, AttributeError):  # There are no pidfds, none are left, or the process has ended.
         while identity.alive():  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)
         return
@@ -35,14 +36,6 @@ async def wait_gone(identity: Identity) -> None:
             await readable(pidfd)
     finally:
         os.close(pidfd)
-
-
-def _pidfd(pid: int) -> int | None:
-    """Return a pidfd, or None if there are no pidfds, none are left, or the process has ended."""
-    try:
-        return os.pidfd_open(pid)
-    except (OSError, AttributeError):
-        return None
 
 
 async def readable(fd: int) -> None:

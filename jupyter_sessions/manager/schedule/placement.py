@@ -231,7 +231,11 @@ class _FreeSlots:
         most = self._capacity_for(record)
         never = {name: amount for name, amount in record.slots.items() if amount > most.get(name, Decimal(0))}
         if never:  # The machine has become smaller; other sessions need not wait.
-            return Decision(record.id, False, reason=self._never(never, most))
+            parts = []
+            for name, amount in sorted(never.items()):
+                whose = "this machine has" if most.get(name) == self.total.get(name) else "you may have"
+                parts.append(f"{_need(name, amount)} ({whose} {_amount(name, most.get(name, Decimal(0)))})")
+            return Decision(record.id, False, reason=f"Waiting for {' and '.join(parts)}.")
         short = {name for name, amount in record.slots.items() if amount > self.free.get(name, Decimal(0))}
         if self._place(record) is None:
             short.add(self.capacity.gpu_slot)
@@ -332,13 +336,6 @@ class _FreeSlots:
             most = max(devices, default=Decimal(0))
             return f"{_need(name, wanted)} of one GPU (at most {_amount(name, most)} free)"
         return f"{_need(name, wanted)} ({_amount(name, has)} free)"
-
-    def _never(self, wanted: Slots, most: Slots) -> str:
-        parts = []
-        for name, amount in sorted(wanted.items()):
-            whose = "this machine has" if most.get(name) == self.total.get(name) else "you may have"
-            parts.append(f"{_need(name, amount)} ({whose} {_amount(name, most.get(name, Decimal(0)))})")
-        return f"Waiting for {' and '.join(parts)}."
 
 
 def _amount(name: str, amount: Decimal) -> str:

@@ -12,7 +12,7 @@ import msgspec
 import psutil
 import pytest
 
-from jupyter_sessions.manager.runtime import proc, process
+from jupyter_sessions.manager.runtime import proc
 from jupyter_sessions.manager.runtime.process import Identity, here, identify, wait_gone
 
 
@@ -50,7 +50,7 @@ def test_a_zombie_is_gone(until: Any) -> None:
 @pytest.mark.parametrize("way", ["pidfd", "polling"])
 def test_wait_gone_returns_at_the_end_and_not_before(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if way == "polling":
-        monkeypatch.setattr(process, "_pidfd", lambda pid: None)
+        monkeypatch.delattr(os, "pidfd_open")
 
     async def watch(child: subprocess.Popen[bytes]) -> None:
         identity = identify(child.pid)

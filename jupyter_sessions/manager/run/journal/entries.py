@@ -47,7 +47,12 @@ def read(folder: Path, which: Selection, *, live: bool) -> Outputs:
             msgspec.structs.replace(one, status="unknown") if one.status == "running" else one
             for one in executions
         ]
-    return Outputs(executions, _gaps(folder))
+    gaps = list[Gap]()
+    with suppress(OSError):
+        for line in (folder / _GAPS).read_bytes().splitlines()[-MOST_GAPS:]:
+            with suppress(msgspec.MsgspecError, ValueError, RecursionError):
+                gaps.append(msgspec.json.decode(line, type=Gap))
+    return Outputs(executions, gaps)
 
 
 def entry(path: Path, *, heads: bool = False) -> Execution | None:
@@ -91,15 +96,6 @@ def add_gap(folder: Path, gap: Gap) -> None:
     """Record a time in which no manager ran. Errors: OSError."""
     with (folder / _GAPS).open("ab") as file:
         file.write(msgspec.json.encode(gap) + b"\n")
-
-
-def _gaps(folder: Path) -> list[Gap]:
-    found = list[Gap]()
-    with suppress(OSError):
-        for line in (folder / _GAPS).read_bytes().splitlines()[-MOST_GAPS:]:
-            with suppress(msgspec.MsgspecError, ValueError, RecursionError):
-                found.append(msgspec.json.decode(line, type=Gap))
-    return found
 
 
 def numbers(folder: Path) -> list[int]:

@@ -111,7 +111,10 @@ class V1(Driver):
         if not any(name in parents for name in main):
             return None
         for name, parent in parents.items():
-            _leave_session(places[name].folder, parent)
+            # Leave the group of a session in which this manager was started, or it would end with that session.
+            if cgroup.outside(places[name].folder) != places[name].folder:
+                with contextlib.suppress(LimitsError):
+                    cgroup.write(parent / "cgroup.procs", os.getpid())
         return cls(parents, key)
 
     def plan(self, id: str, cpu: Decimal) -> PartRecord:
@@ -180,10 +183,3 @@ def _set_probe_limits(name: str, folder: Path) -> None:
             raise LimitsError(f"{folder} does not keep its memory limit.")
     elif name == "pids":
         cgroup.limit_pids(folder, _PROBE_PIDS)
-
-
-def _leave_session(mine: Path, parent: Path) -> None:
-    """Leave the group of a session in which this manager was started, so that it does not end with the session."""
-    if cgroup.outside(mine) != mine:
-        with contextlib.suppress(LimitsError):
-            cgroup.write(parent / "cgroup.procs", os.getpid())

@@ -140,7 +140,12 @@ class V2(Driver):
             cgroup.limit_pids(folder, record.pids)
         if "mem" in record.controls:
             _limit_memory(folder, mem)
-            _make_main_group(folder)
+            try:  # A subgroup for the session's own processes, if the memory controller can be delegated.
+                _delegate(folder, ["memory"])
+                _make_leaf(folder / _MAIN)
+            except LimitsError:
+                cgroup.delete(folder / _MAIN)
+                _kill_as_group(folder)
 
     def leftovers(self) -> Iterable[tuple[str, PartRecord]]:
         """Yield the groups with this manager's key in their names."""
@@ -196,16 +201,6 @@ def _limit_memory(folder: Path, mem: int) -> None:
     cgroup.write(folder / "memory.max", mem)
     if (folder / "memory.swap.max").exists():
         cgroup.write(folder / "memory.swap.max", 0)
-
-
-def _make_main_group(folder: Path) -> None:
-    """Create the subgroup for the session's own processes, if the memory controller can be delegated."""
-    try:
-        _delegate(folder, ["memory"])
-        _make_leaf(folder / _MAIN)
-    except LimitsError:
-        cgroup.delete(folder / _MAIN)
-        _kill_as_group(folder)
 
 
 def _make_leaf(folder: Path) -> None:

@@ -21,12 +21,7 @@ _FILE = "pids.max"
 def most_pids(cpu: Decimal, configured: int = 0, root: Path = Path("/")) -> int:
     """Return the limit for a session with `cpu` CPUs, which is at most the limit of the machine."""
     wanted = configured or max(LEAST, math.ceil(EACH_CPU * cpu))
-    return min([wanted, *_of_machine(root)])
-
-
-def _of_machine(root: Path) -> list[int]:
-    """Return the limits of the machine and of this process's control groups."""
     places = [place for name, place in cgroup.own(root).items() if name in (cgroup.UNIFIED, "pids")]
     files = [folder / _FILE for place in places for folder in place.ancestors()]
     numbers = [cgroup.read_int(file) for file in [*(root / name for name in _OF_MACHINE), *files]]
-    return [number for number in numbers if number]
+    return min([wanted, *(number for number in numbers if number)])

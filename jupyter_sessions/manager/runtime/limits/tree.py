@@ -220,14 +220,14 @@ class Tree(Driver):
         del id
         whole = _HAS_AFFINITY and cpu >= 1 and cpu == cpu.to_integral_value()
         chosen = whole or self.means.get("cpu") == "CPU affinity"
-        return PartRecord(NAME, list(self.means), affinity=self._least_used(cpu) if chosen else None)
-
-    def _least_used(self, cpu: Decimal) -> list[int]:
+        if not chosen:
+            return PartRecord(NAME, list(self.means))
         taken, allowed = Counter(self._taken()), os.sched_getaffinity(0)
         bound = _count_bound(allowed)
         # Managers that start at the same time must not all choose the first CPUs.
-        chosen = sorted(allowed, key=lambda number: (taken[number], bound[number], random.random()))  # noqa: S311
-        return sorted(chosen[: max(1, int(cpu.to_integral_value(ROUND_CEILING)))])
+        cpus = sorted(allowed, key=lambda number: (taken[number], bound[number], random.random()))  # noqa: S311
+        affinity = sorted(cpus[: max(1, int(cpu.to_integral_value(ROUND_CEILING)))])
+        return PartRecord(NAME, list(self.means), affinity=affinity)
 
     def build(self, record: PartRecord, cpu: Decimal, mem: int) -> None:
         """Create nothing: the watchdog does all the work."""

@@ -9,7 +9,7 @@ import os
 import re
 import socket
 import subprocess
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -47,7 +47,11 @@ class Kind(msgspec.Struct, frozen=True):
         argv: list[str] = spec["argv"]
         env = {name: text for name, text in spec["env"].items() if _BEFORE_START.fullmatch(name)}
         paths = env.get("PYTHONPATH", "").split(os.pathsep) if "PYTHONPATH" in env else []
-        plain = argv[-4:-1] == _ENDING and _only_flags(argv[1:-4])
+        flags = iter(argv[1:-4])
+        only_flags = all(
+            _FLAG.fullmatch(flag) or (flag in ("-X", "-W") and next(flags, "")) for flag in flags
+        )
+        plain = argv[-4:-1] == _ENDING and only_flags
         if not plain or "PYTHONINSPECT" in env or not all(os.path.isabs(path) for path in paths):
             return None
         length = len(os.fsencode(argv[-1]))
@@ -64,12 +68,6 @@ class Kind(msgspec.Struct, frozen=True):
             "umask": self.umask,
             "warm": HELPERS.program("preload.py"),
         }
-
-
-def _only_flags(argv: Sequence[str]) -> bool:
-    """Return whether all arguments of the interpreter are flags that do not change which program it runs."""
-    flags = iter(argv)
-    return all(_FLAG.fullmatch(flag) or (flag in ("-X", "-W") and next(flags, "")) for flag in flags)
 
 
 class Sources(msgspec.Struct, frozen=True):

@@ -113,7 +113,9 @@ def apply_limits(spec: "dict[str, Any]", pid: int) -> str:
     step, path = "cgroup", ""
     try:
         for path in spec["procs"]:
-            _join(path, pid)
+            fd = os.open(path, os.O_WRONLY)
+            os.write(fd, b"%d" % pid)
+            os.close(fd)
         step, path = "cpus", str(spec["cpus"])
         if spec["cpus"]:
             os.sched_setaffinity(pid, spec["cpus"])
@@ -154,12 +156,6 @@ def default_signals() -> None:
         except (OSError, ValueError):
             continue
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-
-
-def _join(procs: str, pid: int) -> None:
-    fd = os.open(procs, os.O_WRONLY)
-    os.write(fd, b"%d" % pid)
-    os.close(fd)
 
 
 def _set_oom_score(pid: int, adjustment: int) -> None:
