@@ -38,6 +38,8 @@ _STATUS_WORDS = {
 }
 _STATUS_CLAUSES = {"ended": "has ended", "failed": "has failed", "cancelled": "was cancelled"}
 
+ENDS_WHY = ("idle", "time_limit", "lifetime", "credential")
+"""The session was not used, or ran as long as it asked for, as its backend allows, or as its credentials are valid."""
 RESERVED_FIELDS = ("cluster_template", "abusing_reports")
 """Names of Backend.AI's command line for which `SessionInfo` has no field; see `SessionInfo.extra`."""
 
@@ -231,7 +233,8 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     `age` and `cpu_credit_used` are in milliseconds. `limits` describes how each resource is limited; `survives` tells what
     the session outlives; an `owned` session was created for a notebook (at `notebook_path`, by the process `owner`) and
     ends with it; `expected_at` is when a waiting session is expected to start, and a `hopeless` one can never start;
-    `extra` holds what a backend reports besides.
+    `ends_why` is why a session ends at `ends_at`, or has ended: one of `ENDS_WHY`, or None for any other reason, which
+    is in `status_info`. `extra` holds what a backend reports besides.
     """
 
     backend: str

@@ -1,9 +1,8 @@
-"""What a backend is: implement four methods, and get panel, magics, command line and REST.
+"""The contract of backends: implement four methods, and get panel, magics, command line and REST.
 
-Implement `list`, `get`, `create` and `destroy`. Implement an optional method as well and its
-button lights up: `capabilities` is read off the methods a class overrides, so faces never guess.
-Publish the class under the entry point group ``jupyter_sessions.backends``; the key of the
-configuration's ``{"type": key}`` is the entry point's name.
+Implement `list`, `get`, `create` and `destroy`. Each optional method that a class overrides adds a capability
+(`capabilities`), and faces offer what belongs to it. Publish the class under the entry point group
+``jupyter_sessions.backends``; the key of the configuration's ``{"type": key}`` is the entry point's name.
 
     class Lab(Backend):
         type = "lab"
@@ -16,15 +15,15 @@ configuration's ``{"type": key}`` is the entry point's name.
 Implement `kernel_endpoint` as well, which says where a session's kernel is, and people can run cells there, answer
 their input requests, interrupt and complete them, and connect notebooks.
 
-People can sign in to a backend that says by which `methods`; what they give it finds in `given`. They can
-add one to those of the configuration whose type names its `address_option` and can `probe` it.
+The service does for all backends what can be done once: it completes and checks what `create` is asked for, refuses
+what a backend does not take, returns the live session of a name, names replicas, and fills in the URLs of services.
 
-A row's `status_changed` never goes back: rows that look older than those that are known may have been on their way
-when the session changed. If it does go back, as after a restart of a scheduler that forgets, `get` is asked for each
-such session, and what it says holds.
+A row's `status_changed` must not go back, because rows that look older than known ones may have been on their way
+when the session changed. Where it goes back all the same, as after a restart of a scheduler that forgets, the service
+calls `get` for each such session and believes the answer.
 
-Methods raise errors of `jupyter_sessions.errors` and nothing else that is meant for people. Rows
-are new objects at each call: what is given away is not changed afterwards.
+Methods raise errors of `jupyter_sessions.errors`; any other exception is reported as a fault of the backend. Rows are
+new objects in each answer: the service may change them, and the backend must not.
 """
 
 from __future__ import annotations
@@ -47,14 +46,14 @@ from jupyter_sessions.backends.notices import Notice
 from jupyter_sessions.backends.polling import Looking, Pace, unsettled
 from jupyter_sessions.backends.relay_client import BackendDescription
 from jupyter_sessions.backends.session_request import SessionRequest as SessionRequest
-from jupyter_sessions.backends.signin import Credentials, SignIn, SignInMethod, checked, fits, without_secrets
+from jupyter_sessions.backends.signing_in import SigningIn
 from jupyter_sessions.backends.takes import BASIC
 from jupyter_sessions.backends.values import Output as Output
 from jupyter_sessions.backends.values import Query as Query
 from jupyter_sessions.backends.values import Storage as Storage
 from jupyter_sessions.channels.journal_messages import Outputs, Selection
 from jupyter_sessions.config import JupyterSessions
-from jupyter_sessions.errors import InvalidRequest, SessionError, SessionNotFound
+from jupyter_sessions.errors import InvalidRequest, SessionNotFound
 from jupyter_sessions.model import (
     TYPES,
     Amount,
@@ -69,75 +68,79 @@ from jupyter_sessions.model import (
 ANY_NAME = NameRule(r"(?s).{1,255}", "Use 1 to 255 characters.")
 
 
-class Backend(KernelMethods, FileTransfer):
+class Backend(KernelMethods, FileTransfer, SigningIn):
     """A place where sessions run."""
 
     type: ClassVar[str]
     type_title: ClassVar[str] = ""
-    """What people call this type of backend; one that is named as its type is called so, too."""
+    """The name of this type for people, and of a backend that is named like its type."""
     name_rule: ClassVar[NameRule] = ANY_NAME
     poll_seconds: ClassVar[float] = 5.0
-    """How often it may be asked for all rows; for one that somebody waits for, five times as often, from 1 s on."""
+    """The seconds between two calls of `list` while somebody looks: fewer, but at least 1, while a session starts or
+    ends, and more while nobody looks. Waiting for a session causes no further calls."""
     storage: Storage = Storage()
     types: ClassVar[tuple[str, ...]] = TYPES
-    """The types of sessions it has; the rest is refused by the service."""
+    """The types of sessions it has; the service refuses all others."""
     takes: ClassVar[frozenset[str]] = BASIC
-    """Fields of `SessionSpec` it can do: faces offer no others, and the service refuses them in a sentence."""
+    """The fields of `SessionSpec` that it supports: faces offer no others, and the service refuses them."""
     image_word: ClassVar[str] = "Image"
-    """What people call that which sessions are made of: "Image" or "Environment"."""
+    """The word for images in faces: "Image" or "Environment"."""
     place: ClassVar[str] = ""
-    """Where its sessions run, in the middle of a sentence ("this machine"); its name unless given."""
+    """Where its sessions run, within a sentence ("this machine"); the backend's name by default."""
     built_in: ClassVar[bool] = False
-    """Whether there is one without any configuration, named as its type."""
+    """Whether there is one without configuration, named like its type."""
     on_this_machine: ClassVar[bool] = False
-    """Whether its sessions run on the machine of whoever asks for them."""
+    """Whether its sessions run on the machine of whoever asks."""
     notifies: ClassVar[bool] = False
     """Whether it sends the messages of `SessionSpec.notify`; for other backends, the Jupyter server does."""
     first_come: ClassVar[bool] = False
-    """Whether sessions wait in one queue, first come, first served, so that forms can tell a place in it."""
+    """Whether sessions wait in one queue, first come, first served, so that forms can say the place in it."""
     checks_requests: ClassVar[bool] = False
-    """Whether its server itself, in one step with creating, refuses less than an image's minimum and returns the live
-    session of the same name or notebook. The service does both for the others."""
+    """Whether its server checks the image's minimum and returns the live session of the same name or notebook, in one
+    step with creating. For other backends the service does both before it calls `create`."""
     session_variables: ClassVar[tuple[str, ...]] = ()
-    """Environment variables that hold the id of a session, for what runs in it."""
-    address_option: ClassVar[str] = ""
-    """The option that holds its address, of a type that people may add with nothing but that."""
-
+    """The environment variables that hold a session's id inside the session."""
     direct: ClassVar[bool] = False
-    """Whether `Session(server=…)` leads to it, by the options `url`, `version`, `token`, `certificate` and `timeout`."""
+    """Whether `Session(server=…)` uses it, with the options `url`, `version`, `token`, `certificate` and `timeout`."""
 
     def __init__(self, name: str, **options: Any) -> None:
-        """`name` is how people call it; `options` come from the configuration."""
+        """Create a backend with the name that people use for it and the options of its configuration."""
         super().__init__(name)
         usual = self.type_title if name == self.type else ""
         self.title = str(options.pop("title", "") or usual or name)
         self.options = options
         self.looking = Looking()
-        self.ring = CredentialStore(name)
+        self.credential_store = CredentialStore(name)
 
-    # The four.
+    # The four methods.
 
     @abstractmethod
     async def list(self, query: Query) -> builtins.list[SessionInfo]:
-        """The sessions that match, most recently changed first."""
+        """Return the sessions that match, the most recently changed first."""
 
     @abstractmethod
     async def get(self, id: str) -> SessionInfo:
-        """One session by its full id, also after its end. Errors: SessionNotFound."""
+        """Return a session by its full id, as long as possible also after its end. Errors: SessionNotFound."""
 
     @abstractmethod
     async def create(self, request: SessionRequest) -> SessionInfo:
-        """Ask for a session and return its row at once, without waiting until it runs."""
+        """Request a session and return its row at once, without waiting until it runs."""
 
     @abstractmethod
     async def destroy(self, id: str, *, forced: bool = False, recursive: bool = False) -> SessionInfo:
-        """End a session, or cancel a pending one, and return its row as it is then."""
+        """End a session, or cancel a waiting one, and return its row as it is then: TERMINATING, or ended.
 
-    def lists(self, field: str) -> bool:
-        """Whether rows of lists have a field of sessions without being asked for it (`Query.fields`), if any has."""
+        `forced` leaves out grace periods, and `recursive` also ends the sessions that depend on this one. A backend
+        without such a thing ignores them; one that can end a session only by force raises NeedsForce without it.
+        A session that has ended stays as it is: return its row, or raise SessionNotFound, upon which the service
+        looks for the row itself. Errors: SessionNotFound.
+        """
+
+    def lists_field(self, field: str) -> bool:
+        """Return whether `list` fills in a field of `SessionInfo` without being asked for it in `Query.fields`."""
         return True
 
-    # The optional ones.
+    # The optional methods.
 
     async def create_many(self, request: SessionRequest, count: int) -> builtins.list[SessionInfo]:
         """Create several sessions in one request, such as a job array, and return their rows in order.
@@ -148,47 +151,47 @@ class Backend(KernelMethods, FileTransfer):
         raise self._cannot("create several sessions in one request")
 
     async def rename(self, id: str, name: str) -> SessionInfo:
-        """Give a live session another name."""
+        """Rename a live session. The service has checked the name against `name_rule`."""
         raise self._cannot("rename sessions")
 
     async def renew(self, id: str) -> SessionInfo:
-        """Put off the end of a session that has an expiry, an idle timeout or a time limit."""
+        """Extend the time of a session that ends at `ends_at`, and return its row."""
         raise self._cannot("renew sessions")
 
     async def logs(self, id: str) -> str:
-        """What the session's processes printed, as plain text; the newest part if it is long."""
+        """Return what the session's processes printed, as plain text; the newest part if it is long."""
         raise self._cannot("show logs")
 
     async def events(self, id: str) -> builtins.list[Event]:
-        """What has happened to the session, oldest first, also after its end."""
+        """Return what has happened to the session, the oldest first, also after its end."""
         raise self._cannot("tell what happened to sessions")
 
     async def outputs(self, id: str, which: Selection) -> Outputs:
-        """What the session printed, by execution, whoever ran it; also after its end."""
+        """Return the outputs of the session by execution, whoever ran it; also after its end."""
         raise self._cannot("show what was printed by execution")
 
     async def images(self) -> builtins.list[Image]:
-        """The environments or images one can ask for."""
+        """Return the images that sessions can be created from."""
         raise self._cannot("list images")
 
     async def default_resources(self, asked: Mapping[str, Decimal]) -> dict[str, Decimal]:
-        """Return amounts of the slots that `asked` leaves out; {} leaves them to the backend."""
+        """Return amounts for slots that `asked` leaves out; the backend chooses those that are missing here, too."""
         return {}
 
     async def suggested_resources(self) -> dict[str, Decimal]:
-        """Return the amounts that a form starts with; those of `default_resources` unless overridden."""
+        """Return the amounts that a form starts with, by default those of `default_resources`."""
         return await self.default_resources({})
 
     async def capacity(self) -> dict[str, Amount]:
-        """Total and free amount of each slot."""
+        """Return the total and free amount of each slot."""
         raise self._cannot("tell its capacity")
 
     async def choices(self) -> Choices:
-        """What one may choose from for a session, apart from images; nothing unless overridden."""
+        """Return what people may choose from for a session besides images."""
         return Choices()
 
     async def open_service(self, id: str, name: str, base_url: str) -> Endpoint:
-        """Where a service port listens; starts it if need be, to serve under the path `base_url`."""
+        """Start a service unless it runs, to serve under the path `base_url`, and return where it listens."""
         raise self._cannot("open service ports")
 
     async def start_service(
@@ -207,38 +210,37 @@ class Backend(KernelMethods, FileTransfer):
         raise self._cannot("stop services")
 
     async def service_log(self, id: str, name: str) -> str:
-        """The end of what a service printed."""
+        """Return the end of what a service printed."""
         raise self._cannot("show a service's log")
 
     async def client_environment(self) -> dict[str, str]:
-        """Environment variables with which the vendors' own clients reach it. Secrets are among them."""
+        """Return the environment variables with which the vendors' own clients reach it, secrets included."""
         raise self._cannot("be reached with other clients")
 
     async def take_over(self) -> None:
-        """Have a manager of this package's version look after its sessions, which go on."""
+        """Replace its manager by one of this package's version; sessions go on."""
         raise self._cannot("be taken over")
 
-    # What comes with them.
+    # Methods with a default.
 
     def notice(self) -> Notice | None:
-        """Return what people should know of it, as far as can be told without asking anybody."""
+        """Return what people should know about it, without asking its server."""
         return None
 
     async def remarks(self) -> builtins.list[str]:
-        """Return sentences about how it differs from its configuration, for whoever looks at that; may ask it."""
+        """Return sentences about how it differs from its configuration, for people who look at that."""
         return []
 
-    async def touch(self, id: str) -> None:
-        """Somebody works in a session through a service port: called at most once a minute."""
+    async def record_use(self, id: str) -> None:
+        """Note that somebody uses a session through a service. Called at most once a minute."""
 
     async def set_environ(self, id: str, environ: dict[str, str]) -> None:
-        """Set variables for the processes of a session that start from now on, if it has such."""
+        """Set variables for the processes of a session that start from now on."""
 
     async def watch(self) -> AsyncIterator[builtins.list[SessionInfo]]:
-        """First all rows that live, then those that changed, for ever.
+        """Yield all live rows first, and then, without end, the rows that have changed.
 
-        By asking again and again, unless overridden: every `poll_seconds` while somebody looks, sooner while
-        something begins or ends, and less and less if neither.
+        By default `list` is called again and again, as `poll_seconds` says.
         """
         seen = {row.id: row for row in await self.list(Query())}
         yield [*seen.values()]
@@ -252,7 +254,7 @@ class Backend(KernelMethods, FileTransfer):
     async def changes(
         self, seen: dict[str, SessionInfo]
     ) -> tuple[builtins.list[SessionInfo], dict[str, SessionInfo]]:
-        """What became other than it was `seen`, by id, and what there is now."""
+        """Return the rows that differ from those `seen`, and all live rows, each by id."""
         rows = {row.id: row for row in await self.list(Query())}
         gone = [await self.after_end(seen[key]) for key in seen.keys() - rows.keys()]
         changed = [
@@ -276,7 +278,7 @@ class Backend(KernelMethods, FileTransfer):
         return cls.next_change is not Backend.next_change
 
     async def after_end(self, row: SessionInfo) -> SessionInfo:
-        """What became of a session that is not listed any more, also if the backend has forgotten it."""
+        """Return the last row of a session that is no longer listed, even if the backend has forgotten it."""
         try:
             return await self.get(row.id)
         except SessionNotFound:
@@ -286,36 +288,13 @@ class Backend(KernelMethods, FileTransfer):
             )
 
     async def close(self) -> None:
-        """Let go of connections; sessions stay. One that is overridden calls this one, too."""
+        """Close connections; sessions stay. An override calls this method, too."""
         await self.kernel_cells.close()
         await self.relays.close()
 
-    async def reconnect(self) -> None:
-        """Credentials are others now: use connections of before for nothing new; what is under way may end."""
-        await self.close()
-
-    # Signing in.
-
-    def where(self) -> str:
-        """The address that credentials are for. Errors: InvalidRequest."""
-        return str(self.options.get(self.address_option, ""))
-
-    def methods(self) -> builtins.list[SignInMethod]:
-        """How one can sign in, the usual way first; none where nobody needs to. What was given is in `given`."""
-        return []
-
-    def given(self, where: str | None = None) -> Credentials | None:
-        """What somebody signed in with, which goes before all that is configured. Errors: Unauthorized.
-
-        `where` is the address that it is to be used at, if that has been found out already.
-        """
-        methods = self.methods()
-        found = self.ring.get(self.where() if where is None else where) if methods else None
-        return found if found is not None and fits(methods, found) else None
-
     def describe(self) -> BackendDescription:
-        """Return what another process makes this backend of. Errors: NotSupported for options that cannot be sent."""
-        kind, where, given = builtins.type(self), self.where(), self.given()
+        """Return what another process needs to create this backend. Errors: NotSupported for options that cannot be sent."""
+        kind, where, given = builtins.type(self), self.address(), self.signed_in_credentials()
         description = BackendDescription(
             module=kind.__module__,
             kind=kind.__qualname__,
@@ -328,39 +307,10 @@ class Backend(KernelMethods, FileTransfer):
         except (TypeError, ValueError):
             raise self._cannot("connect notebooks: its options are not all plain values") from None
 
-    def sign_in_state(self) -> SignIn:
-        """How things stand, as far as can be told without asking anybody; may look at files."""
-        return SignIn(methods=self.methods())
-
-    async def sign_in(self, given: Credentials, *, remember: bool = False) -> None:
-        """Sign in: another backend like this one tries, and only what it gets in with is kept.
-
-        Errors: InvalidRequest naming the field; what the backend says, in which case nothing has changed.
-        """
-        given, where = checked(self.methods(), given), self.where()
-        trial = builtins.type(self)(self.name, title=self.title, **self.options)
-        trial.ring = CredentialStore(self.name, Kept(where, given))
-        try:
-            await trial.list(Query(limit=1))
-        except SessionError as error:
-            raise without_secrets(error, given, self.methods()) from None
-        finally:
-            await trial.close()
-        if self.where() != where:
-            raise InvalidRequest(f"The address of {self.title} has changed meanwhile.", hint="Try again.")
-        self.ring.keep(given, where, remember=remember)
-        await self.reconnect()
-
-    async def sign_out(self) -> None:
-        """Forget what somebody signed in with; what is configured holds again."""
-        self.ring.forget()
-        await self.reconnect()
-
     async def probe(self) -> str:
-        """What answers at its address, and its version, for people; needs no credentials.
+        """Return what answers at its address, with its version, for people. This needs no credentials.
 
-        What it finds out on the way it adds to `options`. Errors: BackendUnavailable, BadAnswer for
-        something else than this type of backend.
+        It may add to `options` what it finds out. Errors: BackendUnavailable; BadAnswer for a server of another kind.
         """
         raise self._cannot("be tried without credentials")
 
@@ -370,7 +320,7 @@ class Backend(KernelMethods, FileTransfer):
         return cls.take_over is not Backend.take_over
 
     def capabilities(self) -> builtins.list[str]:
-        """Names of the optional methods it implements."""
+        """Return the names of the optional methods that it implements."""
         kind = builtins.type(self)
         kernels = WITH_KERNELS if self.knows_kernels() else ()
         return [
@@ -378,22 +328,22 @@ class Backend(KernelMethods, FileTransfer):
         ]
 
     @classmethod
-    def found(cls) -> dict[str, Any] | None:
-        """Options of a backend of this type that the environment names, None if it names none."""
+    def options_from_environment(cls) -> dict[str, Any] | None:
+        """Return the options of the backend of this type that the environment names, or None."""
         return None
 
     @classmethod
     def configured(cls, config: JupyterSessions, kernel_spec_manager: Any) -> dict[str, Any]:
-        """Return options that follow from the rest of the configuration; those of a backend's own go before."""
+        """Return options that follow from the rest of the configuration; a backend's own options take precedence."""
         return {}
 
     @classmethod
-    def same(cls, one: dict[str, Any], other: dict[str, Any]) -> bool:
-        """Whether options lead to the same place."""
+    def same_server(cls, one: dict[str, Any], other: dict[str, Any]) -> bool:
+        """Return whether two sets of options name the same server."""
         return one == other
 
     def _seconds(self, usual: float) -> float:
-        """How long an answer may take, of the option `timeout`. Errors: InvalidRequest."""
+        """Return the seconds that an answer may take: the option `timeout`, or the usual ones. Errors: InvalidRequest."""
         given = self.options.get("timeout") or usual
         try:
             seconds = float(given)

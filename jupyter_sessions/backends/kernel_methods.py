@@ -56,7 +56,11 @@ class KernelMethods(ABC):
         raise self._cannot("say where kernels are")
 
     def execute(self, id: str, code: str, *, stdin: bool = False) -> AsyncIterator[Output]:
-        """Run code in the session; ends after an Output of kind `reply`."""
+        """Run code in the session and yield its outputs; the last one is of kind `reply`.
+
+        When the kernel crashes or ends meanwhile, so does the run: with a reply of status "error", or with an error
+        such as NotRunning. The service adds the end where a backend keeps silent.
+        """
         self._check_kernels("run code")
         return self.kernel_cells.execute(id, code, stdin=stdin)
 

@@ -159,7 +159,7 @@ class Local(KernelspecImages, LocalKeys, LocalRows):
 
     # What differs from a remote one.
 
-    def methods(self) -> builtins.list[SignInMethod]:
+    def sign_in_methods(self) -> builtins.list[SignInMethod]:
         """Nobody signs in: the manager's file says it all."""
         return []
 
@@ -182,7 +182,7 @@ class Local(KernelspecImages, LocalKeys, LocalRows):
         return await super().list(query)
 
     @classmethod
-    def found(cls) -> dict[str, Any] | None:
+    def options_from_environment(cls) -> dict[str, Any] | None:
         """It is there always."""
         return None
 
@@ -309,7 +309,7 @@ class Local(KernelspecImages, LocalKeys, LocalRows):
         await (await self.client()).request("POST", f"{PATH}/{id}/renew")
         return await self.get(id)
 
-    async def touch(self, id: str) -> None:
+    async def record_use(self, id: str) -> None:
         """Tell the manager of input that does not pass by it."""
         await (await self.client()).request("POST", f"{PATH}/{id}/touch")
 

@@ -115,7 +115,7 @@ class LocalRows(AnyVersion):
         """Sessions; with fields that lists do not tell anyway, or of another key, by GraphQL."""
         status = statuses_of(query.status, STATUSES)
         client = await self._rows_client()
-        others = query.access_key is not None or not all(map(self.lists, query.fields))
+        others = query.access_key is not None or not all(map(self.lists_field, query.fields))
         if client is None or status == "" or others:
             return await super().list(query)
         chosen = {"status": status, "limit": query.limit, "offset": query.offset or None}

@@ -75,7 +75,7 @@ def _described(service: SessionService, backend: Backend) -> dict[str, str]:
     """Return a backend as a row of the list."""
     state = state_of(backend)
     try:
-        address = backend.where()
+        address = backend.address()
     except SessionError:
         address = ""
     who = f"{state.who or 'yes'}{' (saved)' if state.remembered else ''}" if state.signed_in else ""

@@ -54,7 +54,7 @@ async def login(api: Api, asked: Namespace, face: Face) -> Result:
         given = Credentials(method.name, await _answers(method, asked, face))
         if is_kept:
             await service.sign_in(backend.name, given, remember=asked.save)
-            where = f". The credentials are saved in {backend.ring.path}" if asked.save else ""
+            where = f". The credentials are saved in {backend.credential_store.path}" if asked.save else ""
         else:
             where = f" on {', '.join(await servers.sign_in(backend.name, given))}"
         state = state_of(backend)
@@ -83,7 +83,7 @@ async def logout(api: Api, asked: Namespace, face: Face) -> Result:
     """Sign out of a backend, in this process and on the Jupyter servers of this user."""
     async with own_service(api) as service:
         backend = service.backend(asked.backend)
-        if not backend.methods():
+        if not backend.sign_in_methods():
             raise InvalidRequest(f"Nobody signs in to '{backend.name}'.", field="backend")
         await service.sign_out(backend.name)
         left = await servers.sign_out(backend.name)
@@ -99,7 +99,7 @@ async def logout(api: Api, asked: Namespace, face: Face) -> Result:
 
 def _method(backend: Backend, asked: Namespace) -> SignInMethod:
     """Return the sign-in method that the options choose, or the backend's usual one. Errors: InvalidRequest."""
-    methods = {method.name: method for method in backend.methods()}
+    methods = {method.name: method for method in backend.sign_in_methods()}
     if not methods:
         raise InvalidRequest(f"Nobody signs in to '{backend.name}'.", field="backend")
     chosen = [name for option, name in _OPTIONS.items() if getattr(asked, option) not in (None, False)]

@@ -83,11 +83,11 @@ def _found(types: dict[str, type[Backend]], wanted: dict[str, dict[str, Any]]) -
     """Backends that the environment names, by their type, unless they are configured."""
     found: dict[str, dict[str, Any]] = {}
     for name, kind in types.items():
-        options = kind.found()
+        options = kind.options_from_environment()
         if options is None or name in wanted:
             continue
         alike = [other for other_name, other in wanted.items() if other.get("type", other_name) == name]
-        if not any(kind.same(options, other) for other in alike):
+        if not any(kind.same_server(options, other) for other in alike):
             found[name] = options
     return found
 

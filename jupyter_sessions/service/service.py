@@ -152,7 +152,7 @@ class SessionService(FileService):
     ) -> tuple[builtins.list[SessionInfo], str]:
         """Rows, and what went wrong. Who is known to be down is not waited for."""
         backend.looking.once()
-        told = all(map(backend.lists, query.fields))
+        told = all(map(backend.lists_field, query.fields))
         told = told and query.access_key is None and not query.everyone
         if told and query.status == "live" and await self.feed.knows(backend.name, seconds / 2):
             return self.feed.rows(backend.name), ""
@@ -362,10 +362,10 @@ class SessionService(FileService):
         place = self.backend(backend)
         return self._noted(await self._act(place, id, place.renew(id), ACT_SECONDS))
 
-    async def touch(self, backend: str, id: str) -> None:
+    async def record_use(self, backend: str, id: str) -> None:
         """Somebody works in a session through a service port."""
         place = self.backend(backend)
-        await ask(place, place.touch(id), GET_SECONDS)
+        await ask(place, place.record_use(id), GET_SECONDS)
 
     async def set_environ(self, backend: str, id: str, environ: dict[str, str]) -> None:
         """Set variables for the processes of a session that start from now on."""

@@ -45,10 +45,10 @@ class _State(NamedTuple):
 
 def _state(backend: Backend) -> _State:
     try:
-        where = backend.where()
+        where = backend.address()
     except SessionError:
         where = ""
-    return _State(where, state_of(backend), backend.ring.stamp())
+    return _State(where, state_of(backend), backend.credential_store.stamp())
 
 
 class Additions:
@@ -107,7 +107,7 @@ class Additions:
                 hint="Remove it there, or ask who runs this server.",
             )
         async with self._one:
-            backend.ring.forget()
+            backend.credential_store.forget()
             with user_backends_file.changing() as backends:
                 backends.pop(backend.name, None)
             await self._look()

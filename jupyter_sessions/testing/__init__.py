@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("jupyter_sessions.testing.contract")
+for _name in ("case", "contract", "kernel_contract", "session_contract"):
+    pytest.register_assert_rewrite(f"jupyter_sessions.testing.{_name}")
 
 from jupyter_sessions.testing.contract import BackendContract  # noqa: E402
 from jupyter_sessions.testing.ending import end_sessions  # noqa: E402

@@ -564,8 +564,10 @@ export interface ISessionFields {
  * resource is limited; `survives` tells what the session outlives; an `owned`
  * session was created for a notebook (at `notebook_path`, by the process
  * `owner`) and ends with it; `expected_at` is when a waiting session is
- * expected to start, and a `hopeless` one can never start; `extra` holds what a
- * backend reports besides.
+ * expected to start, and a `hopeless` one can never start; `ends_why` is why a
+ * session ends at `ends_at`, or has ended: one of `ENDS_WHY`, or None for any
+ * other reason, which is in `status_info`. `extra` holds what a backend reports
+ * besides.
  */
 export interface ISession {
   backend: string;

@@ -67,7 +67,7 @@ async def test_sessions_are_made_as_the_variables_say(variables: Variables) -> N
         variables.setenv("BACKEND_DOMAIN", "physics")
         variables.setenv("BACKEND_GROUP", "lasers")
         variables.setenv("BACKEND_VFOLDER_MOUNTS", "data,models")
-        options = BackendAI.found()
+        options = BackendAI.options_from_environment()
         assert options is not None
         lab = BackendAI("lab", **options)
         assert not lab.storage.needs_mount, "there is no need to warn"

@@ -30,6 +30,7 @@ class TestLocal(BackendContract):
 class TestToy(BackendContract):
     """A third party's, with the four methods alone."""
 
+    runs_commands = False
     bad_names = ("", "Upper", "x" * 21)
     kind = "Toy"
 

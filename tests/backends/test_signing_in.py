@@ -130,14 +130,16 @@ def test_a_file_that_cannot_be_removed_is_named(data: Path) -> None:
 def test_what_was_kept_for_another_way_to_sign_in_is_none(data: Path) -> None:
     options = {"endpoint": HERE, "access_key": "configured", "secret_key": "x"}
     lab = BackendAI("lab", **options)
-    lab.ring.keep(Credentials("keypair", {"access_key": "A", "secret_key": "S"}), HERE, remember=True)
+    lab.credential_store.keep(
+        Credentials("keypair", {"access_key": "A", "secret_key": "S"}), HERE, remember=True
+    )
     assert lab.sign_in_state().who == "A"
     lab = BackendAI("lab", **options, endpoint_type="session")
-    assert lab.given() is None and not lab.sign_in_state().signed_in
+    assert lab.signed_in_credentials() is None and not lab.sign_in_state().signed_in
     for values in ({"access_key": "A"}, {"access_key": "A", "secret_key": "S", "endpoint": "https://x"}):
         lab = BackendAI("lab", **options)
-        lab.ring.keep(Credentials("keypair", values), HERE, remember=True)
-        assert lab.given() is None and not lab.sign_in_state().signed_in
+        lab.credential_store.keep(Credentials("keypair", values), HERE, remember=True)
+        assert lab.signed_in_credentials() is None and not lab.sign_in_state().signed_in
 
 
 def test_what_is_typed_is_checked_and_never_quoted() -> None:
@@ -237,9 +239,13 @@ async def test_what_was_tried_at_one_address_is_never_kept_for_another(
         url = str(server.make_url("/skaha"))
         monkeypatch.setenv("CANFAR_URL", url)
         lab = Skaha("lab")
-        with pytest.raises(InvalidRequest, match="changed meanwhile"):
+        with pytest.raises(InvalidRequest, match="has changed in the meantime"):
             await lab.sign_in(GIVEN)
-    assert asked == ["Bearer the-token"] and lab.given() is None and lab.given(url) is None
+    assert (
+        asked == ["Bearer the-token"]
+        and lab.signed_in_credentials() is None
+        and lab.signed_in_credentials(url) is None
+    )
 
 
 def test_credentials_are_those_for_the_address_that_is_asked(data: Path) -> None:
@@ -265,17 +271,17 @@ async def test_who_signs_in_or_out_breaks_off_nothing_that_is_under_way(data: Pa
     async with TestServer(app) as server:
         url = str(server.make_url("/skaha"))
         lab = BackendAI("lab", endpoint=url) if kind == "backendai" else Skaha("lab", url=url)
-        (method, *_) = lab.methods()
+        (method, *_) = lab.sign_in_methods()
         one, two = (
             Credentials(method.name, {field.name: each for field in method.fields}) for each in ("1", "2")
         )
-        lab.ring.keep(one, url, remember=False)
+        lab.credential_store.keep(one, url, remember=False)
         client, *others = await asyncio.gather(*(lab.client() for _ in range(5)))
         assert all(other is client for other in others)
         work = client.dialect() if isinstance(client, ManagerClient) else client.text("GET", "/session")
         asked = asyncio.create_task(work)
         await begun.wait()
-        lab.ring.keep(two, url, remember=False)
+        lab.credential_store.keep(two, url, remember=False)
         assert await lab.client() is not client
         await lab.sign_out()
         go_on.set()

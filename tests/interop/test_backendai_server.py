@@ -301,7 +301,7 @@ async def test_people_sign_in_to_a_web_server_that_they_have_added(
             "Backend.AI 25.5"
         )
         web = service.backend("web")
-        assert [method.name for method in web.methods()] == ["password"]
+        assert [method.name for method in web.sign_in_methods()] == ["password"]
         with pytest.raises(Unauthorized, match="User credential mismatch") as caught:
             await service.sign_in("web", _password("wrong-pw"))
         assert "wrong-pw" not in str(caught.value) and not web.sign_in_state().signed_in

@@ -135,12 +135,12 @@ def test_this_users_own_managers_are_no_further_backends(
         variables |= {"CANFAR_URL": f"{url}/skaha/v1", "CANFAR_TOKEN": "AKIA.x"}
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        assert BackendAI.found() is None and Skaha.found() is None
+        assert BackendAI.options_from_environment() is None and Skaha.options_from_environment() is None
         assert list(SessionService(JupyterSessions()).backends) == ["local"]
         monkeypatch.setenv("BACKEND_ENDPOINT", f"https://api.example.org,{url}")
-        assert BackendAI.found() is None
+        assert BackendAI.options_from_environment() is None
         monkeypatch.setenv("BACKEND_ENDPOINT", "https://api.example.org")
-        assert BackendAI.found() == {"endpoint": "https://api.example.org"}
+        assert BackendAI.options_from_environment() == {"endpoint": "https://api.example.org"}
 
 
 @pytest.mark.in_memory

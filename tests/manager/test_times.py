@@ -198,7 +198,7 @@ async def test_ends_are_told_warned_of_and_renewed(service: SessionService, stat
     renewed = await service.renew("local", row.id)
     assert renewed.ends_at is not None
     assert renewed.ends_at - row.ends_at > timedelta(seconds=1)
-    await service.touch("local", row.id)
+    await service.record_use("local", row.id)
 
     plain = await run(service, "plain")
     assert (plain.ends_at, plain.idle_checks) == (None, None)

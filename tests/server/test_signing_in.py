@@ -125,7 +125,10 @@ async def test_a_backend_is_added_signed_in_to_out_of_and_removed(
         False,
     )
     assert extension.service is not None
-    seen += [repr(vars(extension.service.backends["lab"])), repr(extension.service.backends["lab"].given())]
+    seen += [
+        repr(vars(extension.service.backends["lab"])),
+        repr(extension.service.backends["lab"].signed_in_credentials()),
+    ]
     for path in ("backends", "sessions", "sessions?status=all", "defaults"):
         seen.append((await rest.ask("GET", path)).text)
 
@@ -151,7 +154,7 @@ async def test_a_token_is_remembered_and_read_again(
     token = manager.bearer()
     await done(rest, "POST", "backends/sky/sign-in", body("token", remember=True, token=f" {token}\n"))
     assert extension.service is not None
-    file = extension.service.backends["sky"].ring.path
+    file = extension.service.backends["sky"].credential_store.path
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert (await described(rest, "sky"))["sign_in"]["remembered"] and token not in caplog.text
 

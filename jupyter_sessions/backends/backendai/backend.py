@@ -100,7 +100,7 @@ class BackendAI(ManagerFiles):
                 self.storage = structs.replace(self.storage, needs_mount=False)
 
     @classmethod
-    def found(cls) -> dict[str, Any] | None:
+    def options_from_environment(cls) -> dict[str, Any] | None:
         """Return the manager that the vendor's variables name.
 
         One of this user on this machine is none, not even one that has ended: anybody may listen there.
@@ -111,7 +111,7 @@ class BackendAI(ManagerFiles):
         return {"endpoint": given["endpoint"]}
 
     @classmethod
-    def same(cls, one: dict[str, Any], other: dict[str, Any]) -> bool:
+    def same_server(cls, one: dict[str, Any], other: dict[str, Any]) -> bool:
         """Whether both name the same address."""
         return not {*credentials.addresses(one.get("endpoint"))}.isdisjoint(
             credentials.addresses(other.get("endpoint"))
@@ -150,7 +150,7 @@ class BackendAI(ManagerFiles):
         rows = {row.id: row for row in await self._pages(query, status, _STEADY)}
         return sorted(rows.values(), key=lambda row: (row.status_changed or _LONG_AGO, row.id), reverse=True)
 
-    def lists(self, field: str) -> bool:
+    def lists_field(self, field: str) -> bool:
         """Lists leave out what is long, or takes the manager another query."""
         return convert.is_listed(field)
 

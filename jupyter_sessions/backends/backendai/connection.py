@@ -68,7 +68,7 @@ class Reached(Backend):
         return self._access_key
 
     def _find_login(self) -> BackendAILogin:
-        return credentials.find(self.options, self.name, self.given)
+        return credentials.find(self.options, self.name, self.signed_in_credentials)
 
     def _connection(self, login: BackendAILogin) -> ManagerClient:
         access = login.access(self.title)
@@ -81,11 +81,11 @@ class Reached(Backend):
             verify=not login.skip_sslcert_validation,
         )
 
-    def where(self) -> str:
+    def address(self) -> str:
         """Its addresses."""
         return credentials.where(credentials.gathered(self.options))
 
-    def methods(self) -> builtins.list[SignInMethod]:
+    def sign_in_methods(self) -> builtins.list[SignInMethod]:
         """Managers take keypairs, their web servers names and passwords."""
         kind = credentials.gathered(self.options).get("endpoint_type")
         return [PASSWORD if kind == SESSION else KEYPAIR]
@@ -94,14 +94,18 @@ class Reached(Backend):
         """Who is signed in; keypairs and passwords do not say when they expire."""
         renew = f"jupyter session login {self.name}"
         try:
-            methods, given = self.methods(), self.given()
+            methods, given = self.sign_in_methods(), self.signed_in_credentials()
         except SessionError:
             return SignIn(renew=renew)
         if given is None:
             return SignIn(methods=methods, renew=renew)
         who = given.values[methods[0].fields[0].name]
         return SignIn(
-            methods=methods, signed_in=True, remembered=self.ring.remembered(), who=who, renew=renew
+            methods=methods,
+            signed_in=True,
+            remembered=self.credential_store.remembered(),
+            who=who,
+            renew=renew,
         )
 
     async def probe(self) -> str:
@@ -112,7 +116,7 @@ class Reached(Backend):
         kinds = [str(asked)] if asked else [API, SESSION]
         how = credentials.typed(credentials.gathered(self.options), self.name)
         for kind in kinds:
-            client = self._connection(BackendAILogin(endpoint=self.where(), endpoint_type=kind, **how))
+            client = self._connection(BackendAILogin(endpoint=self.address(), endpoint_type=kind, **how))
             try:
                 dialect = await client.dialect()
             except (BadAnswer, NotFound, NotSupported, Unauthorized):
@@ -122,7 +126,7 @@ class Reached(Backend):
             self.options["endpoint_type"] = kind
             return f"{_called(dialect)}, API {dialect.version}"
         raise BadAnswer(
-            f"{self.where()} is no Backend.AI manager or web server.", hint=CHECK_ADDRESS, field="url"
+            f"{self.address()} is no Backend.AI manager or web server.", hint=CHECK_ADDRESS, field="url"
         )
 
 

@@ -76,7 +76,7 @@ class Skaha(Backend):
         self._draining = Draining()
 
     @classmethod
-    def found(cls) -> dict[str, Any] | None:
+    def options_from_environment(cls) -> dict[str, Any] | None:
         """Return the server that the vendor's clients are signed in to.
 
         A manager of this user on this machine is none, not even one that has ended: anybody may listen there.
@@ -87,7 +87,7 @@ class Skaha(Backend):
         return {"url": url} if url else {}
 
     @classmethod
-    def same(cls, one: dict[str, Any], other: dict[str, Any]) -> bool:
+    def same_server(cls, one: dict[str, Any], other: dict[str, Any]) -> bool:
         """Whether both name the same server."""
         return credentials.same(one, other)
 
@@ -104,33 +104,33 @@ class Skaha(Backend):
         return SkahaClient(login, who=self.title, seconds=self._seconds(SECONDS))
 
     def _login(self) -> SkahaLogin:
-        login = find(self.options, signed=self.given)
+        login = find(self.options, signed=self.signed_in_credentials)
         if login.expires is not None and login.expires <= datetime.now(UTC):
             what = "token" if login.token else "certificate"
             when = login.expires.astimezone().isoformat(" ", "minutes")
             raise Unauthorized(f"The {what} for {self.title} expired at {when}.", hint="Get a new one.")
         return login
 
-    def where(self) -> str:
+    def address(self) -> str:
         """The server without a version."""
         return where(self.options)
 
-    def methods(self) -> builtins.list[SignInMethod]:
+    def sign_in_methods(self) -> builtins.list[SignInMethod]:
         """Servers take a token or a certificate."""
         return [TOKEN, CERTIFICATE]
 
     def sign_in_state(self) -> SignIn:
         """As the vendor's clients have it, unless somebody signed in here."""
-        state = SignIn(methods=self.methods(), renew=f"jupyter session login {self.name}")
+        state = SignIn(methods=self.sign_in_methods(), renew=f"jupyter session login {self.name}")
         try:
-            given = self.given()
-            login = find(self.options, signed=self.given)
+            given = self.signed_in_credentials()
+            login = find(self.options, signed=self.signed_in_credentials)
         except SessionError:
             return state
         return structs.replace(
             state,
             signed_in=given is not None,
-            remembered=given is not None and self.ring.remembered(),
+            remembered=given is not None and self.credential_store.remembered(),
             who=given.values.get("certificate", "") if given is not None else "",
             expires=login.expires,
             renew=login.renew or state.renew,
@@ -138,7 +138,7 @@ class Skaha(Backend):
 
     async def probe(self) -> str:
         """What the server says of itself in its document of capabilities. Source: skaha 1.7.0, servers up to 1.4.0."""
-        root = self.where()
+        root = self.address()
         client = self._connect(SkahaLogin(root=root, version=""))
         try:
             versions = versions_of(await client.text("GET", "/capabilities"))

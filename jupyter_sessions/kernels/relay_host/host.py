@@ -133,5 +133,5 @@ def made(description: BackendDescription) -> Backend:
     kind: type[Backend] = attrgetter(description.kind)(import_module(description.module))
     backend = kind(description.name, **description.options)
     if description.signed_in is not None:
-        backend.ring = CredentialStore(description.name, description.signed_in)
+        backend.credential_store = CredentialStore(description.name, description.signed_in)
     return backend

@@ -32,7 +32,7 @@ class ServiceProvider(Protocol):
         """Return a session, with its services."""
         ...
 
-    async def touch(self, backend: str, id: str) -> None:
+    async def record_use(self, backend: str, id: str) -> None:
         """Record that somebody uses a service of the session; called at most once a minute."""
         ...
 

@@ -39,6 +39,6 @@ class Inputs:
 
     async def _tell(self, services: ServiceProvider, backend: str, id: str) -> None:
         try:
-            await services.touch(backend, id)
+            await services.record_use(backend, id)
         except Exception:
             log.debug("Use of session %s could not be reported.", id, exc_info=True)

@@ -114,7 +114,7 @@ class Scripted(Backend):
         row = await self.get(id)
         return [Event(what=row.status, when=row.status_changed)]
 
-    def methods(self):
+    def sign_in_methods(self):
         return [PASSWORD, KEYPAIR] if self.options.get("signs_in") else []
 
     async def images(self):

@@ -48,7 +48,8 @@ class Toy(Backend):
 
     async def destroy(self, id, *, forced=False, recursive=False):
         row = await self.get(id)
-        self.rows[id] = structs.replace(row, status="TERMINATED", status_changed=datetime.now(UTC))
+        if row.live:
+            self.rows[id] = structs.replace(row, status="TERMINATED", status_changed=datetime.now(UTC))
         return await self.get(id)
 
 

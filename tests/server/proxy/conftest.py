@@ -74,7 +74,7 @@ class FakeServices:
             created_at=None,
         )
 
-    async def touch(self, backend: str, id: str) -> None:
+    async def record_use(self, backend: str, id: str) -> None:
         """Note it."""
         self.touched.append((backend, id))
 
