@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -87,6 +87,29 @@ class Api(Protocol):
 
     async def events(self, backend: str, id: str) -> builtins.list[Event]:
         """Return the events of a session, the oldest first."""
+        ...
+
+    async def start_service(
+        self,
+        backend: str,
+        id: str,
+        name: str,
+        *,
+        arguments: Mapping[str, str] | None = None,
+        forced: bool = False,
+    ) -> None:
+        """Start a service of a session, also one that has ended; without arguments, with those of its last start.
+
+        Errors: NoRoom unless `forced`.
+        """
+        ...
+
+    async def stop_service(self, backend: str, id: str, name: str) -> None:
+        """End a service of a session."""
+        ...
+
+    async def service_log(self, backend: str, id: str, name: str) -> str:
+        """Return the end of a service's log."""
         ...
 
     async def outputs(self, backend: str, id: str, which: Selection) -> Outputs:

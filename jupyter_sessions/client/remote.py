@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -148,6 +148,27 @@ class RemoteService(RemoteFiles):
         """Return the output of a session by execution."""
         return await self._ask(Outputs, "GET", f"{_path(backend, id)}/outputs", params=which.params())
 
+    async def start_service(
+        self,
+        backend: str,
+        id: str,
+        name: str,
+        *,
+        arguments: Mapping[str, str] | None = None,
+        forced: bool = False,
+    ) -> None:
+        """Start a service of a session."""
+        params = {"forced": "true"} if forced else None
+        await self._send("POST", _service(backend, id, name), body={"arguments": arguments}, params=params)
+
+    async def stop_service(self, backend: str, id: str, name: str) -> None:
+        """End a service of a session."""
+        await self._send("DELETE", _service(backend, id, name))
+
+    async def service_log(self, backend: str, id: str, name: str) -> str:
+        """Return the end of a service's log."""
+        return (await self._ask(dict[str, str], "GET", f"{_service(backend, id, name)}/log"))["logs"]
+
     async def wait(
         self, backend: str, id: str, until: Callable[[SessionInfo], bool], *, every: bool = False
     ) -> AsyncIterator[SessionInfo]:
@@ -242,6 +263,10 @@ class RemoteService(RemoteFiles):
 
 def _path(backend: str, id: str) -> str:
     return f"/sessions/{quote(backend, safe='')}/{quote(id, safe='')}"
+
+
+def _service(backend: str, id: str, name: str) -> str:
+    return f"{_path(backend, id)}/services/{quote(name, safe=':')}"
 
 
 async def _mention(events: sse.Patient[sse.ServerEvent], id: str, seconds: float) -> None:

@@ -18,6 +18,8 @@ _FIELDS = {
     "secret": "environ",
     "mount": "mounts",
     "preopen": "preopen_ports",
+    "service": "services",
+    "arg": "services",
     "depends": "dependencies",
     "owner": "owner_access_key",
 }

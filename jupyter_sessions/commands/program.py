@@ -14,6 +14,7 @@ from jupyter_sessions.amounts import parse_size
 from jupyter_sessions.commands import options
 from jupyter_sessions.commands.types import session_type
 from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.model import ServiceRequest
 
 _PLAIN = ("type", "startup_command", "cluster_size", "cluster_mode", "starts_at")
 
@@ -63,6 +64,20 @@ def surroundings(verb: ArgumentParser) -> None:
         "--preopen", type=_ports, default=[], metavar="PORTS", help="ports that its programs will listen on"
     )
     verb.add_argument(
+        "--service",
+        action="append",
+        default=[],
+        type=ServiceRequest,
+        metavar="NAME",
+        help="service to start with the session, for example tensorboard",
+    )
+    verb.add_argument(
+        "--arg",
+        action=_ArgumentOfService,
+        metavar="NAME=VALUE",
+        help="argument of the --service before it, for example logdir=runs",
+    )
+    verb.add_argument(
         "--resource-opts",
         action="append",
         default=[],
@@ -80,6 +95,19 @@ def _ports(text: str) -> list[int]:
         ) from None
 
 
+class _ArgumentOfService(argparse.Action):
+    """Adds an argument to the service that was named last."""
+
+    def __call__(
+        self, parser: ArgumentParser, namespace: Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        name, equals, value = str(values).partition("=")
+        if not namespace.service or not name or not equals:
+            raise argparse.ArgumentError(self, "takes NAME=VALUE, after the --service that it is for")
+        last = namespace.service[-1]
+        namespace.service[-1] = ServiceRequest(last.name, last.arguments | {name: value})
+
+
 def program_of(asked: Namespace) -> dict[str, Any]:
     """Return the fields of a `SessionSpec` that the options set. Errors: InvalidRequest."""
     mounts = [_split(mount) for mount in asked.mount]
@@ -89,6 +117,7 @@ def program_of(asked: Namespace) -> dict[str, Any]:
         "mounts": [name for name, _ in mounts],
         "mount_map": {name: path for name, path in mounts if path},
         "preopen_ports": asked.preopen,
+        "services": asked.service,
         "resource_opts": _options(asked.resource_opts),
         "dependencies": [name for text in asked.depends for name in text.split(",") if name],
     }

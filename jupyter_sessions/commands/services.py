@@ -1,4 +1,4 @@
-"""The verbs `services` and `open`: what a session serves, and a browser or notebook that shows it."""
+"""The verbs `services` and `open`: what a session serves, how it is started and stopped, and a page that shows it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 import webbrowser
 from argparse import ArgumentParser, Namespace
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
@@ -16,8 +17,10 @@ from jupyter_sessions.client import Api, servers
 from jupyter_sessions.commands import html, options
 from jupyter_sessions.commands.cells import Cell, plain
 from jupyter_sessions.commands.face import Face
-from jupyter_sessions.commands.result import Json, Markup, Nothing, Result, Table
+from jupyter_sessions.commands.resources import pairs
+from jupyter_sessions.commands.result import Json, Markup, Nothing, Result, Table, Text
 from jupyter_sessions.commands.verb import Verb
+from jupyter_sessions.durations import human_time
 from jupyter_sessions.errors import InvalidRequest, NotSupported
 from jupyter_sessions.model import USABLE, Service, SessionInfo, standing
 
@@ -28,6 +31,20 @@ _OPEN = "jupyter-sessions:open-service"
 
 def _services_options(verb: ArgumentParser) -> None:
     options.session(verb)
+    verb.add_argument("service", nargs="?", help="name of the service; NAME:2 is a second one of its kind")
+    does = verb.add_mutually_exclusive_group()
+    does.add_argument("--start", action="store_true", help="start the service")
+    does.add_argument("--stop", action="store_true", help="end the service")
+    does.add_argument("--restart", action="store_true", help="end the service and start it again")
+    does.add_argument("--log", action="store_true", help="show what the service has printed")
+    verb.add_argument(
+        "--arg",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="argument of the service, with --start",
+    )
+    verb.add_argument("--force", action="store_true", help="start it even if it may not fit into the memory")
     options.json(verb)
 
 
@@ -37,15 +54,47 @@ def _open_options(verb: ArgumentParser) -> None:
 
 
 async def services(api: Api, asked: Namespace, face: Face) -> Result:
-    """List the services of a session."""
+    """List the services of a session, or start, stop or restart one, or show its log.
+
+    Errors: InvalidRequest for an action without a service, and for arguments without a start.
+    """
     row = await api.find(asked.session)
+    starts = asked.start or asked.restart
+    if not asked.service and (starts or asked.stop or asked.log):
+        there = ", ".join(service.name for service in row.services) or "none"
+        raise InvalidRequest("Which service is missing.", hint=f"'{row.name}' has: {there}.", field="service")
+    if (asked.arg or asked.force) and not starts:
+        option = "--arg" if asked.arg else "--force"
+        hint = "Add --start, or --restart."
+        raise InvalidRequest(f"{option} is for starting a service.", hint=hint, field=option.strip("-"))
+    if asked.log:
+        return Text(await api.service_log(row.backend, row.id, asked.service))
+    if asked.stop or asked.restart:
+        await api.stop_service(row.backend, row.id, asked.service)
+    if starts:
+        arguments = pairs(asked.arg, "--arg") or None
+        await api.start_service(row.backend, row.id, asked.service, arguments=arguments, forced=asked.force)
+    if starts or asked.stop:
+        row = await api.get(row.backend, row.id)
+    shown = [one for one in row.services if asked.service in (None, one.name)]
+    if asked.service and not shown:
+        _chosen(row, asked.service)
     if asked.json:
-        return Json(row.services)
+        return Json(shown)
     rows = [
-        [one.name, ", ".join(map(str, one.ports)), one.ended or one.state, _link(row, one, api.base_url)]
-        for one in row.services
+        [one.name, _state(one), ", ".join(map(str, one.ports)), _link(row, one, api.base_url)]
+        for one in shown
     ]
-    return Table(["Name", "Ports", "State", "Address"], rows, empty=f"{plain(row.name)} has no services.")
+    return Table(["Name", "State", "Ports", "Address"], rows, empty=f"{plain(row.name)} has no services.")
+
+
+def _state(service: Service) -> str:
+    """Return the state of a service, with the time since it began and why it has ended."""
+    since = service.since if service.state in ("starting", "ready") else None
+    age = f" for {human_time((datetime.now(UTC) - since).total_seconds())}" if since else ""
+    why = f": {service.ended}" if service.ended else ""
+    arguments = " ".join(f"{name}={value}" for name, value in (service.arguments or {}).items())
+    return f"{service.state}{age}{why}" + (f" ({arguments})" if arguments else "")
 
 
 def _link(row: SessionInfo, service: Service, base_url: str) -> Cell:
@@ -130,7 +179,13 @@ def _browse(address: str, token: str) -> bool:
 
 
 VERBS = (
-    Verb("services", "list its services", "List what a session serves.", _services_options, services),
+    Verb(
+        "services",
+        "list, start and stop its services",
+        "List what a session serves, or start, stop or restart a service, or show its log.",
+        _services_options,
+        services,
+    ),
     Verb(
         "open",
         "open a service in a browser",

@@ -50,7 +50,7 @@ class ServiceHandler(BaseHandler):
         forced = flag("forced", self.argument("forced"))
         if flag("restart", self.argument("restart")):
             await self.service.stop_service(backend, id, name)
-        await self.service.start_service(backend, id, name, url, arguments=arguments, forced=forced)
+        await self.service.start_service(backend, id, name, arguments=arguments, forced=forced, base_url=url)
         if is_form:
             self.redirect(url, status=303)
         else:

@@ -439,14 +439,14 @@ class SessionService(FileService):
         backend: str,
         id: str,
         name: str,
-        base_url: str,
         *,
         arguments: Mapping[str, str] | None = None,
         forced: bool = False,
+        base_url: str = "/",
     ) -> None:
-        """Start a service, also one that has failed; without arguments, with those of its last start.
+        """Start a service, also one that has ended; without arguments, with those of its last start.
 
-        Errors: NoRoom unless `forced`.
+        `base_url` is as for `open_service`. Errors: NoRoom unless `forced`; InvalidRequest.
         """
         place = self.backend(backend)
         work = place.start_service(id, name, base_url, arguments or {}, forced=forced)

@@ -109,7 +109,7 @@ async def test_services_are_listed_and_opened(typed: Typed, toys_: SessionServic
         await typed("open mine")
     row = change(toys_, "mine", services=[Service(name="lab", url="s/lab/", ports=[80]), Service(name="x")])
     table, _ = await typed("services mine")
-    assert table.rows[0] == ["lab", "80", "", "http://here/hub/s/lab/"]
+    assert table.rows[0] == ["lab", "", "80", "http://here/hub/s/lab/"]
     assert json.loads((await typed("services mine --json"))[0].text())[0]["name"] == "lab"
     opened, _ = await typed("open mine", Notebook)
     html = opened._repr_mimebundle_()["text/html"]

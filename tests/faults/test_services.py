@@ -62,7 +62,7 @@ async def test_a_service_ends_where_the_session_would(service: SessionService, g
     assert await says(service, row, "x += 1; print(x)") == "42"
     with pytest.raises(NoRoom, match=f"'{greedy}' was ended: {why}"):
         await service.open_service("local", row.id, greedy, AT)
-    await service.start_service("local", row.id, greedy, AT, forced=True)
+    await service.start_service("local", row.id, greedy, forced=True)
     assert await service.open_service("local", row.id, greedy, AT) == endpoint
     assert await ended(service, row) == ""
     await until(lambda: connect(endpoint))
@@ -80,7 +80,7 @@ async def test_a_service_that_cannot_fit_is_not_started(service: SessionService)
         await service.open_service("local", row.id, "jupyter", AT)
     assert "create a session with 256 MiB" in caught.value.hint
     assert caught.value.data["left"] < caught.value.data["needs"] < caught.value.data["limit"]
-    await service.start_service("local", row.id, "jupyter", AT, forced=True)
+    await service.start_service("local", row.id, "jupyter", forced=True)
     endpoint = await service.open_service("local", row.id, "jupyter", AT)
 
     async def decided() -> bool:

@@ -89,24 +89,24 @@ async def test_a_plugin_with_a_socket_and_functions(shared: SessionService, row:
 
 
 async def test_stop_and_start_with_arguments(shared: SessionService, row: SessionInfo) -> None:
-    await shared.start_service("local", row.id, "by-port", AT, arguments={"greeting": "hallo"})
+    await shared.start_service("local", row.id, "by-port", arguments={"greeting": "hallo"})
     endpoint = await shared.open_service("local", row.id, "by-port", AT)
     assert (await fetch(endpoint, "/"))["greeting"] == "hallo"
     with pytest.raises(InvalidRequest, match="runs already, with greeting=hallo") as caught:
-        await shared.start_service("local", row.id, "by-port", AT, arguments={"greeting": "salut"})
+        await shared.start_service("local", row.id, "by-port", arguments={"greeting": "salut"})
     assert "'by-port:2'" in caught.value.hint
-    await shared.start_service("local", row.id, "by-port:2", AT, arguments={"greeting": "salut"})
+    await shared.start_service("local", row.id, "by-port:2", arguments={"greeting": "salut"})
     second = await shared.open_service("local", row.id, "by-port:2", AT)
     assert (await fetch(second, "/"))["greeting"] == "salut"
     await shared.stop_service("local", row.id, "by-port")
     assert await state(shared, row, "by-port") == "not started"
     with pytest.raises(ServiceEnded, match="'by-port' was stopped"):  # By a page that is still open.
         await shared.open_service("local", row.id, "by-port", AT)
-    await shared.start_service("local", row.id, "by-port", AT)
+    await shared.start_service("local", row.id, "by-port")
     again = await shared.open_service("local", row.id, "by-port", AT)
     assert (await fetch(again, "/"))["greeting"] == "hallo", "arguments are those of the last start"
     with pytest.raises(InvalidRequest, match="cannot be an argument"):
-        await shared.start_service("local", row.id, "by-port:3", AT, arguments={"a b": "c"})
+        await shared.start_service("local", row.id, "by-port:3", arguments={"a b": "c"})
 
 
 async def test_a_service_that_fails_says_so(shared: SessionService, row: SessionInfo) -> None:
@@ -118,7 +118,7 @@ async def test_a_service_that_fails_says_so(shared: SessionService, row: Session
     assert "no licence for" in await shared.service_log("local", row.id, "dying")
     with pytest.raises(ServiceEnded, match="'dying' has ended"):
         await shared.open_service("local", row.id, "dying", AT)
-    await shared.start_service("local", row.id, "dying", AT)
+    await shared.start_service("local", row.id, "dying")
     await until(lambda: is_in(shared, row, "dying", "failed"))
 
 
