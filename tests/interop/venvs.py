@@ -1,6 +1,6 @@
 """Others' clients and servers, each in a virtual environment of its own, made once and kept.
 
-They lie in `JUPYTER_SESSIONS_TEST_CACHE`, by default the user's cache folder, by what is in them.
+They lie in `JUPYTER_SESSIONS_TESTCACHE`, by default the user's cache folder, by what is in them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import pytest
 from jupyter_sessions.backends.files import locked
 from tests.conftest import CI, need
 
-_CACHE = Path(
-    os.environ.get("JUPYTER_SESSIONS_TEST_CACHE") or Path.home() / ".cache" / "jupyter_sessions_tests"
+CACHE = Path(
+    os.environ.get("JUPYTER_SESSIONS_TESTCACHE") or Path.home() / ".cache" / "jupyter_sessions_tests"
 )
 _ROOT = Path(__file__).parents[2]
 _UV = str(Path(sys.executable).with_name("uv"))
@@ -41,19 +41,23 @@ class Venv(msgspec.Struct, frozen=True):
         """The folder of what pip has installed, as `program`."""
         return str(self._made() / "lib" / f"python{self.python}" / "site-packages")
 
+    def possible(self) -> bool:
+        """Whether its Python is there."""
+        return _found(self.python) is not None
+
     def kept(self) -> bool:
         """Whether it has been made already."""
         return (self._folder(_interpreter(self.python)) / "complete").exists()
 
     def _folder(self, interpreter: str) -> Path:
         key = hashlib.sha256(msgspec.json.encode((interpreter, self))).hexdigest()[:12]
-        return _CACHE / f"{self.python}-{key}"
+        return CACHE / f"{self.python}-{key}"
 
     def _made(self) -> Path:
         interpreter = _interpreter(self.python)
         folder = self._folder(interpreter)
-        _CACHE.mkdir(parents=True, exist_ok=True)
-        with locked(_CACHE / f"{folder.name}.lock"):  # Others may make it just now.
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with locked(CACHE / f"{folder.name}.lock"):  # Others may make it just now.
             if not self.kept():
                 shutil.rmtree(folder, ignore_errors=True)
                 _run(_UV, "venv", "--quiet", "--python", interpreter, str(folder))
@@ -67,9 +71,9 @@ def node_package(name: str, version: str) -> Path:
     """The folder of a package of npm; without npm a test is skipped, or under CI fails."""
     npm = need("npm", f"it installs {name}")
     need("node", f"it runs {name}")
-    folder = _CACHE / f"npm-{name}-{version}"
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    with locked(_CACHE / f"{folder.name}.lock"):
+    folder = CACHE / f"npm-{name}-{version}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with locked(CACHE / f"{folder.name}.lock"):
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()

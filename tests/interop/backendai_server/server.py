@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import shutil
@@ -13,12 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import msgspec
+import zmq.auth
 
+from jupyter_sessions.backends.files import locked
 from jupyter_sessions.wire.signing import Keypair, headers_for
 from tests.conftest import need
 from tests.interop.backendai_server import rows, texts
 from tests.interop.backendai_server.releases import NEWEST, OLDEST, USUAL, Release
 from tests.interop.backendai_server.rows import ADMIN, IMAGE, OTHER_IMAGE, USER
+from tests.interop.venvs import CACHE
 from tests.ports import free_port
 
 __all__ = ["ADMIN", "IMAGE", "NEWEST", "OLDEST", "OTHER_IMAGE", "USER", "Release", "Server", "running"]
@@ -41,6 +46,7 @@ class Server:
         self.seconds = 0.0
         self.cold = False
         self._processes: list[tuple[subprocess.Popen[bytes], int]] = []
+        self._rows: list[Path] = []
 
     def options(self, key: Keypair = ADMIN) -> dict[str, str]:
         """How a backend of ours is configured to reach it."""
@@ -58,9 +64,13 @@ class Server:
         cli = self.release.program()
         self.folder.chmod(0o755)  # PostgreSQL runs as a user of its own.
         texts.write(self.folder, self.ports, self.release)
+        self._rows = texts.write_rows(self.folder, self.release)
+        filled = self._database.exists()
         self._start_postgres()
         self._start_stores(tools)
-        self._fill(tools["etcdctl"], cli)
+        self._fill(tools["etcdctl"])
+        if not filled:
+            self._fill_database(cli)
         environment = {"BACKEND_CONFIG_FILE": str(self.folder / "manager.toml")}
         # It makes a client of Docker and never uses it; nobody listens there.
         self._spawn(
@@ -103,16 +113,20 @@ class Server:
         self._until("agent", lambda: self._sql(alive, "backend").stdout.strip() == "1")
 
     def _start_postgres(self) -> None:
-        data, port = self.folder / "pg", str(self.ports.postgres)
-        prefix: list[str] = []
-        data.mkdir(mode=0o700)
-        if os.getuid() == 0:
-            owner = pwd.getpwnam("postgres")
-            os.chown(data, owner.pw_uid, owner.pw_gid)
-            prefix = ["runuser", "-u", "postgres", "--"]
-        self._call(
-            [*prefix, _postgres("initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
-        )
+        """Start it with the database of an earlier run if there is one, else with an empty one."""
+        data = self.folder / "pg"
+        if self._database.exists():
+            self._call(["cp", "-a", str(self._database), str(data)])
+        else:
+            data.mkdir(mode=0o700)
+            if os.getuid() == 0:
+                owner = pwd.getpwnam("postgres")
+                os.chown(data, owner.pw_uid, owner.pw_gid)
+            options = ("-U", "postgres", "-A", "trust", "-E", "UTF8")
+            self._call([*_as_postgres(), _postgres("initdb"), "-D", str(data), *options])
+        self._run_postgres(data)
+
+    def _run_postgres(self, data: Path) -> None:
         options = (
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
@@ -120,7 +134,8 @@ class Server:
             "fsync=off",
         )
         settings = [part for option in options for part in ("-c", option)]
-        command = [*prefix, _postgres("postgres"), "-D", str(data), "-p", port, *settings]
+        port = str(self.ports.postgres)
+        command = [*_as_postgres(), _postgres("postgres"), "-D", str(data), "-p", port, *settings]
         self._spawn("postgres", command, number=signal.SIGINT)
         self._until("postgres", lambda: self._sql("SELECT 1").returncode == 0)
 
@@ -147,20 +162,37 @@ class Server:
         self._spawn("etcd", [tools["etcd"], *options])
         self._until("etcd", lambda: httpx.get(f"{client}/health", trust_env=False).is_success)
 
-    def _fill(self, etcdctl: str, cli: str) -> None:
-        assert self._sql("CREATE DATABASE backend").returncode == 0
+    def _fill(self, etcdctl: str) -> None:
         endpoint = f"--endpoints=http://127.0.0.1:{self.ports.etcd}"
         for key, value in texts.etcd_keys(self.ports, self.release).items():
             self._call([etcdctl, endpoint, "put", f"/sorna/local/{key}", "--", value], {"ETCDCTL_API": "3"})
-        python = str(Path(cli).with_name("python"))
-        code = "import sys, zmq.auth; zmq.auth.create_certificates(sys.argv[1], 'manager')"
-        self._call([python, "-c", code, str(self.folder)])
+        zmq.auth.create_certificates(self.folder, "manager")
+
+    def _fill_database(self, cli: str) -> None:
+        """Make the tables and rows, which takes the manager's own commands a minute, and keep them for later runs."""
+        assert self._sql("CREATE DATABASE backend").returncode == 0
         environment = {"BACKEND_CONFIG_FILE": str(self.folder / "manager.toml")}
         self._call([cli, "mgr", "schema", "oneshot", "-f", str(self.folder / "alembic.ini")], environment)
-        for path in texts.write_rows(self.folder, self.release):
+        for path in self._rows:
             said = self._call([cli, "mgr", "fixture", "populate", str(path)], environment)
             assert " ERROR " not in said, said  # It exits with 0 even then.
         self.sql(rows.rest_of(self.release))
+        process, number = self._processes.pop(0)
+        os.killpg(process.pid, number)
+        process.wait(30)
+        with locked(CACHE / f"{self._database.name}.lock"):
+            if not self._database.exists():  # Another run may have been quicker.
+                copy = self._database.with_name(f"{self._database.name}.{os.getpid()}")
+                self._call(["cp", "-a", str(self.folder / "pg"), str(copy)])
+                copy.rename(self._database)
+        self._run_postgres(self.folder / "pg")
+
+    @property
+    def _database(self) -> Path:
+        """Where the filled database of this release is kept, by what is in it."""
+        wanted = [path.read_text() for path in self._rows]
+        key = msgspec.json.encode((self.release, _postgres("postgres"), wanted, rows.rest_of(self.release)))
+        return CACHE / f"postgres-{self.release.version}-{hashlib.sha256(key).hexdigest()[:12]}"
 
     def sql(self, text: str) -> str:
         """What the manager's database answers."""
@@ -215,6 +247,11 @@ class Server:
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
+
+
+def _as_postgres() -> list[str]:
+    """What a command begins with that root may not run."""
+    return ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
 
 
 def _postgres(program: str) -> str:
