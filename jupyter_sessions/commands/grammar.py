@@ -54,7 +54,24 @@ def parse(words: str | Sequence[str], *, prog: str = "%session") -> argparse.Nam
             return argparse.Namespace(verb="help", of=name, backend=backend, prog=prog)
         name_types(parser)
         raise Help(parser.format_help())
-    return parser.parse_intermixed_args(rest)
+    return parser.parse_intermixed_args(_with_values(parser, rest))
+
+
+def _with_values(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]:
+    """Return words in which values that begin with "-" are joined to their options: `--order -created_at`."""
+    known, joined = parser._option_string_actions, list[str]()
+    for word in words:
+        option = known.get(joined[-1]) if joined else None
+        takes_value = option is not None and option.nargs is None and joined[-1].startswith("--")
+        if (
+            takes_value
+            and word.startswith("-")
+            and not {word, word[:2], word.partition("=")[0]} & known.keys()
+        ):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _split(words: str | Sequence[str]) -> Sequence[str]:

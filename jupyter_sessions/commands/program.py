@@ -31,18 +31,18 @@ def program_options(verb: ArgumentParser) -> argparse.Action:
     command = verb.add_argument(
         "--startup-command", metavar="COMMAND", help="shell command to run when the session starts"
     )
+    surroundings(verb)
+    return command
+
+
+def surroundings(verb: ArgumentParser) -> None:
+    """Add the options for the start, members, folders and ports of a session."""
     verb.add_argument(
         "--starts-at", metavar="TIME", help="earliest start, for example 10m or 2030-01-31T08:00"
     )
     verb.add_argument(
         "--depends", action="append", default=[], metavar="SESSION", help="start after this session succeeds"
     )
-    surroundings(verb)
-    return command
-
-
-def surroundings(verb: ArgumentParser) -> None:
-    """Add the options for members, folders and ports of a session."""
     verb.add_argument(
         "--requirements", metavar="FILE", help="requirements file: packages to install for its environment"
     )

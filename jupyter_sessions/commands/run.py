@@ -42,7 +42,7 @@ _ADVICE = "UserWarning: To exit: use 'exit'"
 def _run_options(verb: ArgumentParser) -> None:
     verb.add_argument("image", nargs="?", help="environment or image, for example python")
     verb.add_argument("files", nargs="*", metavar="file", help="files to run, or to send for the code")
-    verb.set_defaults(image_option=None, type="", startup_command=None, starts_at=None, depends=[])
+    verb.set_defaults(image_option=None, type="", startup_command=None)
     what = verb.add_mutually_exclusive_group()
     what.add_argument("-c", "--code", metavar="CODE", help="code to run")
     what.add_argument("--exec", metavar="COMMAND", help="shell command to run")
