@@ -15,14 +15,16 @@ from typing import Any
 import httpx
 import pytest
 
+from jupyter_sessions import Session
 from tests.interop.venvs import CANFAR, SKAHA, Venv
 from tests.waiting import wait_until
 
 IMAGE = f"local/jupyter/python:{sys.version_info[0]}.{sys.version_info[1]}"
+WORDS = "print(*map(__import__('os').environ.get,('REPLICA_ID','REPLICA_COUNT','WORD','skaha_sessionid')))"
 PRELUDE = f"""
 import asyncio, json, os, sys, time
 IMAGE = {IMAGE!r}
-SAYS = "print(*map(__import__('os').environ.get,('REPLICA_ID','REPLICA_COUNT','WORD','skaha_sessionid')))"
+SAYS = {WORDS!r}
 SLEEP = "__import__('time').sleep(600)"
 
 def wait(true):
@@ -63,9 +65,9 @@ def environ(machine: Path, tmp_path: Path) -> dict[str, str]:
     }
 
 
-def play(venv: Venv, environ: dict[str, str], script: str) -> Any:
+def play(venv: Venv, environ: dict[str, str], script: str, *words: str) -> Any:
     """What a script prints last, as JSON."""
-    command = [venv.program("python"), "-c", PRELUDE + script]
+    command = [venv.program("python"), "-c", PRELUDE + script, *words]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return json.loads(done.stdout.splitlines()[-1])
@@ -154,6 +156,47 @@ def check_quick(said: list[Any], name: str) -> None:
     names, logs, events, cores, gone, one = said
     assert (names, logs, gone) == ([name], f"1 1 x {one}\n", True)
     assert "Started" in events and cores["cpuCoresAvailable"] > 0
+
+
+SAME_SCRIPT = """
+from skaha.session import Session
+session = Session(server=os.environ["CANFAR_URL"].rpartition("/")[0], token=os.environ["CANFAR_TOKEN"])
+ids = sys.argv[1:]
+rows = session.fetch(kind="headless")
+stats, everyone = session.stats(), session.fetch(view="all")
+print(json.dumps([rows, session.logs(ids), session.info(ids), stats, everyone, session.destroy(ids)]))
+"""
+
+
+def test_our_client_says_what_skaha_says(environ: dict[str, str]) -> None:
+    """Today's servers spell amounts in another way than seed 004 and our client."""
+    job = {
+        "image": IMAGE,
+        "cores": 1,
+        "ram": 1,
+        "cmd": "python",
+        "args": f"-c {WORDS}",
+        "env": {"WORD": "a=b c"},
+    }
+    at = {"server": environ["CANFAR_URL"].rpartition("/")[0], "token": environ["CANFAR_TOKEN"]}
+    with Session(**at) as session:
+        ids = session.create(name="Job", replicas=2, **job)
+        wait_until(lambda: len(session.fetch(kind="headless", status="Succeeded")) == 2)
+        ours = [session.fetch(kind="headless"), session.logs(ids), session.info(ids), session.stats()]
+        everyone = session.fetch(view="all")
+        theirs = play(SKAHA, environ, SAME_SCRIPT, *ids)
+        assert theirs[5] == dict.fromkeys(ids, True) and session.fetch(kind="headless") == []
+    same = ("id", "userid", "image", "type", "status", "name", "startTime", "connectURL", "requestedCPUCores")
+    for mine, other in ((ours[0], theirs[0]), (ours[2], theirs[2])):
+        told = [sorted([row[key] for key in same] for row in rows) for rows in (mine, other)]
+        assert told[0] == told[1]
+        assert all(row.keys() >= other[0].keys() for row in mine)
+    assert ours[1] == theirs[1] == {one: f"{n} 2 a=b c {one}\n" for n, one in enumerate(ids, 1)}
+    assert ours[3]["cores"]["maxCores"]["cores"] == theirs[3]["cores"]["maxCores"]["cores"]
+    assert {key: {*part} for key, part in ours[3].items()} == {
+        key: {*part} for key, part in theirs[3].items()
+    }
+    assert sorted(map(str, everyone)) == sorted(map(str, theirs[4]))
 
 
 CANFAR_SCRIPT = """
