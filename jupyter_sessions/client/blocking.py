@@ -18,6 +18,7 @@ from weakref import WeakSet
 
 from jupyter_sessions.client.connection import Connection
 from jupyter_sessions.client.loop_thread import Bridge
+from jupyter_sessions.errors import SessionError
 from jupyter_sessions.wire.access import VARIABLE, server_file
 
 A = TypeVar("A")
@@ -33,6 +34,14 @@ class BackgroundLoop(Bridge):
         super().__init__()
         self.connections: WeakSet[Connection] = WeakSet()
         atexit.register(self.close, self._disconnect)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return the result of a coroutine. Errors are those of the coroutine, without the traceback of this package."""
+        __tracebackhide__ = True  # In IPython, which then shows the caller's line alone.
+        try:
+            return super().run(work)
+        except SessionError as error:
+            raise error.with_traceback(None) from None
 
     async def _disconnect(self) -> None:
         await asyncio.gather(*(one.close() for one in self.connections), return_exceptions=True)
@@ -72,6 +81,7 @@ def blocking(method: Any, made: Callable[[Any], Any] | None = None) -> Any:
 
     @wraps(method)
     def waits(self: Blocking[Any], /, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         refuse_in_loop(f"{type(self).__name__}.{method.__name__}")
         result = background().run(method(self._client, *args, **kwargs))
         return result if made is None else made(result)
