@@ -120,7 +120,7 @@ def test_logs_are_kept_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert kept.text().endswith("line 2999\nafter\n")
     message = {"header": {"msg_type": "stream"}, "content": {"text": "x" * 99 + "\n"}}
     for _ in range(1_000):
-        kept.take(message)
+        kept.add(message)
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 30_000
     assert kept.text().endswith("x" * 99 + "\n")
 

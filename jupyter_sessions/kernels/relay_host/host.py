@@ -1,4 +1,4 @@
-"""The sessions that this process relays, and the clients who ask for that."""
+"""Serve the clients of this process, and hold the sessions that it relays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from jupyter_sessions.model import KernelConnection
 
 log = logging.getLogger("jupyter_sessions")
 IDLE_SECONDS = 3.0
-"""How long this process stays with nobody to serve."""
+"""Seconds that this process stays without clients and sessions."""
 
 
 class RelayHost:
@@ -60,7 +60,7 @@ class RelayHost:
         stopping.cancel()
 
     async def close(self) -> None:
-        """Let go of notebooks, which the next helper lets in again."""
+        """Close the relays, which the next helper opens again."""
         for session in self._sessions.values():
             await session.close()
         for backend in self._backends.values():
@@ -129,7 +129,7 @@ class RelayHost:
 
 
 def made(description: BackendDescription) -> Backend:
-    """Return the backend that another process of this user has described."""
+    """Return the backend that another process of this user described."""
     kind: type[Backend] = attrgetter(description.kind)(import_module(description.module))
     backend = kind(description.name, **description.options)
     if description.signed_in is not None:

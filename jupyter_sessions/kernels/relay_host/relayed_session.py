@@ -1,4 +1,4 @@
-"""One session with the notebooks on it: fixed addresses for them, and a gateway to its kernel while there is one."""
+"""Relay the notebooks of one session: fixed addresses for them, and a gateway to its kernel while there is one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LEASE_SECONDS = 120.0
 _OWNER_SECONDS = 1.0
 _TIDY_SECONDS = 1.0
 _RETURN_SECONDS = 0.5
-"""Time for front ends to come back to the sockets of a helper that was killed."""
+"""Seconds for front ends to reconnect to the sockets of a helper that was killed."""
 _SOONEST_SECONDS = 0.5
 
 
@@ -87,13 +87,13 @@ class RelayedSession:
         ]
 
     def connection(self, owner: ProcessId | None, patience: float) -> KernelConnection:
-        """Return where front ends connect; an `owner` has the session from now on."""
+        """Return the addresses for front ends; an `owner` takes over the lease."""
         if owner is not None:
             self._own(Identity(*structs.astuple(owner)), patience)
         return front_of(str(self._sockets / "f"), self._key, owner=owner is not None)
 
     async def close(self) -> None:
-        """Let go of front ends, which a later process lets in again; the session stays."""
+        """Close the relay, which a later process opens again; the session stays."""
         for task in (*self._tasks, self._owner_task):
             if task is not None:
                 task.cancel()
@@ -162,7 +162,7 @@ class RelayedSession:
             log.info("A session of %s cannot be looked at: %s", self.backend.name, error)
 
     async def _connect(self) -> None:
-        """Connect notebooks to the kernel, or leave it for the next time: what they send waits."""
+        """Connect notebooks to the kernel; after a failure, their requests wait for the next attempt."""
         try:
             endpoint = await self.backend.kernel_endpoint(self._row.id)
             if self._gateway is None:
@@ -203,7 +203,7 @@ class RelayedSession:
             await gateway.disconnect()
 
     async def _finish(self) -> None:
-        """Say that the session has ended, and why, to those whose code runs or waits."""
+        """Reply to all running and waiting requests with the reason of the session's end."""
         ended = status_clause(self._row.status)
         why = f"The session '{self._row.name}' {ended}{because(self._row.status_info)}"
         await self._disconnect()
@@ -233,7 +233,7 @@ class RelayedSession:
     # Who owns it.
 
     def _on_control(self, request: str, owner: bool) -> None:
-        """A notebook asked for something that is not for the kernel to answer; visitors end nothing."""
+        """Handle a shutdown or interrupt request of a notebook. Only the owner can end the session."""
         if owner and (request == "shutdown" or self._row.status not in USABLE):
             self._tasks.append(asyncio.create_task(self._end()))
 
@@ -245,7 +245,7 @@ class RelayedSession:
         self._owner_task = asyncio.create_task(self._watch_owner(owner))
 
     async def _watch_owner(self, owner: Identity) -> None:
-        """End the session some time after its owner's end. Owners that cannot be seen are trusted."""
+        """End the session some time after its owner's end. An owner that is not visible from here counts as alive."""
         renewed = float("-inf")
         visible = (owner.boot_id, owner.pid_ns) == (here().boot_id, here().pid_ns)
         while not visible or owner.alive():
@@ -271,7 +271,7 @@ class RelayedSession:
 
 
 def check_usable(row: SessionInfo) -> None:
-    """Errors: NotRunning for a session that has ended, NotSupported for one that takes no code."""
+    """Check that a session takes code. Errors: NotRunning after its end; NotSupported for a batch session."""
     if row.type == "batch":
         raise NotSupported(
             f"'{row.name}' is a batch session: it runs its startup command and takes no code.",

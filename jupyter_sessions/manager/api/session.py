@@ -373,7 +373,7 @@ async def params_of(request: web.Request) -> dict[str, Any]:
 
 
 def read_object(text: str | bytes, field: str = "") -> dict[str, Any]:
-    """The JSON object in a text, {} if it is empty. Errors: InvalidRequest."""
+    """Parse the JSON object in a text, {} if the text is empty. Errors: InvalidRequest."""
     what = f"The value of '{field}'" if field else "The request's body"
     try:
         found = untrusted.decode(text) if text else {}

@@ -1,4 +1,4 @@
-"""Messages to people about sessions of this manager."""
+"""Send messages to people about sessions of this manager."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WHY = {"idle": "it is not used", "time_limit": "its time limit"}
 
 
 class SessionNotifications(Notifier):
-    """Follows the records of sessions; `ending` tells when one is going to be ended."""
+    """Notifies people of changes of sessions; `ending` returns when a session is going to be ended."""
 
     def __init__(self, ending: Callable[[Record], Ending | None], smtp: Callable[[], str]) -> None:
         super().__init__(smtp)
@@ -28,7 +28,7 @@ class SessionNotifications(Notifier):
         self.follow(record.id, record.notify, self._state(record))
 
     def changed(self, record: Record, transition: Transition) -> None:
-        """Tell of a session's change."""
+        """Notify of a session's change."""
         if record.notify:
             self.see(record.id, self._state(record, warned=isinstance(transition, Warned)))
 

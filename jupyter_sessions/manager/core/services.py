@@ -1,4 +1,4 @@
-"""Services of a session: how they are started, and what became of them."""
+"""The definitions and states of a session's services."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ TERMINAL = "terminal"
 """The service that every session has."""
 NOT_STARTED, STARTING, READY, FAILED = "not started", "starting", "ready", "failed"
 TITLES = {"jupyter": "JupyterLab", "vscode": "VS Code", "tensorboard": "TensorBoard"}
-"""Titles of services that give none themselves."""
+"""The titles of services without a title of their own."""
 _ICON_BYTES = 100_000
 
 
 class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How to start a service, and how to reach it; the options of jupyter-server-proxy.
 
-    `command`, `environment` and `request_headers` hold {port}, {unix_socket} and {base_url}; a `plugin` is the
-    interpreter that has the entry point, which knows the command itself. `absolute_url` says that the service sees
-    itself below `base_url`, not at the root. `refused` says what the service does that is not supported, as a verb
-    and what follows.
+    `command`, `environment` and `request_headers` may contain {port}, {unix_socket} and {base_url}. `plugin` is the
+    interpreter with the entry point, which knows the command itself. A service with `absolute_url` sees itself below
+    `base_url` instead of at the root. `refused` is the end of a sentence about what is not supported.
     """
 
     command: list[str] = []
@@ -44,7 +43,7 @@ class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     refused: str = ""
 
     def icon(self) -> str:
-        """Return the text of its icon, an SVG file; "" if there is none that can be read."""
+        """Return the text of its icon, an SVG file, or "" if it cannot be read."""
         if not self.icon_path.endswith(".svg"):
             return ""
         try:
@@ -55,10 +54,10 @@ class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
 
 
 class ServiceState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of a service.
+    """The state of a service.
 
-    `since` is the time of its state, `reason` says why it ended, and `over_memory` that the reason was the session's
-    memory.
+    `since` is the time at which the state began, `reason` is why the service ended, and `over_memory` is true if the
+    session's memory was the reason.
     """
 
     state: str = NOT_STARTED
@@ -69,12 +68,12 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     over_memory: bool = False
 
     def stopped(self) -> ServiceState:
-        """Return the state of the service while it does not run; its arguments stay."""
+        """Return the state of the service after it was stopped, with the same arguments."""
         return ServiceState(arguments=self.arguments)
 
 
 def read_definition(described: Mapping[str, Any], **more: Any) -> ServiceDefinition:
-    """Return the definition of a described service (`service_plugins.describe`); one that cannot be read is refused."""
+    """Return the definition of a described service (`service_plugins.describe`), refused if it cannot be read."""
     try:
         return msgspec.convert({**described, **more}, ServiceDefinition)
     except msgspec.ValidationError as error:
@@ -93,12 +92,12 @@ def _configured(options: Mapping[str, Any]) -> ServiceDefinition:
 
 
 def kind_of(name: str) -> str:
-    """Return what a service is: "tensorboard" for "tensorboard:2"."""
+    """Return the kind of a service: "tensorboard" for "tensorboard:2"."""
     return name.partition(":")[0]
 
 
 def definitions(launch: Launch, plugins: Mapping[str, ServiceDefinition]) -> dict[str, ServiceDefinition]:
-    """Return the definitions of a session's services by kind; the session's own win over those of plug-ins."""
+    """Return the definitions of a session's services by kind; the session's own take precedence over plug-ins."""
     own = {
         name: ServiceDefinition(command=command, unix_socket=True, absolute_url=True)
         for name, command in launch.services.items()
@@ -109,6 +108,6 @@ def definitions(launch: Launch, plugins: Mapping[str, ServiceDefinition]) -> dic
 
 
 def refusal(kind: str, definition: ServiceDefinition) -> str:
-    """Return the sentence that says why a service cannot be started, which names its package; "" if it can."""
+    """Return why a service cannot be started, with the name of its package, or ""."""
     where = f" ({definition.package})" if definition.package else ""
     return f"The service '{kind}'{where} {definition.refused}." if definition.refused else ""

@@ -1,6 +1,6 @@
-"""The service plug-ins of Python environments: entry points of jupyter-server-proxy, which need not be installed.
+"""Find the service plug-ins of Python environments: entry points of jupyter-server-proxy, which is not required.
 
-The interpreter that has the plug-ins is asked, in a process of its own, once for as long as its packages stay the same.
+The interpreter with the plug-ins lists them in a process of its own, once until its packages change.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Plugins = dict[str, ServiceDefinition]
 
 
 class _Answer(msgspec.Struct):
-    """What the program says: descriptions by name, and the folders in which it looked for packages."""
+    """The output of the program: descriptions by name, and the folders in which it looked for packages."""
 
     services: dict[str, dict[str, Any]]
     paths: list[str]
@@ -44,7 +44,7 @@ class PluginFinder:
         self._lock = asyncio.Lock()
 
     async def find(self, interpreters: Sequence[str], env: Mapping[str, str]) -> Plugins:
-        """Return the plug-ins of all interpreters by name; those of the first win."""
+        """Return the plug-ins of all interpreters by name; those of the first interpreter take precedence."""
         found: Plugins = {}
         for interpreter in interpreters:
             found = await self._of(interpreter, env) | found
@@ -72,12 +72,14 @@ def _read(services: Mapping[str, dict[str, Any]], interpreter: str) -> Plugins:
         if SERVICE_NAME.fullmatch(name):
             found[name] = read_definition(described, plugin=interpreter)
         else:
-            log.warning("The plug-in '%s' of %s is left out: its name is none for a path.", name, interpreter)
+            log.warning(
+                "The plug-in '%s' of %s is left out: its name is not valid in a path.", name, interpreter
+            )
     return found
 
 
 def _changes(paths: Sequence[str] | Mapping[str, int]) -> dict[str, int]:
-    """Return when each folder has changed last; 0 for one that is not there."""
+    """Return when each folder has changed last, 0 for a missing folder."""
     found = {}
     for path in paths:
         found[path] = 0

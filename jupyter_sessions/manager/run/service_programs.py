@@ -1,4 +1,4 @@
-"""The programs of a session's services: their commands, where they listen, and how they see themselves."""
+"""Launch the programs of a session's services, with their commands, sockets and base URLs."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ class ServicePrograms:
         return self._member.connection.folder / f"{SERVICE}{name}"
 
     def log_file(self, name: str) -> Path:
-        """Return the path of the file that holds what a service prints."""
+        """Return the path of a service's log file."""
         return self._files / f"service-{name}.log"
 
     def base_url(self, name: str, definition: ServiceDefinition) -> str:
-        """Return the path under which a service sees itself: as plug-ins expect it, below {base_url} by their name."""
+        """Return the path under which a service sees itself. Plug-ins expect their name below {base_url}."""
         own = not definition.plugin and kind_of(name) in self._record.launch.services
         return self._root(name) + ("" if own else f"{kind_of(name)}/")
 
     def headers(self, name: str, definition: ServiceDefinition, port: int) -> dict[str, str]:
-        """Return the header fields that a service wants in each request."""
+        """Return the header fields for each request to a service."""
         values = self._values(name, port)
         return {key: _fill(text, values) for key, text in definition.request_headers.items()}
 
@@ -78,7 +78,7 @@ class ServicePrograms:
         )
 
     def _root(self, name: str) -> str:
-        """Return the base URL of the Jupyter server as a service is told it: a path that occurs nowhere else."""
+        """Return the base URL of the Jupyter server for a service: a path that occurs nowhere else, to be found in pages."""
         digest = hashlib.sha256(f"{self._record.id}/{name}".encode()).hexdigest()
         return f"{SERVICE_PATH}{digest[:16]}/"
 
@@ -110,7 +110,7 @@ def check_arguments(arguments: Mapping[str, str]) -> None:
     for name, value in arguments.items():
         if not _ARGUMENT.fullmatch(name) or "\0" in value:
             raise InvalidRequest(
-                f"'{name[:60]}' cannot be an argument of a service.",
+                f"'{name[:60]}' is not a valid argument of a service.",
                 hint="Give the name of an option of its command and a value: logdir=runs.",
                 field="arguments",
             )

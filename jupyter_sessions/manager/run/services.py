@@ -270,7 +270,7 @@ class ServiceLauncher:
             )
         definition = known[kind]
         if definition.refused:
-            hint = "Mend its plug-in or its configuration, or use jupyter-server-proxy for it."
+            hint = "Correct its plug-in or its configuration, or use jupyter-server-proxy for it."
             raise NotSupported(refusal(kind, definition), hint=hint, field="app")
         return definition
 
@@ -282,10 +282,10 @@ class ServiceLauncher:
         """Check that a running service has these arguments. Errors: InvalidRequest."""
         runs_with = self._state(name).arguments
         if arguments is not None and arguments != runs_with:
-            said = " ".join(f"{key}={value}" for key, value in runs_with.items()) or "no arguments"
+            given = " ".join(f"{key}={value}" for key, value in runs_with.items()) or "no arguments"
             another = f"{kind_of(name)}:2"
             raise InvalidRequest(
-                f"'{name}' runs already, with {said}.",
+                f"The service '{name}' runs already, with {given}.",
                 hint=f"Stop it first, or start another one: '{another}'.",
                 field="arguments",
             )

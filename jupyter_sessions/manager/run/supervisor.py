@@ -353,7 +353,7 @@ class SessionSupervisor:
         again: bool = False,
         arguments: Mapping[str, str] | None = None,
     ) -> Endpoint:
-        """Where a service listens, started if need be; see `ServiceLauncher.start`. Errors: NotRunning, and those."""
+        """Start a service if needed, and return where it listens. Errors: NotRunning; those of `ServiceLauncher.start`."""
         endpoint = await self.services.start(name, forced=forced, again=again, arguments=arguments)
         self._apply(ServiceUsed())
         return endpoint

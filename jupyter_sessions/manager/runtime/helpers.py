@@ -20,7 +20,7 @@ _PREFIX = "programs-"
 
 
 class Helpers:
-    """The helper programs, and the Python that runs them."""
+    """The helper programs and the Python that runs them."""
 
     def __init__(self) -> None:
         self._programs: dict[str, bytes] = {}
@@ -31,7 +31,7 @@ class Helpers:
     def install(self, state_folder: Path) -> None:
         """Copy the programs to the state folder, and use them from there, also when another version is installed.
 
-        Those of managers before this one are removed.
+        The copies of earlier managers are removed.
         """
         self._programs = {name: (self._installed / name).read_bytes() for name in _NAMES}
         digest = hashlib.sha256(b"\0".join(self._programs.values())).hexdigest()[:8]
@@ -47,7 +47,7 @@ class Helpers:
         return str(folder / name)
 
     def _copied(self) -> bool:
-        """Make what is missing of the copies, and return whether they are whole."""
+        """Create missing copies. Return whether all copies are complete."""
         try:
             if self._programs:
                 self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -60,7 +60,7 @@ class Helpers:
         return True
 
     def python(self, other: str = "") -> str:
-        """A Python that is there: the manager's own if it still is, else its base, else an `other` one.
+        """Return a Python that exists: the manager's own, otherwise its base, otherwise `other`.
 
         Errors: FileNotFoundError.
         """
@@ -78,4 +78,4 @@ def _is(path: Path, text: bytes) -> bool:
 
 
 HELPERS = Helpers()
-"""Those of this process."""
+"""The helper programs of this process."""

@@ -105,7 +105,7 @@ async def test_stop_and_start_with_arguments(shared: SessionService, row: Sessio
     await shared.start_service("local", row.id, "by-port")
     again = await shared.open_service("local", row.id, "by-port", AT)
     assert (await fetch(again, "/"))["greeting"] == "hallo", "arguments are those of the last start"
-    with pytest.raises(InvalidRequest, match="cannot be an argument"):
+    with pytest.raises(InvalidRequest, match="is not a valid argument"):
         await shared.start_service("local", row.id, "by-port:3", arguments={"a b": "c"})
 
 

@@ -160,11 +160,11 @@ class TreePart(Part):
         return max(living, key=lambda one: sum(map(proc.memory, ending.descendants(one))), default=None)
 
     def over_memory(self) -> bool:
-        """Also when it was an earlier manager that saw it."""
+        """Return whether the memory limit was exceeded, also under an earlier manager."""
         return self._memory.exceeded()
 
     def over_pids(self) -> bool:
-        """Also when it was an earlier manager that saw it."""
+        """Return whether there were too many processes and threads, also under an earlier manager."""
         return self._threads.exceeded()
 
     def kill_once(self, *, spare: bool = False) -> bool:
