@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from jupyter_sessions.model import Image
 from jupyter_sessions.wire.python_environments import environment_at, environments_beside
+
+
+def images_beside() -> list[Image]:
+    """Return the environments beside the notebook or in the shell's folder as images."""
+    return [Image(name=name, title=title, language="python") for name, title in beside().items()]
 
 
 def beside() -> dict[str, str]:

@@ -1,8 +1,4 @@
-"""Files that go to a new session with its code, and files that come back: `--send` and `--fetch`.
-
-A startup command runs as soon as its session does, and many backends delete the files of a session when the command has
-ended. So the command is wrapped: it begins once the files have arrived, and ends once the results have been fetched.
-"""
+"""Files that go to a new session with its code, and files that come back: `--send` and `--fetch`."""
 
 from __future__ import annotations
 
@@ -20,28 +16,13 @@ from jupyter_sessions.client.file_trees import LocalFile, check_pattern, fetch, 
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.result import plain
 from jupyter_sessions.errors import InvalidRequest, NotFound, NotRunning, NotSupported
-from jupyter_sessions.model import REPLICA_ID, SessionInfo
+from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service import Defaults
+from jupyter_sessions.wire.job_command import wrapped
 
 _ASK_BYTES = 100 * 1024**2
-_WAIT_SECONDS = 600
-"""How long a command waits for its files to arrive, and for its results to be fetched."""
 _LOOK_SECONDS = 1.0
 _LOCAL = ("upload", "download", "ls")
-_WRAPPED = """\
-wait_for() { n=0; while [ ! -e "$1" ]; do sleep 0.2; n=$((n+1)); [ $n -lt %(turns)d ] || return 1; done; rm -f "$1"; }
-wait_for "%(sent)s" || { echo "The files of this session did not arrive." >&2; exit 124; }
-(
-%(command)s
-)
-code=$?
-%(end)sexit $code
-"""
-_END = """\
-echo $code > "%(done)s"
-wait_for "%(fetched)s"
-rm -f "%(done)s"
-"""
 
 
 class JobFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,9 +41,7 @@ class JobFiles(msgspec.Struct, frozen=True, kw_only=True):
         """Return a startup command that waits for the files, and for the results to be fetched."""
         if not command or not (self.files or self.patterns):
             return command
-        names = {name: f"{self.mark}-{name}-${REPLICA_ID}" for name in ("sent", "done", "fetched")}
-        end = _END % names if self.patterns else ""
-        return _WRAPPED % {**names, "command": command, "end": end, "turns": _WAIT_SECONDS * 5}
+        return wrapped(command, self.mark, fetches=bool(self.patterns))
 
     async def exchange(self, api: Api, row: SessionInfo, face: Face) -> int:
         """Send the files to a session that runs, and fetch the results of its startup command; return its exit code."""

@@ -11,6 +11,7 @@ from jupyter_sessions.amounts import parse_slots, slot_label
 from jupyter_sessions.client import Api
 from jupyter_sessions.commands import html, options
 from jupyter_sessions.commands.cells import Cell, plain
+from jupyter_sessions.commands.environments import images_beside
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.fields import words
 from jupyter_sessions.commands.result import Json, Result, Table
@@ -60,9 +61,12 @@ async def images(api: Api, asked: Namespace, face: Face) -> Result:
     def row(image: Image) -> list[str]:
         return [image.name, ", ".join(image.aliases), image.title, amounts(image.resources)]
 
+    def there(backend: BackendInfo) -> list[Image]:
+        return [*backend.images, *(images_beside() if backend.on_this_machine else ())]
+
     head = ["Name", "Also called", "Title", "At least"]
     return await _by_backend(
-        api, asked, lambda one: one.images, head, lambda one: [*map(row, one.images)], "There are no images."
+        api, asked, there, head, lambda one: [*map(row, there(one))], "There are no images."
     )
 
 

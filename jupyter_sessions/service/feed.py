@@ -27,7 +27,7 @@ from jupyter_sessions.service.changes import (
     public,
 )
 from jupyter_sessions.service.deadlines import GET_SECONDS, ask, translated
-from jupyter_sessions.service.service_urls import with_service_urls
+from jupyter_sessions.service.row_display import displayed
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -203,7 +203,7 @@ class Feed:
         backend may have set the time back: it is not taken in before the backend was asked again.
         """
         key = (row.backend, row.id)
-        with_service_urls(row)
+        displayed(row)
         known, ended = self._rows.get(key), self._ended.get(key)
         if known is None and not row.live:
             return
@@ -244,7 +244,7 @@ class Feed:
     async def _check_one(self, backend: Backend, key: SessionKey) -> None:
         """Take in what the backend says now, unless other news came while it was asked."""
         before = self._known(key)
-        row = with_service_urls(await ask(backend, backend.get(key[1]), GET_SECONDS))
+        row = displayed(await ask(backend, backend.get(key[1]), GET_SECONDS))
         after = self._known(key)
         if after is not before:
             self.put(row)

@@ -53,7 +53,7 @@ from jupyter_sessions.service.lookup import Listing, expiries, find, notices
 from jupyter_sessions.service.notifications import RemoteNotifications
 from jupyter_sessions.service.order import NEWEST, ordering
 from jupyter_sessions.service.registry import BackendFactory, pick
-from jupyter_sessions.service.service_urls import with_service_urls
+from jupyter_sessions.service.row_display import displayed
 from jupyter_sessions.service.user_backends import Additions
 from jupyter_sessions.service.waiting import wait
 from jupyter_sessions.wire.secret_variables import with_secrets, without_values
@@ -160,7 +160,7 @@ class SessionService(FileService):
             return self._last_seen(backend, query), problem
         try:
             rows = await ask(backend, backend.list(query), seconds)
-            return [without_values(with_service_urls(row)) for row in rows], ""
+            return [without_values(displayed(row)) for row in rows], ""
         except SessionError as error:
             if self.backends.get(backend.name) is backend and backend.name not in self.feed.synced:
                 self.feed.fail(backend.name, error)
@@ -487,7 +487,7 @@ class SessionService(FileService):
         return error
 
     def _noted(self, row: SessionInfo) -> SessionInfo:
-        row = without_values(with_service_urls(row))
+        row = without_values(displayed(row))
         if backend := self.backends.get(row.backend):
             if self.feed.watches(row.backend):
                 self.feed.put(row)

@@ -55,6 +55,7 @@ def test_a_batch_session_gets_its_files_first_and_gives_its_results(
         "Sending 2 files (11 bytes)." in made.stdout and "Fetched 1 file (2 bytes) of batch." in made.stdout
     )
     assert (tmp_path / "results" / "count").read_text().strip() == "5"
+    assert json.loads(run("spec", "batch").stdout)["startup_command"] == COUNT
     wait_until(lambda: not [*work.glob(".jupyter-session*")], 10)
 
 
