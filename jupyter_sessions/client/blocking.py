@@ -17,7 +17,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 from weakref import WeakSet
 
 from jupyter_sessions.client.connection import Connection
-from jupyter_sessions.client.loop_thread import Bridge
+from jupyter_sessions.client.loop_thread import Bridge, Interrupted
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.wire.access import VARIABLE, server_file
 
@@ -42,6 +42,8 @@ class BackgroundLoop(Bridge):
             return super().run(work)
         except SessionError as error:
             raise error.with_traceback(None) from None
+        except Interrupted:  # A program ends by the signal only for the very class.
+            raise KeyboardInterrupt from None
 
     async def _disconnect(self) -> None:
         await asyncio.gather(*(one.close() for one in self.connections), return_exceptions=True)

@@ -16,7 +16,7 @@ from jupyter_sessions.client.compute_session import AsyncComputeSession, Compute
 from jupyter_sessions.client.connection import Connection
 from jupyter_sessions.client.resources import Number, resources_of, working_folder
 from jupyter_sessions.errors import BackendUnavailable, SessionNotFound
-from jupyter_sessions.model import Amount, SessionInfo, SessionSpec
+from jupyter_sessions.model import Amount, ServiceRequest, SessionInfo, SessionSpec
 from jupyter_sessions.service import BackendInfo
 
 
@@ -45,12 +45,14 @@ class AsyncSessions:
         type: str = "",
         resources: Mapping[str, Any] = {},
         environ: Mapping[str, str] = {},
+        secrets: Sequence[str] = (),
         cwd: str | os.PathLike[str] | None = None,
         startup_command: str | None = None,
         bootstrap_script: str | None = None,
         group: str | None = None,
         resource_group: str | None = None,
         mounts: Sequence[str] = (),
+        services: Sequence[str] = (),
         preopen_ports: Sequence[int] = (),
         dependencies: Sequence[str] = (),
         starts_at: str | None = None,
@@ -64,9 +66,9 @@ class AsyncSessions:
 
         `image` is an environment or image of the `backend`, or of the default backend. `cpu` is a number of CPUs, `mem` an
         amount of memory such as "16g", in MiB without a unit, and `gpu` a number of whole GPUs; what is left out, the
-        backend fills in. `resources` holds amounts of other slots, `environ` environment variables. The session works in
-        the current folder unless `cwd` names another one. Times are in seconds, or as "4h". See `SessionSpec` for the
-        other fields.
+        backend fills in. `resources` holds amounts of other slots, `environ` environment variables, of which those that
+        `secrets` names are not shown anywhere. `services` are started with the session. It works in the current folder
+        unless `cwd` names another one. Times are in seconds, or as "4h". See `SessionSpec` for the other fields.
 
         A live session of the same name and image is returned instead of a new one; with reuse=False it is an error.
         A new session ends when a `with` block of it is left, unless `keep` is True.
@@ -88,12 +90,14 @@ class AsyncSessions:
             type=type,
             resources=dict(amounts),
             environ=dict(environ),
+            secrets=[*secrets],
             cwd=None if chosen.get("cwd") and cwd is None else working_folder(cwd),
             startup_command=startup_command,
             bootstrap_script=bootstrap_script,
             group=group,
             resource_group=resource_group,
             mounts=[*mounts],
+            services=[ServiceRequest(name) for name in services],
             preopen_ports=[*preopen_ports],
             dependencies=[*dependencies],
             starts_at=starts_at,

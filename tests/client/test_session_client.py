@@ -201,6 +201,18 @@ def test_all_are_tried_before_an_error(session: Session, image: str) -> None:
     assert isinstance(caught.value.errors[made], NotRunning)
 
 
+def test_the_page_of_a_notebook(session: Session, image: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if session.server is None:
+        pytest.skip("without a Jupyter server, sessions of a backend have no page")
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    (made,) = session.create("note", image, cores=1, ram=1, kind="notebook")
+    wait_until(lambda: session.info(made)[0]["status"] == "Running")
+    session.connect(made)
+    (row,) = session.fetch(kind="notebook")
+    assert opened == [row["connectURL"]] and made in opened[0]
+
+
 def test_a_prefix_in_another_case_is_told(session: Session, image: str) -> None:
     session.create("one", image, **SLEEP)
     wait_until(lambda: session.fetch(status="Running"))

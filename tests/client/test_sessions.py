@@ -66,7 +66,12 @@ def demo(sessions: Sessions) -> ComputeSession:
 
 
 def test_create_list_and_find(sessions: Sessions) -> None:
-    with sessions.create("python", cpu=HALF, mem=SMALL, name="demo", environ={"WORD": "x"}, tag="t") as demo:
+    environ = {"WORD": "x", "KEY": "hidden"}
+    with sessions.create(
+        "python", cpu=HALF, mem=SMALL, name="demo", environ=environ, secrets=["KEY"], tag="t"
+    ) as demo:
+        assert demo.info.environ["WORD"] == "x" and "hidden" not in str(demo.info.environ)
+        assert demo.run("import os; print(os.environ['KEY'])", show=False).text == "hidden\n"
         assert (demo.name, demo.backend, demo.status, demo.info.tag) == ("demo", "local", "RUNNING", "t")
         assert demo.info.resources == {"cpu": "0.5", "mem": "256m"} and demo.info.cwd == os.getcwd()
         assert [one.id for one in sessions] == [one.id for one in sessions.list()] == [demo.id]
@@ -291,6 +296,7 @@ with sessions.create("python", cpu={HALF}, mem="{SMALL}", name="demo") as demo:
     except KeyboardInterrupt as stop:
         print(type(stop).__name__, flush=True)
     print(demo.run("1 + 1").result, flush=True)
+    print("waits", flush=True)
     demo.wait("ended")
 """
 
@@ -309,6 +315,7 @@ def test_ctrl_c_in_a_script(machine: Path, tmp_path: Path) -> None:
     program.send_signal(signal.SIGINT)
     assert program.stdout.readline() == "CodeInterrupted\n"
     assert [program.stdout.readline() for _ in range(2)] == ["2\n", "{'text/plain': '2'}\n"]
+    assert program.stdout.readline() == "waits\n"
     program.send_signal(signal.SIGINT)
     _, said = program.communicate(timeout=30)
     assert program.returncode == -signal.SIGINT and "KeyboardInterrupt" in said, said
