@@ -124,7 +124,7 @@ class SessionsHandler(BaseHandler):
         epoch, rev = feed.epoch, feed.rev
         changes = self._changes()
         if changes is not None:
-            told = await self.service.told()
+            told = await self.service.expiries_and_notices()
             self.answer(SessionChanges(epoch, rev, changes, feed.errors, **told))
             return
         limit, fields = self.argument("limit"), _names(self.argument("fields"))

@@ -1,7 +1,7 @@
-"""A cell gets its end, whatever becomes of the session it runs in.
+"""Give every cell an end, whatever happens to its session.
 
-Backends are to end a cell whose kernel has gone. Where one keeps silent instead, the session itself is looked at now and
-then; where one stops in the middle, that is said.
+Backends must end a cell whose kernel has gone. If one keeps silent, the session is looked at now and then; if one
+stops without a reply, the cell ends with an error.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Look = Callable[[], Awaitable[SessionInfo]]
 
 
 class Unfinished(BackendUnavailable):
-    """A cell came to no end of its own, and will not come to one."""
+    """A cell has no reply and will not get one."""
 
 
 async def with_end(items: AsyncIterator[Output], look: Look) -> AsyncIterator[Output]:
-    """Pass on what a cell says, up to its reply. `look` tells how it stands with the session.
+    """Yield the outputs of a cell up to its reply. `look` returns the session's row.
 
     Errors: those of the cell; Unfinished if its session or kernel has gone, or the backend stops without a reply.
     """
@@ -48,7 +48,7 @@ async def with_end(items: AsyncIterator[Output], look: Look) -> AsyncIterator[Ou
 
 
 async def _pump(items: AsyncIterator[Output], said: asyncio.Queue[Output | Exception | None]) -> None:
-    """Read all from one task, as generators want it."""
+    """Read all outputs in one task, because a generator must not be cancelled between two outputs."""
     try:
         async for one in items:
             await said.put(one)
@@ -61,7 +61,7 @@ async def _pump(items: AsyncIterator[Output], said: asyncio.Queue[Output | Excep
 async def _next(
     said: asyncio.Queue[Output | Exception | None], watched: _RunningCell
 ) -> Output | Exception | None:
-    """Return what is said next, an error, or None at the end."""
+    """Return the next output, an error, or None at the end."""
     while True:
         with suppress(TimeoutError):
             async with asyncio.timeout(QUIET_SECONDS):
@@ -74,14 +74,14 @@ async def _next(
 
 
 class _RunningCell:
-    """A session in which a cell runs."""
+    """The session in which a cell runs."""
 
     def __init__(self, look: Look) -> None:
         self._look = look
         self._restarts: int | None = None
 
     async def gone(self) -> bool:
-        """Whether the kernel that the cell was sent to is no more."""
+        """Return whether the kernel of the cell has gone."""
         try:
             row = await self._look()
         except SessionNotFound:

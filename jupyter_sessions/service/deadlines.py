@@ -1,4 +1,4 @@
-"""Asking a backend: with a deadline, and with every failure as an error for people."""
+"""Call backends with a deadline, and turn every failure into an error for people."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 async def ask(backend: Backend, work: Awaitable[T], seconds: float, *, acts: bool = False) -> T:
-    """What a backend answers within `seconds` (0: it may take any time); `acts` if that changes something.
+    """Return the result of a call to a backend, within `seconds` unless 0; `acts` says that it may change something.
 
     Errors: its own; BackendTimeout after `seconds`; BackendUnavailable for an error of the operating
     system; BadAnswer for any other exception, which is logged.
@@ -35,7 +35,7 @@ async def ask(backend: Backend, work: Awaitable[T], seconds: float, *, acts: boo
 
 
 async def follow(backend: Backend, items: AsyncIterator[T]) -> AsyncIterator[T]:
-    """The items of a backend, its failures translated as by `ask`. Without a deadline."""
+    """Yield the items of a backend without a deadline, with failures translated as by `ask`."""
     try:
         async for item in items:
             yield item
@@ -44,7 +44,7 @@ async def follow(backend: Backend, items: AsyncIterator[T]) -> AsyncIterator[T]:
 
 
 def state_of(backend: Backend) -> SignIn:
-    """How things stand with signing in; as if nobody ever did, if the backend fails to tell."""
+    """Return who is signed in to a backend; nobody, if the backend fails to tell."""
     try:
         return backend.sign_in_state()
     except Exception as error:
@@ -53,7 +53,7 @@ def state_of(backend: Backend) -> SignIn:
 
 
 def _with_remedy(backend: Backend, error: SessionError) -> SessionError:
-    """Who is refused for his credentials learns the command that gets him others."""
+    """Add the command that renews the credentials to a refusal."""
     if isinstance(error, Unauthorized) and not error.field:
         renew = state_of(backend).renew
         if renew and renew not in error.hint:
@@ -62,7 +62,7 @@ def _with_remedy(backend: Backend, error: SessionError) -> SessionError:
 
 
 def translated(backend: Backend, error: Exception, seconds: float = 0, *, acts: bool = False) -> SessionError:
-    """An exception that came out of a backend as an error of ours."""
+    """Return an exception of a backend as a SessionError."""
     if isinstance(error, SessionError):
         return _with_remedy(backend, error)
     if isinstance(error, TimeoutError) and seconds:

@@ -1,7 +1,7 @@
-"""What changes, for everybody who looks: rows kept up to date, and batches of changes.
+"""The feed: live rows of all backends, and batches of their changes for everybody who follows them.
 
-Every batch gets the next number, `rev`, of this feed's `epoch`. One goes out at most every 100 ms,
-so that a burst is one message; who missed some asks for `since`.
+Each batch has the next number, `rev`, of this feed's `epoch`. At most one goes out in 100 ms, so that a burst is one
+message. Clients that have missed batches call `since`.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ SessionKey = tuple[str, str]
 class Feed:
     """Watches backends.
 
-    `rows` are the live sessions of those in `synced`; `errors` says what ails others, of which `refused` want
-    other credentials.
+    `rows` returns the live sessions of those in `synced`. `errors` holds the problems of the others; those in
+    `refused` do not accept the credentials.
     """
 
     def __init__(self) -> None:
@@ -71,16 +71,16 @@ class Feed:
 
     @property
     def position(self) -> Position:
-        """Which changes have gone out."""
+        """Return which changes have gone out."""
         return Position(self.epoch, self.rev)
 
     @property
     def running(self) -> bool:
-        """True while it watches."""
+        """Return whether all backends are being watched."""
         return self._running
 
     def start(self, backends: Iterable[Backend]) -> None:
-        """Begin to watch; call it within a running loop."""
+        """Start to watch; call it within a running loop."""
         self._running = True
         for backend in backends:
             if not self.watches(backend.name):
@@ -106,9 +106,9 @@ class Feed:
                 self._cancel_flush()
 
     def watch(self, backend: Backend, *, forget: bool = False) -> None:
-        """Watch one more, or one anew that has become another: its credentials are others now.
+        """Watch another backend, or a known one from the beginning, because its credentials have changed.
 
-        `forget` what is known of its sessions if they are another person's, who may come back to them.
+        With `forget`, drop its known sessions, which are those of another person.
         """
         if not self._running:
             return
@@ -124,7 +124,7 @@ class Feed:
         self._tasks[backend.name] = asyncio.create_task(self._watch(backend))
 
     def leave(self, name: str) -> None:
-        """Watch it no more: it is offered no more, and nor are its sessions."""
+        """Stop watching a backend that has been removed, and drop its sessions."""
         self._drop(name)
         self._forget(name)
         if self._running:
@@ -138,7 +138,7 @@ class Feed:
             self._announce(key, SessionRemoved(*key))
 
     def fail(self, name: str, error: SessionError) -> None:
-        """Note what ails a backend that is watched; those who look are told if that is news."""
+        """Record the problem of a watched backend, and announce it if it is new."""
         if name not in self._tasks:
             return
         if self.errors.get(name) != str(error) and (name in self.synced or name in self.errors):
@@ -177,13 +177,13 @@ class Feed:
             self._flush = None
 
     def rows(self, backend: str) -> list[SessionInfo]:
-        """The live sessions of a backend."""
+        """Return the live sessions of a backend."""
         return [row for (name, _), row in self._rows.items() if name == backend]
 
     async def knows(self, backend: str, seconds: float) -> bool:
-        """Return whether the rows of a backend are known; its first ones are waited for, at most so long.
+        """Return whether the rows of a backend are known, and wait some seconds for the first ones.
 
-        Whoever asked for them itself would ask for all of them a second time.
+        Without the wait, callers would list the same rows a second time.
         """
         if backend in self._tasks:
             with suppress(TimeoutError):
@@ -192,15 +192,15 @@ class Feed:
         return backend in self.synced
 
     def nudge(self, backend: str) -> None:
-        """Somebody looks: try a backend that failed again soon."""
+        """Try a failed backend again soon, because somebody looks."""
         if backend in self._nudges:
             self._nudges[backend].set()
 
     def put(self, row: SessionInfo) -> None:
-        """Take in a row as it is now.
+        """Store a row.
 
-        A row that looks older than what is known may have been on its way when the session changed, or its
-        backend may have set the time back: it is not taken in before the backend was asked again.
+        A row that looks older than the known one may have been on its way when the session changed, or its backend
+        may have set the time back. It is stored only after the backend has been asked again.
         """
         key = (row.backend, row.id)
         displayed(row)
@@ -222,7 +222,7 @@ class Feed:
         self._announce(key, SessionPut(public(row)))
 
     def _doubt(self, key: SessionKey) -> None:
-        """Have a session's backend asked how it is now."""
+        """Have the backend asked for a session again."""
         name = key[0]
         if name not in self._backends:
             return
@@ -231,7 +231,7 @@ class Feed:
             self._checks[name] = asyncio.create_task(self._check(self._backends[name]))
 
     async def _check(self, backend: Backend) -> None:
-        """Ask for the sessions that are in doubt until none is."""
+        """Ask for doubtful sessions until there are none."""
         try:
             while keys := self._doubted.pop(backend.name, None):
                 for key in keys:
@@ -242,7 +242,7 @@ class Feed:
                 del self._checks[backend.name]
 
     async def _check_one(self, backend: Backend, key: SessionKey) -> None:
-        """Take in what the backend says now, unless other news came while it was asked."""
+        """Store the row that the backend returns now, unless another one came in the meantime."""
         before = self._known(key)
         row = displayed(await ask(backend, backend.get(key[1]), GET_SECONDS))
         after = self._known(key)
@@ -255,26 +255,26 @@ class Feed:
         return self._rows.get(key) or self._ended.get(key)
 
     def tell_of_kernels(self) -> None:
-        """There are other kernels on sessions than before, of those that are made without being asked for."""
+        """Announce that the automatic kernels on sessions have changed."""
         self._announce(_KERNELS, KernelsChanged())
 
     def since(self, epoch: str, rev: int) -> list[Change] | None:
-        """The changes after a revision; None if they are not known any more, and all must be read."""
+        """Return the changes after a revision, or None if they are no longer known."""
         oldest = self.rev - len(self._history)
         if epoch != self.epoch or not oldest <= rev <= self.rev:
             return None
         return [change for batch in self._history if batch.rev > rev for change in batch.changes]
 
     def listen(self, listener: Callable[[Batch], None]) -> Callable[[], None]:
-        """Call `listener` with every batch; the answer stops that."""
+        """Call `listener` with every batch, until the returned function is called."""
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 
     @staticmethod
     def _may_return(row: SessionInfo, ended: SessionInfo | None) -> bool:
-        """An answer that was on its way when a session ended must not bring it back; the backend itself may.
+        """Return whether a session is live again, rather than a row late: managers may start one that has ended.
 
-        Managers 25.5 start a session that was cancelled while they were scheduling it.
+        Source: managers 25.5 start a session that was cancelled while they were scheduling it.
         """
         if ended is None:
             return True
@@ -337,14 +337,14 @@ class Feed:
             await self._put_all(rows)
 
     async def _put_all(self, rows: list[SessionInfo]) -> None:
-        """Take in rows, and let others have their turn now and then."""
+        """Store rows, and let other tasks run now and then."""
         for number, row in enumerate(rows, 1):
             self.put(row)
             if number % MOST_CHANGES == 0:
                 await asyncio.sleep(0)
 
     async def _sync(self, backend: Backend, rows: list[SessionInfo]) -> None:
-        """The first rows of a watch are all that live; what is known beyond that has ended."""
+        """Store the first rows of a watch, which are all live ones; other known sessions have ended."""
         there = {row.id for row in rows}
         for row in self.rows(backend.name):
             if row.id not in there:

@@ -1,4 +1,4 @@
-"""From what a person calls a session to the session, by the same rules wherever it is looked up."""
+"""Find the session that a person's reference means, by the same rules everywhere."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from jupyter_sessions.service.deadlines import state_of
 
 
 class Expiry(msgspec.Struct, frozen=True):
-    """When the credentials for a backend expire, the command that renews them, and the backend's title."""
+    """When the credentials of a backend expire, the command that renews them, and the backend's title."""
 
     at: datetime
     renew: str
     title: str
 
     def warning(self, now: datetime) -> str:
-        """A sentence for people while that is near, else "": once it is over, an error says so."""
+        """Return a warning while the expiry is near, otherwise ""; afterwards, errors say it."""
         return SignIn(expires=self.at, renew=self.renew).warning(self.title, now)
 
 
@@ -42,7 +42,7 @@ class Listing(msgspec.Struct, frozen=True):
 
 
 async def expiries(backends: Sequence[Backend]) -> dict[str, Expiry]:
-    """When the credentials of backends expire, by name, of those that tell; files are looked at for it."""
+    """Return when the credentials of backends expire, by name; backends may read files for it."""
     states = await asyncio.to_thread(lambda: [state_of(backend) for backend in backends])
     return {
         backend.name: Expiry(state.expires, state.renew, backend.title)
@@ -52,16 +52,16 @@ async def expiries(backends: Sequence[Backend]) -> dict[str, Expiry]:
 
 
 async def notices(backends: Sequence[Backend]) -> dict[str, Notice]:
-    """What people should know of backends, by name, of those that tell; files are looked at for it."""
+    """Return the notices about backends, by name; backends may read files for it."""
     found = await asyncio.to_thread(lambda: {backend.name: backend.notice() for backend in backends})
     return {name: notice for name, notice in found.items() if notice is not None}
 
 
 async def find(listed: Callable[[str], Awaitable[Listing]], ref: str) -> SessionInfo:
-    """The row of a session by "backend/NAME", id or name: of a live one, else of the one that ended last.
+    """Return the session with a "backend/NAME", id or name: the live one, otherwise the one that ended last.
 
-    Of two that live, one is meant that is not being ended.
-    `listed` lists the sessions of a status, most recently changed first.
+    Of two live ones, the one that is not terminating is meant. `listed` returns the sessions of a status, the most
+    recently changed first.
     Errors: SessionNotFound; Ambiguous, listing the matches.
     """
     failures: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""In which order sessions are listed."""
+"""The order of lists of sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which backends there are: those of the configuration, of types found as entry points."""
+"""The backends of the configuration, of types that are entry points."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GROUP = "jupyter_sessions.backends"
 
 
 def configuration(parent: Configurable | None = None) -> JupyterSessions:
-    """What `config.load` reads. Errors: InvalidRequest, in one sentence, for one that cannot be used."""
+    """Return the configuration. Errors: InvalidRequest with the reason if it cannot be used."""
     try:
         return load(parent)
     except Exception as error:  # A configuration file is a program.
@@ -28,7 +28,7 @@ def configuration(parent: Configurable | None = None) -> JupyterSessions:
 
 
 def find_types() -> dict[str, type[Backend]]:
-    """Backend classes by type. A broken entry point is warned of and skipped."""
+    """Return the backend classes by type. A broken entry point is logged and skipped."""
     found: dict[str, type[Backend]] = {}
     for point in entry_points(group=GROUP):
         try:
@@ -43,7 +43,7 @@ def find_types() -> dict[str, type[Backend]]:
 
 
 class BackendFactory:
-    """Makes backends of a configuration."""
+    """Creates the backends of a configuration."""
 
     def __init__(self, config: JupyterSessions, kernel_spec_manager: Any = None) -> None:
         self.types = find_types()
@@ -51,7 +51,7 @@ class BackendFactory:
         self._kernel_spec_manager = kernel_spec_manager
 
     def all(self, added: dict[str, dict[str, Any]]) -> dict[str, Backend]:
-        """The backends to offer, by name; `added` are a person's own. One that cannot be made is warned of and skipped."""
+        """Return the backends by name, including those that a person `added`. A broken one is logged and skipped."""
         there = {name: {"type": name} for name, kind in self.types.items() if kind.built_in}
         wanted: dict[str, dict[str, Any]] = there | self._config.backends
         wanted |= {name: options for name, options in added.items() if name not in wanted}
@@ -60,11 +60,11 @@ class BackendFactory:
         return {name: backend for name, backend in made.items() if backend is not None}
 
     def offers(self, name: str) -> bool:
-        """Whether the configuration lets a backend of that name be offered."""
+        """Return whether the configuration allows a backend of that name."""
         return not self._config.enabled_backends or name in self._config.enabled_backends
 
     def one(self, name: str, options: dict[str, Any]) -> Backend | None:
-        """A backend; None, and a warning, if it cannot be made."""
+        """Return a new backend, or log a warning and return None if that fails."""
         kind = str(options.get("type", name))
         if kind not in self.types:
             known = ", ".join(self.types)
@@ -80,7 +80,7 @@ class BackendFactory:
 
 
 def _found(types: dict[str, type[Backend]], wanted: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Backends that the environment names, by their type, unless they are configured."""
+    """Return the backends that the environment names, by type, unless they are configured."""
     found: dict[str, dict[str, Any]] = {}
     for name, kind in types.items():
         options = kind.options_from_environment()
@@ -93,7 +93,7 @@ def _found(types: dict[str, type[Backend]], wanted: dict[str, dict[str, Any]]) -
 
 
 def pick(backends: dict[str, Backend], name: str) -> Backend:
-    """A backend by its name. Errors: UnknownBackend listing those there are."""
+    """Return a backend by its name. Errors: UnknownBackend listing the names."""
     try:
         return backends[name]
     except KeyError:

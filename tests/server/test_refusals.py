@@ -254,7 +254,8 @@ async def test_a_state_folder_that_cannot_be_used_is_said(rest: Rest, unusable_s
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deadlines of seconds, for the patience of tests."""
     for name in ("GET_SECONDS", "ACT_SECONDS", "LOOK_SECONDS"):
-        monkeypatch.setattr(f"jupyter_sessions.service.service.{name}", 1.0)
+        for module in ("service", "backend_service"):
+            monkeypatch.setattr(f"jupyter_sessions.service.{module}.{name}", 1.0, raising=False)
 
 
 @pytest.mark.real

@@ -25,7 +25,7 @@ from jupyter_sessions.errors import (
     SessionNotFound,
 )
 from jupyter_sessions.model import Service, SessionInfo, SessionSpec
-from jupyter_sessions.service import Batch, SessionService, cells
+from jupyter_sessions.service import Batch, SessionService, backend_service, cells
 from jupyter_sessions.service import service as service_module
 from jupyter_sessions.service.info import Health
 from jupyter_sessions.service.registry import find_types
@@ -91,7 +91,7 @@ async def test_a_connection_that_broke_off_is_the_backend_s_fault_unless_the_ses
 
 
 async def test_one_that_hangs_or_raises_breaks_no_list(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_module, "LOOK_SECONDS", 0.3)
+    monkeypatch.setattr(backend_service, "LOOK_SECONDS", 0.3)
     service = made("toy", "hanging", "raising")
     row = await service.create(SessionSpec(name="mine"))
     begun = time.monotonic()
@@ -106,7 +106,7 @@ async def test_one_that_hangs_or_raises_breaks_no_list(toys: Path, monkeypatch: 
 
 
 async def test_a_server_waits_for_one_that_hangs_once(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_module, "LOOK_SECONDS", 0.3)
+    monkeypatch.setattr(backend_service, "LOOK_SECONDS", 0.3)
     service = made("toy", "hanging", "raising")
     service.feed.start(service.backends.values())
     try:
@@ -129,7 +129,7 @@ async def test_a_server_describes_one_that_is_down_at_once(
     async def never(self: object, asked: object) -> None:
         await asyncio.sleep(3600)
 
-    monkeypatch.setattr(service_module, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(backend_service, "LOOK_SECONDS", 0.2)
     service = made("toy", "hanging")
     monkeypatch.setattr(type(service.backends["hanging"]), "default_resources", never)
     service.feed.start(service.backends.values())
@@ -137,7 +137,7 @@ async def test_a_server_describes_one_that_is_down_at_once(
         _, late = await service.describe()
         assert late.health == Health(False, "hanging did not answer within 0 s. Try again.")
         service.feed.errors["hanging"] = "It is down."
-        monkeypatch.setattr(service_module, "LOOK_SECONDS", 60)
+        monkeypatch.setattr(backend_service, "LOOK_SECONDS", 60)
         begun = time.monotonic()
         (down,) = await service.describe("hanging")
         assert time.monotonic() - begun < 0.1

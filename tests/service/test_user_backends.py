@@ -15,8 +15,7 @@ from aiohttp.test_utils import TestServer
 from jupyter_sessions.backends.signin import Credentials
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest
-from jupyter_sessions.service import NewBackend, SessionService, user_backends_file
-from jupyter_sessions.service import service as service_module
+from jupyter_sessions.service import NewBackend, SessionService, backend_service, user_backends_file
 from jupyter_sessions.service.changes import BackendChanged, Change, SessionPut, SessionRemoved
 from jupyter_sessions.wire.places import STATE_VARIABLE
 
@@ -44,7 +43,7 @@ def test_a_file_that_cannot_be_read_is_named(flaw: bytes) -> None:
 async def test_one_that_is_removed_while_it_is_asked_is_gone(
     toys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_module, "LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(backend_service, "LOOK_SECONDS", 0.5)
     user_backends_file.write({"lab": {"type": "hanging"}})
     service = SessionService(JupyterSessions(default_backend="lab", enabled_backends=["lab"]))
     service.feed.start(service.backends.values())
