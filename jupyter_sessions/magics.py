@@ -1,4 +1,4 @@
-"""``%session`` and ``%%session``: ``%load_ext jupyter_sessions``."""
+"""The magics ``%session`` and ``%%session``, loaded by ``%load_ext jupyter_sessions``."""
 
 from __future__ import annotations
 
@@ -52,38 +52,38 @@ _COMPLETION_SECONDS = 2.0
 _MATCHER, _BEFORE_OTHERS = "jupyter_sessions", 1000.0
 _MAGIC = re.compile(r"^\s*(?:[\w\s.,\[\]]+=\s*)?(?P<magic>%(?P<cell>%?)session\s.*)$")
 _UNKNOWN = "<unknown>"
-"""IPython's type of a completion of which nothing is said."""
+"""IPython's type of a completion without a description."""
 
 
-class Known:
-    """A session that was found, and where."""
+class FoundSession:
+    """A session that was found by its name, and the connection to it."""
 
     def __init__(self, api: Api, row: SessionInfo) -> None:
         self._api = api
         self._at = (row.backend, row.id)
 
     def execute(self, code: str, stdin: bool, ref: str | None = None) -> AsyncIterator[Output]:
-        """Run code in it, provided that `ref` still means it."""
+        """Run code in the session, provided that `ref` still refers to it."""
         return self._api.execute(*self._at, code, stdin=stdin, ref=ref)
 
     async def interrupt(self) -> None:
-        """Interrupt what runs in it."""
+        """Interrupt the code that runs in the session."""
         await self._api.interrupt(*self._at)
 
     async def input(self, run: str, text: str) -> None:
-        """Answer a run."""
+        """Answer the input request of a run."""
         await self._api.input(*self._at, run, text)
 
 
 @magics_class
 class SessionMagics(Magics):
-    """The magics of one shell, with their connection."""
+    """The magics of one IPython shell, with their connection."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
         self._bridge = Bridge()
         self._api: Api | None = None
-        self._known: dict[str, Known] = {}
+        self._known: dict[str, FoundSession] = {}
         self._default = ""
 
     @line_cell_magic
@@ -117,7 +117,7 @@ class SessionMagics(Magics):
             return await perform(await self._connected(), asked, face)
 
         result = self._bridge.talk(work, _hear)
-        if not isinstance(result, Table):  # It shows them itself.
+        if not isinstance(result, Table):  # Tables show their warnings themselves.
             for warning in result.warnings:
                 print(plain(warning), file=sys.stderr)  # noqa: T201
         if isinstance(result, Shown):
@@ -130,16 +130,16 @@ class SessionMagics(Magics):
         self._default = ref
 
     def _request(self) -> str:
-        """The id of the message that made this kernel run the magic; "" outside of kernels."""
+        """Return the id of the message that runs this magic, "" outside of kernels."""
         kernel = getattr(self.shell, "kernel", None)
         return str(kernel.get_parent().get("header", {}).get("msg_id", "")) if kernel is not None else ""
 
     async def _connected(self) -> Api:
-        """The connection; made anew if the server it led to is gone."""
+        """Return the connection; a new one if the server of the earlier one is gone."""
         if self._api is None or not await self._api.alive():
             if self._api is not None:
                 await self._api.close()
-            self._known.clear()  # They are of the old connection.
+            self._known.clear()  # They belong to the old connection.
             self._api = await open_api()
         return self._api
 
@@ -168,7 +168,7 @@ class SessionMagics(Magics):
             outputs.close()
 
     async def _outputs(self, ref: str, code: str, stdin: bool) -> AsyncIterator[Output]:
-        """What a cell says. A session known from before is not looked for first, which would cost every cell."""
+        """Yield the outputs of a cell. A session that is known is not looked up again, which would slow down each cell."""
         if known := self._known.get(ref):
             begun = False
             try:
@@ -179,17 +179,17 @@ class SessionMagics(Magics):
             except (SessionNotFound, Ambiguous, NotRunning, NotReached):
                 if begun:
                     raise
-                del self._known[ref]  # Nothing has run: what is called so may be elsewhere by now.
+                del self._known[ref]  # Nothing has run; the name may refer to another session by now.
         found = self._known[ref] = await self._find(ref)
         async for output in found.execute(code, stdin):
             yield output
 
-    async def _find(self, ref: str) -> Known:
+    async def _find(self, ref: str) -> FoundSession:
         if self._api is not None:
-            with suppress(BackendUnavailable):  # Then the server has gone.
-                return Known(self._api, await self._api.find(ref))
+            with suppress(BackendUnavailable):  # The server is gone.
+                return FoundSession(self._api, await self._api.find(ref))
         api = await self._connected()
-        return Known(api, await api.find(ref))
+        return FoundSession(api, await api.find(ref))
 
     def _can_ask(self) -> bool:
         kernel = getattr(self.shell, "kernel", None)
@@ -198,9 +198,9 @@ class SessionMagics(Magics):
     # Completion.
 
     def complete(self, line: str, word: str) -> dict[str, str]:
-        """Return what could stand in place of the `word` at the end of a line, each with its meaning.
+        """Return the completions of the `word` at the end of a line, each with its description.
 
-        That is nothing if the backends do not say soon.
+        There are none if a backend does not answer soon.
         """
         with suppress(SessionError, TimeoutError):
             return self._bridge.run(self._complete(line, word))
@@ -223,14 +223,14 @@ def _words(line: str) -> list[str]:
 
 
 def _in_one_sentence(error: SessionError) -> SessionError:
-    """An error that is shown as its sentence, without a traceback of our own code."""
+    """Let an error be shown as one sentence, without a traceback of our own code."""
     lines = [f"{error.reason}: {plain(str(error))}"]
     error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]
     return error.with_traceback(None)
 
 
 def _interrupt_in_one_sentence(stop: KeyboardInterrupt) -> KeyboardInterrupt:
-    """The interrupt without a traceback, with what the command said last: how to go on, or to cancel what waits."""
+    """Return the interrupt without a traceback, with the last message of the command: how to go on, or to cancel."""
     said = " ".join(getattr(stop, "last_words", [])) or "Interrupted. `%session ps` shows what there is."
     interrupt = KeyboardInterrupt(said)
     interrupt._render_traceback_ = lambda: [plain(said)]  # type: ignore[attr-defined]
@@ -254,7 +254,7 @@ def _hear(word: object) -> None:
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Make the magics known to a shell."""
+    """Register the magics with an IPython shell."""
     magics = SessionMagics(shell)
     shell.register_magics(magics)
     matchers = shell.Completer.custom_matchers
@@ -263,7 +263,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def _matcher(magics: SessionMagics) -> MatcherAPIv2:
-    """What completes lines of `%session` and `%%session`, and nobody else does there."""
+    """Return the matcher that alone completes lines of `%session` and `%%session`."""
 
     @context_matcher(identifier=_MATCHER, priority=_BEFORE_OTHERS)  # type: ignore[untyped-decorator]
     def match(context: CompletionContext) -> MatcherResult:
@@ -272,7 +272,7 @@ def _matcher(magics: SessionMagics) -> MatcherAPIv2:
             return SimpleMatcherResult(completions=[], suppress=False)
         found = magics.complete(line["magic"], context.token)
         if not found and context.token:
-            found = {context.token: ""}  # Or IPython would ask others, who take the line for Python.
+            found = {context.token: ""}  # Other matchers would take the line for Python.
         completions = [SimpleCompletion(text, type=about or _UNKNOWN) for text, about in found.items()]
         return SimpleMatcherResult(completions=completions, suppress=True, ordered=True)
 

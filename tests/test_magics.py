@@ -79,6 +79,30 @@ def test_create_ps_info_rm(shell: Shell) -> None:
     assert "usage: %session" in shell.run("%session --help").text
 
 
+def test_run_and_use(demo: Shell) -> None:
+    run = "%session run -q -t demo --cpu 0.5 --mem 256m python -c"
+    assert demo.run(f"{run} 'print(6 * 7)'").text == "42\n"
+    failed = demo.run(f"{run} '1/0'")
+    assert failed.reply["ename"] == "CellFailed" and "ZeroDivisionError" in plain(failed)
+    asked = demo.run(f"""{run} 'print(input("name? "))'""", answers=("Ada",))
+    assert [one["prompt"] for one in asked.of("input_request")] == ["name? "] and "Ada\n" in asked.text
+    (shown,) = demo.run(f"{run} '6 * 7'").of("execute_result") or demo.run(f"{run} '6 * 7'").of(
+        "display_data"
+    )
+    assert shown["data"]["text/plain"] == "42"
+    assert "needs the name of a session" in plain(demo.run("%%session\nprint(1)"))
+    assert "run in demo from now on" in demo.run("%session use demo").text
+    assert demo.run("%%session\nprint(2)").text == "2\n"
+
+
+def test_an_interrupt_of_run_stops_the_code(demo: Shell) -> None:
+    code = "import time; print('begun', flush=True); time.sleep(60)"
+    run = f'%session run -q -t demo --cpu 0.5 --mem 256m python -c "{code}"'
+    ran = demo.run(run, on_text={"begun": demo.interrupt})
+    assert ran.reply["ename"] == "KeyboardInterrupt"
+    assert demo.run("%%session demo\nprint('free again')").text == "free again\n"
+
+
 def test_the_session_works_in_the_notebooks_folder(demo: Shell) -> None:
     here = demo.run("import os; print(os.getcwd())").text
     assert demo.run("%%session demo\nimport os; print(os.getcwd())").text == here

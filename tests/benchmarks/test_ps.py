@@ -28,7 +28,7 @@ import time
 from IPython.utils.capture import capture_output
 _began = time.perf_counter()
 with capture_output() as _shown:
-    display(get_ipython().run_line_magic("session", "ps"))
+    display(get_ipython().run_line_magic("session", "ps --limit 0"))
 print(time.perf_counter() - _began, str(_shown.outputs[0].data["text/html"]).count("<tr>"))
 """
 
@@ -68,7 +68,7 @@ def seconds(command: list[str], env: dict[str, str] | None = None) -> float:
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("hundred")
 def test_beside_the_vendors(report: Callable[[str], None], state: Path, tmp_path: Path) -> None:
-    ours = [str(Path(sys.executable).with_name("jupyter")), "session", "ps"]
+    ours = [str(Path(sys.executable).with_name("jupyter")), "session", "ps", "--limit", "0"]
     theirs = [newest_backendai().program("backend.ai"), "ps"]
     env = environment_from(" ".join([*ours[:2], "env"]), tmp_path, lambda name: name.startswith("BACKEND_"))
     taken: dict[str, list[float]] = {"notebook": [], "shell": [], "backend.ai": []}
