@@ -45,78 +45,75 @@ class JupyterSessions(Configurable):
         "this machine, needs no entry."
     ).tag(config=True)
     enabled_backends = List(
-        Unicode(), help="Names of the backends to offer; all that are known if empty."
+        Unicode(), help="Names of the backends to offer; all configured backends if empty."
     ).tag(config=True)
     default_backend = Unicode("local", help="The backend of a session that names none.").tag(config=True)
     presets = Dict(help="Saved specs by name, for example {'big': {'resources': {'cpu': 8}}}.").tag(
         config=True
     )
     default_resources = Dict(
-        help="What a session gets that asks for nothing, for example {'cpu': '2', 'mem': '4g'}."
+        help="The resources of a session that requests none, for example {'cpu': '2', 'mem': '4g'}."
     ).tag(config=True)
     max_resources = Dict(
-        help="The most that this machine gives all local sessions together, for example {'mem': '16g'}."
+        help="The most that all local sessions may have together, for example {'mem': '16g'}."
     ).tag(config=True)
-    max_sessions = Int(0, help="How many local sessions may run at once; 0 for as many as fit.").tag(
+    max_sessions = Int(0, help="The most local sessions that run at a time; 0 for as many as fit.").tag(
         config=True
     )
     idle_timeout = Union(
         [Float(), Unicode()],
         default_value=0.0,
         help="How long a local session may be unused before it is ended, in seconds or such as '2h', "
-        "unless it asks for something else; 0 for ever.",
+        "unless the session sets another value; 0 for no limit.",
     ).tag(config=True)
     time_limit = Union(
         [Float(), Unicode()],
         default_value=0.0,
         help="How long a local session may run before it is ended, in seconds or such as '12h', "
-        "unless it asks for something else; 0 for ever.",
+        "unless the session sets another value; 0 for no limit.",
     ).tag(config=True)
     gpus = List(
         Unicode(),
-        help="GPU slots by hand, for a machine whose devices are not found or to offer some of them; "
+        help="GPU slots for a machine whose devices are not found, or to offer only some of them; "
         "each is a value for CUDA_VISIBLE_DEVICES.",
     ).tag(config=True)
     gpu_shares = Int(
         0,
         min=0,
-        help="Shares that each GPU is divided into: local sessions then ask for cuda.shares and may be "
-        "on one GPU together, with nothing that fences its memory; 0 gives out whole GPUs, cuda.device.",
+        help="Shares that each GPU is divided into: local sessions then request cuda.shares and may share a GPU, "
+        "whose memory is not limited; 0 for whole GPUs, cuda.device.",
     ).tag(config=True)
     manager_timeout = Float(
         900,
-        help="Seconds without a live session and without a request after which the local manager ends.",
+        help="Seconds without live sessions and requests after which the local manager ends.",
     ).tag(config=True)
     owner_grace = Float(
         20,
-        help="Seconds that a notebook's own session waits for the notebook's process when that has "
-        "ended without saying so.",
+        help="Seconds that a notebook's own session stays after the notebook's process has ended unexpectedly.",
     ).tag(config=True)
     folders = Dict(
         help="Folders that local sessions may mount, by name: a path, or {'path': …, 'read_only': True}."
     ).tag(config=True)
-    cgroups = Bool(
-        True, help="Whether the local manager may use cgroups to hold sessions to their limits."
-    ).tag(config=True)
+    cgroups = Bool(True, help="Whether the local manager may use cgroups to limit sessions.").tag(config=True)
 
     pids = Int(
         0,
         min=0,
-        help="How many processes and threads each local session may have at once; 0 for the larger of 4096 and "
-        "256 for each of its CPUs. Never more than this machine can have.",
+        help="The most processes and threads of each local session; 0 for the larger of 4096 and 256 for each of "
+        "its CPUs. Never more than this machine allows.",
     ).tag(config=True)
 
     allowed_hosts = List(
         Unicode(),
-        help="Names besides localhost by which the local manager may be asked, for example of a proxy on "
-        "this machine; any port will do.",
+        help="Host names besides localhost for requests to the local manager, for example of a proxy on this "
+        "machine, with any port.",
     ).tag(config=True)
 
     warm_pool = Int(
         1,
         min=0,
-        help="How many Python interpreters the local manager keeps ready for the kernels started last; "
-        "0 for none. Each holds about 50 MiB until 15 minutes after it was last of use.",
+        help="How many Python interpreters the local manager starts ahead of time for recently started kernels; "
+        "0 for none. Each takes about 50 MiB, until 15 minutes after its kind was last used.",
     ).tag(config=True)
 
     notifications = Dict(
