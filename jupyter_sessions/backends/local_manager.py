@@ -16,7 +16,7 @@ import msgspec
 from jupyter_sessions.backends.files import locked
 from jupyter_sessions.config import OF_MANAGER, sources
 from jupyter_sessions.errors import BackendUnavailable, SessionError
-from jupyter_sessions.wire.environment import clean_environ
+from jupyter_sessions.wire.detached import start_detached
 from jupyter_sessions.wire.files import is_full, mount_of
 from jupyter_sessions.wire.places import Contact, StateFolder, place
 
@@ -68,7 +68,7 @@ def _start(where: StateFolder, seconds: float) -> Contact:
         while (
             code == 0 and time.monotonic() < deadline
         ):  # One that ends in peace came too early, or left it to another.
-            process = _spawn(command, log)
+            process = start_detached(command, log)
             contact = _wait_for(process, deadline)
             if contact is not None:
                 return contact
@@ -96,22 +96,6 @@ def _commands() -> list[list[str]]:
     if bus.exists() and shutil.which(_SCOPE[0]):
         return [[*_SCOPE, *plain], plain]
     return [plain]
-
-
-def _spawn(command: list[str], log: Path) -> subprocess.Popen[bytes]:
-    """A process that leaves whoever started it: own session, no terminal, no descriptors."""
-    keep = {key: value for key, value in os.environ.items() if key.startswith("JUPYTER_SESSIONS_")}
-    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            cwd="/",
-            env=clean_environ(os.environ) | keep,
-            start_new_session=True,
-            close_fds=True,
-        )
 
 
 def _wait_for(process: subprocess.Popen[bytes], deadline: float) -> Contact | None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -26,7 +24,7 @@ from jupyter_sessions.backends.credential_store import Kept
 from jupyter_sessions.backends.files import locked
 from jupyter_sessions.errors import BackendUnavailable, NotSupported, SessionError
 from jupyter_sessions.model import KernelConnection, ProcessId
-from jupyter_sessions.wire.environment import clean_environ
+from jupyter_sessions.wire.detached import start_detached
 from jupyter_sessions.wire.files import load
 from jupyter_sessions.wire.identity import Identity, here
 from jupyter_sessions.wire.places import place, private_folder
@@ -106,17 +104,7 @@ def start_helper() -> RelayContact:
         if contact := find_helper(folder):
             return contact
         path = folder / "relays.log"
-        keep = {key: value for key, value in os.environ.items() if key.startswith("JUPYTER_SESSIONS_")}
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "jupyter_sessions.kernels.relay_host"],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                cwd="/",
-                env=clean_environ(os.environ) | keep,
-                start_new_session=True,
-            )
+        process = start_detached([sys.executable, "-m", "jupyter_sessions.kernels.relay_host"], path)
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline and process.poll() is None:
             if contact := find_helper(folder):
