@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-WORKERS = 2
+WORKERS = 3
 _ALONE = ("benchmarks", "gallery", "interop", "renew_gallery")
 """Options with which tests run that measure or look, or that share a server which takes long to start."""
 
