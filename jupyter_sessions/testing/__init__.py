@@ -1,7 +1,7 @@
 """The contract of backends as tests, for authors of backends; `pip install jupyter_sessions[testing]` brings what they need.
 
 Put `pytest_plugins = ["jupyter_sessions.testing"]` into `conftest.py`, so that failures are explained, and subclass
-`BackendContract`.
+`BackendContract`. `toys` holds small backends to start from.
 """
 
 from __future__ import annotations

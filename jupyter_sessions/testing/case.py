@@ -13,6 +13,7 @@ from jupyter_sessions.backends.base import Backend, Output, Query
 from jupyter_sessions.errors import SessionNotFound
 from jupyter_sessions.model import USABLE, SessionInfo, SessionSpec
 from jupyter_sessions.service import Listing, find
+from jupyter_sessions.service.cells import with_end
 from jupyter_sessions.service.creation import SessionCreation
 from jupyter_sessions.testing.ending import end_sessions
 
@@ -96,6 +97,7 @@ class ContractCase:
         return row
 
     async def said(self, backend: Backend, uid: str, code: str) -> list[Output]:
-        """Run code, and return its outputs."""
+        """Run code as the service does, and return its outputs."""
         async with asyncio.timeout(SECONDS):
-            return [output async for output in backend.execute(uid, code)]
+            run = with_end(backend.execute(uid, code), lambda: backend.get(uid))
+            return [output async for output in run]

@@ -24,15 +24,12 @@ class KernelContract(ContractCase):
         if "execute" not in place.capabilities() or not self.starts:
             return
         row = await self.usable(place, (await self.create(place)).id)
-        replies = []
-        async with asyncio.timeout(SECONDS):
-            try:
-                async for output in place.execute(row.id, self.crash):
-                    replies += [output.content] if output.kind == "reply" else []
-            except SessionError as error:
-                assert error.message
-            else:
-                assert [reply["status"] for reply in replies] == ["error"]
+        try:
+            outputs = await self.said(place, row.id, self.crash)
+        except SessionError as error:
+            assert error.message
+        else:
+            assert (outputs[-1].kind, outputs[-1].content["status"]) == ("reply", "error")
 
     @pytest.mark.asyncio
     async def test_a_file_comes_back_as_it_was_sent(self, place: Backend) -> None:

@@ -45,3 +45,16 @@ class TestForgetful(TestToy):
     """One that knows nothing of sessions that have ended."""
 
     kind = "Forgetful"
+
+
+class TestOutside(BackendContract):
+    """One that also says where its kernels are."""
+
+    runs_commands = False
+    bad_names = ("",)
+
+    @pytest.fixture
+    def backend(self, outside: Path, state: Path) -> Backend:
+        """The backend of an author from outside."""
+        made: Backend = importlib.import_module("outside_sessions").Outside("outside", folder=str(outside))
+        return made

@@ -63,7 +63,7 @@ class Outside(Backend):
         with open(self._folder() / f"{uid}.log", "ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-c", LATER, str(delay), *words],
-                stdout=log, stderr=log, env=os.environ | {"JUPYTER_TOKEN": secret}, start_new_session=True,
+                stdout=log, stderr=log, env=spec.environment() | {"JUPYTER_TOKEN": secret}, start_new_session=True,
             )  # fmt: skip
         now = datetime.now(UTC)
         self._write({

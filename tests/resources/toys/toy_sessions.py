@@ -1,56 +1,16 @@
 """Backends of a third party: a good one with the four methods, and bad ones."""
 
 import asyncio
-from datetime import UTC, datetime
-from uuid import uuid4
 
 from msgspec import structs
 
-from jupyter_sessions.amounts import format_slots
-from jupyter_sessions.backends.base import Backend, Output, Storage
-from jupyter_sessions.backends.takes import BASIC, EVERY
-from jupyter_sessions.errors import BackendUnavailable, NeedsForce, SessionNotFound
-from jupyter_sessions.model import TYPES, Choices, Folder, Group, Image, NameRule, SessionInfo, Size, in_group
-
-
-class Toy(Backend):
-    """Sessions that are nothing but rows."""
-
-    type = "toy"
-    takes = EVERY
-    name_rule = NameRule(r"[a-z0-9-]{1,20}", "Use 1 to 20 lower-case letters, digits or '-'.")
-    poll_seconds = 0.05
-
-    def __init__(self, name, **options):
-        super().__init__(name, **options)
-        self.rows = {}
-
-    async def list(self, query):
-        rows = [
-            structs.replace(row) for row in reversed(self.rows.values()) if in_group(row.status, query.status)
-        ]
-        return rows[query.offset :][: query.limit]
-
-    async def get(self, id):
-        if id not in self.rows:
-            raise SessionNotFound(f"There is no session '{id}' on {self.title}.", field="session")
-        return structs.replace(self.rows[id])
-
-    async def create(self, spec):
-        row = SessionInfo(
-            backend=self.name, id=f"{self.name}.{uuid4()}", name=spec.name, image=spec.image or "toy", type=spec.type,
-            status="RUNNING", status_info="", resources=format_slots(spec.resources), services=[], tag=spec.tag,
-            dependencies=spec.dependencies, notebook_path=spec.notebook_path, owner=spec.owner,
-            created_at=datetime.now(UTC), status_changed=datetime.now(UTC),
-        )  # fmt: skip
-        self.rows[row.id] = row
-        return structs.replace(row)
-
-    async def destroy(self, id, *, forced=False, recursive=False):
-        row = await self.get(id)
-        if row.live:
-            self.rows[id] = structs.replace(row, status="TERMINATED", status_changed=datetime.now(UTC))
-        return await self.get(id)
+from jupyter_sessions.backends.base import Output, Storage
+from jupyter_sessions.backends.takes import BASIC
+from jupyter_sessions.errors import BackendUnavailable, NeedsForce
+from jupyter_sessions.model import TYPES, Choices, Folder, Group, Image, Size
+from jupyter_sessions.testing.toys import Arrays as Arrays
+from jupyter_sessions.testing.toys import Forgetful as Forgetful
+from jupyter_sessions.testing.toys import Toy
 
 
 class Plain(Toy):
@@ -59,15 +19,6 @@ class Plain(Toy):
     type = "plain"
     type_title = "Plain Toy"
     takes = BASIC
-
-
-class Forgetful(Toy):
-    """Knows nothing of sessions that have ended."""
-
-    async def destroy(self, id, *, forced=False, recursive=False):
-        row = await super().destroy(id)
-        del self.rows[id]
-        return row
 
 
 class Choosy(Toy):
@@ -106,18 +57,6 @@ class Choosy(Toy):
         if not forced:
             raise NeedsForce(f"{self.title} does not end what it prepares.", hint="End it by force.")
         return await super().destroy(id)
-
-
-class Arrays(Toy):
-    """Creates many sessions in one request."""
-
-    async def create_many(self, request, count):
-        return [
-            await self.create(
-                structs.replace(request, name=f"{request.name}-{number}", tag=f"{number} of {count}")
-            )
-            for number in range(1, count + 1)
-        ]
 
 
 class Breaking(Toy):
