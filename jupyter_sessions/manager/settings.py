@@ -68,7 +68,7 @@ def _capacity(configured: JupyterSessions) -> Capacity:
     return Capacity(slots, uuids, configured.max_sessions, shares, groups=groups)
 
 
-def _most(asked: dict[str, Any]) -> dict[str, Decimal]:
+def _most(amounts: dict[str, Any]) -> dict[str, Decimal]:
     """Return amounts by slot, where 0 means none, unlike in a request."""
-    none = {name: Decimal(0) for name, amount in asked.items() if str(amount).strip() == "0"}
-    return none | parse_slots(asked)
+    none = {name: Decimal(0) for name, amount in amounts.items() if str(amount).strip() == "0"}
+    return none | parse_slots(amounts)

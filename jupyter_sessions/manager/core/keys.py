@@ -91,9 +91,9 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
         for name, amount in slots.items():
             if name in self.max_slots and amount > self.max_slots[name]:
                 most = slot_label(name, self.max_slots[name])
-                asked = slot_label(name, amount)
+                requested = slot_label(name, amount)
                 raise NotEnough(
-                    f"You asked for {asked}, but this key may have at most {most}.",
+                    f"You asked for {requested}, but this key may have at most {most}.",
                     hint="Ask for less, or ask an administrator to raise the limit.",
                     field=name,
                 )

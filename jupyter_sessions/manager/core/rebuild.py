@@ -71,10 +71,10 @@ def _restore(store: Store, folder: Path) -> str:
     records, lost = snapshots.load_records(folder)
     for record in records:
         store.save(record)
-    said = f"{_sessions(len(records))} could be restored from their own files"
+    restored = f"{_sessions(len(records))} could be restored from their own files"
     missing = [f"{_sessions(len(lost))} could not, and count as ended"] if lost else []
     missing += [] if keys else ["the keys that were created are lost"]
-    return f"{'; '.join([said, *missing])}."
+    return f"{'; '.join([restored, *missing])}."
 
 
 def _sessions(number: int) -> str:

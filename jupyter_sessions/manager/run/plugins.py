@@ -56,8 +56,8 @@ class PluginFinder:
             changes, plugins = self._found.get(key, ({}, {}))
             if not changes or changes != _changes(changes):
                 try:
-                    said = await self._runtime.output([interpreter, HELPERS.program(PROGRAM), "list"], env)
-                    answer = msgspec.json.decode(said, type=_Answer)
+                    output = await self._runtime.output([interpreter, HELPERS.program(PROGRAM), "list"], env)
+                    answer = msgspec.json.decode(output, type=_Answer)
                 except (OSError, TimeoutError, msgspec.MsgspecError) as error:
                     log.warning("The service plug-ins of %s cannot be listed: %s", interpreter, error)
                     return plugins

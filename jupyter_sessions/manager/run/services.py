@@ -85,12 +85,12 @@ class ServiceLauncher:
     async def begin(self, *, startup: bool) -> None:
         """Find the plug-ins; at the session's `startup`, also start the services that were requested with it."""
         await self.find_plugins()
-        for asked in self._record.startup_services if startup else ():
+        for request in self._record.startup_services if startup else ():
             try:
-                await self.start(asked.name, arguments=asked.arguments)
+                await self.start(request.name, arguments=request.arguments)
             except SessionError as error:
                 self._change(
-                    asked.name, ServiceState(state=FAILED, arguments=asked.arguments, reason=str(error))
+                    request.name, ServiceState(state=FAILED, arguments=request.arguments, reason=str(error))
                 )
 
     async def find_plugins(self) -> None:

@@ -88,7 +88,7 @@ class Capacity(msgspec.Struct, frozen=True):
     def _check_amount(self, name: str, amount: Decimal) -> None:
         total = self.slots.get(name, Decimal(0))
         if amount > total:
-            asked, there = slot_label(name, amount), slot_label(name, total)
+            requested, there = slot_label(name, amount), slot_label(name, total)
             if not total and name == self.gpu_slot and self.bounded and self.groups:
                 raise NotEnough(
                     "You may use no GPU of this machine.",
@@ -103,10 +103,10 @@ class Capacity(msgspec.Struct, frozen=True):
                 )
             if not total:
                 raise NotEnough(
-                    f"You asked for {asked}, but this machine has none.", hint=self._offer(), field=name
+                    f"You asked for {requested}, but this machine has none.", hint=self._offer(), field=name
                 )
             raise NotEnough(
-                f"You asked for {asked}, but {'you may have' if self.bounded else 'this machine has'} {there}.",
+                f"You asked for {requested}, but {'you may have' if self.bounded else 'this machine has'} {there}.",
                 hint=self._offer(),
                 field=name,
             )
@@ -221,7 +221,7 @@ class _FreeSlots:
         self.capacity = capacity
         self.gpus = dict.fromkeys(capacity.gpus, capacity.whole)
         for record in holding:
-            self._take(record, record.gpus)
+            self._assign(record, record.gpus)
         self.room = capacity.max_sessions - len(holding) if capacity.max_sessions else None
         self.ahead: dict[str, int] = {}
         self.heads: dict[str, _Head] = {}
@@ -288,7 +288,7 @@ class _FreeSlots:
             free[given[-1]] -= part
         return given
 
-    def _take(self, record: Record, gpus: list[str]) -> None:
+    def _assign(self, record: Record, gpus: list[str]) -> None:
         # A session from before a change of the shares has no parts.
         parts = self.capacity.parts(record) or [self.capacity.whole] * len(gpus)
         for gpu, part in zip(gpus, parts, strict=False):
@@ -297,7 +297,7 @@ class _FreeSlots:
 
     def _start(self, record: Record) -> Decision:
         given = self._place(record) or []
-        self._take(record, given)
+        self._assign(record, given)
         self.room = None if self.room is None else self.room - 1
         for name, amount in record.slots.items():
             self.free[name] = self.free.get(name, Decimal(0)) - amount

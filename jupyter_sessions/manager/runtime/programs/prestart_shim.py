@@ -101,10 +101,10 @@ def _wait(channel: int) -> "dict[str, Any] | None":
             if fd == _MANAGER:
                 found: dict[str, Any] | None = _receive(fd)
                 return found
-            said = os.read(fd, 1 << 16)
-            if not said:
+            output = os.read(fd, 1 << 16)
+            if not output:
                 return None
-            _write(_MANAGER, said)
+            _write(_MANAGER, output)
 
 
 def _send_request(spec: "dict[str, Any]", channel: int) -> str:
