@@ -183,7 +183,7 @@ class RelayClient:
         self._listening = asyncio.create_task(self._listen(reader))
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
-        with suppress(ConnectionError, ValueError):
+        with suppress(ConnectionError, ValueError, msgspec.MsgspecError):
             while line := await reader.readline():
                 answer = msgspec.json.decode(line, type=RelayAnswer)
                 self._relayed.pop(answer.ended, None)
@@ -202,19 +202,30 @@ class RelayClient:
             self._listening = asyncio.create_task(self._relay_again())
 
     async def _relay_again(self) -> None:
-        """The helper has died: have the next one relay the same sessions."""
-        for id, request in [*self._relayed.items()]:  # noqa: A001
-            again = msgspec.structs.replace(
-                request, number=next(self._numbers), backend=self._describe(), patience=0
-            )
-            try:
-                answer = await self._ask(again)
-            except SessionError as error:
-                log.warning("Notebooks on a session of %s are cut off: %s", again.backend.name, error)
-                await asyncio.sleep(_AGAIN_SECONDS)
+        """The helper has died: have the next one relay the same sessions, however long that takes."""
+        left = [*self._relayed]
+        while left:
+            request = self._relayed.get(left[0])
+            if request is None or await self._relayed_again(request):
+                left.pop(0)
             else:
-                if answer.error is not None:
-                    self._relayed.pop(id, None)
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _relayed_again(self, request: RelayRequest) -> bool:
+        """Return whether the helper relays a session again, or never will."""
+        number, backend = next(self._numbers), self._describe()
+        again = msgspec.structs.replace(request, number=number, backend=backend, patience=0)
+        try:
+            answer = await self._ask(again)
+        except SessionError as error:
+            log.warning("Notebooks on a session of '%s' are cut off: %s", backend.name, error)
+            return False
+        if answer.error is not None and not isinstance(
+            errors.from_wire(answer.error, 500), BackendUnavailable
+        ):
+            self._relayed.pop(request.session, None)
+            return True
+        return answer.error is None
 
 
 def _lost() -> BackendUnavailable:

@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from jupyter_sessions.backends.relay_client import find_helper, relay_folder
+from jupyter_sessions.errors import NotRunning, NotSupported
 from jupyter_sessions.kernels import session_kernels, specs
 from jupyter_sessions.model import SessionSpec
 from jupyter_sessions.service import SessionService
@@ -111,6 +112,16 @@ async def test_cells_of_a_notebook_on_this_machine(service: SessionService) -> N
             "evalue"
         ] == "ZeroDivisionError: division by zero"
         assert "demo" in str((await outputs(notebook, "%session ps"))[0]["data"])
+
+
+@pytest.mark.parametrize("service", [{"kernels": False}], indirect=True)
+async def test_a_session_without_a_kernel_lets_no_notebook_in(service: SessionService) -> None:
+    row = await service.create(SessionSpec(name="demo"))
+    with pytest.raises(NotSupported, match="has no kernel"):
+        await service.connection("outside", row.id)
+    await service.destroy("outside", row.id)
+    with pytest.raises(NotRunning):
+        await service.connection("outside", row.id)
 
 
 async def test_a_server_s_rows_and_kernels(state: Path, jupyter: Path, outside: Path, tmp_path: Path) -> None:

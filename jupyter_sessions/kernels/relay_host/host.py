@@ -16,7 +16,7 @@ from jupyter_sessions.backends.credential_store import CredentialStore
 from jupyter_sessions.backends.relay_client import LINE_BYTES, BackendDescription, RelayAnswer, RelayRequest
 from jupyter_sessions.errors import SessionError
 from jupyter_sessions.kernels.relay_host.relayed_session import RelayedSession, check_usable
-from jupyter_sessions.model import KernelConnection
+from jupyter_sessions.model import USABLE, KernelConnection
 
 log = logging.getLogger("jupyter_sessions")
 IDLE_SECONDS = 3.0
@@ -102,6 +102,10 @@ class RelayHost:
             if session is None:
                 row = await backend.get(request.session)
                 check_usable(row)
+                if (
+                    row.status in USABLE
+                ):  # Say now what nobody could say in a notebook: that it has no kernel.
+                    await backend.kernel_endpoint(row.id)
                 name = hashlib.sha256("\0".join(key).encode()).hexdigest()[:8]
                 session = self._sessions[key] = RelayedSession(
                     backend,

@@ -21,7 +21,7 @@ import psutil
 
 from jupyter_sessions.backends.base import Backend
 from jupyter_sessions.channels.kernel_endpoints import JupyterEndpoint, ZmqEndpoint
-from jupyter_sessions.errors import NotRunning, SessionNotFound
+from jupyter_sessions.errors import NotRunning, NotSupported, SessionNotFound
 from jupyter_sessions.model import SessionInfo, in_group
 
 LATER = "import runpy, sys, time; time.sleep(float(sys.argv.pop(1))); runpy.run_module(sys.argv.pop(1), run_name='__main__')"
@@ -84,6 +84,8 @@ class Outside(Backend):
         row, known = await self.get(id), self._read(id)
         if row.status != "RUNNING":
             raise NotRunning(f"The session '{row.name}' is {row.status}.", hint="Wait until it runs.")
+        if self.options.get("kernels") is False:
+            raise NotSupported(f"The session '{row.name}' has no kernel.")
         if self.options.get("server"):
             url = f"http://127.0.0.1:{known['ports']['shell_port']}/"
             return JupyterEndpoint(url=url, headers={"Authorization": f"token {known['secret']}"})
