@@ -17,6 +17,7 @@ from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire.places import STATE_VARIABLE
 from tests import processes
+from tests.manager.test_secret_values import VALUE, written
 from tests.manager.world import contact
 from tests.processes import Ran, Shell
 
@@ -375,6 +376,26 @@ def test_a_failed_cell_stops_a_notebook(machine: Path, tmp_path: Path) -> None:
     with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
         client.execute(env=processes.environment(machine, tmp_path))
     assert [bool(cell["outputs"]) for cell in notebook.cells] == [False, True, True, False]
+
+
+def test_a_notebook_and_its_history_hold_no_secret(machine: Path, tmp_path: Path) -> None:
+    create = f"{SMALL.replace('demo', 'secretive')} --secret PET"
+    cells = ["%load_ext jupyter_sessions", create, "%session info secretive", "%session spec secretive"]
+    cells += [
+        "%session ps",
+        "%%session secretive\nimport os\nprint(len(os.environ['PET']))",
+        "%session output secretive",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    env = processes.environment(machine, tmp_path) | {"PET": VALUE, "IPYTHONDIR": str(tmp_path / "ipython")}
+    client = NotebookClient(
+        notebook, kernel_name="python3", timeout=60, resources={"metadata": {"path": str(tmp_path)}}
+    )
+    client.execute(env=env)
+    file = tmp_path / "notebook.ipynb"
+    nbformat.write(notebook, file)
+    assert f'"{len(VALUE)}\\n"' in file.read_text() and "PET" in str(notebook.cells[2]["outputs"])
+    assert written(tmp_path, machine) == []
 
 
 def test_a_kernel_alone_keeps_what_somebody_signs_in_with(machine: Path, tmp_path: Path) -> None:

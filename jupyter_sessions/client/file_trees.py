@@ -109,8 +109,9 @@ def _is_ignored(path: Path, is_folder: bool, rules: _Rules) -> bool:
     return False
 
 
-async def send(api: Api, row: SessionInfo, files: Sequence[LocalFile]) -> None:
-    """Send files to a session, a few at once."""
+async def send(api: Api, row: SessionInfo, files: Sequence[LocalFile]) -> list[LocalFile]:
+    """Send files to a session, a few at once; return them without those that it has because it works in their folder."""
+    files = [file for file in files if not _is_in(row, file.name, file.path)]
     turn = asyncio.Semaphore(_AT_ONCE)
 
     async def one(file: LocalFile) -> None:
@@ -118,6 +119,15 @@ async def send(api: Api, row: SessionInfo, files: Sequence[LocalFile]) -> None:
             await api.upload(row.backend, row.id, file.name, _content(file.path), file.size)
 
     await _together(map(one, files))
+    return files
+
+
+def _is_in(row: SessionInfo, name: str, path: Path) -> bool:
+    """Return whether a session's file is this file here."""
+    try:
+        return row.cwd is not None and os.path.samefile(os.path.join(row.cwd, name), path)
+    except OSError:
+        return False
 
 
 async def _content(path: Path) -> AsyncIterator[bytes]:
@@ -142,6 +152,8 @@ async def fetch(api: Api, row: SessionInfo, pattern: str, into: Path) -> list[Pa
     turn = asyncio.Semaphore(_AT_ONCE)
 
     async def one(name: str) -> None:
+        if _is_in(row, name, into / name):
+            return
         async with turn:
             await fetch_file(api, row, name, into / name)
 
@@ -205,3 +217,10 @@ def summary(files: Sequence[LocalFile]) -> str:
     """Return how many files there are, and their size: "3 files (1.2 MiB)"."""
     count = "1 file" if len(files) == 1 else f"{len(files):,} files"
     return f"{count} ({human_size(sum(file.size for file in files))})"
+
+
+def sent_to(row: SessionInfo, files: Sequence[LocalFile]) -> str:
+    """Return a sentence about files that were sent to a session."""
+    if not files:
+        return f"{row.name} works in the folder of these files, and has them already."
+    return f"Sent {summary(files)} to {row.name}."

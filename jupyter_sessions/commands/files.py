@@ -7,7 +7,15 @@ from pathlib import Path, PurePosixPath
 
 from jupyter_sessions.amounts import human_size
 from jupyter_sessions.client import Api
-from jupyter_sessions.client.file_trees import LocalFile, check_pattern, fetch, files_below, send, summary
+from jupyter_sessions.client.file_trees import (
+    LocalFile,
+    check_pattern,
+    fetch,
+    files_below,
+    send,
+    sent_to,
+    summary,
+)
 from jupyter_sessions.commands import options
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.fields import words
@@ -54,8 +62,7 @@ async def upload(api: Api, asked: Namespace, face: Face) -> Result:
     found = [file for given in asked.files for file in files_below(given, asked.base_dir)]
     files = [LocalFile(file.path, str(PurePosixPath(asked.to, file.name)), file.size) for file in found]
     row = await api.find(asked.session)
-    await send(api, row, files)
-    face(f"Sent {summary(files)} to {plain(row.name)}.")
+    face(plain(sent_to(row, await send(api, row, files))))
     return Nothing()
 
 

@@ -12,7 +12,15 @@ import msgspec
 
 from jupyter_sessions.amounts import human_size
 from jupyter_sessions.client import Api
-from jupyter_sessions.client.file_trees import LocalFile, check_pattern, fetch, files_below, send, summary
+from jupyter_sessions.client.file_trees import (
+    LocalFile,
+    check_pattern,
+    fetch,
+    files_below,
+    send,
+    sent_to,
+    summary,
+)
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.result import plain
 from jupyter_sessions.errors import InvalidRequest, NotFound, NotRunning, NotSupported
@@ -62,8 +70,7 @@ class JobFiles(msgspec.Struct, frozen=True, kw_only=True):
     async def send(self, api: Api, row: SessionInfo, face: Face) -> None:
         """Send the files to a session."""
         if self.files:
-            await send(api, row, self.files)
-            face(f"Sent {summary(self.files)} to {plain(row.name)}.")
+            face(plain(sent_to(row, await send(api, row, self.files))))
 
     async def fetch(self, api: Api, row: SessionInfo, face: Face) -> int:
         """Fetch the results into the current folder, those of a replica into a folder of its name.

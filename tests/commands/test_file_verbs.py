@@ -83,6 +83,19 @@ def test_run_sends_and_fetches_also_if_the_code_fails(run: Run, work: Path, tmp_
     assert (tmp_path / "out" / "copy").read_text() == "12345"
 
 
+def test_files_of_the_sessions_own_folder_stay_as_they_are(run: Run, work: Path, tmp_path: Path) -> None:
+    script = tmp_path / "data" / "script.sh"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    before = script.stat()
+    done = run(
+        "run", "--rm", "-t", "here", "--send", "data", "--fetch", "data", *SMALL, "-c", "print(1)", "python"
+    )
+    assert done.returncode == 0 and "has them already" in done.stderr, done.stderr
+    after = script.stat()
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+
+
 def test_what_cannot_be_is_refused_before_anything_is_created(
     run: Run, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
