@@ -166,6 +166,7 @@ async def test_the_client_speaks_in_the_same_errors(
         await remote.upload("toy", toy["id"], "x", pieces(b"x"))
 
 
+@pytest.mark.timeout(400)
 async def test_a_gibibyte_takes_no_more_memory_than_a_small_file(
     rest: Rest, remote: RemoteService, tmp_path: Path
 ) -> None:
