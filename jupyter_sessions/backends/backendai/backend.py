@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -21,7 +20,7 @@ from jupyter_sessions.backends.backendai.creation import SessionCreator
 from jupyter_sessions.backends.backendai.event_stream import Watcher
 from jupyter_sessions.backends.backendai.files import ManagerFiles
 from jupyter_sessions.backends.backendai.http import ManagerClient
-from jupyter_sessions.backends.backendai.tunnels import Tunnels, check_service
+from jupyter_sessions.backends.backendai.services import ManagerServices
 from jupyter_sessions.backends.backendai.versions import statuses_of
 from jupyter_sessions.backends.base import Output, Query, Storage
 from jupyter_sessions.backends.parsing import made_of, rows_of, understood
@@ -40,7 +39,6 @@ from jupyter_sessions.model import (
     TYPES,
     Amount,
     Choices,
-    Endpoint,
     Event,
     Image,
     NameRule,
@@ -62,7 +60,7 @@ _DEFAULT = "default"
 _RECONNECT_SECONDS = 0.5
 
 
-class BackendAI(ManagerFiles):
+class BackendAI(ManagerFiles, ManagerServices):
     """A Backend.AI manager, reached with a keypair, or through its web server with user name and password.
 
     Options: `endpoint` (URL, or several with commas between), `access_key` and `secret_key`; or with
@@ -94,7 +92,6 @@ class BackendAI(ManagerFiles):
         super().__init__(name, **options)
         self._restarts = True
         self._cells = Cells()
-        self._tunnels = Tunnels()
         with suppress(SessionError):
             if self.storage.needs_mount and credentials.gathered(options).get("vfolder_mounts"):
                 self.storage = structs.replace(self.storage, needs_mount=False)
@@ -359,41 +356,6 @@ class BackendAI(ManagerFiles):
     async def input(self, id: str, run: str, text: str) -> None:
         """Answer a run that waits for input. Errors: NotRunning."""
         await self._cells.answer(await self.client(), id, run, text)
-
-    async def open_service(self, id: str, name: str, base_url: str) -> Endpoint:
-        """A socket of this machine that leads to a service. Errors: NotFound listing those there are, NoRoom."""
-        client = await self.client()
-        answer: dict[str, Any] = {}
-        if (await client.dialect()).ours:  # Others say nothing of where their services see themselves.
-            answer = await self._ask_for_service(client, id, name, {"again": False})
-        socket = await self._tunnels.open(client, id, name, {"again": False} if answer else None)
-        inner = answer.get("base_url")
-        at_root = bool(answer.get("at_root", inner is None))
-        return Endpoint(socket, at_root=at_root, base_url=inner, headers=answer.get("headers") or {})
-
-    async def start_service(
-        self, id: str, name: str, base_url: str, arguments: Mapping[str, str], *, forced: bool = False
-    ) -> None:
-        """Start a service: managers of others do it when somebody connects, with the arguments that they allow."""
-        client = await self.client()
-        if (await client.dialect()).ours:
-            await self._ask_for_service(client, id, name, {**arguments, "forced": forced})
-        else:
-            await check_service(client, id, name, arguments)
-            await self._tunnels.open(client, id, name, arguments)
-
-    async def _ask_for_service(
-        self, client: ManagerClient, id: str, name: str, arguments: Mapping[str, object]
-    ) -> dict[str, Any]:
-        body = {"app": name, "arguments": json.dumps(arguments)}
-        answer = await client.request("POST", f"/session/{quote(id)}/start-service", json=body)
-        with understood(client.who):
-            return dict(answer)
-
-    async def stop_service(self, id: str, name: str) -> None:
-        """End a service. Source: `/session/{ref}/shutdown-service` of managers 23.09 to 26.8."""
-        body = {"service_name": name}
-        await (await self.client()).request("POST", f"/session/{quote(id)}/shutdown-service", json=body)
 
     async def watch(self) -> AsyncIterator[builtins.list[SessionInfo]]:
         """Rows as their events come, if they are other than before; first all that live.
