@@ -39,12 +39,12 @@ class CredentialStore:
 
     @property
     def path(self) -> Path:
-        """The file; most often there is none."""
+        """Return the path of the file, which usually does not exist."""
         folder = Path(jupyter_data_dir()) / "jupyter_sessions" / "signed_in"
         return folder / f"{quote(self._name, safe='')}.json"
 
     def get(self, where: str) -> Credentials | None:
-        """What was given for an address, None if nothing was: what came last of memory and file.
+        """Return the credentials for an address, the latest of memory and file, or None.
 
         Errors: Unauthorized for a file that others may read, or that cannot be read.
         """
@@ -55,14 +55,14 @@ class CredentialStore:
         return kept.credentials if kept is not None and kept.where == where else None
 
     def stamp(self) -> files.Stamp | None:
-        """The stamp of the file, None if there is none that can be looked at."""
+        """Return the stamp of the file, or None."""
         try:
             return files.stamp(self.path)
         except OSError:
             return None
 
     def remembered(self) -> bool:
-        """Whether what counts is the file."""
+        """Return whether the credentials are in the file."""
         return self._held is None and files.stamp(self.path) is not None
 
     def keep(self, credentials: Credentials, where: str, *, remember: bool) -> None:

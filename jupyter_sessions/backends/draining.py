@@ -6,11 +6,11 @@ import asyncio
 from typing import Protocol
 
 GRACE_SECONDS = 180.0
-"""As long as any request may take."""
+"""The longest that a request may take."""
 
 
 class Closable(Protocol):
-    """What can be closed."""
+    """Something that can be closed."""
 
     async def close(self) -> None:
         """Close it, whatever is under way."""

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Stamp(NamedTuple):
-    """What differs once a file has been written or replaced."""
+    """A value that changes when a file is written or replaced."""
 
     device: int
     inode: int
@@ -24,7 +24,7 @@ class Stamp(NamedTuple):
 
 
 def stamp(path: Path) -> Stamp | None:
-    """The stamp of a file, None if there is none. Errors: OSError for one that cannot be looked at."""
+    """Return the stamp of a file, or None if there is no file. Errors: OSError."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -33,7 +33,7 @@ def stamp(path: Path) -> Stamp | None:
 
 
 def read(path: Path, parse: Callable[[bytes], T]) -> T | None:
-    """What `parse` makes of a file, None if there is none; parsed again only once the file has changed.
+    """Return the parsed contents of a file, or None if there is no file. It is parsed again only when it has changed.
 
     Errors: OSError, and those of `parse`.
     """
@@ -51,7 +51,7 @@ def _parsed(path: Path, now: Stamp, parse: Callable[[bytes], Any]) -> Any:
 
 
 def is_private(path: Path) -> bool:
-    """Whether a file is this user's own and nobody else may read it; on Windows its folder sees to that."""
+    """Return whether a file belongs to this user and nobody else may read it; on Windows its folder ensures that."""
     if sys.platform == "win32":
         return True
     status = path.lstat()

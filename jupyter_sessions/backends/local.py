@@ -105,7 +105,7 @@ class Local(KernelspecImages, LocalKeys, LocalRows):
     # Finding the manager.
 
     async def client(self) -> ManagerClient:
-        """The connection to this machine's manager, which is started unless it runs.
+        """Return the connection to this machine's manager, which is started unless it runs.
 
         A manager of an earlier version is replaced if nothing would be lost.
 
@@ -160,15 +160,15 @@ class Local(KernelspecImages, LocalKeys, LocalRows):
     # What differs from a remote one.
 
     def sign_in_methods(self) -> builtins.list[SignInMethod]:
-        """Nobody signs in: the manager's file says it all."""
+        """Return none: the manager's contact file holds the key."""
         return []
 
     def sign_in_state(self) -> SignIn:
-        """Nobody signs in."""
+        """Return that nobody needs to sign in."""
         return SignIn()
 
     async def client_environment(self) -> dict[str, str]:
-        """What the clients of Backend.AI and of CANFAR read. Source: backend.ai-client 23.9.10, canfar 1.5.2."""
+        """Return the variables that the clients of Backend.AI and CANFAR read. Source: backend.ai-client 23.9.10, canfar 1.5.2."""
         await self.client()
         assert self._contact is not None  # noqa: S101
         contact = self._contact
@@ -176,19 +176,19 @@ class Local(KernelspecImages, LocalKeys, LocalRows):
         return vendor_environment(contact.url, contact.keypair) | skaha
 
     async def list(self, query: Query) -> builtins.list[SessionInfo]:
-        """Sessions; a manager that has none to look after is not started for that."""
+        """Return sessions, without starting a manager that would have none."""
         if not _worth_starting(query):
             return []
         return await super().list(query)
 
     @classmethod
     def options_from_environment(cls) -> dict[str, Any] | None:
-        """It is there always."""
+        """Return None: it needs no environment."""
         return None
 
     @classmethod
     def configured(cls, config: JupyterSessions, kernel_spec_manager: Any) -> dict[str, Any]:
-        """What holds for sessions on this machine."""
+        """Return the defaults for sessions on this machine."""
         return super().configured(config, kernel_spec_manager) | {
             "default_resources": config.default_resources,
             "idle_timeout": config.idle_timeout,
@@ -196,7 +196,7 @@ class Local(KernelspecImages, LocalKeys, LocalRows):
         }
 
     async def choices(self) -> Choices:
-        """The folders of the configuration."""
+        """Return the folders of the configuration."""
         return Choices(folders=folders_of(await (await self.client()).request("GET", "/folders")))
 
     async def create(self, request: SessionRequest) -> SessionInfo:
@@ -290,37 +290,37 @@ class Local(KernelspecImages, LocalKeys, LocalRows):
             raise
 
     def of_asker(self) -> dict[str, Any]:
-        """The bounds within which this process lives: who started the manager may live within others."""
+        """Return the limits of this process, because those of whoever started the manager may differ."""
         said = tuple(os.environ.get(name) for name in _BOUNDS)
         return _of_asker(int(time.monotonic() / _BOUNDS_SECONDS), said)
 
     async def service_log(self, id: str, name: str) -> str:
-        """The end of what a service printed."""
+        """Return the end of what a service printed."""
         answer = await (await self.client()).request("GET", f"{PATH}/{id}/service-log", params={"app": name})
         return str(answer["result"]["logs"])
 
     async def outputs(self, id: str, which: Selection) -> Outputs:
-        """The journal that the manager keeps."""
+        """Return the outputs in the manager's journal."""
         answer = await (await self.client()).request("GET", f"{PATH}/{id}/outputs", params=which.params())
         return msgspec.convert(answer["result"], Outputs)
 
     async def renew(self, id: str) -> SessionInfo:
-        """Count idle timeout and time limit anew."""
+        """Restart idle timeout and time limit."""
         await (await self.client()).request("POST", f"{PATH}/{id}/renew")
         return await self.get(id)
 
     async def record_use(self, id: str) -> None:
-        """Tell the manager of input that does not pass by it."""
+        """Tell the manager about input that does not pass through it."""
         await (await self.client()).request("POST", f"{PATH}/{id}/touch")
 
     async def set_environ(self, id: str, environ: dict[str, str]) -> None:
-        """Kept by the manager."""
+        """Have the manager keep the variables."""
         await (await self.client()).request("POST", f"{PATH}/{id}/environ", json={"environ": environ})
 
     async def connection(
         self, id: str, owner: ProcessId | None = None, patience: float = 0
     ) -> KernelConnection:
-        """The front of the session's relay."""
+        """Return the addresses of the session's relay."""
         body = {"owner": msgspec.to_builtins(owner), "patience": patience}
         answer = await (await self.client()).request("POST", f"{PATH}/{id}/connection", json=body)
         return msgspec.convert(answer, KernelConnection)
@@ -333,7 +333,7 @@ class Local(KernelspecImages, LocalKeys, LocalRows):
         await client.request("GET", f"{PATH}/{row.id}/change", params=params, wait=_HOLD_SECONDS)
 
     async def watch(self) -> AsyncIterator[builtins.list[SessionInfo]]:
-        """As a remote one, but in peace while no manager runs."""
+        """Yield rows as for remote managers, without starting a manager that would have no sessions."""
         first = True
         while not _worth_starting(Query()):
             if first:
@@ -355,7 +355,7 @@ def _of_asker(moment: int, said: tuple[str | None, ...]) -> dict[str, Any]:
 
 
 def _there(socket: str) -> bool:
-    """Whether nobody has deleted the manager's unix socket."""
+    """Return whether the manager's unix socket exists."""
     return os.path.exists(socket)
 
 
@@ -367,5 +367,5 @@ def _worth_starting(query: Query) -> bool:
 
 
 def _part(asked: Mapping[str, Decimal], there: Mapping[str, Decimal], slot: str) -> Decimal:
-    """How much of what there is of a slot is asked for."""
+    """Return the share of a slot that is requested."""
     return asked.get(slot, Decimal(0)) / max(there.get(slot, Decimal(0)), Decimal(1))

@@ -24,7 +24,7 @@ class LocalKeys(KeyAdministration):
         """Return what the vendors' clients read."""
 
     async def keys(self) -> builtins.list[dict[str, Any]]:
-        """Who may use the manager."""
+        """Return the keys of the manager."""
         answer = await (await self.client()).request("GET", "/admin/keys")
         return list(answer["keys"])
 
@@ -37,7 +37,7 @@ class LocalKeys(KeyAdministration):
         await (await self.client()).request("DELETE", f"/admin/keys/{quote(access_key, safe='')}")
 
     async def key_environment(self, made: Mapping[str, Any]) -> dict[str, str]:
-        """What the clients of Backend.AI and of CANFAR read. Source: backend.ai-client 23.9.10, canfar 1.5.2."""
+        """Return the variables that the clients of Backend.AI and CANFAR read. Source: backend.ai-client 23.9.10, canfar 1.5.2."""
         there = await self.client_environment()
         lines = {name: there[name] for name in ("BACKEND_ENDPOINT", "BACKEND_ENDPOINT_TYPE")} | {
             "BACKEND_ACCESS_KEY": str(made["access_key"]),

@@ -90,7 +90,7 @@ def _not_started(where: StateFolder, why: str) -> BackendUnavailable:
 
 
 def _commands() -> list[list[str]]:
-    """How to start it: in a scope of its own where systemd gives one with delegated cgroups, or plainly."""
+    """Return the commands to try: in a systemd scope with delegated cgroups where there is systemd, then plainly."""
     plain = [sys.executable, "-m", "jupyter_sessions.manager"]
     bus = Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent")) / "bus"
     if bus.exists() and shutil.which(_SCOPE[0]):
@@ -99,7 +99,7 @@ def _commands() -> list[list[str]]:
 
 
 def _wait_for(process: subprocess.Popen[bytes], deadline: float) -> Contact | None:
-    """The manager, or None if the process has ended without there being one."""
+    """Return the manager, or None if the process ended and there is none."""
     while time.monotonic() < deadline:
         over = process.poll() is not None
         if contact := find():
@@ -120,7 +120,7 @@ def _last_line(log: Path) -> str:
 
 
 class ManagerState(msgspec.Struct, kw_only=True):
-    """What a manager says of itself: the options it follows, `next` those that only the next one will.
+    """The state that a manager reports: the `options` it follows, and in `next` those that only the next one will follow.
 
     `options` is None for one that does not say. It is to be `replaced` if its code has changed, and `in_the_way` is
     why that had better not be now, None for one that does not say.
@@ -136,7 +136,7 @@ class ManagerState(msgspec.Struct, kw_only=True):
 
 
 def outdated(state: ManagerState | None) -> str:
-    """How the manager that runs differs from what is configured, in words for people; "" if it does not."""
+    """Return how the running manager differs from the configuration, in words for people; "" if it does not."""
     if state is None:
         return ""
     if state.problem:

@@ -105,14 +105,14 @@ def _slim(row: SessionInfo) -> SessionInfo:
 
 
 class LocalRows(AnyVersion):
-    """The sessions of this machine as rows of the manager's own, or by GraphQL where it has no such route."""
+    """The sessions of this machine by the manager's own route, or by GraphQL if an older manager has no such route."""
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
         self._rows = RowsClient(name)
 
     async def list(self, query: Query) -> builtins.list[SessionInfo]:
-        """Sessions; with fields that lists do not tell anyway, or of another key, by GraphQL."""
+        """Return sessions; with further fields, or of another key, by GraphQL."""
         status = statuses_of(query.status, STATUSES)
         client = await self._rows_client()
         others = query.access_key is not None or not all(map(self.lists_field, query.fields))
@@ -124,7 +124,7 @@ class LocalRows(AnyVersion):
         return await super().list(query) if rows is None else rows
 
     async def get(self, id: str) -> SessionInfo:
-        """One session. Errors: SessionNotFound."""
+        """Return a session. Errors: SessionNotFound."""
         found = await self.rows_of([id.lower()]) if is_uuid(id) else None
         return next(iter(found.values())) if found else await super().get(id)
 

@@ -32,12 +32,12 @@ from jupyter_sessions.wire.releases import installed, is_earlier
 END_SECONDS = 20.0
 _LOOK_SECONDS = 1.0
 _SPOKEN = Dialect(version="v6.20220315", release=(24, 12))
-"""What managers of all versions speak; they take the statuses of all releases."""
+"""The dialect of managers of all versions."""
 _TAKE_OVER = "`%session backend takeover` takes over now; its sessions go on."
 
 
 class OtherManager(BackendAI):
-    """A manager of this machine that speaks another protocol: its sessions are listed and ended, no more."""
+    """A manager of this machine with another protocol, whose sessions can only be listed and ended."""
 
     page_size = 1000
     storage = Storage()
@@ -66,7 +66,7 @@ class OtherManager(BackendAI):
 
 
 class AnyVersion(BackendAI):
-    """What can be done with the sessions of this machine whatever the version of their manager."""
+    """The operations on sessions of this machine that work with managers of all versions."""
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
@@ -74,19 +74,19 @@ class AnyVersion(BackendAI):
         self._other: OtherManager | None = None
 
     async def list(self, query: Query) -> builtins.list[SessionInfo]:
-        """Sessions."""
+        """Return sessions."""
         if other := await self._other_manager():
             return await other.list(query)
         return await super().list(query)
 
     async def get(self, id: str) -> SessionInfo:
-        """One session, whatever the version of the manager."""
+        """Return a session."""
         if other := await self._other_manager():
             return await other.get(id)
         return await super().get(id)
 
     async def destroy(self, id: str, *, forced: bool = False, recursive: bool = False) -> SessionInfo:
-        """End or cancel a session, whatever the version of the manager."""
+        """End or cancel a session."""
         if other := await self._other_manager():
             return await other.destroy(id, forced=forced, recursive=recursive)
         return await super().destroy(id, forced=forced, recursive=recursive)
@@ -115,7 +115,7 @@ class AnyVersion(BackendAI):
                 await asyncio.to_thread(take_over, contact)
 
     async def _watch_other(self) -> AsyncIterator[builtins.list[SessionInfo]]:
-        """The rows of a manager of another protocol, which is asked again and again as long as it runs."""
+        """Yield the rows of a manager with another protocol, which is polled as long as it runs."""
         seen = {row.id: row for row in await self.list(Query())}
         yield [*seen.values()]
         while await self._other_manager():

@@ -1,4 +1,4 @@
-"""Sessions that were asked for and whose answer is lost: nothing is sent again, but they are looked for."""
+"""Find sessions whose create request lost its answer; the request is never sent again."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from jupyter_sessions.errors import (
 from jupyter_sessions.model import SessionInfo
 
 LOST = (BackendTimeout, BackendUnavailable, BadAnswer)
-"""What an answer that did not come, or not whole, is told as."""
+"""The errors of an answer that did not come, or not completely."""
 
 _PAUSES = (0.0, 0.5, 1.0, 2.0)
 
 
 def may_be_done(error: SessionError) -> bool:
-    """Whether what was asked for may have been done all the same: also servers that failed may have done it."""
+    """Return whether the request may have been carried out: servers that failed may have done so, too."""
     return error.status >= 500 and not isinstance(error, (NotReached, NotSupported))
 
 
 async def recovered(error: SessionError, look: Callable[[], Awaitable[SessionInfo | None]]) -> SessionInfo:
-    """The session that `look` finds by its name within some seconds.
+    """Return the session that `look` finds by its name within some seconds.
 
     Errors: AlreadyExists that `look` finds instead; the given one if there is none.
     """

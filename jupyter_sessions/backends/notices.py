@@ -1,4 +1,4 @@
-"""What people are told of a backend that answers."""
+"""Notices to people about backends that answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """What people should know of a backend that answers, and what to do; `take_over` if `Backend.take_over` mends it."""
+    """Something to know about a backend that answers, and what to do; `take_over` if `Backend.take_over` solves it."""
 
     message: str
     hint: str = ""

@@ -21,9 +21,9 @@ from jupyter_sessions.model import SessionInfo
 log = logging.getLogger("jupyter_sessions")
 
 MOST_ROWS = 10_000
-"""How many sessions of one backend are read."""
+"""The most sessions of one backend that are read."""
 MOST_BYTES = 1024**2
-"""How large one row may be."""
+"""The largest row that is read."""
 _ON_LOOP_ROWS = 100
 _FAULTS = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError)
 

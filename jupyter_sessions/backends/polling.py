@@ -1,4 +1,4 @@
-"""How often a backend is asked what has changed: soon while something begins or ends, rarely while nobody looks."""
+"""How often backends are polled: soon while sessions start or end, rarely while nobody looks."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from jupyter_sessions.model import USABLE, SessionInfo
 QUICK_SECONDS = 1.0
 SLOW_SECONDS = 60.0
 LOOK_SECONDS = 300.0
-"""How long somebody who has asked for rows is taken to look at them."""
+"""How long somebody who asked for rows is assumed to look at them."""
 _GROWTH = 1.5
 _SETTLED = USABLE | {"ERROR", "SUSPENDED"}
 
 
 def unsettled(rows: Iterable[SessionInfo]) -> list[SessionInfo]:
-    """Those of the rows that begin or end."""
+    """Return the rows of sessions that start or end."""
     return [row for row in rows if row.live and row.status not in _SETTLED]
 
 
 class Looking:
-    """Whether anybody looks at a backend. `begun` is set when somebody begins to, or waits for something."""
+    """Whether anybody looks at a backend. `begun` is set when somebody starts to look, or waits for a change."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -35,19 +35,19 @@ class Looking:
         return self._held > 0 or self._now() < self._until
 
     def once(self) -> None:
-        """Somebody asks for rows."""
+        """Note that somebody asks for rows."""
         if not self:
             self.begun.set()
         self._until = self._now() + LOOK_SECONDS
 
     def hurry(self) -> None:
-        """Somebody has asked for a change, and waits for it."""
+        """Note that somebody waits for a change."""
         self.once()
         self.begun.set()
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Somebody looks until the context is left."""
+        """Count as being looked at until the context is left."""
         self.once()
         self._held += 1
         try:
@@ -57,7 +57,7 @@ class Looking:
 
 
 class Pace:
-    """The pauses between two looks at a backend; `usual` seconds while somebody looks and all is settled."""
+    """The pauses between two polls of a backend: `usual` seconds while somebody looks and nothing starts or ends."""
 
     def __init__(self, usual: float, looking: Looking) -> None:
         self._usual = usual
@@ -67,9 +67,9 @@ class Pace:
         self._last = 0.0
 
     def pause(self, *, soon: bool, changed: bool) -> float:
-        """Seconds to the next look: `soon` if something begins or ends, after one at which something had `changed`.
+        """Return the seconds to the next poll: fewer if it is `soon` or the last one found something `changed`.
 
-        What goes on for long, such as a night in the queue, is looked at less and less often, too.
+        Sessions that take long to start, such as a night in the queue, are polled less and less often, too.
         """
         least = self._quick if soon else self._usual
         most = self._usual if self._looking else self._slow
@@ -77,7 +77,7 @@ class Pace:
         return self._last
 
     async def rest(self, *, soon: bool, changed: bool) -> None:
-        """Wait for that long; less if somebody begins to look."""
+        """Sleep until the next poll, or until somebody starts to look."""
         seconds = self.pause(soon=soon, changed=changed)
         await asyncio.sleep(min(self._quick, seconds))
         with suppress(TimeoutError):

@@ -21,7 +21,7 @@ _HEADER = re.compile(r"[\x21-\x7e]+")
 
 
 class CredentialField(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is asked for; what is `secret` is not shown while it is typed.
+    """A field of a form; a `secret` one is not shown while it is typed.
 
     `plain`: it goes into a header of requests, which takes neither spaces nor letters beyond ASCII.
     """
@@ -69,7 +69,7 @@ CERTIFICATE = SignInMethod(
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """What a person gave, by the names of the method's fields."""
+    """The values that a person gave, by the names of the method's fields."""
 
     method: str
     values: dict[str, str]
@@ -79,11 +79,11 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 CredentialsLookup = Callable[[str], Credentials | None]
-"""What somebody signed in with for an address."""
+"""The credentials for an address."""
 
 
 class SignIn(msgspec.Struct, frozen=True, kw_only=True):
-    """How one signs in to a backend, and how things stand; without secrets.
+    """The ways to sign in to a backend, and who is signed in; without secrets.
 
     `who` is the user name or access key of somebody who is `signed_in` by us, rather than by the
     configuration, the environment or another program's files. `expires` is when the credentials in
@@ -98,11 +98,11 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     renew: str = ""
 
     def expired(self, now: datetime) -> bool:
-        """Whether the credentials are of use no more."""
+        """Return whether the credentials have expired."""
         return self.expires is not None and self.expires <= now
 
     def warning(self, title: str, now: datetime) -> str:
-        """A sentence for people whose credentials expire soon, else ""."""
+        """Return a warning about credentials that expire soon, otherwise ""."""
         if self.expires is None or not timedelta() < self.expires - now <= max(WARN_BEFORE):
             return ""
         renew = f" `{self.renew}` renews it." if self.renew else ""
@@ -110,7 +110,7 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def span(left: timedelta) -> str:
-    """A time in its largest unit, rounded up: "3 days", "2 hours", "1 minute"."""
+    """Return a time in its largest unit, rounded up: "3 days", "2 hours", "1 minute"."""
     seconds = left.total_seconds()
     for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds > size or size == 60:
@@ -120,7 +120,7 @@ def span(left: timedelta) -> str:
 
 
 def checked(methods: Sequence[SignInMethod], given: Credentials) -> Credentials:
-    """The credentials without blanks around them. Errors: InvalidRequest naming the field, never its value."""
+    """Return the credentials without surrounding blanks. Errors: InvalidRequest with the field, never its value."""
     known = {method.name: method for method in methods}
     if given.method not in known:
         hint = f"Choose from: {', '.join(known)}." if known else "It needs no credentials."
@@ -137,7 +137,7 @@ def checked(methods: Sequence[SignInMethod], given: Credentials) -> Credentials:
 
 
 def fits(methods: Sequence[SignInMethod], given: Credentials) -> bool:
-    """Whether credentials are of one of these ways: what was kept may be from when there were others."""
+    """Return whether credentials fit one of the methods, which may have changed since they were stored."""
     return any(
         method.name == given.method and {field.name for field in method.fields} == given.values.keys()
         for method in methods
@@ -157,7 +157,7 @@ def _text(field: CredentialField, values: dict[str, str]) -> str:
 
 
 def without_secrets(error: SessionError, given: Credentials, methods: Sequence[SignInMethod]) -> SessionError:
-    """An error whose words quote no secret that was given; some servers repeat what they refuse."""
+    """Return the error without the secrets in its text, because some servers repeat what they refuse."""
     secrets = [
         given.values[field.name]
         for method in methods
@@ -175,7 +175,7 @@ def without_secrets(error: SessionError, given: Credentials, methods: Sequence[S
 
 
 def moment(seconds: float) -> datetime | None:
-    """A time of Unix as one of ours; None if there is no such."""
+    """Return a Unix time as a datetime, or None if it is out of range."""
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):

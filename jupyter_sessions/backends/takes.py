@@ -1,4 +1,4 @@
-"""Which fields of a spec backends take, and how the others are refused."""
+"""The fields of a spec that backends support, and the refusal of others."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ WORDS = {
     "kernel_arguments": "arguments of kernels",
     "requirements": "requirements, but images that have the packages",
 }
-"""What a backend does that takes a field; those that are not here each backend has to do with."""
+"""The fields that a backend may support, in words; every backend supports the others."""
 BASIC = frozenset({"environ", "startup_command"})
-"""What a backend takes unless it says otherwise."""
+"""The fields that a backend supports by default."""
 EVERY = frozenset(WORDS)
 _DEFAULTS = SessionSpec()
 _NONE = {"idle_timeout": 0, "time_limit": 0}

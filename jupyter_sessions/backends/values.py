@@ -1,4 +1,4 @@
-"""What goes into and comes out of backends, beside the vocabulary."""
+"""Values that backends take and return, besides those of the model."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Storage(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of a session's files when it ends, "" if nobody says; `needs_mount`: all but those in mounted folders are deleted."""
+    """What happens to files when a session ends, in a sentence; with `needs_mount`, only mounted folders keep files."""
 
     about: str = ""
     needs_mount: bool = False
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that running code said: a Jupyter message type and its content.
+    """An output of running code: a Jupyter message type and its content.
 
     `kind` is stream, display_data, update_display_data, execute_result, error, clear_output,
     comm_*, input_request, or at the end `reply` (content: status, and execution_count or ename,

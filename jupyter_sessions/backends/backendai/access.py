@@ -32,7 +32,7 @@ _FIRST_PAUSE_SECONDS = 30.0
 
 
 class Authentication(Protocol):
-    """How requests show who asks; `prefix` comes before every path."""
+    """How requests authenticate; `prefix` comes before every path."""
 
     prefix: str
 
@@ -43,7 +43,7 @@ class Authentication(Protocol):
         """Give a request the headers that say who asks."""
 
     def again(self, status: int) -> bool:
-        """Whether a request that was answered with this status may pass once `enter` has been done anew."""
+        """Return whether a request with this answer may succeed after another `enter`."""
 
 
 class Signed:
@@ -70,7 +70,7 @@ class Signed:
         request.headers.update(signed)
 
     def again(self, status: int) -> bool:
-        """A signature stays as good or bad as it is."""
+        """Return False: another signature would be no better."""
         return False
 
 
@@ -126,7 +126,7 @@ class SignedIn:
             raise self._refused(body.get("data") or {})
 
     def _blocked(self, why: str) -> SessionError:
-        """Who is blocked; each try counts as one more failure."""
+        """Return the error of a blocked user, for whom each try counts as a failure."""
         error = RateLimited(
             f"{self._who} did not let you in: {why}.", hint="Wait half an hour, then sign in anew."
         )
@@ -145,16 +145,16 @@ class SignedIn:
         )
 
     def _remembered(self, error: SessionError, seconds: float) -> SessionError:
-        """An error that is told again, without asking, until this time is over."""
+        """An error that is raised again until this time is over."""
         self._refusal, self._not_before = error, monotonic() + seconds
         return error
 
     def mark(self, request: httpx.Request, content_type: str, version: str) -> None:
-        """The cookie comes with the connection."""
+        """Add nothing: the connection sends the cookie."""
         request.headers[VERSION_HEADERS[0]] = version
 
     def again(self, status: int) -> bool:
-        """The cookie may have expired."""
+        """Return whether the cookie may have expired."""
         if status != _REFUSED:
             return False
         self._entered.clear()

@@ -109,17 +109,17 @@ class BackendAI(ManagerFiles, ManagerServices):
 
     @classmethod
     def same_server(cls, one: dict[str, Any], other: dict[str, Any]) -> bool:
-        """Whether both name the same address."""
+        """Return whether both name a common address."""
         return not {*credentials.addresses(one.get("endpoint"))}.isdisjoint(
             credentials.addresses(other.get("endpoint"))
         )
 
     def capabilities(self) -> builtins.list[str]:
-        """What the manager can do, as far as it is known; those from 26 on restart nothing."""
+        """Return the capabilities as far as they are known; managers from 26 on cannot restart sessions."""
         return [name for name in super().capabilities() if name != "restart" or self._restarts]
 
     async def client_environment(self) -> dict[str, str]:
-        """What the client of Backend.AI reads. Source: client 23.9.10 to 26.9.6."""
+        """Return the variables that Backend.AI's client reads. Source: client 23.9.10 to 26.9.6."""
         await self.client()
         assert self._login is not None  # noqa: S101
         if not self._login.access_key:
@@ -129,7 +129,7 @@ class BackendAI(ManagerFiles, ManagerServices):
         return vendor_environment(self._login.endpoint, self._login.keypair)
 
     async def list(self, query: Query) -> builtins.list[SessionInfo]:
-        """Sessions, page by page.
+        """Return sessions, page by page.
 
         Those of more than a page are asked for in an order that does not change meanwhile, else rows that change
         are lost from page to page; others' managers mix up those that changed at the same time even so.
@@ -152,7 +152,7 @@ class BackendAI(ManagerFiles, ManagerServices):
         return convert.is_listed(field)
 
     async def states(self) -> builtins.list[SessionInfo]:
-        """Of all that live, what tells whether they are other than before: a third of what `list` has of them."""
+        """Return all live sessions with only the fields that show changes, a third of those of `list`."""
         dialect = await (await self.client()).dialect()
         order = _STEADY if dialect.envelope else ""
         query = Query()
@@ -190,7 +190,7 @@ class BackendAI(ManagerFiles, ManagerServices):
         return convert.session_of(item, self.name)
 
     async def get(self, id: str) -> SessionInfo:
-        """One session. Errors: SessionNotFound."""
+        """Return a session. Errors: SessionNotFound."""
         client = await self.client()
         fields = convert.info_fields(await client.dialect()) + self.more_fields
         data = await client.query(_INFO % fields, {"id": id}) if is_uuid(id) else {}
@@ -201,7 +201,7 @@ class BackendAI(ManagerFiles, ManagerServices):
         return await self._with_project(await made_of(item, self._row, SessionInfo, self.title))
 
     async def _with_project(self, row: SessionInfo) -> SessionInfo:
-        """The row with the whole name of its project: of one session 25.5 tells only its first letter."""
+        """Return the row with the full name of its project, of which 25.5 gives only the first letter."""
         if row.group_id is None or len(row.group_name or "") != 1:
             return row
         if row.group_id not in self._projects:
@@ -211,7 +211,7 @@ class BackendAI(ManagerFiles, ManagerServices):
         return structs.replace(row, group_name=self._projects.get(row.group_id, row.group_name))
 
     async def create(self, request: SessionRequest) -> SessionInfo:
-        """Ask for a session, or for the live one of that name and image.
+        """Request a session, or return the live one of that name and image.
 
         If the answer is lost the session is looked for by its name; the request is never sent twice.
         """
@@ -225,7 +225,7 @@ class BackendAI(ManagerFiles, ManagerServices):
         return await SessionCreator(self, request, self.send_create).create()
 
     async def send_create(self, request: SessionRequest) -> SessionInfo:
-        """Ask for a session, once."""
+        """Send the create request, once."""
         client = await self.client()
         body = convert.create_body(request, await client.dialect())
         body["config"] |= self.of_asker()
@@ -267,14 +267,14 @@ class BackendAI(ManagerFiles, ManagerServices):
         return await self.get(id)
 
     async def rename(self, id: str, name: str) -> SessionInfo:
-        """Call a session otherwise. The name is said twice: managers from 26 on want a body, older ones take either."""
+        """Rename a session. The name is sent twice: managers from 26 on want a body, older ones take either."""
         self.name_rule.check(name)
         path, said = f"/session/{quote(id)}/rename", {"name": name}
         await (await self.client()).request("POST", path, params=said, json=said)
         return await self.get(id)
 
     async def logs(self, id: str) -> str:
-        """What a session printed; "" while it has no container. Errors: NotFound of one that has ended."""
+        """Return what a session printed; "" while it has no container. Errors: NotFound if it has ended."""
         try:
             answer = await (await self.client()).request("GET", f"/session/{quote(id)}/logs")
         except SessionError as error:
@@ -285,7 +285,7 @@ class BackendAI(ManagerFiles, ManagerServices):
             return str(answer["result"]["logs"])
 
     async def _no_logs(self, id: str, error: SessionError) -> str:
-        """What to say instead of the "internal server error" that managers answer for one without a container."""
+        """Replace the "internal server error" that managers answer for a session without a container."""
         row = await self.get(id)
         if not row.live:
             raise NotFound(
@@ -297,22 +297,22 @@ class BackendAI(ManagerFiles, ManagerServices):
         return ""
 
     async def events(self, id: str) -> builtins.list[Event]:
-        """When it came to each status."""
+        """Return when the session entered each status."""
         return await made_of(await self.get(id), convert.events_of, builtins.list[Event], self.title)
 
     async def images(self) -> builtins.list[Image]:
-        """The images of the manager, with the least that each needs."""
+        """Return the images of the manager with their minimum."""
         client = await self.client()
         self._restarts = (await client.dialect()).restarts
         items = (await client.query(catalog.IMAGES, {})).get("images") or []
         return await made_of(items, catalog.images_of, builtins.list[Image], self.title)
 
     async def capacity(self) -> dict[str, Amount]:
-        """Totals, and what is free, for the key and its project."""
+        """Return the total and free amounts for the key and its project."""
         return await made_of(await self._presets(), catalog.capacity_of, dict[str, Amount], self.title)
 
     async def choices(self) -> Choices:
-        """Sizes, resource groups, projects and folders; without those that the manager does not tell."""
+        """Return sizes, resource groups, projects and folders, as far as the manager tells them."""
         client = await self.client()
         group = {"group": await self._project(client)}
         sizes, groups, folders = await asyncio.gather(
@@ -329,11 +329,11 @@ class BackendAI(ManagerFiles, ManagerServices):
         return await client.request("POST", "/resource/check-presets", json=body | self.of_asker())
 
     def of_asker(self) -> dict[str, Any]:
-        """What is told of this process with a request; nothing to a manager elsewhere."""
+        """Return facts about this process to send with requests; nothing to a manager elsewhere."""
         return {}
 
     async def _project(self, client: ManagerClient) -> str:
-        """The project of sessions that name none: as configured, else the one called "default", else the first."""
+        """Return the default project: the configured one, "default", or the first."""
         if not self._projects:
             found = await told(client.query(catalog.PROJECTS, {}), {})
             with understood(self.title):
@@ -345,12 +345,12 @@ class BackendAI(ManagerFiles, ManagerServices):
         return _DEFAULT if _DEFAULT in names or not names else names[0]
 
     async def execute(self, id: str, code: str, *, stdin: bool = False) -> AsyncIterator[Output]:
-        """Run code; its messages as they come."""
+        """Run code, and yield its messages as they come."""
         async for output in self._cells.execute(await self.client(), id, code, stdin=stdin):
             yield output
 
     async def interrupt(self, id: str) -> None:
-        """Interrupt what runs."""
+        """Interrupt the running code."""
         await (await self.client()).request("POST", f"/session/{quote(id)}/interrupt")
 
     async def input(self, id: str, run: str, text: str) -> None:
@@ -358,7 +358,7 @@ class BackendAI(ManagerFiles, ManagerServices):
         await self._cells.answer(await self.client(), id, run, text)
 
     async def watch(self) -> AsyncIterator[builtins.list[SessionInfo]]:
-        """Rows as their events come, if they are other than before; first all that live.
+        """Yield all live rows, and then those that changed, as events report them.
 
         A stream that ends is opened anew, signed anew, and what changed meanwhile is told.
         """
@@ -383,7 +383,7 @@ class BackendAI(ManagerFiles, ManagerServices):
 
 
 def vendor_environment(endpoint: str, keypair: Keypair) -> dict[str, str]:
-    """How Backend.AI's own client is told of a manager."""
+    """Return the variables that lead Backend.AI's own client to a manager."""
     return {
         "BACKEND_ENDPOINT": endpoint,
         "BACKEND_ENDPOINT_TYPE": "api",

@@ -20,7 +20,7 @@ _RUNTIME, _ROLE, _COMPUTE = "ai.backend.runtime-type", "ai.backend.role", "COMPU
 
 
 def images_of(items: list[dict[str, Any]]) -> list[Image]:
-    """The images for sessions, by name; those for the manager's own use are left out."""
+    """Return the images for sessions by name, without those for the manager's own use."""
     found = {image.name: image for item in items if _is_compute(item) for image in [_image(item)]}
     return [found[name] for name in sorted(found)]
 
@@ -45,7 +45,7 @@ def _image(item: dict[str, Any]) -> Image:
 
 
 def _least(limits: list[dict[str, Any]]) -> dict[str, str]:
-    """The minimum of each slot; memory with a suffix or in bytes. A minimum of none is left out."""
+    """Return the minimum of each slot that has one; memory has a suffix or is in bytes."""
     found: dict[str, Decimal] = {}
     for limit in limits:
         name, least = str(limit["key"]), text_of(limit.get("min"))
@@ -59,7 +59,7 @@ def _least(limits: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def choices_of(found: tuple[Any, Any, list[str], Any]) -> Choices:
-    """What a form may offer: from sizes, resource groups, projects and folders."""
+    """Return the choices of a form from the manager's answers."""
     sizes, groups, projects, folders = found
     return Choices(
         sizes=sizes_of(sizes), groups=groups_of(groups), projects=projects, folders=folders_of(folders)
@@ -67,7 +67,7 @@ def choices_of(found: tuple[Any, Any, list[str], Any]) -> Choices:
 
 
 def sizes_of(answer: dict[str, Any]) -> list[Size]:
-    """The resource presets, the smallest first."""
+    """Return the resource presets, the smallest first."""
     sizes = [_size(item) for item in answer.get("presets") or []]
     return [size for size, _ in sorted(sizes, key=lambda pair: (pair[1], pair[0].name))]
 
@@ -86,7 +86,7 @@ def _size(item: dict[str, Any]) -> tuple[Size, list[Decimal]]:
 
 
 def folders_of(items: list[dict[str, Any]]) -> list[Folder]:
-    """The folders that sessions may mount. Those whose name begins with "." are mounted in each session."""
+    """Return the folders that sessions may mount. Those named ".…" are mounted in each session."""
     ready = [item for item in items if item.get("status") in (None, "ready", "performing")]
     folders = [
         Folder(
@@ -127,7 +127,7 @@ def capacity_of(answer: dict[str, Any]) -> dict[str, Amount]:
 
 
 def _device(name: str, answer: dict[str, Any]) -> str | None:
-    """How much one whole device is of a slot in shares: 1 on managers 23.09 to 26.8; ours say it themselves."""
+    """Return the shares of one whole device: 1 on managers 23.09 to 26.8; ours report it."""
     return str(answer.get("gpu_shares") or 1) if name.endswith(SHARES) else None
 
 

@@ -42,11 +42,11 @@ Frame = dict[str, Any]
 
 
 class CodeRunner(Protocol):
-    """A way to run one piece of code after the other in a session."""
+    """A connection that runs one piece of code after the other in a session."""
 
     @property
     def reusable(self) -> bool:
-        """Whether another run may begin, the last one having ended."""
+        """Return whether another run may begin after the last one."""
 
     def frames(self, code: str, options: dict[str, bool]) -> AsyncIterator[Frame]:
         """Run code; what the manager says, up to the frame whose status is `finished`."""
@@ -59,7 +59,7 @@ class CodeRunner(Protocol):
 
 
 class Cells:
-    """The runs of one backend, and a line to each session in which something has run."""
+    """The runs of one backend, and a connection to each session in which code has run."""
 
     def __init__(self) -> None:
         self._idle: dict[str, CodeRunner] = {}
@@ -115,7 +115,7 @@ class Cells:
 
 
 class StreamRunner:
-    """A line over a WebSocket, read all the time so that its end is seen at once."""
+    """A connection over a WebSocket, read all the time so that its end is noticed at once."""
 
     def __init__(self, socket: WebSocket, who: str) -> None:
         self._socket = socket
@@ -127,7 +127,7 @@ class StreamRunner:
 
     @property
     def reusable(self) -> bool:
-        """Whether another run may begin: only this package's own manager leaves it open."""
+        """Return whether another run may begin: only this package's own manager keeps it open."""
         return self._between_runs and not self._reading.done() and not self._socket.closed
 
     async def frames(self, code: str, options: dict[str, bool]) -> AsyncIterator[Frame]:
@@ -189,7 +189,7 @@ class StreamRunner:
 
 
 class PollRunner:
-    """A line of plain requests."""
+    """A connection of plain requests."""
 
     reusable = False
 
@@ -218,7 +218,7 @@ class PollRunner:
             body = {"mode": mode, "code": text or "", **_of_run(run), "options": options}
 
     async def _answered(self) -> str | None:
-        """The next answer; None if there is none for a while, in which the run may have ended."""
+        """Return the next answer, or None if there is none for a while."""
         with suppress(TimeoutError):
             return await asyncio.wait_for(self._answers.get(), _ANSWER_SECONDS)
         return None
@@ -232,7 +232,7 @@ class PollRunner:
 
 
 def _failure(frame: Frame, status: str) -> errors.SessionError:
-    """The error that a frame says: in our own manager's words, or the text of another."""
+    """Return the error in a frame."""
     if frame.get("error"):
         return errors.from_wire(frame["error"], 500)
     kind, words = _FAILURES[status]
@@ -240,7 +240,7 @@ def _failure(frame: Frame, status: str) -> errors.SessionError:
 
 
 def _outputs(frame: Frame, run: str) -> list[Output]:
-    """What a frame says, as messages of a kernel."""
+    """Return the messages of a kernel in a frame."""
     found = [_output(item, run) for item in frame.get("console") or []]
     status = frame.get("status")
     if status == "waiting-input" and not any(output.kind == "input_request" for output in found):

@@ -32,7 +32,7 @@ _OWNER = "query { keypair { access_key } }"
 
 
 class Reached(Backend):
-    """A backend that is a manager of Backend.AI."""
+    """The connection of a backend to a manager of Backend.AI."""
 
     type_title = "Backend.AI"
     address_option = "endpoint"
@@ -47,7 +47,7 @@ class Reached(Backend):
         self._access_key = ""
 
     async def client(self) -> ManagerClient:
-        """The connection, made anew when the credentials have changed. Errors: InvalidRequest, of others."""
+        """Return the connection, a new one if the credentials have changed. Errors: InvalidRequest, those of signing in."""
         async with self._connecting:
             login = await asyncio.to_thread(self._find_login)
             if self._client is None or self._login != login:
@@ -82,7 +82,7 @@ class Reached(Backend):
         )
 
     def address(self) -> str:
-        """Its addresses."""
+        """Return the addresses that credentials are for."""
         return credentials.where(credentials.gathered(self.options))
 
     def sign_in_methods(self) -> builtins.list[SignInMethod]:
@@ -91,7 +91,7 @@ class Reached(Backend):
         return [PASSWORD if kind == SESSION else KEYPAIR]
 
     def sign_in_state(self) -> SignIn:
-        """Who is signed in; keypairs and passwords do not say when they expire."""
+        """Return who is signed in. Keypairs and passwords do not say when they expire."""
         renew = f"jupyter session login {self.name}"
         try:
             methods, given = self.sign_in_methods(), self.signed_in_credentials()
@@ -131,7 +131,7 @@ class Reached(Backend):
 
 
 def _called(dialect: Dialect) -> str:
-    """What a manager is, for people: those of this package say so."""
+    """Return the kind of a manager, for people."""
     major, minor = dialect.release
     return "A manager of jupyter_sessions" if dialect.ours else f"Backend.AI {major}.{minor}"
 
@@ -145,7 +145,7 @@ def is_uuid(id: str) -> bool:
 
 
 async def told(work: Awaitable[Any], otherwise: Any) -> Any:
-    """What a manager says, or something else if it does not tell that."""
+    """Return the result of a request, or a default if the manager refuses it."""
     try:
         return await work
     except (Forbidden, InvalidRequest, NotFound, NotSupported):

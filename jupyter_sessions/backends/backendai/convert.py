@@ -75,7 +75,7 @@ _DETAILS = {
     "dependencies": "dependencies { id }",
     **dict.fromkeys(("containers", "live_stat", "last_stat"), _CONTAINERS),
 }
-"""What lists do not ask for, by our names, and how to ask for it."""
+"""The GraphQL of fields that lists leave out, by our names."""
 STATE_FIELDS = "id name status status_info status_changed"
 _TOLD = (
     _LISTED
@@ -87,18 +87,18 @@ _KNOWN = frozenset(re.findall(r"\w+", _TOLD)) | {"local", "occupied_slots"}
 
 
 def is_listed(field: str) -> bool:
-    """Whether lists tell a field without being asked for it."""
+    """Return whether lists have a field without being asked for it."""
     return field not in _DETAILS
 
 
 def list_fields(dialect: Dialect, wanted: Iterable[str] = ()) -> str:
-    """What to ask of each session of a list, with the fields that are `wanted` beyond what lists tell."""
+    """Return the GraphQL fields of a list, with the `wanted` fields beyond those of any list."""
     more = dict.fromkeys(_DETAILS[name] for name in wanted if name in _DETAILS)
     return _those_known(" ".join([_LISTED, *more]), dialect)
 
 
 def info_fields(dialect: Dialect) -> str:
-    """What to ask of one session."""
+    """Return the GraphQL fields of a single session."""
     return _those_known(_TOLD + " priority", dialect)
 
 
@@ -110,7 +110,7 @@ def _those_known(fields: str, dialect: Dialect) -> str:
 
 
 def create_body(request: SessionRequest, dialect: Dialect) -> dict[str, Any]:
-    """The body of a create request, in the manager's spelling."""
+    """Return the body of a create request, in the manager's spelling."""
     config = _config(request)
     members = {"clusterSize": request.cluster_size, "clusterMode": request.cluster_mode}
     if not dialect.modes:
@@ -163,7 +163,7 @@ def _config(request: SessionRequest) -> dict[str, Any]:
 
 
 def session_of(item: Any, backend: str) -> SessionInfo:
-    """A row of `compute_session_list`, or `compute_session`, in our words."""
+    """Return a `compute_session`, or an item of `compute_session_list`, as a row."""
     local = mapping_of(item.get("local"))
     held = slots_of(item.get("occupying_slots") or item.get("occupied_slots"))
     requested = slots_of(item.get("requested_slots")) or held
@@ -225,7 +225,7 @@ def events_of(row: SessionInfo) -> list[Event]:
 
 
 def session_made(request: SessionRequest, answer: dict[str, Any], backend: str) -> SessionInfo:
-    """The row of a session that was just made, when no more is known than what the manager answered to that."""
+    """Return the row of a new session of which only the answer to the create request is known."""
     return SessionInfo(
         backend=backend,
         id=str(answer.get("sessionId") or answer["sessId"]),
@@ -241,7 +241,7 @@ def session_made(request: SessionRequest, answer: dict[str, Any], backend: str) 
 
 
 def _extra(item: dict[str, Any]) -> dict[str, Any]:
-    """What has no field of ours, as it is."""
+    """Return the values that have no field of ours, unchanged."""
     found = {name: value_of(value) for name, value in item.items() if name not in _KNOWN}
     return {name: value for name, value in found.items() if value not in (None, [], {})}
 
@@ -262,7 +262,7 @@ def _container(part: dict[str, Any]) -> Container:
 
 
 def _services(item: dict[str, Any]) -> list[Service]:
-    """The service ports; those of this package's manager tell more than Backend.AI's."""
+    """Return the services; this package's manager tells more about them than Backend.AI's."""
     return [
         service_of(port)
         for port in list_of(item.get("service_ports"))
@@ -271,7 +271,7 @@ def _services(item: dict[str, Any]) -> list[Service]:
 
 
 def service_of(port: dict[str, Any]) -> Service:
-    """A service port in our words. Source: `servicePorts`, managers 23.09 to 26.8."""
+    """Return a service port as a service. Source: `servicePorts`, managers 23.09 to 26.8."""
     allowed = port.get("allowed_arguments")
     return Service(
         name=str(port["name"]),

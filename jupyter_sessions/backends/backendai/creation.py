@@ -66,7 +66,7 @@ class SessionCreator:
         return row
 
     async def _found(self, before: set[str]) -> SessionInfo | None:
-        """What a lost answer spoke of: a session that was not there `before`, else the live one of that image.
+        """Return the session of a lost answer: one that was not there `before`, or the live one of that image.
 
         Errors: AlreadyExists if that is of another image, or not to be reused.
         """
@@ -81,7 +81,7 @@ class SessionCreator:
         return structs.replace(await self._backend.get(old.id), reused=True)
 
     async def _same_image(self, image: str) -> bool:
-        """Whether an image is the one that is asked for, by whatever name."""
+        """Return whether an image is the requested one, by any of its names."""
         names = {image, str(self._request.image)}
         if len(names) == 1:
             return True
@@ -89,14 +89,14 @@ class SessionCreator:
         return any(names <= {one.name, *one.aliases} for one in images)
 
     async def _namesakes_told(self) -> list[SessionInfo]:
-        """The same; none if the manager refuses to tell."""
+        """Return the namesakes, or none if the manager refuses to tell."""
         try:
             return await self._namesakes()
         except (Forbidden, InvalidRequest, NotFound, NotSupported):
             return []
 
     async def _namesakes(self) -> list[SessionInfo]:
-        """The asker's own live sessions of that name, as far as it takes to tell them apart."""
+        """Return the key's live sessions of that name, with the fields that distinguish them."""
         client = await self._backend.client()
         owner = self._request.owner_access_key or await self._backend.access_key()
         dialect = await client.dialect()
@@ -130,7 +130,7 @@ class SessionCreator:
         return error
 
     async def _missing(self, error: SessionError) -> tuple[str, str, str, list[str]] | None:
-        """What was asked for and is not there: its field, what it is, its name, and the names there are.
+        """Return what was requested and does not exist: its field, its noun, its name, and the names that exist.
 
         Managers from 26 on say of projects and resource groups no more than that something was not found.
         """

@@ -41,7 +41,7 @@ _SETTING = re.compile(r"\s*(?:export\s+)?(BACKEND_[A-Z_]+)=(.*)", re.ASCII)
 
 
 class BackendAILogin(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and as whom: a keypair, or user name and password for an `endpoint_type` of "session".
+    """Addresses, and a keypair, or user name and password for an `endpoint_type` of "session".
 
     `domain` and `group` are those of sessions that name none; "" leaves the choice to the manager. The folders
     `vfolder_mounts` are mounted in each session. Time-outs are in seconds, that of reading 0 for the usual one.
@@ -65,34 +65,34 @@ class BackendAILogin(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def endpoints(self) -> list[str]:
-        """The addresses, the first to be asked first."""
+        """Return the addresses, in the order to try them."""
         return addresses(self.endpoint)
 
     @property
     def keypair(self) -> Keypair:
-        """The keypair; empty for those who sign in."""
+        """Return the keypair, which is empty for user names."""
         return Keypair(self.access_key, self.secret_key)
 
     def access(self, who: str) -> Authentication:
-        """How requests show it."""
+        """Return how requests authenticate."""
         if self.endpoint_type == SESSION:
             return SignedIn(self.username, self.password, who)
         return Signed(self.keypair)
 
 
 def named(given: Mapping[str, str]) -> bool:
-    """Whether a manager is named, with a keypair unless people are to sign in to it."""
+    """Return whether a manager is named, with a keypair unless people are to sign in to it."""
     enough = given.get("endpoint_type") == SESSION or given.keys() >= {"access_key", "secret_key"}
     return bool(given.get("endpoint")) and enough
 
 
 def addresses(endpoint: object) -> list[str]:
-    """The URLs in a comma list."""
+    """Return the URLs in a comma list."""
     return [one.strip().rstrip("/") for one in str(endpoint or "").split(",") if one.strip()]
 
 
 def where(gathered: Mapping[str, str]) -> str:
-    """The addresses that credentials are for."""
+    """Return the addresses that credentials are for."""
     return ",".join(addresses(gathered.get("endpoint")))
 
 
@@ -112,7 +112,7 @@ def find(
 
 
 def gathered(options: Mapping[str, Any]) -> dict[str, str]:
-    """What there is to go by, which may not be enough. Errors: InvalidRequest for a file that cannot be read."""
+    """Return the values that are configured, which may not be enough. Errors: InvalidRequest for an unreadable file."""
     given = {key: _as_text(options[key]) for key in _VARIABLES if options.get(key) not in (None, "")}
     sources = [_of_file(str(options["credentials"]))] if options.get("credentials") else []
     for source in (*sources, of_environment(os.environ)):
@@ -214,6 +214,6 @@ def _of_file(path: str) -> dict[str, str]:
 
 
 def _settings(data: bytes) -> dict[str, str]:
-    """The variables that lines for a shell set."""
+    """Return the variables that lines of a shell script set."""
     matches = [match for match in map(_SETTING.match, data.decode().splitlines()) if match]
     return {match[1]: "".join(shlex.split(match[2], comments=True)) for match in matches}

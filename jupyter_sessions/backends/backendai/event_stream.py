@@ -69,7 +69,7 @@ class Watcher:
                         yield rows
 
     async def _changes(self, events: AsyncIterator[ServerEvent]) -> AsyncIterator[list[SessionInfo]]:
-        """Rows that have changed, by events and by being asked for; none if that tells nothing new."""
+        """Yield the rows that changed, as events and polls find them; none if nothing is new."""
         bursts = _bursts(events)
         told: asyncio.Future[Any] = asyncio.ensure_future(anext(bursts))
         due: asyncio.Future[Any] = self._rest(changed=True)
@@ -92,14 +92,14 @@ class Watcher:
             await bursts.aclose()
 
     def _rest(self, *, changed: bool) -> asyncio.Future[None]:
-        """The time until the next look."""
+        """Return a future that ends when it is time for the next poll."""
         if self._states is None:
             return asyncio.get_running_loop().create_future()
         soon = bool(unsettled((self._seen or {}).values()))
         return asyncio.ensure_future(self._pace.rest(soon=soon, changed=changed))
 
     async def _differing(self) -> list[str]:
-        """The ids of sessions that came, went, or look other than they were seen last."""
+        """Return the ids of sessions that are new, gone or different."""
         if self._states is None:
             return []
         now = {row.id: _state(row) for row in await self._states()}
@@ -107,7 +107,7 @@ class Watcher:
         return [uid for uid in now.keys() | seen.keys() if now.get(uid) != seen.get(uid)]
 
     async def _now(self) -> list[SessionInfo] | None:
-        """All that lives, even if that is nothing; None in a further stream if nothing has changed."""
+        """Return all live rows at first, later those that changed while no stream was open, or None."""
         if self._seen is None:
             self._seen = {row.id: row for row in await self._backend.list(Query())}
             return [*self._seen.values()]
@@ -115,7 +115,7 @@ class Watcher:
         return changed or None
 
     async def _changed(self, uids: Iterable[str]) -> list[SessionInfo]:
-        """The rows of sessions that are other than when they were seen last."""
+        """Return the rows of those sessions that have changed."""
         assert self._seen is not None  # noqa: S101
         seen, free, uids = self._seen, asyncio.Semaphore(AT_ONCE), [*uids]
         told = await self._look_at_all(uids) if self._look_at_all and uids else None
@@ -150,7 +150,7 @@ def _state(row: SessionInfo) -> tuple[object, ...]:
 
 
 async def _bursts(events: AsyncIterator[ServerEvent]) -> AsyncGenerator[list[str]]:
-    """The ids of sessions with events; those that come together are given together, each once."""
+    """Yield the ids of sessions with events, those of a burst together and each once."""
     coming = Patient(events)
     ended = False
     try:

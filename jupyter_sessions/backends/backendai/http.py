@@ -98,7 +98,7 @@ class ManagerClient:
             await self._websockets.close()
 
     async def dialect(self) -> Dialect:
-        """What the manager speaks. Errors: as `request`."""
+        """Return the manager's dialect. Errors: as `request`."""
         if self._dialect is None:
             self._dialect = versions.read(
                 await self._read(await self._send("GET", "/", signed=False, again=True)), self.who
@@ -114,7 +114,7 @@ class ManagerClient:
         params: dict[str, str] | None = None,
         wait: float = 0,
     ) -> Any:
-        """The JSON of the answer, None if it is empty. `wait`: seconds the manager may hold the request.
+        """Return the JSON of the answer, None if it is empty. The manager may hold the request for `wait` seconds.
 
         Paths of sessions begin with "/session", whatever the manager calls them.
 
@@ -186,7 +186,7 @@ class ManagerClient:
         )
 
     async def query(self, text: str, variables: dict[str, object]) -> dict[str, Any]:
-        """The data of a GraphQL query. Errors: as `request`; InvalidRequest for what the query did wrong."""
+        """Return the data of a GraphQL query. Errors: as `request`; InvalidRequest for a wrong query."""
         dialect = await self.dialect()
         answer = await self.request("POST", dialect.query, json={"query": text, "variables": variables})
         if isinstance(answer, dict) and not dialect.envelope:
@@ -205,14 +205,14 @@ class ManagerClient:
 
     @asynccontextmanager
     async def events(self) -> AsyncIterator[AsyncIterator[sse.ServerEvent]]:
-        """The stream of lifecycle events of all sessions, connected when the context is entered."""
+        """Open the stream of lifecycle events of all sessions."""
         dialect = await self.dialect()
         async with self._stream(dialect.events, dialect.all_events) as response:
             yield self._events(response)
 
     @asynccontextmanager
     async def _stream(self, path: str, params: dict[str, str]) -> AsyncIterator[httpx.Response]:
-        """The answer to a GET that is read as it comes. Errors: as `request`."""
+        """Open the answer to a GET, to be read as it comes. Errors: as `request`."""
         response = await self._send("GET", path, params=params, stream=True, again=True)
         try:
             if not response.is_success:
@@ -224,7 +224,7 @@ class ManagerClient:
             await response.aclose()
 
     async def lines(self, path: str, params: dict[str, str], most: int) -> AsyncGenerator[list[bytes]]:
-        """The lines of an answer as they come, each of at most so many bytes. Errors: as `request`."""
+        """Yield the lines of an answer as they come, each of limited size. Errors: as `request`."""
         async with self._stream(path, params) as response:
             with Translated(self.who):
                 async for some in bounded.lines(response, most):
@@ -347,7 +347,7 @@ class ManagerClient:
             self._endpoints.append(self._endpoints.pop(0))
 
     def _timeout(self, wait: float = 0, quiet: float = 0) -> httpx.Timeout:
-        """As long as a request may be held, and a stream may be quiet."""
+        """Return the timeouts of a request that the manager holds, or of a stream."""
         seconds = self._seconds + wait
         return httpx.Timeout(seconds, read=max(seconds, quiet), connect=self._connect_seconds)
 

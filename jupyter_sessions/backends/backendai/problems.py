@@ -101,7 +101,7 @@ class Translated:
 
 
 def error_of(response: httpx.Response, body: object, who: str) -> SessionError:
-    """The error that an answer says; `body` is its JSON, None if it has none."""
+    """Return the error in an answer; `body` is its JSON, or None."""
     status = response.status_code
     if isinstance(body, dict) and body.get("reason") and body.get("message"):
         return errors.from_wire(body, status)
@@ -123,13 +123,13 @@ def error_of(response: httpx.Response, body: object, who: str) -> SessionError:
 
 
 def _of_query(data: object) -> str:
-    """What GraphQL has against a query, as managers tell it whose answers have no envelope."""
+    """Return the errors of a query, as managers send them whose answers have no envelope."""
     problems = data if isinstance(data, list) else []
     return "; ".join(str(one["message"]) for one in problems if isinstance(one, dict) and "message" in one)
 
 
 def refuses_credentials(problem: Mapping[str, object]) -> bool:
-    """Whether a problem is with who asks, rather than with the manager."""
+    """Return whether a problem is about the credentials, rather than the manager."""
     kind = _KINDS.get(_suffix(problem), SessionError)
     return issubclass(kind, (errors.Unauthorized, errors.Forbidden, errors.InvalidRequest))
 
@@ -139,12 +139,12 @@ def _suffix(problem: Mapping[str, object]) -> str:
 
 
 def _object(title: str) -> tuple[type[SessionError], str]:
-    """What there is none of. Source: titles such as "No such environment image."."""
+    """Return the noun of what does not exist. Source: titles such as "No such environment image."."""
     return next((found for words, found in _OBJECTS.items() if words in title), (errors.NotFound, ""))
 
 
 def _unexplained(response: httpx.Response, who: str) -> SessionError:
-    """Something before the manager answered: a proxy, a page to sign in on."""
+    """Return the error of an answer that came from a proxy or a sign-in page."""
     status = response.status_code
     if response.is_redirect:
         where = response.headers.get("Location", "elsewhere")
@@ -157,7 +157,7 @@ def _unexplained(response: httpx.Response, who: str) -> SessionError:
 
 
 def unreadable(response: httpx.Response, who: str) -> SessionError:
-    """The error of an answer that should be JSON and is not."""
+    """Return the error of an answer that should be JSON and is not."""
     what = "a page for browsers" if _is_page(response) else _why_unreadable(response)
     return errors.BadAnswer(f"{who} answered {response.status_code} with {what}.", hint=CHECK_ADDRESS)
 
@@ -175,7 +175,7 @@ def _is_page(response: httpx.Response) -> bool:
 
 
 def later(response: httpx.Response) -> str:
-    """When to try again, if the answer says so; in seconds or as a date (RFC 9110)."""
+    """Return when to try again, if the answer says so in seconds or as a date (RFC 9110)."""
     said = response.headers.get("Retry-After", "")
     if said.isdigit():
         return f"Try again in {said} s."
@@ -190,7 +190,7 @@ def _rate_limited(response: httpx.Response, who: str) -> SessionError:
 
 
 def _skewed(response: httpx.Response, who: str) -> SessionError:
-    """A manager refuses dates more than 15 minutes off, without saying whose clock is wrong by how much."""
+    """Add to a refusal by how much the clocks differ: managers refuse dates more than 15 minutes off."""
     theirs = _date(response.headers.get("Date", ""))
     minutes = round((datetime.now(UTC) - theirs).total_seconds() / 60) if theirs else 0
     off = f"{abs(minutes)} minutes {'ahead of' if minutes > 0 else 'behind'}" if minutes else "not that of"

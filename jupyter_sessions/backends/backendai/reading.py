@@ -27,7 +27,7 @@ _DECIMAL = re.compile(r"Decimal\(('[^']*')\)")
 
 
 def value_of(value: object) -> Any:
-    """What text stands for; None if it stands for nothing."""
+    """Return the value in a text, or None."""
     if not isinstance(value, str):
         return value
     if value in _NONE:
@@ -39,7 +39,7 @@ def value_of(value: object) -> Any:
 
 
 def _python(text: str) -> Any:
-    """What Python's spelling of a value stands for, as far as JSON can say it; None for anything else."""
+    """Return the value in Python's notation, as far as JSON has it; None for anything else."""
     if len(text) > _LONGEST_PYTHON:
         return None
     try:
@@ -50,13 +50,13 @@ def _python(text: str) -> Any:
 
 
 def mapping_of(value: object) -> dict[str, Any]:
-    """An object; {} for anything else."""
+    """Return an object; {} for anything else."""
     found = value_of(value)
     return {str(key): part for key, part in found.items()} if isinstance(found, Mapping) else {}
 
 
 def list_of(value: object) -> list[Any]:
-    """A list; [] for anything else."""
+    """Return a list; [] for anything else."""
     found = value_of(value)
     return [*found] if isinstance(found, list | tuple) else []
 
@@ -90,7 +90,7 @@ def slots_of(value: object) -> dict[str, str]:
 
 
 def time_of(value: object) -> datetime | None:
-    """A moment; without a zone it is in UTC. None for what is none."""
+    """Return a time, in UTC unless it has a zone; None for anything else."""
     try:
         moment = datetime.fromisoformat(text_of(value))
     except ValueError:
@@ -101,17 +101,17 @@ def time_of(value: object) -> datetime | None:
 
 
 def mapping_or_none(value: object) -> dict[str, Any] | None:
-    """An object that says something; None for anything else."""
+    """Return an object that is not empty; None for anything else."""
     return mapping_of(value) or None
 
 
 def integer_of(value: object) -> int | None:
-    """A whole number that JSON can hold; None for anything else."""
+    """Return a whole number that JSON can hold; None for anything else."""
     if not isinstance(value, int) or isinstance(value, bool):
         return None
     return value if abs(value) < _LARGEST else None
 
 
 def objects_of(value: object) -> list[dict[str, Any]]:
-    """The objects in a list."""
+    """Return the objects in a list."""
     return [part for part in list_of(value) if isinstance(part, dict)]

@@ -22,7 +22,7 @@ class ManagerServices(Reached):
         self._tunnels = Tunnels()
 
     async def open_service(self, id: str, name: str, base_url: str) -> Endpoint:
-        """A socket of this machine that leads to a service. Errors: NotFound listing those there are, NoRoom."""
+        """Return a socket of this machine that leads to a service. Errors: NotFound listing the services, NoRoom."""
         client = await self.client()
         answer: dict[str, Any] = {}
         if (await client.dialect()).ours:  # Others say nothing of where their services see themselves.

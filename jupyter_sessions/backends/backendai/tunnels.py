@@ -27,7 +27,7 @@ TunnelKey = tuple[str, str]
 
 
 class Tunnels:
-    """The sockets of one backend, in a folder that only this user may enter."""
+    """The sockets of one backend, in a private folder."""
 
     def __init__(self) -> None:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -40,7 +40,7 @@ class Tunnels:
     async def open(
         self, client: ManagerClient, id: str, name: str, arguments: Mapping[str, object] | None = None
     ) -> str:
-        """The path of a socket that leads to a service, which the first connection starts with the `arguments`.
+        """Return the path of a socket that leads to a service, which the first connection starts with the `arguments`.
 
         Errors: NotFound listing the services there are; NotSupported on Windows; as `ManagerClient.request`.
         """
@@ -89,7 +89,7 @@ class Tunnels:
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:
-    """A new folder, 0700, with a short path: those of sockets have at most 107 bytes."""
+    """Create a private folder with a short path, because paths of sockets have at most 107 bytes."""
     place = None if len(tempfile.gettempdir()) < _LONGEST - 30 else "/tmp"  # noqa: S108 - made anew, 0700
     return tempfile.TemporaryDirectory(prefix="jupyter-sessions-", dir=place)
 

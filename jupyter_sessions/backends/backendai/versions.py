@@ -53,7 +53,7 @@ _NO_RESTART_SINCE = (26, 0)
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """How to speak to one manager: `version` is sent with each request."""
+    """The dialect of one manager; `version` is sent with each request."""
 
     version: str = NEWEST
     release: tuple[int, int] = (99, 0)
@@ -61,42 +61,42 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def number(self) -> tuple[int, str]:
-        """The version as something that can be compared."""
+        """Return the version in a form that can be compared."""
         return _number(self.version)
 
     @property
     def root(self) -> str:
-        """What the paths of sessions begin with."""
+        """Return the beginning of the paths of sessions."""
         return "/session" if self.number[0] > 4 else "/kernel"
 
     @property
     def name(self) -> str:
-        """What the body of a create request calls the session's name."""
+        """Return the field of the session's name in a create request."""
         return "name" if self.number[0] > 4 else "clientSessionToken"
 
     @property
     def modes(self) -> bool:
-        """Whether size and mode of a cluster stand beside the configuration, rather than the size in it."""
+        """Return whether size and mode of a cluster are outside of the configuration."""
         return self.number >= _MODES
 
     @property
     def events(self) -> str:
-        """The path of the stream of events."""
+        """Return the path of the stream of events."""
         return "/events/session" if self.number[0] > 5 else f"/stream{self.root}/_/events"
 
     @property
     def all_events(self) -> dict[str, str]:
-        """What to ask that stream for to get all events that one may see."""
+        """Return the parameters of that stream for all events that the key may see."""
         return {"sessionName": "*", "scope": "*"} if self.number[0] > 5 else {"sessionId": "*"}
 
     @property
     def query(self) -> str:
-        """The path of GraphQL."""
+        """Return the path of GraphQL."""
         return "/admin/gql" if self.envelope else "/admin/graphql"
 
     @property
     def envelope(self) -> bool:
-        """Whether the data of a query comes inside of an object with its errors."""
+        """Return whether the answer to a query is an object of data and errors."""
         return self.number >= _ENVELOPE
 
     @property
@@ -108,7 +108,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def restarts(self) -> bool:
-        """Whether the manager can restart sessions."""
+        """Return whether the manager can restart sessions."""
         return self.ours or self.release < _NO_RESTART_SINCE
 
     @property
@@ -140,7 +140,7 @@ def _number(version: str) -> tuple[int, str]:
 
 
 def statuses_of(group: str, known: list[str]) -> str | None:
-    """A status group as a comma list of what the manager knows; None for all."""
+    """Return a status group as a comma list of statuses that the manager knows; None for all."""
     if group == "all":
         return None
     groups = {"live": set(known) - DEAD, "running": RUNNING, "dead": DEAD}

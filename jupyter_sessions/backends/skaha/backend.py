@@ -88,11 +88,11 @@ class Skaha(Backend):
 
     @classmethod
     def same_server(cls, one: dict[str, Any], other: dict[str, Any]) -> bool:
-        """Whether both name the same server."""
+        """Return whether both name the same server."""
         return credentials.same(one, other)
 
     async def client(self) -> SkahaClient:
-        """The connection, made anew when the credentials have changed. Errors: InvalidRequest, Unauthorized."""
+        """Return the connection, a new one if the credentials have changed. Errors: InvalidRequest, Unauthorized."""
         async with self._connecting:
             login: SkahaLogin = await asyncio.to_thread(self._login)
             if self._client is None or self._client.login != login:
@@ -112,15 +112,15 @@ class Skaha(Backend):
         return login
 
     def address(self) -> str:
-        """The server without a version."""
+        """Return the address of the server, without a version."""
         return where(self.options)
 
     def sign_in_methods(self) -> builtins.list[SignInMethod]:
-        """Servers take a token or a certificate."""
+        """Return a token or a certificate."""
         return [TOKEN, CERTIFICATE]
 
     def sign_in_state(self) -> SignIn:
-        """As the vendor's clients have it, unless somebody signed in here."""
+        """Return who is signed in, here or in the vendor's clients."""
         state = SignIn(methods=self.sign_in_methods(), renew=f"jupyter session login {self.name}")
         try:
             given = self.signed_in_credentials()
@@ -137,7 +137,7 @@ class Skaha(Backend):
         )
 
     async def probe(self) -> str:
-        """What the server says of itself in its document of capabilities. Source: skaha 1.7.0, servers up to 1.4.0."""
+        """Return the versions in the server's document of capabilities. Source: skaha 1.7.0, servers up to 1.4.0."""
         root = self.address()
         client = self._connect(SkahaLogin(root=root, version=""))
         try:
@@ -153,13 +153,13 @@ class Skaha(Backend):
         return f"Skaha, API {' and '.join(versions)}"
 
     async def reconnect(self) -> None:
-        """Let what is under way end."""
+        """Let requests under way end, and use a new connection from now on."""
         client, self._client = self._client, None
         if client is not None:
             self._draining.add(client)
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         await super().close()
         await self.reconnect()
         await self._draining.close()
@@ -167,7 +167,7 @@ class Skaha(Backend):
     # The four.
 
     async def list(self, query: Query) -> builtins.list[SessionInfo]:
-        """The person's own sessions; Skaha has no pages, and forgets those that ended after a time.
+        """Return the person's own sessions. Skaha has no pages, and forgets ended sessions after a while.
 
         Of everyone's it tells the user, type, status and start (`view=all`).
         """
@@ -185,7 +185,7 @@ class Skaha(Backend):
         return rows[query.offset : None if query.limit is None else query.offset + query.limit]
 
     async def get(self, id: str) -> SessionInfo:
-        """One session. Errors: SessionNotFound, also once the server has forgotten it."""
+        """Return a session. Errors: SessionNotFound, also when the server has forgotten it."""
         client = await self.client()
         try:
             item = await client.json(self._path(id))
@@ -206,7 +206,7 @@ class Skaha(Backend):
         return SessionNotFound(f"There is no session '{id}' on {self.title}.", hint=hint, field="session")
 
     async def create(self, request: SessionRequest) -> SessionInfo:
-        """Ask for a session.
+        """Request a session.
 
         A request whose answer is lost is not sent again, but its session is looked for. One that was made is told
         of, whatever the server says to a look at it.
@@ -229,7 +229,7 @@ class Skaha(Backend):
         return next((row for row in rows if row.name == name.lower() and row.status != "TERMINATING"), None)
 
     async def destroy(self, id: str, *, forced: bool = False, recursive: bool = False) -> SessionInfo:
-        """Delete a session; the server knows nothing of it afterwards."""
+        """Delete a session, which the server then forgets."""
         row = await self.get(id)
         await (await self.client()).text("DELETE", self._path(id))
         status = "CANCELLED" if row.status == "PENDING" else "TERMINATING"
@@ -264,11 +264,11 @@ class Skaha(Backend):
         return await self.get(id)
 
     async def logs(self, id: str) -> str:
-        """What a session printed; "" also while it waits, or when the server has forgotten it."""
+        """Return what a session printed; "" while it waits and when the server has forgotten it."""
         return await (await self.client()).text("GET", self._path(id), [("view", "logs")])
 
     async def events(self, id: str) -> builtins.list[Event]:
-        """What the platform says of a session; nothing while it has no place yet."""
+        """Return the events of the platform about a session; none while it has no node yet."""
         try:
             said = await (await self.client()).text("GET", self._path(id), [("view", "events")])
         except SessionNotFound:
@@ -277,7 +277,7 @@ class Skaha(Backend):
         return await made_of(said, convert.events_of, builtins.list[Event], self.title)
 
     async def renew(self, id: str) -> SessionInfo:
-        """Begin a session's lifetime anew, unless more than that is left of it. Errors: SessionNotFound of one that has ended."""
+        """Restart a session's lifetime, unless more is left of it. Errors: SessionNotFound of one that has ended."""
         try:
             await (await self.client()).text("POST", self._path(id), [("action", "renew")])
         except InvalidRequest as error:
@@ -287,11 +287,11 @@ class Skaha(Backend):
         return await self.get(id)
 
     async def images(self) -> builtins.list[Image]:
-        """The public images, each with the kinds of session it is for."""
+        """Return the public images, each with the kinds of session it is for."""
         items = await (await self.client()).json("/image")
         return await made_of(items, convert.images_of, builtins.list[Image], self.title)
 
     async def capacity(self) -> dict[str, Amount]:
-        """Totals, and what is free."""
+        """Return the total and free amounts."""
         stats = await (await self.client()).json("/session", [("view", "stats")])
         return await made_of(stats, convert.capacity_of, dict[str, Amount], self.title)

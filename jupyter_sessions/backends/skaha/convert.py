@@ -60,7 +60,7 @@ CreateParams = list[tuple[str, str]]
 
 
 def create_query(request: SessionRequest, title: str) -> CreateParams:
-    """The parameters of a create request.
+    """Return the parameters of a create request.
 
     Errors: NotSupported for what cannot be asked of Skaha, InvalidRequest for what cannot be said.
     """
@@ -77,7 +77,7 @@ def create_query(request: SessionRequest, title: str) -> CreateParams:
 
 
 def images_of(items: list[dict[str, Any]]) -> list[Image]:
-    """The images by name, each with the kinds of session it is for: those with a face before headless ones."""
+    """Return the images by name, each with its kinds of session: headless ones come last."""
     found = {str(item["id"]): [str(kind) for kind in item.get("types") or []] for item in items}
     return [_image(name, found[name]) for name in sorted(found)]
 
@@ -131,7 +131,7 @@ def _no_program(request: SessionRequest) -> CreateParams:
 
 
 def session_made(request: SessionRequest, id: str, backend: str) -> SessionInfo:
-    """The row of a session that was just made, when no more is known than its id; servers keep names in lower case."""
+    """Return the row of a new session of which only the id is known. Servers keep names in lower case."""
     kind = kind_of(request.type)
     return SessionInfo(
         backend=backend,
@@ -149,7 +149,7 @@ def session_made(request: SessionRequest, id: str, backend: str) -> SessionInfo:
 
 
 def session_of(item: Mapping[str, Any], backend: str) -> SessionInfo:
-    """A session object in our words."""
+    """Return a session object as a row."""
     said = str(_value(item, "status") or "")
     status, result = _STATUSES.get(said.lower(), (said.upper(), "UNDEFINED"))
     kind = str(_value(item, "type") or "headless")
@@ -202,7 +202,7 @@ def _value(item: Mapping[str, Any], key: str) -> Any:
 
 
 def _resources(item: Mapping[str, Any]) -> dict[str, str]:
-    """What a session of fixed size asked for; one of flexible size says nothing."""
+    """Return the amounts of a session of fixed size; one of flexible size has none."""
     found = {
         "cpu": _number(_value(item, "requestedCPUCores")),
         "mem": _bytes(_value(item, "requestedRAM")),
@@ -234,7 +234,7 @@ def _number(value: object) -> Decimal | None:
 
 
 def _bytes(value: object) -> Decimal | None:
-    """An amount of memory as a server prints it; one that was asked for as a whole number of GiB comes out so.
+    """Return the bytes of an amount as servers print it, so that a whole number of GiB stays one.
 
     "4.29" is 4 GiB in units of 10⁹ bytes, "16G" and "16Gi" are GiB of older servers.
     """
@@ -250,7 +250,7 @@ def _bytes(value: object) -> Decimal | None:
 
 
 def _time(value: object) -> datetime | None:
-    """A time in UTC; Java leaves out seconds that are zero."""
+    """Return a time in UTC. Java leaves out seconds that are zero."""
     try:
         moment = datetime.fromisoformat(str(value)) if value else None
     except ValueError:
@@ -261,7 +261,7 @@ def _time(value: object) -> datetime | None:
 
 
 def capacity_of(stats: Mapping[str, Any]) -> dict[str, Amount]:
-    """What `view=stats` says: "available" is the total there, "requested" what is taken."""
+    """Return the amounts of `view=stats`, where "available" is the total and "requested" what is taken."""
     cores, ram = stats.get("cores") or {}, stats.get("ram") or {}
     pairs = {
         "cpu": (_number(cores.get("cpuCoresAvailable")), _number(cores.get("requestedCPUCores"))),

@@ -31,7 +31,7 @@ _VERSIONED = re.compile(r"(?P<root>.*?)(?:/(?P<version>v\d+(?:\.\d+)*))?/*")
 
 
 class SkahaLogin(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and as whom: `root` without a version, and a bearer token or a certificate file with its key.
+    """The address `root` without a version, and a bearer token or a certificate file with its key.
 
     `expires` is when the token or certificate does, if that is known; `renew` the command of the vendor's
     client that gets a new one, if it is from there; `stamp` that of the certificate's file.
@@ -50,11 +50,11 @@ class SkahaLogin(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def url(self) -> str:
-        """The address that versioned resources are below."""
+        """Return the address of the versioned resources."""
         return f"{self.root}/{self.version}"
 
     def tls(self) -> ssl.SSLContext | bool:
-        """What a client verifies servers with; holds the certificate that it shows. Errors: Unauthorized."""
+        """Return the TLS context, which holds the client's certificate. Errors: Unauthorized."""
         if not self.certificate:
             return True
         context = ssl.create_default_context()
@@ -86,7 +86,7 @@ def find(
 
 
 def where(options: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> str:
-    """The address of the server, without a version. Errors: InvalidRequest."""
+    """Return the address of the server, without a version. Errors: InvalidRequest."""
     return _where(_gathered(options, environ))
 
 
@@ -127,7 +127,7 @@ def named(environ: Mapping[str, str] = os.environ) -> str | None:
 
 
 def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether options lead to the same server, in whatever version; those without a URL do to that which is `named`."""
+    """Return whether options name the same server in any version; options without a URL name the `named` one."""
     return len({_root(str(options.get("url") or named() or ""))[0] for options in (one, other)}) == 1
 
 
@@ -137,7 +137,7 @@ def _of_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _of_config(url: str) -> dict[str, str]:
-    """The active server of canfar's configuration file, or the one with this URL."""
+    """Return the active server of canfar's configuration file, or the one with this URL."""
     path = Path.home() / CONFIG
     try:
         config = files.read(path, _parsed)
@@ -221,7 +221,7 @@ def _told(seconds: str | None) -> datetime | None:
 
 
 def token_end(token: str) -> datetime | None:
-    """When a token expires that says so, as those of OpenID Connect do (RFC 7519); None for another one."""
+    """Return when a token expires, for tokens of OpenID Connect (RFC 7519); None for others."""
     parts = token.split(".")
     if len(parts) != _PARTS_OF_JWT:
         return None
@@ -233,7 +233,7 @@ def token_end(token: str) -> datetime | None:
 
 
 def certificate_end(path: str) -> datetime | None:
-    """When a certificate expires; None if it cannot be read."""
+    """Return when a certificate expires; None if it cannot be read."""
     try:
         return files.read(Path(path), _end_of)
     except (OSError, ValueError):

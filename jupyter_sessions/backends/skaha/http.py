@@ -82,7 +82,7 @@ class SkahaClient:
         await self._http.aclose()
 
     async def text(self, method: str, path: str, params: QueryParams = ()) -> str:
-        """What the server answers, as text.
+        """Return the server's answer as text.
 
         Errors: BackendUnavailable, BackendTimeout, BadAnswer, Unauthorized, or what the server says, word for word.
         """
@@ -113,7 +113,7 @@ class SkahaClient:
         return errors.BackendUnavailable(why, hint="Try again.")
 
     def _refusal(self, error: Exception) -> str:
-        """What a server makes of the certificate; "" if it has said nothing of it.
+        """Return what a server says about the certificate, "" for nothing.
 
         Some cut the connection instead, and with TLS 1.3 what they say may be lost by that. A server that has
         answered before has taken the certificate.
@@ -125,7 +125,7 @@ class SkahaClient:
         return "cuts the connection and may not take" if cut else ""
 
     async def made(self, params: QueryParams) -> str:
-        """The id of the session that the server makes for a request. Errors: as `text`, and BadAnswer for what is none."""
+        """Create a session and return its id. Errors: as `text`; BadAnswer for an answer that is no id."""
         said = (await self.text("POST", "/session", params)).strip()
         if not ID.fullmatch(said):
             raise errors.BadAnswer(
@@ -134,7 +134,7 @@ class SkahaClient:
         return said
 
     async def json(self, path: str, params: QueryParams = ()) -> Any:
-        """The JSON that the server answers. Errors: as `text`, and BadAnswer for what is none."""
+        """Return the server's answer as JSON. Errors: as `text`; BadAnswer for an answer that is no JSON."""
         said = await self.text("GET", path, params)
         try:
             return await untrusted.decode_gently(said)
@@ -176,7 +176,7 @@ def _text(content: bytes) -> str:
 
 
 def error_of(response: httpx.Response, who: str) -> SessionError:
-    """The error that an answer says; a page for browsers says none."""
+    """Return the error in an answer; a page for browsers holds none."""
     status = response.status_code
     text = _text(response.content[:_MOST_READ])
     html = "html" in response.headers.get("Content-Type", "") or text.lstrip().startswith("<")
