@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from jupyter_sessions.commands import html
 from jupyter_sessions.commands.fields import field_of, show
+from jupyter_sessions.commands.links import address_of
 from jupyter_sessions.commands.result import Cell
 from jupyter_sessions.durations import human_time
 from jupyter_sessions.model import RUNNING, USABLE, SessionInfo, status_word
@@ -91,9 +92,12 @@ def age(when: datetime | None, now: datetime | None = None) -> str:
 def services_cell(row: SessionInfo, base_url: str) -> Cell:
     """Return the services of a live session; in notebooks they are links."""
     names = [service.name for service in row.services]
-    links = [html.link(base_url + service.url, service.name) for service in row.services if service.url]
-    usable = row.status in USABLE and bool(base_url)
-    return Cell(", ".join(names), html=", ".join(links) if usable else "")
+    links = [
+        html.link(address, service.name)
+        for service in row.services
+        if (address := address_of(service, base_url))
+    ]
+    return Cell(", ".join(names), html=", ".join(links) if row.status in USABLE else "")
 
 
 def shown(rows: Sequence[SessionInfo], *, owners: bool) -> list[str]:

@@ -18,6 +18,7 @@ from jupyter_sessions.commands.environments import here
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.fields import describe
 from jupyter_sessions.commands.job_files import JobFiles, job_files, job_options
+from jupyter_sessions.commands.links import base_of
 from jupyter_sessions.commands.next_steps import next_steps
 from jupyter_sessions.commands.program import program_of, program_options
 from jupyter_sessions.commands.resources import given_twice, pairs, resources_of
@@ -133,7 +134,7 @@ async def create(api: Api, asked: Namespace, face: Face) -> Result:
         return Nothing()
     row = await _follow(api, rows[0], asked, face)
     code = await job.exchange(api, row, face)
-    return Nothing(code) if code else next_steps(row, api.base_url, face)
+    return Nothing(code) if code else next_steps(row, base_of(api, face), face)
 
 
 def _completed(spec: SessionSpec, given: dict[str, Any]) -> SessionSpec:

@@ -12,11 +12,12 @@ from jupyter_sessions.commands.cells import Cell
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.fields import show, words
 from jupyter_sessions.commands.grouped import Grouped
+from jupyter_sessions.commands.links import address_of, base_of
 from jupyter_sessions.commands.result import Json, Result, Table
 from jupyter_sessions.commands.verb import Verb
 from jupyter_sessions.durations import human_time
 from jupyter_sessions.errors import SessionError
-from jupyter_sessions.model import USABLE, SessionInfo, reason
+from jupyter_sessions.model import USABLE, Service, SessionInfo, reason
 
 _GROUPS = {
     "What": (
@@ -83,7 +84,7 @@ async def info(api: Api, asked: Namespace, face: Face) -> Result:
     if asked.json:
         return Json(row)
     files = (await api.defaults()).storage[row.backend].about
-    return card(row, api.base_url, files)
+    return card(row, base_of(api, face), files)
 
 
 async def _members(api: Api, asked: Namespace, rows: list[SessionInfo]) -> Result:
@@ -113,7 +114,7 @@ def card(row: SessionInfo, base_url: str, files: str) -> Grouped:
     groups["Limits and use"] += [*usage.used(row).items()]
     if files:
         groups["Files"].append(("At the end", Cell(files)))
-    groups["Services"] = [(service.name, _address(row, service.url, base_url)) for service in row.services]
+    groups["Services"] = [(service.name, _address(row, service, base_url)) for service in row.services]
     if len(row.containers) > 1:
         groups["Members"] = [(one.hostname, Cell(one.status.capitalize())) for one in row.containers]
     told = {*" ".join(_GROUPS.values()).split(), *_ELSEWHERE}
@@ -149,9 +150,9 @@ def _moment(when: datetime) -> str:
     return f"{words(when)} ({f'in {away}' if seconds > 0 else f'{away} ago'})"
 
 
-def _address(row: SessionInfo, url: str, base_url: str) -> Cell:
+def _address(row: SessionInfo, service: Service, base_url: str) -> Cell:
     """Return where a service is, as a link where it can be opened."""
-    address = url if "://" in url else f"{base_url}{url}" if base_url else ""
+    address = address_of(service, base_url)
     if not address or row.status not in USABLE:
         return Cell(
             f"`%session open {row.name}` opens it." if row.status in USABLE else "when the session runs"

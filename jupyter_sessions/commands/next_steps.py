@@ -5,8 +5,8 @@ from __future__ import annotations
 from jupyter_sessions.commands import html
 from jupyter_sessions.commands.cells import plain
 from jupyter_sessions.commands.face import Face
+from jupyter_sessions.commands.links import address_of
 from jupyter_sessions.commands.result import Markup, Nothing, Result
-from jupyter_sessions.commands.services import address_of
 from jupyter_sessions.model import USABLE, SessionInfo
 
 

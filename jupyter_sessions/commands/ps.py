@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from argparse import ArgumentParser, Namespace
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from msgspec import structs
@@ -11,10 +13,11 @@ from jupyter_sessions.client import Api
 from jupyter_sessions.commands import columns, filters, options, replicas, session_table
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.fields import field_of
+from jupyter_sessions.commands.links import base_of
 from jupyter_sessions.commands.result import Json, Result, Text, plain
 from jupyter_sessions.commands.verb import Verb
 from jupyter_sessions.errors import BackendUnavailable
-from jupyter_sessions.model import SessionInfo
+from jupyter_sessions.model import USABLE, SessionInfo
 from jupyter_sessions.service import Listing
 
 LIMIT = 10
@@ -26,6 +29,7 @@ JSON_FIELDS = [
     if name not in ("containers", "live_stat", "last_stat")  # These are slow to fetch.
 ]
 """The fields of `--json`."""
+_USE_SECONDS = 0.5
 _GROUPS = ("all", "live", "running", "dead")
 
 
@@ -169,13 +173,27 @@ async def _shown(api: Api, asked: Namespace, listing: Listing, limit: int | None
     count = len(entries) - len(groups) + sum(len(group.rows) for group in groups)
     if groups and asked.status == "live":
         await replicas.complete_groups(api, groups)
+    if face.in_notebook:
+        await _add_use(api, [one for one in entries if isinstance(one, SessionInfo)])
     return session_table.brief_table(
         entries,
         owners=bool(asked.access_key) or len({row.access_key for row in rows if row.access_key}) > 1,
         empty=_empty(listing, asked),
         more=_more(len(listing.sessions) - count, asked.status),
-        base_url=api.base_url if face.in_notebook else "",
+        base_url=base_of(api, face) if face.in_notebook else None,
     )
+
+
+async def _add_use(api: Api, rows: list[SessionInfo]) -> None:
+    """Add to the first sessions that run what they use now, which lists do not tell; nothing if that takes long."""
+    running = [row for row in rows if row.status in USABLE and row.live_stat is None][:LIMIT]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_USE_SECONDS):
+            found = await asyncio.gather(
+                *(api.get(row.backend, row.id) for row in running), return_exceptions=True
+            )
+            for row, now in zip(running, found, strict=True):
+                row.live_stat = now.live_stat if isinstance(now, SessionInfo) else None
 
 
 def _more(count: int, status: str) -> str:

@@ -17,6 +17,7 @@ from jupyter_sessions.client import Api, servers
 from jupyter_sessions.commands import html, options
 from jupyter_sessions.commands.cells import Cell, plain
 from jupyter_sessions.commands.face import Face
+from jupyter_sessions.commands.links import address_of, base_of
 from jupyter_sessions.commands.resources import pairs
 from jupyter_sessions.commands.result import Json, Markup, Nothing, Result, Table, Text
 from jupyter_sessions.commands.verb import Verb
@@ -82,7 +83,7 @@ async def services(api: Api, asked: Namespace, face: Face) -> Result:
     if asked.json:
         return Json(shown)
     rows = [
-        [one.name, _state(one), ", ".join(map(str, one.ports)), _link(row, one, api.base_url)]
+        [one.name, _state(one), ", ".join(map(str, one.ports)), _link(row, one, base_of(api, face))]
         for one in shown
     ]
     return Table(["Name", "State", "Ports", "Address"], rows, empty=f"{plain(row.name)} has no services.")
@@ -103,13 +104,6 @@ def _link(row: SessionInfo, service: Service, base_url: str) -> Cell:
     return Cell(address, html=html.link(address, address) if address and row.status in USABLE else "")
 
 
-def address_of(service: Service, base_url: str) -> str:
-    """Return where browsers find a service, "" without a Jupyter server that serves it."""
-    if "://" in service.url:
-        return service.url
-    return f"{base_url}{service.url}" if base_url else ""
-
-
 async def open_service(api: Api, asked: Namespace, face: Face) -> Result:
     """Open a service: in a browser from a shell, with a link and a button from a notebook.
 
@@ -117,7 +111,7 @@ async def open_service(api: Api, asked: Namespace, face: Face) -> Result:
     """
     row = await api.find(asked.session)
     service = _chosen(row, asked.service)
-    address = address_of(service, api.base_url)
+    address = address_of(service, base_of(api, face))
     if face.in_notebook and address:
         arguments = {"backend": row.backend, "id": row.id, "service": service.name}
         button = html.lab_button("Open in a tab", _OPEN, arguments)

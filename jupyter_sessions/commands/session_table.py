@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jupyter_sessions.commands import columns, html, replicas
+from jupyter_sessions.commands import columns, html, replicas, usage
 from jupyter_sessions.commands.cells import Cell
 from jupyter_sessions.commands.replicas import ReplicaGroup
 from jupyter_sessions.commands.result import Table
@@ -20,9 +20,14 @@ def exact_table(
 
 
 def brief_table(
-    entries: Sequence[SessionInfo | ReplicaGroup], *, owners: bool, empty: str, more: str, base_url: str
+    entries: Sequence[SessionInfo | ReplicaGroup],
+    *,
+    owners: bool,
+    empty: str,
+    more: str,
+    base_url: str | None,
 ) -> Table:
-    """Return the usual columns; with a `base_url`, services are links."""
+    """Return the usual columns; unless `base_url` is None also the use and the services, as a notebook shows them."""
     firsts = [one if isinstance(one, SessionInfo) else one.rows[0] for one in entries]
     names = columns.shown(firsts, owners=owners)
     cells = [
@@ -32,10 +37,13 @@ def brief_table(
         for one in entries
     ]
     table = _table(names, cells, empty=empty, more=more, wraps=True)
-    if base_url:
-        table.head.append("Services")
+    if base_url is not None:
+        table.head += ["Use", "Services"]
         for line, one in zip(cells, entries, strict=True):
-            line.append(columns.services_cell(one, base_url) if isinstance(one, SessionInfo) else "")
+            if isinstance(one, SessionInfo):
+                line += [usage.use_cell(one), columns.services_cell(one, base_url)]
+            else:
+                line += ["", ""]
     return table
 
 

@@ -19,6 +19,13 @@ def used(row: SessionInfo) -> dict[str, Cell]:
     return {word: cell for word, cell in found.items() if cell}
 
 
+def use_cell(row: SessionInfo) -> Cell:
+    """Return all that a session uses in one cell."""
+    found = used(row)
+    bars = "".join(f"<div>{name} {cell.html}</div>" for name, cell in found.items())
+    return Cell(", ".join(f"{name} {cell}" for name, cell in found.items()), html=bars)
+
+
 def _cell(metric: dict[str, Any]) -> Cell:
     """Return a metric: "12 %", or "300 MiB of 512 MiB"."""
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from tests.browser.steps import new_notebook, open_panel, row, run_cell
@@ -39,3 +41,33 @@ def test_create_ps_run_and_rm(page: Page) -> None:
     gone = run_cell(page, "%session rm from-magic")
     expect(gone).to_contain_text("from-magic has ended.")
     expect(page.locator("[data-session-name=from-magic][data-live=true]")).to_have_count(0)
+
+
+def test_a_service_and_the_notebook_itself_are_opened_from_cells(page: Page) -> None:
+    open_panel(page)
+    new_notebook(page)
+    run_cell(page, "%load_ext jupyter_sessions", output=False)
+    cell = page.locator(".jp-CodeCell")
+    run_cell(page, "%session create python --cpu 0.5 --mem 256m --name linked")
+    link = cell.nth(1).locator(".jp-OutputArea a", has_text="jupyter").first
+    expect(link).to_have_attribute("href", re.compile(r"^/(.*/)?jupyter-sessions/services/[^/]+/[^/]+/jupyter/$"))
+
+    offered = run_cell(page, "%session open linked")
+    with page.context.expect_page() as opened:
+        offered.locator("button", has_text="Open in a tab").click()
+    expect(opened.value).to_have_url(re.compile("/jupyter-sessions/services/"))
+    opened.value.close()
+
+    shown = run_cell(page, "%session info linked")
+    expect(shown.locator("table")).to_contain_text("Limits and use")
+    listed = run_cell(page, "%session ps")
+    expect(listed.locator("table")).to_contain_text("Last Updated")
+
+    attach = run_cell(page, "%session attach linked")
+    attach.locator("button", has_text="Attach to linked").click()
+    name = page.locator(".jp-Toolbar-kernelName").first
+    expect(name).to_contain_text("linked")
+    inside = run_cell(
+        page, "import os; print('JUPYTER_SESSIONS' in str(dict(os.environ)) or os.getpid() > 0)"
+    )
+    expect(inside).to_contain_text("True")

@@ -156,6 +156,8 @@ async def test_ten_are_shown_and_the_others_are_counted(
 
 async def test_a_notebook_shows_statuses_in_colour_and_services_as_links(toy: SessionService) -> None:
     nasty = Service(name="<b>lab</b>", url="x/'><script>")
+    use = {"mem": {"current": "1024", "capacity": "4096", "pct": "25.00", "unit_hint": "bytes"}}
+    change(toy, "first", live_stat=use)
     change(toy, "first", services=[Service(name="jupyter", url="services/toy/1/jupyter/"), nasty])
 
     class Notebook(Face):
@@ -164,9 +166,8 @@ async def test_a_notebook_shows_statuses_in_colour_and_services_as_links(toy: Se
     toy.base_url = "http://here/hub/"
     table = await perform(toy, parse("ps"), Notebook(print))
     html = table._repr_mimebundle_()["text/html"]
-    assert (
-        "<a href='http://here/hub/services/toy/1/jupyter/' target='_blank' rel='noopener'>jupyter</a>" in html
-    )
+    assert "<a href='/hub/services/toy/1/jupyter/' target='_blank' rel='noopener'>jupyter</a>" in html
+    assert "Memory <span title='1 KiB of 4 KiB'" in html and "width:25%" in html
     assert "var(--jp-success-color1" in html and "<script>" not in html and "<b>" not in html
     assert "Services" not in (await perform(toy, parse("ps"), print)).text()
 

@@ -96,7 +96,7 @@ async def test_create_ends_with_what_can_be_done_next(typed: Typed, toys_: Sessi
     result, said = await typed("create toyland --name mine", Notebook)
     assert said[-1].endswith("(reused)")
     html = result._repr_mimebundle_()["text/html"]
-    assert "href='http://here/hub/s/term/'" in html and "Begin a cell with `%%session mine`" in html
+    assert "href='/hub/s/term/'" in html and "Begin a cell with `%%session mine`" in html
     assert (await typed("create toyland --name mine"))[0].text() == (
         "Services: jupyter, term. `%session open mine jupyter` opens one."
         " `jupyter session console mine` opens a console on it."
@@ -113,8 +113,8 @@ async def test_services_are_listed_and_opened(typed: Typed, toys_: SessionServic
     assert json.loads((await typed("services mine --json"))[0].text())[0]["name"] == "lab"
     opened, _ = await typed("open mine", Notebook)
     html = opened._repr_mimebundle_()["text/html"]
-    assert "href='http://here/hub/s/lab/'" in html and "command='jupyter-sessions:open-service'" in html
-    assert row.id in html and opened.text() == "http://here/hub/s/lab/"
+    assert "href='/hub/s/lab/'" in html and "command='jupyter-sessions:open-service'" in html
+    assert row.id in html and opened.text() == "/hub/s/lab/"
     with pytest.raises(InvalidRequest, match=r"no service 'code'. Its services are lab, x."):
         await typed("open mine code")
     change(toys_, "mine", status="PENDING")
