@@ -94,6 +94,8 @@ def test_run_and_use(demo: Shell) -> None:
     assert "needs the name of a session" in plain(demo.run("%%session\nprint(1)"))
     assert "run in demo from now on" in demo.run("%session use demo").text
     assert demo.run("%%session\nprint(2)").text == "2\n"
+    demo.run("%session use")
+    assert "needs the name of a session" in plain(demo.run("%%session\nprint(1)"))
 
 
 def test_an_interrupt_of_run_stops_the_code(demo: Shell) -> None:

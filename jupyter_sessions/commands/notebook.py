@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
 from jupyter_sessions.client import Api
 from jupyter_sessions.commands import html, options
@@ -17,11 +17,19 @@ _ATTACH = "jupyter-sessions:use-for-notebook"
 """JupyterLab's command that lets the notebook in front run in a session."""
 
 
+def _use_options(verb: ArgumentParser) -> None:
+    verb.add_argument("session", nargs="?", help=f"{options.REFERENCE} (default: none any more)")
+
+
 async def use(api: Api, asked: Namespace, face: Face) -> Result:
     """Let `%%session` without a name mean a session. Errors: NotSupported in a shell."""
     if not face.in_notebook:
         hint = "In a shell, name the session with each command."
         raise NotSupported("'use' is for notebooks.", hint=hint)
+    if asked.session is None:
+        face.use("")
+        face("Cells that begin with `%%session` need the name of a session again.")
+        return Nothing()
     row = await api.find(asked.session)
     face.use(row.ref)
     face(f"Cells that begin with `%%session` run in {plain(row.name)} from now on.")
@@ -50,7 +58,7 @@ VERBS = (
         "use",
         "run %%session cells in it (in a notebook)",
         "Let cells that begin with `%%session` run in a session, unless they name another one.",
-        options.session,
+        _use_options,
         use,
     ),
     Verb(

@@ -50,7 +50,9 @@ def test_a_service_and_the_notebook_itself_are_opened_from_cells(page: Page) -> 
     cell = page.locator(".jp-CodeCell")
     run_cell(page, "%session create python --cpu 0.5 --mem 256m --name linked")
     link = cell.nth(1).locator(".jp-OutputArea a", has_text="jupyter").first
-    expect(link).to_have_attribute("href", re.compile(r"^/(.*/)?jupyter-sessions/services/[^/]+/[^/]+/jupyter/$"))
+    expect(link).to_have_attribute(
+        "href", re.compile(r"^/(.*/)?jupyter-sessions/services/[^/]+/[^/]+/jupyter/$")
+    )
 
     offered = run_cell(page, "%session open linked")
     with page.context.expect_page() as opened:
