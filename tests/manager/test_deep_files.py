@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from jupyter_sessions.channels.backlog import Backlog
+from jupyter_sessions.channels.journal import entries
 from jupyter_sessions.channels.journal_messages import Selection
 from jupyter_sessions.channels.messages import deserialize
 from jupyter_sessions.channels.unanswered import Unanswered
 from jupyter_sessions.manager.endpoints.pending_replies import PendingReplies
-from jupyter_sessions.manager.run.journal import entries
 from jupyter_sessions.manager.runtime.limits.records import LimitsRecords
 
 DEEP = "[" * 5000 + "]" * 5000

@@ -8,13 +8,13 @@ from typing import Any
 
 from aiohttp import web
 
+from jupyter_sessions.channels.journal import FOLDER, read
 from jupyter_sessions.channels.journal_messages import read_selection
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.api.auth import acting
 from jupyter_sessions.manager.api.context import QueryContext
 from jupyter_sessions.manager.api.session import SESSIONS, answer, find, find_any
 from jupyter_sessions.manager.core.record import Record
-from jupyter_sessions.manager.run.journal import FOLDER, read
 
 MATCHES = 10
 _DEEPEST = 100

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from jupyter_sessions.channels.journal import FOLDER, Journal
 from jupyter_sessions.channels.sockets import Message
 from jupyter_sessions.errors import LaunchFailed, SessionError
 from jupyter_sessions.manager.core.changes import (
@@ -29,7 +30,6 @@ from jupyter_sessions.manager.endpoints.tcp_forwarder import TcpForwarder
 from jupyter_sessions.manager.endpoints.transport import TCP, free_ports
 from jupyter_sessions.manager.run.context import SupervisorContext
 from jupyter_sessions.manager.run.environment import environment, with_programs
-from jupyter_sessions.manager.run.journal import FOLDER, Journal
 from jupyter_sessions.manager.run.logs import LogFiles, last_lines
 from jupyter_sessions.manager.run.usage import Meter
 from jupyter_sessions.manager.runtime.ending import describe_exit

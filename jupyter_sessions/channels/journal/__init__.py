@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jupyter_sessions.manager.run.journal.entries import read
-from jupyter_sessions.manager.run.journal.writer import Journal
+from jupyter_sessions.channels.journal.entries import read
+from jupyter_sessions.channels.journal.writer import Journal
 
 FOLDER = "journal"
 """The name of the journal's folder in a session's folder."""

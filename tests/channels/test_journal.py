@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from jupyter_sessions.channels.journal import Journal, folding, read, writer
 from jupyter_sessions.channels.journal_messages import Execution, Outputs, Selection
-from jupyter_sessions.manager.run.journal import Journal, folding, read, writer
 
 
 class Kernel:

@@ -12,9 +12,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from jupyter_sessions.channels.journal_messages import Gap
-from jupyter_sessions.errors import SessionError
-from jupyter_sessions.manager.run.journal.entries import (
+from jupyter_sessions.channels.journal.entries import (
     Began,
     Ended,
     JournalLine,
@@ -24,7 +22,9 @@ from jupyter_sessions.manager.run.journal.entries import (
     lines,
     numbers,
 )
-from jupyter_sessions.manager.run.journal.folding import KINDS, Fold, Note, Said, display_id, encode
+from jupyter_sessions.channels.journal.folding import KINDS, Fold, Note, Said, display_id, encode
+from jupyter_sessions.channels.journal_messages import Gap
+from jupyter_sessions.errors import SessionError
 from jupyter_sessions.wire.files import remove, write_private
 from jupyter_sessions.wire.places import private_folder
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from jupyter_sessions.channels.journal.folding import Fold, LeftOut, Note, Said
 from jupyter_sessions.channels.journal_messages import Execution, Gap, Outputs, Selection
-from jupyter_sessions.manager.run.journal.folding import Fold, LeftOut, Note, Said
 
 MOST_GAPS = 1000
 _GAPS = "gaps.jsonl"
