@@ -51,7 +51,6 @@ from jupyter_sessions.backends.takes import BASIC
 from jupyter_sessions.backends.values import Output as Output
 from jupyter_sessions.backends.values import Query as Query
 from jupyter_sessions.backends.values import Storage as Storage
-from jupyter_sessions.channels.journal_messages import Outputs, Selection
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest, SessionNotFound
 from jupyter_sessions.model import (
@@ -165,10 +164,6 @@ class Backend(KernelMethods, FileTransfer, SigningIn):
     async def events(self, id: str) -> builtins.list[Event]:
         """Return what has happened to the session, the oldest first, also after its end."""
         raise self._cannot("tell what happened to sessions")
-
-    async def outputs(self, id: str, which: Selection) -> Outputs:
-        """Return the outputs of the session by execution, whoever ran it; also after its end."""
-        raise self._cannot("show what was printed by execution")
 
     async def images(self) -> builtins.list[Image]:
         """Return the images that sessions can be created from."""

@@ -9,11 +9,12 @@ from typing import Any
 from jupyter_sessions.backends.kernel_cells import KernelCells
 from jupyter_sessions.backends.relay_client import BackendDescription, RelayClient
 from jupyter_sessions.backends.values import Output
+from jupyter_sessions.channels.journal_messages import Outputs, Selection
 from jupyter_sessions.channels.kernel_endpoints import KernelEndpoint
 from jupyter_sessions.errors import NotSupported
 from jupyter_sessions.model import KernelConnection, ProcessId, SessionInfo
 
-WITH_KERNELS = ("execute", "interrupt", "input", "complete", "connection")
+WITH_KERNELS = ("execute", "interrupt", "input", "complete", "connection", "outputs")
 """The capabilities that come with `kernel_endpoint`."""
 
 PYTHON_INFO = {
@@ -100,6 +101,14 @@ class KernelMethods(ABC):
         """
         self._check_kernels("connect notebooks")
         return await self.relays.connection(id, owner, patience)
+
+    async def outputs(self, id: str, which: Selection) -> Outputs:
+        """Return what the session printed, by execution, whoever ran it.
+
+        Unless overridden, from when the first notebook was connected until the session ends.
+        """
+        self._check_kernels("show what was printed by execution")
+        return await self.relays.outputs(id, which)
 
     async def lease(self, id: str, seconds: float) -> None:  # noqa: B027
         """Have a session end unless this is called again within so many seconds; for backends that can see to that.

@@ -22,6 +22,7 @@ import msgspec
 from jupyter_sessions import errors
 from jupyter_sessions.backends.credential_store import Kept
 from jupyter_sessions.backends.files import locked
+from jupyter_sessions.channels.journal_messages import Outputs, Selection
 from jupyter_sessions.errors import BackendUnavailable, NotSupported, SessionError
 from jupyter_sessions.model import KernelConnection, ProcessId
 from jupyter_sessions.wire.detached import start_detached
@@ -30,7 +31,8 @@ from jupyter_sessions.wire.identity import Identity, here
 from jupyter_sessions.wire.places import place, private_folder
 
 PROTOCOL = 1
-LINE_BYTES = 16 * 1024**2
+LINE_BYTES = 128 * 1024**2
+"""The longest line of the protocol: a whole journal may be one."""
 _START_SECONDS = 30.0
 _AGAIN_SECONDS = 1.0
 log = logging.getLogger("jupyter_sessions")
@@ -50,20 +52,25 @@ class BackendDescription(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RelayRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Let notebooks into a session; see `Backend.connection` for `owner` and `patience`."""
+    """Let notebooks into a session; see `Backend.connection` for `owner` and `patience`.
+
+    With `outputs` these are asked for instead, and nothing is begun.
+    """
 
     number: int
     backend: BackendDescription
     session: str
     owner: ProcessId | None = None
     patience: float = 0
+    outputs: Selection | None = None
 
 
 class RelayAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The connection that was asked for, or an error as it is sent over HTTP; `ended` is a session's last word."""
+    """What was asked for, or an error as it is sent over HTTP; `ended` is a session's last word."""
 
     number: int = 0
     connection: KernelConnection | None = None
+    outputs: Outputs | None = None
     error: dict[str, Any] | None = None
     ended: str = ""
 
@@ -146,6 +153,18 @@ class RelayClient:
             request = msgspec.structs.replace(request, owner=known.owner)
         self._relayed[id] = request
         return answer.connection
+
+    async def outputs(self, id: str, which: Selection) -> Outputs:
+        """Return what a session printed since notebooks were let in; nothing if none were."""
+        if self._writer is None and await asyncio.to_thread(lambda: find_helper(relay_folder())) is None:
+            return Outputs([])
+        request = RelayRequest(
+            number=next(self._numbers), backend=self._describe(), session=id, outputs=which
+        )
+        answer = await self._ask(request)
+        if answer.error is not None:
+            raise errors.from_wire(answer.error, 500)
+        return answer.outputs or Outputs([])
 
     async def close(self) -> None:
         """Disconnect; notebooks stay connected."""

@@ -96,6 +96,11 @@ class KernelGateway(EndpointClient):
             self._fronts[channel] = socket
             self._start(self._serve(channel, socket))
 
+    @property
+    def kernel_was_free(self) -> bool:
+        """Whether the kernel has answered since the connection was made: what it ran before is over."""
+        return self._iopub_connected.is_set()
+
     async def open(self) -> None:
         """Connect to the kernel, once the relay hears what it says. Errors: BackendUnavailable, of others."""
         with suppress(TimeoutError):

@@ -164,9 +164,9 @@ class ZmqChannels(KernelChannels):
         self._listener.gone("The session's kernel has ended, or its connection is lost.")
 
 
-def guarded(take: Callable[[str, Parts], None], channel: str, parts: Parts) -> None:
+def guarded(take: Callable[..., None], *message: Any) -> None:
     """Pass on a message; code in a session can make its kernel send anything, and later ones must still be read."""
     try:
-        take(channel, parts)
+        take(*message)
     except Exception:
-        log.exception("A kernel's message on %s cannot be handled.", channel)
+        log.exception("A kernel's message cannot be handled.")

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from jupyter_sessions.backends.relay_client import find_helper, relay_folder
+from jupyter_sessions.channels.journal_messages import Selection
 from jupyter_sessions.errors import NotRunning, NotSupported
 from jupyter_sessions.kernels import session_kernels, specs
 from jupyter_sessions.model import SessionSpec
@@ -43,6 +44,11 @@ async def service(
 def configure(folder: Path, outside: Path, **options: Any) -> None:
     settings = configuration(outside, **options) | {"owner_grace": 1}
     (folder / "jupyter_sessions_config.json").write_text(json.dumps({"JupyterSessions": settings}))
+
+
+async def three_of(journal: Callable[[], Awaitable[list[str]]]) -> list[str]:
+    found = await journal()
+    return found if len(found) == 3 else []
 
 
 async def live(service: SessionService) -> list[str]:
@@ -98,6 +104,13 @@ async def test_a_killed_helper_is_followed_by_another(service: SessionService) -
         assert await cell == "2\n"
         assert await text(notebook, "print(x + 2)") == "3\n"
         assert find_helper(relay_folder()) != contact
+
+        async def journal() -> list[str]:
+            found = (await service.outputs("outside", row.id, Selection())).executions
+            return ["".join(output.get("text", "") for output in one.outputs) for one in found if one.ended]
+
+        kept = await until(lambda: three_of(journal))
+        assert [kept[0], kept[-1]] == ["1\n", "3\n"] and kept[1].endswith("2\n"), kept
     await service.destroy("outside", row.id)
 
 

@@ -85,8 +85,12 @@ class RelayHost:
 
     async def _answer(self, request: RelayRequest, writer: asyncio.StreamWriter) -> None:
         try:
-            connection = await self._connection(request)
-            answer = RelayAnswer(number=request.number, connection=connection)
+            if request.outputs is not None:
+                session = self._sessions.get((request.backend.name, request.session))
+                outputs = None if session is None else await session.outputs(request.outputs)
+                answer = RelayAnswer(number=request.number, outputs=outputs)
+            else:
+                answer = RelayAnswer(number=request.number, connection=await self._connection(request))
         except SessionError as error:
             answer = RelayAnswer(number=request.number, error=error.to_wire())
         except Exception as error:  # A backend of somebody else's.

@@ -15,12 +15,17 @@ import zmq
 from msgspec import structs
 
 from jupyter_sessions.backends.base import Backend
+from jupyter_sessions.channels import journal
 from jupyter_sessions.channels.backlog import Backlog
+from jupyter_sessions.channels.journal_messages import Outputs, Selection
 from jupyter_sessions.channels.kernel_endpoints import KernelEndpoint
 from jupyter_sessions.channels.kernel_gateway import KernelGateway
+from jupyter_sessions.channels.messages import deserialize
 from jupyter_sessions.channels.relay import Relay
 from jupyter_sessions.channels.relay_addresses import front_of
 from jupyter_sessions.channels.relay_targets import ZmqBackEnd
+from jupyter_sessions.channels.sockets import read_all
+from jupyter_sessions.channels.zmq_channels import guarded
 from jupyter_sessions.errors import NotFound, NotRunning, NotSupported, SessionError, SessionNotFound
 from jupyter_sessions.model import (
     USABLE,
@@ -40,6 +45,7 @@ log = logging.getLogger("jupyter_sessions")
 LEASE_SECONDS = 120.0
 _OWNER_SECONDS = 1.0
 _TIDY_SECONDS = 1.0
+_READ_SECONDS = 0.2
 _RETURN_SECONDS = 0.5
 """Seconds for front ends to reconnect to the sockets of a helper that was killed."""
 _SOONEST_SECONDS = 0.5
@@ -80,6 +86,9 @@ class RelayedSession:
         self._start_by = float("inf")
         self._ending = False
         self._wake = asyncio.Event()
+        self._journal = journal.Journal(self._folder / journal.FOLDER)
+        if self._again:
+            self._journal.resume()
         self._relay = self._listen()
         self._tasks = [
             asyncio.create_task(self._look_after()),
@@ -91,6 +100,10 @@ class RelayedSession:
         if owner is not None:
             self._own(Identity(*structs.astuple(owner)), patience)
         return front_of(str(self._sockets / "f"), self._key, owner=owner is not None)
+
+    async def outputs(self, which: Selection) -> Outputs:
+        """Return what was printed while this relayed the session, by execution."""
+        return await asyncio.to_thread(journal.read, self._folder / journal.FOLDER, which, live=True)
 
     async def close(self) -> None:
         """Close the relay, which a later process opens again; the session stays."""
@@ -207,12 +220,13 @@ class RelayedSession:
         ended = status_clause(self._row.status)
         why = f"The session '{self._row.name}' {ended}{because(self._row.status_info)}"
         await self._disconnect()
+        self._tasks[1].cancel()
+        self._journal.close(why)
         try:
             await asyncio.to_thread(self._relay.end, why, {})
         except (zmq.ZMQError, OSError):
             log.exception("Notebooks cannot be told: %s", why)
         await asyncio.to_thread(self._relay.close)
-        self._tasks[1].cancel()
         if self._owner_task is not None:
             self._owner_task.cancel()
         remove(self._folder)
@@ -220,9 +234,19 @@ class RelayedSession:
         self._over()
 
     async def _tidy(self) -> None:
+        """Keep what the kernel says, and forget what it has answered."""
+        seen = 0.0
         while True:
-            await asyncio.sleep(_TIDY_SECONDS)
-            self._relay.tidy(deaf=True)
+            await asyncio.sleep(_READ_SECONDS)
+            for frames in read_all(self._relay.heard):
+                if (message := deserialize(frames)) is not None:
+                    guarded(self._journal.add, message)
+            if time.monotonic() > seen + _TIDY_SECONDS:
+                seen = time.monotonic()
+                self._relay.tidy()
+                self._journal.mark_attended()
+                if self._gateway is not None and self._gateway.kernel_was_free:
+                    self._journal.caught_up()
 
     def _why_waiting(self) -> str:
         row = self._row

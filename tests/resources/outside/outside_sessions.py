@@ -27,6 +27,9 @@ from jupyter_sessions.model import SessionInfo, in_group
 LATER = "import runpy, sys, time; time.sleep(float(sys.argv.pop(1))); runpy.run_module(sys.argv.pop(1), run_name='__main__')"
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 
+PROCESSES = {}
+"""Those that this process has started, to be waited for."""
+
 
 class Outside(Backend):
     type = "outside"
@@ -65,6 +68,7 @@ class Outside(Backend):
                 [sys.executable, "-c", LATER, str(delay), *words],
                 stdout=log, stderr=log, env=spec.environment() | {"JUPYTER_TOKEN": secret}, start_new_session=True,
             )  # fmt: skip
+        PROCESSES[uid] = process
         now = datetime.now(UTC)
         self._write({
             "id": uid, "name": spec.name, "image": spec.image or "python3", "type": spec.type, "pid": process.pid,
@@ -77,6 +81,8 @@ class Outside(Backend):
         known = self._read(id)
         with suppress(ProcessLookupError):
             os.killpg(known["pid"], signal.SIGKILL)
+        if id in PROCESSES:
+            PROCESSES.pop(id).wait()
         self._write({"ended": datetime.now(UTC).isoformat(), **known})
         return await self.get(id)
 
