@@ -122,7 +122,8 @@ class Service(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     Backends leave `url` empty for services that the Jupyter server proxies (`Backend.open_service`); `path` is where it
     opens below that. `state` is "not started", "starting", "ready" or "failed" since `since`, or "" if it is unknown;
     `ended` is the reason for which the service was ended, until it is started again. `arguments` are those with which it
-    was started, `allowed_arguments` those that its backend takes. A service with `new_tab` wants a browser tab.
+    was started, `allowed_arguments` those that its backend takes. One with `new_tab` opens in a
+    browser tab, others in a tab of JupyterLab.
     """
 
     name: str
@@ -136,7 +137,7 @@ class Service(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     ended: str = ""
     arguments: dict[str, str] | None = None
     allowed_arguments: list[str] | None = None
-    new_tab: bool = False
+    new_tab: bool = True
 
 
 class Container(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -161,7 +162,7 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     the session outlives; an `owned` session was created for a notebook (at `notebook_path`, by the process `owner`) and
     ends with it; `expected_at` is when a waiting session is expected to start, and a `hopeless` one can never start;
     `ends_why` is why a session ends at `ends_at`, or has ended: one of `ENDS_WHY`, or None for any other reason, which
-    is in `status_info`. `extra` holds what a backend reports besides.
+    is in `status_info`. `here` is true for the session that the program runs in which says so. `extra` holds what a backend reports besides.
     """
 
     backend: str
@@ -222,6 +223,7 @@ class SessionInfo(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     owner: ProcessId | None = None
     notebook_path: str | None = None
     reused: bool = False
+    here: bool = False
     expected_at: datetime | None = None
     hopeless: bool = False
     extra: dict[str, Any] = {}

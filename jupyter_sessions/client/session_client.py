@@ -7,7 +7,6 @@ Source: seed 004; `events`, `renew`, `connect` and the arguments of the clients 
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
 import warnings
 import webbrowser
@@ -32,7 +31,7 @@ from jupyter_sessions.errors import (
     SessionErrors,
 )
 from jupyter_sessions.model import SessionInfo, SessionSpec
-from jupyter_sessions.service import find_types, replicas_of, service_at
+from jupyter_sessions.service import own_sessions, replicas_of, service_at
 
 Ids = str | Iterable[str]
 OnErrors = Literal["raise", "ignore"]
@@ -224,7 +223,7 @@ class AsyncSession:
 
         The session that this program runs in is left out. A prefix that matches only in another case is warned of.
         """
-        rows = [row for row in await self.fetch(kind, status) if row["id"] not in _here()]
+        rows = [row for row in await self.fetch(kind, status) if row["id"] not in own_sessions()]
         found = [row["id"] for row in rows if row["name"].startswith(prefix)]
         alike = [row["name"] for row in rows if row["name"].lower().startswith(prefix.lower())]
         if alike and not found:
@@ -350,11 +349,6 @@ def _ids(*given: Ids) -> list[str]:
     if len(named) != 1:
         raise TypeError("give the ids of sessions, once" if named else "the ids of sessions are missing")
     return list(dict.fromkeys(named[0]))
-
-
-def _here() -> set[str | None]:
-    """Return the ids of the session that this program runs in."""
-    return {os.environ.get(name) for kind in find_types().values() for name in kind.session_variables}
 
 
 def _done(results: T, failed: dict[Any, SessionError], count: int, errors: OnErrors = "raise") -> T:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from argparse import ArgumentParser, Namespace
 from contextlib import suppress
@@ -16,7 +15,7 @@ from jupyter_sessions.commands.verb import Verb
 from jupyter_sessions.durations import human_time
 from jupyter_sessions.errors import InvalidRequest, SessionError, SessionNotFound
 from jupyter_sessions.model import TYPE_ALIASES, SessionInfo, standing
-from jupyter_sessions.service import find_types
+from jupyter_sessions.service import own_sessions
 
 
 def _rm_options(verb: ArgumentParser) -> None:
@@ -113,7 +112,7 @@ async def _matching(api: Api, asked: Namespace) -> list[SessionInfo]:
             f"'{asked.regex}' is no regular expression: {error}.", hint="Correct it.", field="regex"
         ) from None
     kind = TYPE_ALIASES.get(asked.type, asked.type)
-    here = {os.environ.get(name) for one in find_types().values() for name in one.session_variables}
+    here = own_sessions()
     return [
         row
         for row in (await api.list(status=asked.status or "live", backend=asked.backend)).sessions

@@ -22,6 +22,7 @@ from jupyter_sessions.server.access import ScopedToken, withdraw
 from jupyter_sessions.server.base import TOKEN
 from jupyter_sessions.server.streams import STREAMS
 from jupyter_sessions.service import Batch, SessionService, configuration
+from jupyter_sessions.wire.process_context import own_session_name
 from jupyter_sessions.wire.proxy.rebase import SERVICE_PATH
 
 SCHEMA_ID = "https://schema.jupyter.org/jupyter_sessions/session/v1"
@@ -79,6 +80,8 @@ class SessionsExtension(ExtensionApp):
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Tell kernels the address, and start to watch the backends, once the port is known."""
         self._access_file = self._token.publish(serverapp)
+        if serverapp.base_url.startswith(SERVICE_PATH):
+            _name_session(serverapp)
         self._tasks = [asyncio.create_task(heartbeat.beat(self._events, self.service))]
         if self.service is not None:
             self._kernels = SessionKernels(self.service)
@@ -111,3 +114,10 @@ class SessionsExtension(ExtensionApp):
     def _push(self, batch: Batch) -> None:
         data: dict[str, Any] = msgspec.to_builtins(batch)
         self._events.emit(schema_id=SCHEMA_ID, data=data)
+
+
+def _name_session(serverapp: ServerApp) -> None:
+    """Add the name of the session to the title of the JupyterLab that runs in it."""
+    name = own_session_name()
+    for app in serverapp.extension_manager.extension_apps.get("jupyterlab", ()) if name else ():
+        app.app_name = f"{name} · {app.app_name}"

@@ -9,7 +9,7 @@ from jupyter_sessions.service.direct import service_at
 from jupyter_sessions.service.feed import Feed
 from jupyter_sessions.service.info import BackendInfo, BackendType, Defaults, NewBackend
 from jupyter_sessions.service.lookup import Expiry, Listing, find
-from jupyter_sessions.service.registry import configuration, find_types
+from jupyter_sessions.service.registry import configuration, find_types, own_sessions
 from jupyter_sessions.service.service import SessionService
 from jupyter_sessions.service.waiting import LOOK_AGAIN_SECONDS
 
@@ -32,6 +32,7 @@ __all__ = [
     "create_replicas",
     "find",
     "find_types",
+    "own_sessions",
     "replicas_of",
     "service_at",
     "state_of",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -40,6 +41,11 @@ def find_types() -> dict[str, type[Backend]]:
             continue
         found[point.name] = kind
     return found
+
+
+def own_sessions() -> set[str]:
+    """Return the ids of the session that this program runs in, "" if it runs in none."""
+    return {os.environ.get(name, "") for kind in find_types().values() for name in kind.session_variables}
 
 
 class BackendFactory:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from functools import cache
 from urllib.parse import quote
 
 from jupyter_sessions.model import SessionInfo
+from jupyter_sessions.service.registry import own_sessions
 from jupyter_sessions.wire.job_command import unwrapped
+
+
+@cache
+def _own() -> set[str]:
+    return own_sessions()
 
 
 def displayed(row: SessionInfo) -> SessionInfo:
     """Return the row with its startup command as given, and its services with the URLs of the server's proxy.
 
-    Services for which the backend gives a URL of its own keep it.
+    It also says whether this program runs in the session. Services for which the backend gives a URL of its own keep it.
     """
+    row.here = row.id in _own()
     if row.startup_command:
         row.startup_command = unwrapped(row.startup_command)
     for service in row.services:

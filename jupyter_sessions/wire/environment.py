@@ -84,7 +84,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `argv` holds `{connection_file}`; the commands in `services` hold `{socket}`, `{base_url}` and `{cwd}`.
     `configured_services` are those of jupyter-server-proxy's configuration, `interpreters` the Pythons whose plug-ins
-    of jupyter-server-proxy are services, too; the first that has one wins.
+    of jupyter-server-proxy are services, too; the first that has one wins. `logos` is the folder of the kernelspec's
+    logos, and `debugger` says that the kernel can debug.
     `transport` is "tcp" for a kernel that cannot use ipc, "" if unknown. `umask` is the umask of the client, None
     if unknown. `minimum` holds the least resources with which the session starts; slots that are left out have the
     minimum of all environments (`minimum.START`). `prepare` is a command that makes the environment ready.
@@ -102,6 +103,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     transport: str = ""
     configured_services: dict[str, dict[str, Any]] = {}
     interpreters: list[str] = []
+    logos: str = ""
+    debugger: bool = False
     prepare: list[str] = []
 
 
@@ -219,6 +222,8 @@ class Specs:
             transport=_transport(spec.metadata),
             configured_services=self._configured_services,
             interpreters=_interpreters(spec),
+            logos=spec.resource_dir or "",
+            debugger=spec.metadata.get("debugger") is True,
         )
 
     def minimum(self, image: str) -> dict[str, str]:

@@ -101,3 +101,8 @@ def _read(path: Path) -> str:
         return path.read_bytes().decode(errors="replace")
     except OSError:
         return ""
+
+
+def own_session_name() -> str:
+    """Return the name of the session in which this process runs, or "" if it runs in none."""
+    return os.environ.get("BACKENDAI_SESSION_NAME", "")

@@ -204,7 +204,7 @@ export interface IExecution {
 }
 
 /**
- * When the credentials for a backend expire, the command that renews them, and
+ * When the credentials of a backend expire, the command that renews them, and
  * the backend's title.
  */
 export interface IExpiry {
@@ -477,8 +477,8 @@ export interface IReplicas {
  * "not started", "starting", "ready" or "failed" since `since`, or "" if it is
  * unknown; `ended` is the reason for which the service was ended, until it is
  * started again. `arguments` are those with which it was started,
- * `allowed_arguments` those that its backend takes. A service with `new_tab`
- * wants a browser tab.
+ * `allowed_arguments` those that its backend takes. One with `new_tab` opens in
+ * a browser tab, others in a tab of JupyterLab.
  */
 export interface IService {
   name: string;
@@ -566,7 +566,8 @@ export interface ISessionFields {
  * `owner`) and ends with it; `expected_at` is when a waiting session is
  * expected to start, and a `hopeless` one can never start; `ends_why` is why a
  * session ends at `ends_at`, or has ended: one of `ENDS_WHY`, or None for any
- * other reason, which is in `status_info`. `extra` holds what a backend reports
+ * other reason, which is in `status_info`. `here` is true for the session that
+ * the program runs in which says so. `extra` holds what a backend reports
  * besides.
  */
 export interface ISession {
@@ -628,6 +629,7 @@ export interface ISession {
   owner?: IProcessId;
   notebook_path?: string;
   reused?: boolean;
+  here?: boolean;
   expected_at?: string;
   hopeless?: boolean;
   extra?: Record<string, unknown>;

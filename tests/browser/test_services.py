@@ -10,6 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import TOKEN, Lab
+from tests.browser.steps import open_panel
+from tests.browser.steps import row as row_of
 from tests.waiting import wait_until
 
 PLUGINS = Path(__file__).parents[1] / "resources" / "service_plugins"
@@ -83,3 +85,19 @@ def test_pages_before_and_after(
     tab.screenshot(path=tmp_path / f"ended-{scheme}.png")
     tab.get_by_role("button", name="Start again").click()
     expect(tab.get_by_role("heading", name="The service 'dying' has ended")).to_be_visible()
+
+
+def test_a_terminal_in_a_tab_of_jupyterlab(page: Page, lab: Lab, row: dict[str, Any], tmp_path: Path) -> None:
+    open_panel(page)
+    link = row_of(page, "demo").get_by_role("link", name="Terminal")
+    link.click()
+    expect(page.get_by_role("tab", name="Terminal of demo")).to_be_visible()
+    frame = page.frame_locator(".jp-IFrame iframe")
+    screen = frame.locator(".xterm-rows")
+    expect(screen).to_contain_text(re.compile(r"[#$]"))
+    frame.locator(".xterm").click()
+    page.keyboard.type("echo $BACKENDAI_SESSION_NAME-$((40+2))\n")
+    expect(screen).to_contain_text("demo-42")
+    page.screenshot(path=tmp_path / "tab.png")
+    link.click()
+    expect(page.get_by_role("tab", name="Terminal of demo")).to_have_count(1)

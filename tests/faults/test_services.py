@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,19 +15,20 @@ from jupyter_sessions.errors import NoRoom
 from jupyter_sessions.model import Endpoint, SessionInfo
 from jupyter_sessions.service import SessionService
 from jupyter_sessions.wire import environment
+from jupyter_sessions.wire.places import STATE_VARIABLE
 from tests.faults.test_session_limits import means as means
 from tests.manager.world import kill_manager, run, says, until
 
 pytestmark = pytest.mark.asyncio
 
 AT = "/jupyter-sessions/services/local/x/jupyter/"
-# Takes 400 MiB as soon as somebody connects.
+# Takes 400 MiB as soon as somebody says something; who only looks whether it listens does not.
 GREEDY = """
 import socket, sys, time
 with socket.socket(socket.AF_UNIX) as listener:
     listener.bind(sys.argv[1])
     listener.listen()
-    listener.accept()
+    while not listener.accept()[0].recv(1): pass
 data = b"x" * (400 << 20)
 time.sleep(600)
 """
@@ -34,7 +37,7 @@ time.sleep(600)
 def connect(endpoint: Endpoint) -> bool:
     """Whether somebody listens there, who then knows that somebody is there."""
     with socket.socket(socket.AF_UNIX) as client:
-        return client.connect_ex(endpoint.socket or "") == 0
+        return client.connect_ex(endpoint.socket or "") == 0 and client.send(b"x") == 1
 
 
 @pytest.fixture
@@ -106,6 +109,24 @@ async def test_one_jupyter_for_all_who_ask(service: SessionService) -> None:
         kernel = (await http.post("/api/kernels", follow_redirects=True, json={})).json()
         kernels = (await http.get(f"{second.base_url}api/kernels")).json()
     assert [one["id"] for one in kernels] == [kernel["id"]]
+
+
+async def test_a_sessions_jupyterlab_says_where_it_is(service: SessionService, state: Path) -> None:
+    """In its title and in the list of sessions; its kernel has what it has elsewhere."""
+    environ = {STATE_VARIABLE: str(state), "JUPYTER_CONFIG_DIR": os.environ["JUPYTER_CONFIG_DIR"]}
+    row = await run(service, "demo", resources={"mem": "512m"}, environ=environ)
+    endpoint = await service.open_service("local", row.id, "jupyter", AT)
+    transport = httpx.AsyncHTTPTransport(uds=endpoint.socket)
+    root = f"http://localhost{endpoint.base_url}"
+    async with httpx.AsyncClient(transport=transport, base_url=root, timeout=60) as http:
+        await until(lambda: answers(http, "api"))
+        assert r'"appName": "demo \u00b7 JupyterLab"' in (await http.get("lab")).text
+        spec = (await http.get("api/kernelspecs")).json()["kernelspecs"]["python3"]
+        assert spec["spec"]["metadata"]["debugger"] is True
+        assert "logo-64x64" in spec["resources"]
+        (listed,) = (await http.get("jupyter-sessions/sessions")).json()["sessions"]
+        assert (listed["id"], listed["here"]) == (row.id, True)
+    assert not (await service.get("local", row.id)).here
 
 
 async def answers(http: httpx.AsyncClient, path: str) -> bool:

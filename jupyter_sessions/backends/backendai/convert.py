@@ -284,7 +284,7 @@ def service_of(port: dict[str, Any]) -> Service:
         ended=text_of(port.get("ended")),
         arguments=mapping_of(port.get("arguments")) or None,
         allowed_arguments=[str(name) for name in allowed] if allowed else None,
-        new_tab=port.get("new_tab") is True,
+        new_tab=port.get("new_tab") is not False,
     )
 
 

@@ -346,9 +346,9 @@ def _service_port(record: Record, name: str, definition: ServiceDefinition) -> d
         "since": state.since,
         "ended": unusable or state.reason,
         "arguments": state.arguments,
-        "new_tab": definition.new_browser_tab,
     }
-    return {key: value for key, value in port.items() if value or key == "ports"}
+    found = {key: value for key, value in port.items() if value or key == "ports"}
+    return found | ({} if definition.new_browser_tab else {"new_tab": False})
 
 
 def answer(body: object, status: int = 200) -> web.Response:

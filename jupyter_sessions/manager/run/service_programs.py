@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -99,7 +101,11 @@ class ServicePrograms:
             "display_name": launch_.display_name,
             "language": launch_.language,
             "interrupt_mode": launch_.interrupt_mode,
+            "metadata": {"debugger": launch_.debugger},
         }
+        for logo in Path(launch_.logos).glob("logo-*") if launch_.logos else ():
+            with suppress(OSError):
+                shutil.copyfile(logo, folder / logo.name)
         write_private(folder / "kernel.json", msgspec.json.encode(spec))
         path = launch_.env.get("JUPYTER_PATH")
         return {"JUPYTER_PATH": ":".join(filter(None, (str(folder.parent.parent), path)))}

@@ -1,5 +1,16 @@
-import { Clipboard, InputDialog, Notification } from '@jupyterlab/apputils';
-import { copyIcon, launchIcon, refreshIcon } from '@jupyterlab/ui-components';
+import {
+  Clipboard,
+  IFrame,
+  InputDialog,
+  MainAreaWidget,
+  Notification
+} from '@jupyterlab/apputils';
+import {
+  copyIcon,
+  launchIcon,
+  refreshIcon,
+  terminalIcon
+} from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 
 import { serviceURL } from '../api';
@@ -18,6 +29,15 @@ import { isAboutOne, referenceTo, SESSION_ARGS, Targets } from './targets';
 
 /** The path of services that this server proxies, below its base URL. */
 const OWN_SERVICES = 'jupyter-sessions/services/';
+
+/** What pages of services may do in a tab of JupyterLab. */
+const SANDBOX: IFrame.SandboxExceptions[] = [
+  'allow-same-origin',
+  'allow-scripts',
+  'allow-forms',
+  'allow-popups',
+  'allow-downloads'
+];
 
 type Commands = Record<string, CommandRegistry.ICommandOptions>;
 
@@ -69,6 +89,29 @@ async function startService(
   return !failure;
 }
 
+/** Show a service in a tab of JupyterLab, the one that shows it already if there is one. */
+function showInTab(
+  session: ISession,
+  { name, title }: IService,
+  url: string,
+  { app, trans }: ICommandEnv
+): void {
+  const { shell } = app;
+  const id = `jupyter-sessions-service:${session.backend}:${session.id}:${name}`;
+  if (![...shell.widgets('main')].some(widget => widget.id === id)) {
+    const content = new IFrame({ sandbox: SANDBOX });
+    const isDark = document.body.dataset.jpThemeLight === 'false';
+    content.url = `${url}${url.includes('?') ? '&' : '?'}theme=${isDark ? 'dark' : 'light'}`;
+    const widget = new MainAreaWidget({ content });
+    widget.id = id;
+    widget.title.label = trans.__('%1 of %2', title || name, session.name);
+    widget.title.icon = terminalIcon;
+    widget.title.closable = true;
+    shell.add(widget, 'main');
+  }
+  shell.activateById(id);
+}
+
 function openService(env: ICommandEnv): CommandRegistry.ICommandOptions {
   const { app, targets, trans } = env;
   const suits = (row: ISession): boolean =>
@@ -90,7 +133,12 @@ function openService(env: ICommandEnv): CommandRegistry.ICommandOptions {
         (session && (await pickService(session, env)));
       const { baseUrl } = app.serviceManager.serverSettings;
       const url = service && serviceURL(service.url, baseUrl);
-      if (url && (await startService(session!, service, env))) {
+      if (!url || !(await startService(session!, service, env))) {
+        return;
+      }
+      if (service.new_tab === false) {
+        showInTab(session!, service, url, env);
+      } else {
         window.open(url, '_blank', 'noopener,noreferrer');
       }
     }

@@ -78,7 +78,7 @@ function MenuButton({ env, session }: IRowProps): JSX.Element {
   );
 }
 
-function Details({ session }: { session: ISession }): JSX.Element {
+function Details({ env, session }: IRowProps): JSX.Element {
   return (
     <RowDetails>
       {session.image && (
@@ -89,6 +89,12 @@ function Details({ session }: { session: ISession }): JSX.Element {
       <span className="jp-Sessions-resources">
         {formatResources(session.resources)}
       </span>
+      {session.here && (
+        <span className="jp-Sessions-here">
+          {' '}
+          {env.trans.__('You are here')}
+        </span>
+      )}
     </RowDetails>
   );
 }
@@ -135,7 +141,7 @@ export const SessionRow = React.memo((props: IRowProps) => {
         {isLive(session) && <MenuButton {...props} />}
         {isLive(session) && <TerminateButton {...props} />}
       </RowHead>
-      <Details session={session} />
+      <Details {...props} />
       {session.status_info && (
         <div className="jp-Sessions-info" role="gridcell">
           {capitalized(reasonLabel(session.status_info, env.trans))}

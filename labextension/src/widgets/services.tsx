@@ -20,14 +20,15 @@ function ServiceLink({ env, session, service }: ILinkProps): JSX.Element {
   const why = enabled
     ? trans.__('Has no address that a browser can open')
     : trans.__('Opens once the session is running');
+  const label = service.title || service.name;
   const open = service.ended
-    ? trans.__('%1 was ended: %2', service.name, service.ended)
-    : trans.__('Open %1 in a new tab', service.name);
+    ? trans.__('%1: %2', label, service.ended)
+    : trans.__('Open %1 in a new tab', label);
   const { backend, id } = session;
   const args = { backend, id, service: service.name };
   return (
     <RowLink
-      label={service.name}
+      label={label}
       title={href ? open : why}
       href={href}
       onClick={

@@ -64,6 +64,7 @@ async def test_a_plugin_with_a_port(shared: SessionService, row: SessionInfo) ->
         path="hello?a=1",
         url=f"jupyter-sessions/services/local/{row.id}/by-port/hello?a=1",
         state="not started",
+        new_tab=False,
     )
     endpoint = await shared.open_service("local", row.id, "by-port", AT)
     answer = await fetch(endpoint, "/some/where")
