@@ -62,7 +62,7 @@ async def test_what_asks_for_nothing_is_not_refused(service: SessionService) -> 
 async def test_every_field_is_either_taken_by_all_or_can_be_refused() -> None:
     service_does = (
         "backend name image preset type resources reuse_if_exists enqueue_only max_wait_seconds "
-        "replicas cwd owner notebook_path secrets"
+        "replicas cwd owner notebook_path secrets notify"
     ).split()
     assert EVERY | {*service_does} == {field.name for field in structs.fields(SessionSpec)}
 
