@@ -134,7 +134,7 @@ export interface IContainer {
 }
 
 /**
- * Something that is asked for; what is `secret` is not shown while it is typed.
+ * A field of a form; a `secret` one is not shown while it is typed.
  *
  * `plain`: it goes into a header of requests, which takes neither spaces nor
  * letters beyond ASCII.
@@ -395,8 +395,8 @@ export interface INewBackend {
 }
 
 /**
- * What people should know of a backend that answers, and what to do;
- * `take_over` if `Backend.take_over` mends it.
+ * Something to know about a backend that answers, and what to do; `take_over`
+ * if `Backend.take_over` solves it.
  */
 export interface INotice {
   message: string;
@@ -405,7 +405,7 @@ export interface INotice {
 }
 
 /**
- * Something that running code said: a Jupyter message type and its content.
+ * An output of running code: a Jupyter message type and its content.
  *
  * `kind` is stream, display_data, update_display_data, execute_result, error,
  * clear_output, comm_*, input_request, or at the end `reply` (content: status,
@@ -744,7 +744,7 @@ export interface ISessionSpec {
 }
 
 /**
- * How one signs in to a backend, and how things stand; without secrets.
+ * The ways to sign in to a backend, and who is signed in; without secrets.
  *
  * `who` is the user name or access key of somebody who is `signed_in` by us,
  * rather than by the configuration, the environment or another program's files.
@@ -791,8 +791,8 @@ export interface ISize {
 }
 
 /**
- * What becomes of a session's files when it ends, "" if nobody says;
- * `needs_mount`: all but those in mounted folders are deleted.
+ * What happens to files when a session ends, in a sentence; with `needs_mount`,
+ * only mounted folders keep files.
  */
 export interface IStorage {
   about: string;
