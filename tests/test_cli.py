@@ -211,6 +211,12 @@ def test_a_terminal_without_utf8_is_shown_all_the_same(session: Run, monkeypatch
     assert row["tag"] == "größer·😀"
 
 
+def test_help_speaks_of_the_shells_commands_and_of_cells(session: Run) -> None:
+    shown = session("--help").stdout
+    assert shown.startswith("usage: jupyter session VERB") and "%jupyter" not in shown
+    assert "run %%session cells in it (in a notebook)" in shown and "\n  complete " not in shown
+
+
 def test_who_closes_the_pipe_early_gets_no_traceback(session: Run) -> None:
     program = str(Path(sys.executable).with_name("jupyter-session"))
     for words in ("--help", "create --help", "nonsense"):

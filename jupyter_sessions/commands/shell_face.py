@@ -17,7 +17,7 @@ from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.terminal import in_color, printable, write
 from jupyter_sessions.errors import SessionError
 
-_MAGIC, _PROGRAM = "%session", "jupyter session"
+_MAGIC, _PROGRAM = re.compile(r"(?<!%)%session\b"), "jupyter session"
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 _READ_BYTES = 2**16
 
@@ -38,7 +38,7 @@ class ShellFace(Face):
     @staticmethod
     def in_shells_words(text: str) -> str:
         """Return a text in which commands are those of a shell."""
-        return text.replace(_MAGIC, _PROGRAM)
+        return _MAGIC.sub(_PROGRAM, text)
 
     def show(self, output: Output) -> None:
         """Write what a cell prints to stdout or stderr, and of pictures and the like what they say as text."""
