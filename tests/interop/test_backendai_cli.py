@@ -110,7 +110,7 @@ def test_lists(cli: Cli, version: str) -> None:
     assert listed[1] == shown
     assert len(cli("ps", "-f", FIELDS).rows[1]) == len(FIELDS.split(","))
     ports = json.loads(cli("--output=json", "ps", "-f", "name,service_ports").out)
-    assert [port["name"] for port in ports["items"][1]["service_ports"]] == ["jupyter"]
+    assert [port["name"] for port in ports["items"][1]["service_ports"]] == ["jupyter", "terminal"]
     info = cli("info", runs["Session ID"]).out
     for part in ("list-01", "RUNNING", "cpu:2, mem:600.0M", "Cluster Role: main", "no dependency"):
         assert part in info

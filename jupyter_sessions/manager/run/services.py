@@ -55,6 +55,7 @@ _PAUSE_SECONDS = 0.1
 _NEEDS = {"jupyter": 110 << 20}
 _LEAST = 32 << 20
 """The bytes that an unknown service needs at least: an interpreter and a small web server."""
+_LOOK = "Its log may say why. Start it again when that is mended."
 _INSTANCE = re.compile(r"[^:]+(:[1-9][0-9]?)?")
 _LOG_BYTES = 16_384
 
@@ -128,7 +129,10 @@ class ServiceLauncher:
                     self._check_room(name)
                 state = self._state(name)
                 if state.reason and not (again or forced):
-                    raise ServiceEnded(f"The service '{name}' {state.reason}.", hint="Start it again.")
+                    raise ServiceEnded(
+                        f"The service '{name}' {state.reason}.",
+                        hint=_LOOK if state.state == FAILED else "Start it again.",
+                    )
                 await self._launch(
                     name, definition, state.arguments if arguments is None else dict(arguments)
                 )
