@@ -113,7 +113,8 @@ class SessionMagics(Magics):
         asked.request = self._request()
 
         async def work(say: Say) -> Result:
-            face = NotebookFace(say, can_ask=self._can_ask(), use=self._use)
+            live = hasattr(self.shell, "kernel")
+            face = NotebookFace(say, can_ask=self._can_ask(), live=live, use=self._use)
             return await perform(await self._connected(), asked, face)
 
         result = self._bridge.talk(work, _hear)
@@ -231,7 +232,10 @@ def _in_one_sentence(error: SessionError) -> SessionError:
 
 def _interrupt_in_one_sentence(stop: KeyboardInterrupt) -> KeyboardInterrupt:
     """Return the interrupt without a traceback, with the last message of the command: how to go on, or to cancel."""
-    said = " ".join(getattr(stop, "last_words", [])) or "Interrupted. `%session ps` shows what there is."
+    said = (
+        " ".join(word for word in getattr(stop, "last_words", []) if isinstance(word, str))
+        or "Interrupted. `%session ps` shows what there is."
+    )
     interrupt = KeyboardInterrupt(said)
     interrupt._render_traceback_ = lambda: [plain(said)]  # type: ignore[attr-defined]
     return interrupt

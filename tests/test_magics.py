@@ -61,11 +61,20 @@ def plain(ran: Ran) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", ran.error)
 
 
+def rows(ran: Ran) -> list[str]:
+    """What the cell's live row said, one after the other; it is one output that changes in place."""
+    shown, updates = ran.of("display_data"), ran.of("update_display_data")
+    assert len(shown) == 1 and {one["transient"]["display_id"] for one in updates} <= {
+        shown[0]["transient"]["display_id"]
+    }
+    return [one["data"]["text/plain"] for one in (*shown, *updates)]
+
+
 def test_create_ps_info_rm(shell: Shell) -> None:
     made = shell.run(MAKE)
-    said, next_step = made.text.splitlines()
-    assert said == "demo is running: python3 · 1 CPU · 512 MiB on this machine", made.error
-    assert next_step.endswith("Begin a cell with `%%session demo` to run it there.")
+    assert rows(made)[-1] == "demo is running: python3 · 1 CPU · 512 MiB on this machine", made.error
+    (next_step,) = made.of("execute_result")
+    assert next_step["data"]["text/plain"].endswith("Begin a cell with `%%session demo` to run it there.")
     listed = shell.run("%session ps")
     assert (
         "<td style='text-align:left;white-space:nowrap'>demo</td>" in listed.html
@@ -74,7 +83,8 @@ def test_create_ps_info_rm(shell: Shell) -> None:
     assert "demo" in listed.text and "Running" in listed.text
     info = shell.run("%session info demo")
     assert "512 MiB" in info.html and "Working folder" in info.text
-    assert "(reused)\n" in shell.run(MAKE).text
+    again = shell.run(MAKE)
+    assert rows(again)[-1].endswith("(reused)") and "It was there before." in again.html
     assert shell.run("%session rm demo").text == "demo has ended.\n"
     assert "There are no sessions." in shell.run("%session ps").html
     assert "usage: %session" in shell.run("%session --help").text
@@ -311,6 +321,24 @@ def test_who_waits_is_told_why_and_may_go(shell: Shell) -> None:
     assert waits.reply["ename"] == "KeyboardInterrupt"
     assert "Waiting" in shell.run("%session ps").text
     assert shell.run("%session rm demo").text == "demo was cancelled.\n"
+
+
+def test_a_row_counts_the_seconds_and_becomes_a_card(shell: Shell) -> None:
+    ran = shell.run("%session create python --cpu 0.5 --mem 256m --name demo --starts-at 3s")
+    said, shown = rows(ran), [one["data"]["text/html"] for one in ran.of("update_display_data")]
+    assert said[0].startswith("demo is waiting") and said[-1].startswith("demo is running"), ran.error
+    assert any("Waiting" in html and "for 1 s" in html for html in shown)
+    assert "Running" in shown[-1] and "border:" in shown[-1]
+
+
+def test_a_row_of_a_server_has_links_to_services(machine: Path, tmp_path: Path) -> None:
+    with processes.server(machine, tmp_path) as server, server.shell() as shell:
+        shell.run("%load_ext jupyter_sessions")
+        made = shell.run(SMALL)
+        info = shell.run("%session services demo --json").text
+        card = [*made.of("display_data"), *made.of("update_display_data")][-1]
+        assert '"terminal"' in info and "terminal</a>" in card["data"]["text/html"], made.html
+        shell.run("%session rm demo")
 
 
 def test_a_name_that_comes_to_mean_another_session(demo: Shell) -> None:

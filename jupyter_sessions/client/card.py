@@ -53,6 +53,18 @@ def html(row: SessionInfo, links: Iterable[tuple[str, str]]) -> str:
     )
 
 
+def starting(row: SessionInfo, elapsed: str) -> str:
+    """Return a session that starts in one line of HTML: its state, why it waits, and for how long it has."""
+    facts = [f"for {elapsed}", reason(row.status_info)]
+    if row.expected_at and row.live:
+        facts.append(f"expected to start at {row.expected_at.astimezone():%Y-%m-%d %H:%M}")
+    said = " · ".join(escape(fact) for fact in facts if fact)
+    return (
+        f"<div class='jupyter-sessions-card' style='color:{_TEXT}'><strong>{escape(row.name)}</strong> {_status(row)}"
+        f" <span style='color:{_COLORS['faint']}'>{said}</span></div>"
+    )
+
+
 def _status(row: SessionInfo) -> str:
     tone = (
         "good" if row.status in USABLE else "bad" if row.status in _BAD else "busy" if row.live else "faint"

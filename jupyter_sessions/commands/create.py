@@ -21,6 +21,7 @@ from jupyter_sessions.commands.job_files import JobFiles, job_files, job_options
 from jupyter_sessions.commands.links import base_of
 from jupyter_sessions.commands.next_steps import next_steps
 from jupyter_sessions.commands.program import program_of, program_options
+from jupyter_sessions.commands.progress import Progress
 from jupyter_sessions.commands.resources import given_twice, pairs, resources_of
 from jupyter_sessions.commands.result import Nothing, Result, plain
 from jupyter_sessions.commands.secret_options import add_secrets, secret_option
@@ -132,7 +133,7 @@ async def create(api: Api, asked: Namespace, face: Face) -> Result:
     if spec.replicas > 1:
         await _follow_all(api, rows, failures, asked, face, job)
         return Nothing()
-    row = await _follow(api, rows[0], asked, face)
+    row = await _follow(api, rows[0], asked, face, face.progress())
     code = await job.exchange(api, row, face)
     return Nothing(code) if code else next_steps(row, base_of(api, face), face)
 
@@ -208,7 +209,7 @@ async def _follow_all(
 
     async def one(row: SessionInfo) -> bool:
         try:
-            row = await _follow(api, row, asked, face)
+            row = await _follow(api, row, asked, face, Progress(face))
             return await job.exchange(api, row, face) == 0
         except SessionError as error:
             face(plain(str(error)))
@@ -222,13 +223,15 @@ async def _follow_all(
         raise LaunchFailed(f"{failed} of {there} sessions failed.", hint="The reasons are above.")
 
 
-async def _follow(api: Api, row: SessionInfo, asked: Namespace, face: Face) -> SessionInfo:
+async def _follow(
+    api: Api, row: SessionInfo, asked: Namespace, face: Face, progress: Progress
+) -> SessionInfo:
     """Report the state of a new session, and wait until the session runs if that is wanted."""
     waits = not asked.enqueue_only and row.status not in USABLE
     if row.reused or not waits:
         places = (await api.defaults()).places
-        face(describe(row, places) + (" (reused)" if row.reused else ""))
-    return await wait_running(api, row, asked.max_wait, face) if waits else row
+        progress.settle(row, describe(row, places) + (" (reused)" if row.reused else ""), base_of(api, face))
+    return await wait_running(api, row, asked.max_wait, face, progress) if waits else row
 
 
 VERBS = (Verb("create", "create a session", "Create a session.", create_options, create, aliases=("start",)),)

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.client.loop_thread import Say
+from jupyter_sessions.commands.progress import Progress
 from jupyter_sessions.errors import NotSupported
 
 
@@ -26,6 +27,10 @@ class Face:
     def complain(self, text: str) -> None:
         """Print a line about something that went wrong."""
         self._say(text)
+
+    def progress(self) -> Progress:
+        """Return what tells how far a new session is."""
+        return Progress(self._say)
 
     def use(self, ref: str) -> None:
         """Let a session be meant by cells that name none. Only notebooks have cells."""

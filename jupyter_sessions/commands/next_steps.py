@@ -11,7 +11,10 @@ from jupyter_sessions.model import USABLE, SessionInfo
 
 
 def next_steps(row: SessionInfo, base_url: str, face: Face) -> Result:
-    """Return the services of a session that runs, and what can be typed next; nothing of one that does not."""
+    """Return the services of a session that runs, and what can be typed next; nothing of one that does not.
+
+    A notebook has links to the services in the session's card.
+    """
     if row.status not in USABLE:
         return Nothing()
     name = plain(row.name)
@@ -22,10 +25,6 @@ def next_steps(row: SessionInfo, base_url: str, face: Face) -> Result:
     opens = (
         f"Services: {names}. `%session open {name} {plain(row.services[0].name)}` opens one." if names else ""
     )
-    links = [
-        html.link(address, service.name)
-        for service in row.services
-        if (address := address_of(service, base_url))
-    ]
-    shown = f"<p>Services: {', '.join(links)}</p>" if links else html.note(opens) if opens else ""
+    linked = any(address_of(service, base_url) for service in row.services)
+    shown = html.note(opens) if opens and not linked else ""
     return Markup(" ".join(filter(None, (opens, step))), f"{shown}{html.note(step)}")

@@ -12,6 +12,8 @@ import msgspec
 
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.commands.face import Face
+from jupyter_sessions.commands.live_row import LiveRow
+from jupyter_sessions.commands.progress import Progress
 from jupyter_sessions.errors import NotSupported
 
 
@@ -32,15 +34,25 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class NotebookFace(Face):
-    """Sends texts, outputs and questions to the thread that shows them."""
+    """Sends texts, outputs and questions to the thread that shows them.
+
+    In a `live` notebook outputs can change, unlike in IPython's terminal.
+    """
 
     in_notebook = True
 
-    def __init__(self, send: Callable[[object], None], *, can_ask: bool, use: Callable[[str], None]) -> None:
+    def __init__(
+        self, send: Callable[[object], None], *, can_ask: bool, live: bool, use: Callable[[str], None]
+    ) -> None:
         super().__init__(send)
         self._use = use
         self._send = send
         self._can_ask = can_ask
+        self._live = live
+
+    def progress(self) -> Progress:
+        """Return a row that changes in place, or what prints lines where outputs cannot change."""
+        return LiveRow(self.show) if self._live else super().progress()
 
     def use(self, ref: str) -> None:
         """Let a session be meant by cells that name none."""

@@ -8,32 +8,34 @@ from contextlib import suppress
 from jupyter_sessions.client import Api
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.fields import describe
+from jupyter_sessions.commands.links import base_of
+from jupyter_sessions.commands.progress import Progress
 from jupyter_sessions.commands.result import plain
 from jupyter_sessions.errors import LaunchFailed, SessionError
 from jupyter_sessions.model import USABLE, SessionInfo, standing, status_word
 
 
-async def wait_running(api: Api, row: SessionInfo, seconds: float, face: Face) -> SessionInfo:
+async def wait_running(
+    api: Api, row: SessionInfo, seconds: float, face: Face, progress: Progress | None = None
+) -> SessionInfo:
     """Wait until a session runs, at most for some `seconds` (0: no limit), and return its row.
 
-    The row is that of a session that still waits if the time is over, and of one that has ended if that was in
+    `progress` tells how far it is; without it, the face does. The row is that of a session that still waits if the time is over, and of one that has ended if that was in
     success. Errors: LaunchFailed.
     """
-    told, places = "", (await api.defaults()).places
+    progress, places = progress or face.progress(), (await api.defaults()).places
     try:
-        async with asyncio.timeout(seconds or None):
+        async with asyncio.timeout(seconds or None), progress:
             async for now in api.wait(row.backend, row.id, lambda row: row.settled):
-                row, line = now, describe(now, places)
-                if row.status_info and line != told and not row.settled:
-                    face(line)
-                    told = line
+                row = now
+                progress.tell(row, describe(row, places))
     except (TimeoutError, asyncio.CancelledError) as stop:
         face(_still_starting(row))
         if isinstance(stop, asyncio.CancelledError):
             raise
         return row
     except SessionError:  # The session exists, even if its state cannot be read.
-        if not told:
+        if not progress.told:
             face(describe(row, places))
         raise
     if row.status not in USABLE and row.result != "SUCCESS":
@@ -41,7 +43,7 @@ async def wait_running(api: Api, row: SessionInfo, seconds: float, face: Face) -
             standing(row.name, row.status, row.status_info),
             hint=await _after_failure(api, row),
         )
-    face(describe(row, places))
+    progress.settle(row, describe(row, places), base_of(api, face))
     return row
 
 

@@ -23,7 +23,10 @@ def test_create_ps_run_and_rm(page: Page) -> None:
     new_notebook(page)
     run_cell(page, "%load_ext jupyter_sessions", output=False)
     made = run_cell(page, "%session create python --cpu 1 --mem 512m --name from-magic")
-    expect(made).to_contain_text("from-magic is running: python3 · 1 CPU · 512 MiB")
+    card = made.locator(".jupyter-sessions-card")
+    expect(card).to_contain_text("Running")
+    expect(card).to_contain_text("python3 · 1 CPU · 512 MiB")
+    expect(card.locator("a", has_text="terminal")).to_have_attribute("target", "_blank")
     expect(row(page, "from-magic")).to_have_attribute("data-status", "RUNNING")
 
     listed = run_cell(page, "%session ps")

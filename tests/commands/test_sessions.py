@@ -13,6 +13,7 @@ import pytest_asyncio
 from msgspec import structs
 
 from jupyter_sessions.commands import Face, Result, parse, perform
+from jupyter_sessions.commands.live_row import LiveRow
 from jupyter_sessions.commands.logs import added
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import InvalidRequest, LaunchFailed, NotRunning, NotSupported
@@ -26,13 +27,16 @@ Typed = Callable[..., Awaitable[tuple[Any, list[str]]]]
 
 
 class Notebook(Face):
-    """A notebook that remembers what it is to use."""
+    """A notebook that remembers what it is to use, and says the HTML of its live rows."""
 
     in_notebook = True
     used = ""
 
     def use(self, ref: str) -> None:
         self.used = ref
+
+    def progress(self) -> LiveRow:
+        return LiveRow(lambda output: self(output.content["data"]["text/html"]))
 
 
 @pytest_asyncio.fixture
@@ -94,9 +98,8 @@ async def test_create_ends_with_what_can_be_done_next(typed: Typed, toys_: Sessi
     await typed("create toyland --name mine")
     change(toys_, "mine", services=services)
     result, said = await typed("create toyland --name mine", Notebook)
-    assert said[-1].endswith("(reused)")
-    html = result._repr_mimebundle_()["text/html"]
-    assert "href='/hub/s/term/'" in html and "Begin a cell with `%%session mine`" in html
+    assert "href='/hub/s/term/'" in said[-1] and "It was there before." in said[-1]
+    assert "Begin a cell with `%%session mine`" in result._repr_mimebundle_()["text/html"]
     assert (await typed("create toyland --name mine"))[0].text() == (
         "Services: jupyter, term. `%session open mine jupyter` opens one."
         " `jupyter session console mine` opens a console on it."
