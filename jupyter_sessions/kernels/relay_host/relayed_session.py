@@ -43,9 +43,8 @@ from jupyter_sessions.wire.places import private_folder
 
 log = logging.getLogger("jupyter_sessions")
 LEASE_SECONDS = 120.0
-_OWNER_SECONDS = 1.0
+_OWNER_SECONDS = 2.0
 _TIDY_SECONDS = 1.0
-_READ_SECONDS = 0.2
 _RETURN_SECONDS = 0.5
 """Seconds for front ends to reconnect to the sockets of a helper that was killed."""
 _SOONEST_SECONDS = 0.5
@@ -235,18 +234,15 @@ class RelayedSession:
 
     async def _tidy(self) -> None:
         """Keep what the kernel says, and forget what it has answered."""
-        seen = 0.0
         while True:
-            await asyncio.sleep(_READ_SECONDS)
+            await asyncio.sleep(_TIDY_SECONDS)
             for frames in read_all(self._relay.heard):
                 if (message := deserialize(frames)) is not None:
                     guarded(self._journal.add, message)
-            if time.monotonic() > seen + _TIDY_SECONDS:
-                seen = time.monotonic()
-                self._relay.tidy()
-                self._journal.mark_attended()
-                if self._gateway is not None and self._gateway.kernel_was_free:
-                    self._journal.caught_up()
+            self._relay.tidy()
+            self._journal.mark_attended()
+            if self._gateway is not None and self._gateway.kernel_was_free:
+                self._journal.caught_up()
 
     def _why_waiting(self) -> str:
         row = self._row
