@@ -6,6 +6,7 @@ cloudpickle, which pickles functions by their code, travels with the call, so th
 from __future__ import annotations
 
 import base64
+import hashlib
 import site
 import sys
 import sysconfig
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.client import remote_call
@@ -24,20 +25,40 @@ from jupyter_sessions.errors import BadAnswer, InvalidRequest
 _PYTHON = [*sys.version_info[:2]]
 _TEMPLATE = (
     "(lambda scope: exec(compile(__import__('zlib').decompress(__import__('base64').b64decode({program!r})), "
-    "'<jupyter_sessions>', 'exec'), scope) or scope['perform']({call!r}, {python}, {cloudpickle!r}, {result!r}, "
-    "{pickled}))({{'__name__': '_jupyter_sessions_call'}})"
+    "'<jupyter_sessions>', 'exec'), scope) or scope['perform']({call!r}, {python}, {version!r}, {cloudpickle!r}, "
+    "{result!r}, {pickled}))({{'__name__': '_jupyter_sessions_call'}})"
 )
 _MOST_BYTES = 30 * 1024**2
 """Of a pickled call: the code of a cell has at most 32 MiB."""
 
 
-def code_of(
-    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, pickled: bool
-) -> str:
-    """Return the code that calls a function in a session's kernel, whose result is `pickled` or else JSON.
+class PickledCall(NamedTuple):
+    """A function with its arguments, and whether its result is to be pickled or else JSON."""
 
-    Errors: InvalidRequest for what cannot be pickled, or is too large.
-    """
+    call: str
+    pickled: bool
+
+    def code(self, *, with_cloudpickle: bool) -> str:
+        """Return the code that does the call in a session's kernel.
+
+        Only the first call of a kernel needs cloudpickle, which is long.
+        """
+        program, cloudpickle, version = _sources()
+        return _TEMPLATE.format(
+            program=program,
+            call=self.call,
+            python=_PYTHON,
+            version=version,
+            cloudpickle=cloudpickle if with_cloudpickle else "",
+            result=RESULT,
+            pickled=self.pickled,
+        )
+
+
+def pickle_call(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, pickled: bool
+) -> PickledCall:
+    """Return a call that can be sent. Errors: InvalidRequest for what cannot be pickled, or is too large."""
     import cloudpickle
 
     try:
@@ -47,24 +68,26 @@ def code_of(
         hint = "Create in the function what cannot be pickled."
         raise InvalidRequest(f"The call cannot be sent: {error}.", hint=hint) from error
     if len(call) > _MOST_BYTES:
+        size = f"{len(call) >> 20} MiB of at most {_MOST_BYTES >> 20}"
         hint = "Upload large data as a file, and read it in the function."
-        raise InvalidRequest(
-            f"The call is too large: {len(call) >> 20} MiB of at most {_MOST_BYTES >> 20}.", hint=hint
-        )
-    program, source = _sources()
-    return _TEMPLATE.format(
-        program=program, call=call, python=_PYTHON, cloudpickle=source, result=RESULT, pickled=pickled
-    )
+        raise InvalidRequest(f"The call is too large: {size}.", hint=hint)
+    return PickledCall(call, pickled)
+
+
+def lacks_cloudpickle(outputs: Iterable[Output]) -> bool:
+    """Return whether a call was not done because it came without cloudpickle."""
+    return any("missing" in answer for answer in _answers(outputs))
+
+
+def _answers(outputs: Iterable[Output]) -> list[dict[str, Any]]:
+    return [output.content["data"][RESULT] for output in outputs if RESULT in output.content.get("data", {})]
 
 
 def result_of(outputs: Iterable[Output]) -> Any:
     """Return what the function returned. Errors: InvalidRequest if nothing ran, or the result may not come back."""
     import cloudpickle
 
-    answers = [
-        output.content["data"][RESULT] for output in outputs if RESULT in output.content.get("data", {})
-    ]
-    match answers:
+    match _answers(outputs):
         case [{"pickle": str(data)}]:
             return remote_call.Unpickler(base64.b64decode(data), cloudpickle.cloudpickle).load()
         case [{"value": value}]:
@@ -85,13 +108,14 @@ def result_of(outputs: Iterable[Output]) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _sources() -> tuple[str, str]:
-    """Return the program and cloudpickle, packed."""
+def _sources() -> tuple[str, str, str]:
+    """Return the program and cloudpickle, packed, and what identifies this version of cloudpickle."""
     from cloudpickle import cloudpickle
 
     files = (remote_call.__file__, str(cloudpickle.__file__))
-    program, source = (base64.b64encode(zlib.compress(Path(file).read_bytes(), 9)).decode() for file in files)
-    return program, source
+    texts = [Path(file).read_bytes() for file in files]
+    program, source = (base64.b64encode(zlib.compress(text, 9)).decode() for text in texts)
+    return program, source, hashlib.sha256(texts[1]).hexdigest()
 
 
 @contextmanager

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing, suppress
 from typing import Any
 
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.client.api import Api
-from jupyter_sessions.errors import CellFailed
+from jupyter_sessions.errors import CellFailed, SessionError
 
 RESULT = "application/vnd.jupyter-sessions.result+json"
 """The media type of the output with which a call's result comes back; it is not shown."""
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds between the interrupts of code whose caller was cancelled."""
 _SHOWN = ("display_data", "execute_result")
 
 
@@ -52,7 +56,7 @@ class CodeRun:
         self._api, self._at, self._code, self._stdin = api, (backend, id), code, stdin
         self._runs = False
 
-    async def outputs(self) -> AsyncIterator[Output]:
+    async def outputs(self) -> AsyncGenerator[Output, None]:
         """Run the code, and yield its outputs and at the end the reply."""
         self._runs = True
         async for output in self._api.execute(*self._at, self._code, stdin=self._stdin):
@@ -68,6 +72,44 @@ class CodeRun:
     async def answer(self, output: Output, text: str) -> None:
         """Answer an `input_request`."""
         await self._api.input(*self._at, output.run, text)
+
+
+async def collect(run: CodeRun, outputs: AsyncGenerator[Output, None], *, show: bool) -> CellOutputs:
+    """Return the outputs of a run, which is interrupted if this is cancelled. Errors: CellFailed."""
+    work = asyncio.ensure_future(_all(outputs, show_each=show))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await _stop(run, work)
+        raise
+
+
+async def _all(outputs: AsyncGenerator[Output, None], *, show_each: bool) -> CellOutputs:
+    found = CellOutputs()
+    async with aclosing(outputs):
+        async for output in outputs:
+            check(output)
+            if output.kind != "reply":
+                found.append(output)
+                if show_each:
+                    show(output)
+    return found
+
+
+async def _stop(run: CodeRun, work: asyncio.Future[CellOutputs]) -> None:
+    """Interrupt a run, again after ever longer pauses, until it has ended.
+
+    A kernel that has not begun with the code yet does not notice an interrupt.
+    """
+    try:
+        with suppress(SessionError):
+            for pause in _PAUSES:
+                if work.done() or not await run.interrupt():
+                    break
+                await asyncio.wait({work}, timeout=pause)
+    finally:
+        work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
 
 
 def check(output: Output) -> None:

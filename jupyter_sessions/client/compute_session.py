@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import builtins
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Literal, Self, overload
@@ -23,6 +23,7 @@ from jupyter_sessions.client.blocking import (
     iterating,
     refuse_in_loop,
 )
+from jupyter_sessions.client.calls import PickledCall
 from jupyter_sessions.client.cells import CellOutputs, CodeRun
 from jupyter_sessions.client.connection import Connection
 from jupyter_sessions.client.file_trees import fetch_file, files_below, send
@@ -32,7 +33,6 @@ from jupyter_sessions.model import USABLE, Event, SessionInfo, standing
 
 Goal = Literal["running", "ended"]
 _LOG_SECONDS = 1.0
-_INTERRUPTS, _INTERRUPT_SECONDS = 3, 1.0
 _CARD_SECONDS = 2.0
 
 
@@ -98,7 +98,8 @@ class AsyncComputeSession:
 
         Errors: CellFailed with the traceback from the session; NotRunning.
         """
-        return await self._collect(await self._code_run(code), show=show)
+        run = await self._code_run(code)
+        return await cells.collect(run, self._outputs(run), show=show)
 
     async def call(
         self, function: Callable[..., Any], /, *args: Any, unpickle: bool = False, **kwargs: Any
@@ -113,42 +114,28 @@ class AsyncComputeSession:
         Errors: CellFailed if the function raised; InvalidRequest for a function or result that cannot travel.
         """
         trusted = unpickle or await self._is_here()
-        code = calls.code_of(function, args, kwargs, pickled=trusted)
-        return calls.result_of(await self._collect(await self._code_run(code), show=True))
+        return await self._called(calls.pickle_call(function, args, kwargs, pickled=trusted), show=True)
 
-    async def _called(self, code: str) -> Any:
-        return calls.result_of(await self._collect(await self._code_run(code), show=False))
+    async def _called(self, call: PickledCall, *, show: bool) -> Any:
+        outputs = CellOutputs()
+        for complete in (False, True):
+            run = await self._code_run(call.code(with_cloudpickle=complete))
+            outputs = await cells.collect(run, self._outputs(run), show=show)
+            if not calls.lacks_cloudpickle(outputs):
+                break
+        return calls.result_of(outputs)
 
     async def _code_run(self, code: str, *, stdin: bool = False) -> CodeRun:
         return CodeRun(await self._connection.api(), self.backend, self.id, code, stdin=stdin)
 
-    async def _outputs(self, run: CodeRun) -> AsyncIterator[Output]:
+    async def _outputs(self, run: CodeRun) -> AsyncGenerator[Output, None]:
         """Yield the outputs of a run, once earlier ones of this object are done.
 
         So a run that waits can be cancelled without an interrupt of another one.
         """
-        async with self._turn:
-            async for output in run.outputs():
+        async with self._turn, aclosing(run.outputs()) as outputs:
+            async for output in outputs:
                 yield output
-
-    async def _collect(self, run: CodeRun, *, show: bool) -> CellOutputs:
-        """Return the outputs of a run, which is interrupted if this is cancelled."""
-        work = asyncio.ensure_future(self._consume(run, show=show))
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            await _stop(run, work)
-            raise
-
-    async def _consume(self, run: CodeRun, *, show: bool) -> CellOutputs:
-        found = CellOutputs()
-        async for output in self._outputs(run):
-            cells.check(output)
-            if output.kind != "reply":
-                found.append(output)
-                if show:
-                    cells.show(output)
-        return found
 
     async def _is_here(self) -> bool:
         if self._on_this_machine is None:
@@ -339,8 +326,11 @@ class ComputeSession(Blocking[AsyncComputeSession]):
     def call(self, function: Callable[..., Any], /, *args: Any, unpickle: bool = False, **kwargs: Any) -> Any:
         """Call a function in the session, and return what it returns; see `AsyncComputeSession.call`."""
         refuse_in_loop("ComputeSession.call")
-        code = self._call_code(function, args, kwargs, unpickle)
-        return calls.result_of(self._follow(code, show=True))
+        call = self._pickled(function, args, kwargs, unpickle)
+        outputs = self._follow(call.code(with_cloudpickle=False), show=True)
+        if calls.lacks_cloudpickle(outputs):
+            outputs = self._follow(call.code(with_cloudpickle=True), show=True)
+        return calls.result_of(outputs)
 
     call.__doc__ = AsyncComputeSession.call.__doc__
 
@@ -352,12 +342,12 @@ class ComputeSession(Blocking[AsyncComputeSession]):
         Calls run one after the other. What they print is not shown. Cancelling the future interrupts the function.
         """
         refuse_in_loop("ComputeSession.submit")
-        code = self._call_code(function, args, kwargs, unpickle)
-        return background().start(self._client._called(code))
+        call = self._pickled(function, args, kwargs, unpickle)
+        return background().start(self._client._called(call, show=False))
 
-    def _call_code(self, function: Callable[..., Any], args: Any, kwargs: Any, unpickle: bool) -> str:
+    def _pickled(self, function: Callable[..., Any], args: Any, kwargs: Any, unpickle: bool) -> PickledCall:
         trusted = unpickle or background().run(self._client._is_here())
-        return calls.code_of(function, args, kwargs, pickled=trusted)
+        return calls.pickle_call(function, args, kwargs, pickled=trusted)
 
     @overload
     def logs(self, *, follow: Literal[False] = False) -> str: ...
@@ -390,17 +380,6 @@ class ComputeSession(Blocking[AsyncComputeSession]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._leave(kind, error, trace)
-
-
-async def _stop(run: CodeRun, work: asyncio.Future[CellOutputs]) -> None:
-    """Interrupt a run until it has ended; a kernel that has not begun with the code yet does not notice."""
-    with suppress(SessionError):
-        for _ in range(_INTERRUPTS):
-            if work.done() or not await run.interrupt():
-                break
-            await asyncio.wait({work}, timeout=_INTERRUPT_SECONDS)
-    work.cancel()
-    await asyncio.gather(work, return_exceptions=True)
 
 
 def _is_over(row: SessionInfo, until: Goal) -> bool:

@@ -16,10 +16,11 @@ from typing import Any
 NAME = "_jupyter_sessions_cloudpickle"
 
 
-def perform(call: str, python: list[int], cloudpickle: str, result: str, pickled: bool) -> None:
+def perform(call: str, python: list[int], version: str, cloudpickle: str, result: str, pickled: bool) -> None:
     """Call the function in a pickled `call`, and publish what it returns with the media type `result`.
 
-    Nothing is unpickled if this Python has another minor version than the one that pickled. Without `pickled`, only
+    Nothing is unpickled if this Python has another minor version than the one that pickled, or if this kernel does not
+    have this `version` of cloudpickle from an earlier call and it does not come with this one. Without `pickled`, only
     what JSON can say is returned.
     """
     __tracebackhide__ = True
@@ -31,7 +32,10 @@ def perform(call: str, python: list[int], cloudpickle: str, result: str, pickled
     if [*sys.version_info[:2]] != python:
         answer(python=f"{sys.version_info[0]}.{sys.version_info[1]}")
         return
-    module = _cloudpickle(cloudpickle)
+    module = _cloudpickle(version, cloudpickle)
+    if module is None:
+        answer(missing="cloudpickle")
+        return
     function, args, kwargs = Unpickler(base64.b64decode(call), module).load()
     value = function(*args, **kwargs)
     if pickled:
@@ -42,15 +46,18 @@ def perform(call: str, python: list[int], cloudpickle: str, result: str, pickled
         answer(type=type(value).__name__)
 
 
-def _cloudpickle(source: str) -> Any:
+def _cloudpickle(version: str, packed: str) -> Any:
+    """Return the module, made of its `packed` text unless it is there already, or None."""
     known: Any = sys.modules.get(NAME)
-    if known is None or known.packed != source:
-        known = types.ModuleType(NAME)
-        known.packed = source
-        sys.modules[NAME] = known  # Its pickles are read by that name.
-        text = zlib.decompress(base64.b64decode(source))
-        exec(compile(text, "<cloudpickle>", "exec"), known.__dict__)  # noqa: S102
-    return known
+    if known is not None and known.version_of_caller == version:
+        return known
+    if not packed:
+        return None
+    made: Any = types.ModuleType(NAME)
+    made.version_of_caller = version
+    sys.modules[NAME] = made  # Its pickles are read by that name.
+    exec(compile(zlib.decompress(base64.b64decode(packed)), "<cloudpickle>", "exec"), made.__dict__)  # noqa: S102
+    return made
 
 
 class Unpickler(pickle.Unpickler):

@@ -14,9 +14,11 @@ import pytest
 
 from jupyter_sessions import ComputeSession, connect
 from jupyter_sessions.backends.base import Output
+from jupyter_sessions.channels.journal_messages import Execution, Selection
 from jupyter_sessions.client import calls
 from jupyter_sessions.client.blocking import background
 from jupyter_sessions.client.cells import RESULT
+from jupyter_sessions.client.connection import Connection
 from jupyter_sessions.errors import BadAnswer, CellFailed, InvalidRequest
 from tests.waiting import wait_until
 
@@ -63,6 +65,22 @@ def _waits() -> None:
 def test_a_session_needs_no_cloudpickle(demo: ComputeSession) -> None:
     demo.run("import sys\nsys.modules['cloudpickle'] = None")
     assert demo.call(lambda: lambda: 7)() == 7
+    assert demo.call(lambda: lambda: 8)() == 8
+    demo.restart()
+    demo.wait()
+    assert demo.call(lambda: lambda: 9)() == 9
+
+
+def test_cloudpickle_is_sent_once(demo: ComputeSession) -> None:
+    for number in range(3):
+        assert demo.call(int, number) == number
+    cells = demo._client._connection
+    codes = [one.code for one in background().run(_executions(cells, demo.id))]
+    assert [len(code) > 20_000 for code in codes] == [False, True, False, False]
+
+
+async def _executions(connection: Connection, uid: str) -> list[Execution]:
+    return (await (await connection.api()).outputs("local", uid, Selection(heads=True))).executions
 
 
 def test_functions_of_a_script_beside_travel_with_it(

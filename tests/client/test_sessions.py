@@ -242,6 +242,9 @@ async def test_awaited(server: Server | None, sessions: Sessions, capsys: pytest
             assert (await demo.status(), (await demo.usage()).gpu) == ("RUNNING", None)
             outputs = await demo.run("print('out')")
             assert outputs.text == capsys.readouterr().out == "out\n"
+            with pytest.raises(CellFailed) as failed:
+                await demo.run("1 / 0")
+            assert (await demo.run("1")).text == "" and failed.value.ename == "ZeroDivisionError"
             task = asyncio.create_task(demo.run("print('begun')\nimport time\ntime.sleep(600)"))
             while "begun" not in capsys.readouterr().out:
                 await asyncio.sleep(0.02)
