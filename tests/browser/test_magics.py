@@ -34,7 +34,7 @@ def test_create_ps_run_and_rm(page: Page) -> None:
 
     shown = run_cell(page, PICTURE)
     expect(shown).to_contain_text("one")
-    cell = page.locator(".jp-CodeCell").filter(has_text="%%session from-magic").first
+    cell = page.locator(".jp-CodeCell").filter(has_text="import base64").first
     expect(cell.locator("b#rich")).to_have_text("rich")
     expect(cell.locator("img[src^='data:image/png']")).to_have_count(1)
 
