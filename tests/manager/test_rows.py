@@ -22,6 +22,7 @@ from jupyter_sessions.manager.core.record import folder_of
 from jupyter_sessions.manager.core.store import Store
 from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.service import SessionService
+from jupyter_sessions.service.creation import SessionCreation
 from jupyter_sessions.wire.bounded import AnswerRefused, lines
 from jupyter_sessions.wire.identity import here
 from jupyter_sessions.wire.places import place
@@ -126,7 +127,8 @@ async def test_a_create_tells_why_a_session_waits(service: SessionService, state
 async def test_an_older_manager_is_asked_by_graphql(
     shared: SessionService, older: Local, requests: list[str]
 ) -> None:
-    row = await older.create(SessionSpec(name="of-old", image="python", type="interactive", resources=SMALL))
+    creation = SessionCreation(lambda backend, ref: backend.get(ref))
+    row = await creation.create(older, SessionSpec(name="of-old", image="python", resources=SMALL))
     assert (row.name, row.reused) == ("of-old", False)
     assert [one.id for one in await older.list(Query())] == [row.id]
     unknown = requests.count("GET /jupyter-sessions/of-a-later-version")
