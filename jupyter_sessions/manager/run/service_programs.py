@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import msgspec
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.core.record import Record
 from jupyter_sessions.manager.core.services import ServiceDefinition, kind_of
+from jupyter_sessions.manager.run.environment import with_programs
 from jupyter_sessions.manager.run.member import SERVICE, Member
 from jupyter_sessions.manager.run.plugins import PROGRAM
 from jupyter_sessions.manager.runtime.helpers import HELPERS
@@ -72,12 +74,18 @@ class ServicePrograms:
         own = {key: _fill(text, values) for key, text in definition.environment.items()}
         return await self._member.runtime.launch(
             [*command, *_options(arguments)],
-            env=self._member.environment() | self._own_kernel() | own,
+            env=self._environment(definition) | own,
             cwd=self._record.launch.cwd,
             log=str(self.log_file(name)),
             folder=str(self._files / f"{SERVICE}{name}"),
             limits_group=limits_group,
         )
+
+    def _environment(self, definition: ServiceDefinition) -> dict[str, str]:
+        """Return the environment of a service, in which the programs of the plug-in's Python are found first."""
+        env = with_programs(self._record, self._member.environment() | self._own_kernel())
+        folder = os.path.dirname(definition.plugin)
+        return env | ({"PATH": f"{folder}{os.pathsep}{env.get('PATH', os.defpath)}"} if folder else {})
 
     def _root(self, name: str) -> str:
         """Return the base URL of the Jupyter server for a service: a path that occurs nowhere else, to be found in pages."""

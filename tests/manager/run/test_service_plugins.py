@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,8 @@ async def test_a_plugin_with_a_port(shared: SessionService, row: SessionInfo) ->
     assert answer["path"] == "/some/where"
     assert answer["headers"]["X-Tiny"].isdigit()
     assert answer["session"] == "has-plugins"
+    programs = answer["path_variable"].split(os.pathsep)
+    assert programs[0] == os.path.dirname(sys.executable), "programs of the plug-in's Python come first"
     assert answer["cwd"] == row.cwd
     assert endpoint.base_url == f"{answer['base']}by-port/"
     await until(lambda: is_in(shared, row, "by-port", "ready"))

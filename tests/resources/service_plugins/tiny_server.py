@@ -31,6 +31,7 @@ class Handler(BaseHTTPRequestHandler):
             "base": os.environ.get("TINY_BASE"),
         }
         body["link"] = f"{os.environ.get('TINY_BASE')}by-port/page"
+        body["path_variable"] = os.environ["PATH"]
         body["cwd"], body["session"] = os.getcwd(), os.environ.get("BACKENDAI_SESSION_NAME")
         data = json.dumps(body).encode()
         self.send_response(200)
