@@ -7,7 +7,8 @@ import getpass
 import re
 import shlex
 import sys
-from collections.abc import AsyncIterator
+from argparse import Namespace
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -24,10 +25,13 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.client import Api, Bridge, open_api
-from jupyter_sessions.client.cells import CodeInterrupted, ask, follow, show
+from jupyter_sessions.client.cells import CodeInterrupted, ask, check, follow, show
 from jupyter_sessions.client.loop_thread import Say
+from jupyter_sessions.client.timed import timed
+from jupyter_sessions.client.variables import code_of_value, value_of
 from jupyter_sessions.commands import Nothing, Result, Table, Text, parse, perform
-from jupyter_sessions.commands.completion import complete, session_names
+from jupyter_sessions.commands.cell_options import parse_cell
+from jupyter_sessions.commands.completion import complete, complete_cell
 from jupyter_sessions.commands.grammar import Help
 from jupyter_sessions.commands.notebook_face import NotebookFace, Question
 from jupyter_sessions.commands.outputs import Shown
@@ -36,7 +40,6 @@ from jupyter_sessions.errors import (
     Ambiguous,
     BackendUnavailable,
     CellFailed,
-    InvalidRequest,
     NotReached,
     NotRunning,
     SessionError,
@@ -44,10 +47,6 @@ from jupyter_sessions.errors import (
 )
 from jupyter_sessions.model import SessionInfo
 
-_USAGE = (
-    "`%session create python --name demo` makes one; then begin the cell with `%%session demo`, or type"
-    " `%session use demo` first."
-)
 _COMPLETION_SECONDS = 2.0
 _MATCHER, _BEFORE_OTHERS = "jupyter_sessions", 1000.0
 _MAGIC = re.compile(r"^\s*(?:[\w\s.,\[\]]+=\s*)?(?P<magic>%(?P<cell>%?)session\s.*)$")
@@ -81,6 +80,7 @@ class SessionMagics(Magics):
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
+        self._copy: Callable[[dict[str, object]], None] = shell.push
         self._bridge = Bridge()
         self._api: Api | None = None
         self._known: dict[str, FoundSession] = {}
@@ -95,7 +95,7 @@ class SessionMagics(Magics):
         try:
             if cell is None:
                 return self._command(line)
-            self._run(line.strip() or self._default, cell)
+            self._run(parse_cell(line, self._default), cell)
         except Help as text:
             return Text(text.message)
         except CellFailed:
@@ -146,10 +146,12 @@ class SessionMagics(Magics):
 
     # Cells.
 
-    def _run(self, ref: str, code: str) -> None:
-        if not ref or " " in ref:
-            raise InvalidRequest("%%session needs the name of a session.", hint=_USAGE)
-        outputs = self._bridge.iterate(self._outputs(ref, code, self._can_ask()))
+    def _run(self, asked: Namespace, code: str) -> None:
+        ref = asked.session
+        source = self._outputs(ref, code, self._can_ask())
+        if asked.timeout:
+            source = timed(source, asked.timeout, lambda: self._interrupt(ref))
+        outputs = self._bridge.iterate(source)
 
         def see(output: Output) -> None:
             if output.kind == "input_request":
@@ -157,16 +159,30 @@ class SessionMagics(Magics):
             else:
                 show(output)
 
-        def interrupt() -> bool:
-            known = self._known.get(ref)
-            if known is not None:
-                self._bridge.run(known.interrupt())
-            return known is not None
-
         try:
-            follow(outputs, see, interrupt)
+            follow(outputs, see, lambda: self._bridge.run(self._interrupt(ref)))
+        except CellFailed as failed:
+            if not asked.ignore_errors:
+                raise
+            print("\n".join(failed.traceback), file=sys.stderr)  # noqa: T201
+        else:
+            self._copy({name: self._value(ref, name, pickled=asked.pickle) for name in asked.output})
         finally:
             outputs.close()
+
+    def _value(self, ref: str, name: str, *, pickled: bool) -> object:
+        """Return the value of a variable in a session."""
+        outputs = [*self._bridge.iterate(self._outputs(ref, code_of_value(name, pickled=pickled), False))]
+        for output in outputs:
+            check(output)
+        return value_of(outputs, name)
+
+    async def _interrupt(self, ref: str) -> bool:
+        """Interrupt the code that runs in a session; return False if the session is not found yet."""
+        known = self._known.get(ref)
+        if known is not None:
+            await known.interrupt()
+        return known is not None
 
     async def _outputs(self, ref: str, code: str, stdin: bool) -> AsyncIterator[Output]:
         """Yield the outputs of a cell. A session that is known is not looked up again, which would slow down each cell."""
@@ -212,7 +228,7 @@ class SessionMagics(Magics):
         async with asyncio.timeout(_COMPLETION_SECONDS):
             api = await self._connected()
             if before[0].startswith("%%"):
-                return await session_names(api, word) if len(before) == 1 else {}
+                return await complete_cell(api, before[1:], word)
             return await complete(api, before[1:], word)
 
 

@@ -217,6 +217,34 @@ def test_a_run_may_survive_an_interrupt(demo: Shell) -> None:
     assert "survived" in ran.text and ran.reply["status"] == "ok"
 
 
+def test_a_cell_has_a_time_limit(demo: Shell) -> None:
+    ran = demo.run("%%session demo --timeout 1\nimport time\ntime.sleep(60)")
+    assert ran.reply["ename"] == "CellFailed" and "time.sleep(60)" in plain(ran)
+    assert plain(ran).endswith("The code was interrupted after 1 s.")
+    assert demo.run("%%session demo --timeout 30\nprint('free')").text == "free\n"
+    refused = demo.run("%%session demo --timeout soon\n1")
+    assert "--timeout takes a number of seconds, 0 or more, not 'soon'" in plain(refused)
+
+
+def test_errors_of_a_cell_may_be_ignored(demo: Shell) -> None:
+    ran = demo.run("%%session demo --ignore-errors\nprint('begun')\n1 / 0")
+    assert ran.reply["status"] == "ok" and "begun" in ran.text and "ZeroDivisionError" in ran.text
+    assert "no session 'nothing'" in plain(demo.run("%%session nothing --ignore-errors\n1"))
+
+
+def test_variables_are_copied_here(demo: Shell) -> None:
+    code = "import fractions\nplain = {'a': [1, 2.5, None]}\nhalf = fractions.Fraction(1, 2)"
+    assert demo.run(f"%%session demo -o plain\n{code}").reply["status"] == "ok"
+    assert demo.run("print(plain)").text == "{'a': [1, 2.5, None]}\n"
+    refused = plain(demo.run("%%session demo -o half\n1"))
+    assert "'half' is a Fraction, which JSON cannot say. Add `--pickle`" in refused
+    assert demo.run("%%session demo -o half -o plain --pickle\nplain = 3").error == ""
+    assert demo.run("print(repr(half), plain)").text == "Fraction(1, 2) 3\n"
+    assert "has no variable 'missing'" in plain(demo.run("%%session demo -o missing\n1"))
+    assert "'--pickle' is for variables" in plain(demo.run("%%session demo --pickle\n1"))
+    assert demo.run("%%session demo\nprint([name for name in dir() if 'send' in name])").text == "[]\n"
+
+
 def test_a_second_interrupt_lets_go(demo: Shell) -> None:
     code = "import time\nword = 'begun'\nwhile True:\n    try:\n        print(word, flush=True)\n        time.sleep(60)\n    except KeyboardInterrupt:\n        word = 'no'"
     ran = demo.run(f"%%session demo\n{code}", on_text={"begun": demo.interrupt, "no\n": demo.interrupt})

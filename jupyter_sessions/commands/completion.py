@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from jupyter_sessions.client import Api
 from jupyter_sessions.commands import catalog
 from jupyter_sessions.commands.backend_options import fields_taken, is_taken
+from jupyter_sessions.commands.cell_options import cell_parser
 from jupyter_sessions.commands.environments import beside
 from jupyter_sessions.commands.grammar import parser_of, split_verb
 from jupyter_sessions.commands.types import addable_types, session_types
@@ -31,18 +32,14 @@ async def complete(api: Api, before: Sequence[str], word: str) -> dict[str, str]
     if not verb:
         return _next_words(before, word)
     parser = parser_of(verb)
-    options = {name: action for action in parser._actions for name in action.option_strings}
+    options = _options(parser)
     asked = options.get(before[-1])
     if rest and asked is not None and asked.nargs != 0:
         return _fitting(await _values(api, asked.dest), word)
     if word.startswith("-"):
         takes = await fields_taken(api, before)
-        shown = {
-            name: _about(action)
-            for name, action in options.items()
-            if name.startswith("--") and is_taken(action, takes)
-        }
-        return _fitting(shown, word)
+        taken = {name: action for name, action in options.items() if is_taken(action, takes)}
+        return _fitting(_described(taken), word)
     return _fitting(await _values(api, _positional(parser, rest, options)), word)
 
 
@@ -61,9 +58,25 @@ def _about(option: argparse.Action) -> str:
     return " ".join((option.help or "").split()).replace("%%", "%")
 
 
-async def session_names(api: Api, word: str) -> dict[str, str]:
-    """Return the names of live sessions that begin with `word`, each with its status and image."""
-    return _fitting(await _values(api, "session"), word)
+async def complete_cell(api: Api, before: Sequence[str], word: str) -> dict[str, str]:
+    """Return the completions of the `word` after those that follow `%%session`: its options, and live sessions."""
+    parser = cell_parser()
+    options = _options(parser)
+    asked = options.get(before[-1]) if before else None
+    if asked is not None and asked.nargs != 0:
+        return {}
+    if word.startswith("-"):
+        return _fitting(_described(options), word)
+    return _fitting(await _values(api, _positional(parser, before, options)), word)
+
+
+def _options(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
+    return {name: action for action in parser._actions for name in action.option_strings}
+
+
+def _described(options: Mapping[str, argparse.Action]) -> dict[str, str]:
+    """Return the long names of options with their descriptions."""
+    return {name: _about(action) for name, action in options.items() if name.startswith("--")}
 
 
 def _positional(

@@ -22,7 +22,7 @@ class Help(SessionError):
     """The help text that was asked for, raised like an error."""
 
 
-class _ArgumentParser(argparse.ArgumentParser):
+class RaisingParser(argparse.ArgumentParser):
     """An ArgumentParser that raises instead of printing and exiting."""
 
     def __init__(self, **options: Any) -> None:
@@ -40,7 +40,7 @@ def parse(words: str | Sequence[str], *, prog: str = "%session") -> argparse.Nam
 
     Errors: InvalidRequest for what cannot be read; Help with the help text.
     """
-    words = _split(words)
+    words = split_line(words)
     if not words or words[0] in ("-h", "--help", "help"):
         raise Help(_overview(prog))
     name, rest = split_verb(words)
@@ -49,7 +49,7 @@ def parse(words: str | Sequence[str], *, prog: str = "%session") -> argparse.Nam
     if name == _COMPLETE:  # Its words are those of another command.
         return argparse.Namespace(verb=name, words=[*rest])
     parser = parser_of(name, prog)
-    if _asks_for_help(rest):
+    if asks_for_help(rest):
         if backend := backend_of(rest):
             return argparse.Namespace(verb="help", of=name, backend=backend, prog=prog)
         name_types(parser)
@@ -74,7 +74,8 @@ def _with_values(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[
     return joined
 
 
-def _split(words: str | Sequence[str]) -> Sequence[str]:
+def split_line(words: str | Sequence[str]) -> Sequence[str]:
+    """Return the words of a line; words that are split already stay. Errors: InvalidRequest."""
     if not isinstance(words, str):
         return words
     try:
@@ -84,14 +85,15 @@ def _split(words: str | Sequence[str]) -> Sequence[str]:
         raise InvalidRequest("The line ends within a quotation or after a backslash.", hint=hint) from None
 
 
-def _asks_for_help(words: Sequence[str]) -> bool:
+def asks_for_help(words: Sequence[str]) -> bool:
+    """Return whether the words of a command ask for its help."""
     return "-h" in words or "--help" in words
 
 
 def parser_of(name: str, prog: str = "%session") -> argparse.ArgumentParser:
     """Return the parser of a verb, by its name or an alias."""
     verb = catalog.verb(name)
-    parser = _ArgumentParser(prog=f"{prog} {name}", description=verb.about)
+    parser = RaisingParser(prog=f"{prog} {name}", description=verb.about)
     verb.options(parser)
     parser.set_defaults(verb=verb.name)
     return parser

@@ -15,7 +15,7 @@ from msgspec import structs
 
 from jupyter_sessions.backends.session_request import normalized
 from jupyter_sessions.commands import Result, Table, Text, parse, perform
-from jupyter_sessions.commands.completion import complete, session_names
+from jupyter_sessions.commands.completion import complete, complete_cell
 from jupyter_sessions.commands.fields import survival
 from jupyter_sessions.commands.grammar import Help, verbs
 from jupyter_sessions.commands.resources import resources_of
@@ -440,7 +440,11 @@ async def test_completion(toy: SessionService) -> None:
     for line in ("info m", "rm m", "rm mine m", "rename m", "logs --help m"):
         assert await offered(line) == ["mine", "more"], line
     assert await offered("info mine m") == await offered("rename mine m") == await offered("nonsense m") == []
-    assert await session_names(toy, "mo") == {"more": "running toy"}
+    assert await complete_cell(toy, [], "mo") == {"more": "running toy"}
+    assert await complete_cell(toy, ["--ignore-errors"], "mo") == {"more": "running toy"}
+    assert await complete_cell(toy, ["more"], "mo") == await complete_cell(toy, ["--timeout"], "mo") == {}
+    about = await complete_cell(toy, ["more"], "--t")
+    assert about == {"--timeout": "interrupt the code after this time (0: no limit)"}
 
 
 @pytest.mark.asyncio
