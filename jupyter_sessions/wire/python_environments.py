@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -40,7 +41,8 @@ class PythonEnvironment(msgspec.Struct, frozen=True):
     @property
     def runs_kernels(self) -> bool:
         """Return whether ipykernel is installed, as far as files tell."""
-        return self.sees_system or any(any(self.prefix.glob(f"{site}/ipykernel*")) for site in _SITE)
+        folders = [folder for site in _SITE for folder in self.prefix.glob(site)]
+        return self.sees_system or any((path / "ipykernel").is_dir() for path in _with_added(folders))
 
     @property
     def remedy(self) -> str:
@@ -50,6 +52,17 @@ class PythonEnvironment(msgspec.Struct, frozen=True):
         if self.made_by_uv:
             return f"uv pip install --python {self.python} ipykernel"
         return f"{self.python} -m pip install ipykernel"
+
+
+def _with_added(folders: list[Path]) -> Iterator[Path]:
+    """Yield folders of packages, and those that their .pth files add to the path. Source: Python's `site` module."""
+    for folder in folders:
+        yield folder
+        for file in folder.glob("*.pth"):
+            with suppress(OSError, UnicodeDecodeError):
+                for line in file.read_text().splitlines():
+                    if line.strip() and not line.startswith(("#", "import ", "import\t")):
+                        yield folder / line.strip()
 
 
 def environment_in(prefix: Path) -> PythonEnvironment | None:

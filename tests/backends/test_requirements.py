@@ -80,8 +80,8 @@ async def test_without_a_network_it_says_so(
     shared: SessionService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: str
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for variable in ("PIP_RETRIES", "UV_HTTP_RETRIES"):
-        monkeypatch.setenv(variable, "0")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("PIP_RETRIES", "1")  # With none, pip does not say why.
     if tool == "pip":
         monkeypatch.setattr("jupyter_sessions.wire.required_environments._PROGRAM", _without_uv(tmp_path))
     nowhere = f"http://127.0.0.1:{free_port()}/simple"

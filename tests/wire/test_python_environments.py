@@ -9,7 +9,7 @@ import pytest
 from jupyter_sessions.commands.environments import beside, here
 from jupyter_sessions.errors import UnknownImage
 from jupyter_sessions.wire.environment import Specs
-from jupyter_sessions.wire.python_environments import environment_at, environments_beside
+from jupyter_sessions.wire.python_environments import environment_at, environment_in, environments_beside
 
 VENV = "home = /usr/bin\nversion = 3.12.1\ninclude-system-site-packages = false\n"
 UV = "home = /opt/python\nuv = 0.5.1\nversion_info = 3.13.2\ninclude-system-site-packages = false\n"
@@ -82,3 +82,13 @@ def test_a_session_of_one_without_ipykernel_is_refused_with_the_command(project:
     name, launch = specs.resolve(here("./tools"))
     assert name == launch.argv[0] == str(project / "notebooks" / "tools" / "bin" / "python")
     assert here("python") == "python" and here("tools") == "tools"
+
+
+def test_an_environment_that_sees_the_packages_of_another_runs_kernels(tmp_path: Path) -> None:
+    other = make(tmp_path / "other", VENV) / "lib" / "python3.12" / "site-packages"
+    lab = make(tmp_path / "lab", VENV, kernel=False)
+    (lab / "lib" / "python3.12" / "site-packages" / "other.pth").write_text(
+        f"import sys\n# theirs\n{other}\n"
+    )
+    env = environment_in(lab)
+    assert env is not None and env.runs_kernels
