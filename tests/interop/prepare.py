@@ -19,6 +19,7 @@ CLIENTS = (
     venvs.SKAHA,
     venvs.CANFAR,
     venvs.JUPYTERHUB,
+    venvs.TENSORBOARD,
 )
 
 

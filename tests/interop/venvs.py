@@ -115,6 +115,9 @@ BACKENDAI_25 = Venv("3.12", ("backend.ai-client==25.5.2",))
 BACKENDAI_26 = Venv("3.13", ("backend.ai-client==26.9.6",))
 SKAHA = Venv("3.11", ("skaha==1.7.0",))
 CANFAR = Venv("3.11", ("canfar==1.5.2", "typer<0.29"))
+TENSORBOARD = Venv(
+    "3.11", ("ipykernel", "tensorboard==2.21.0", "setuptools<81", "jupyter-tensorboard-proxy==0.1.1")
+)
 JUPYTERHUB = Venv(f"{sys.version_info.major}.{sys.version_info.minor}", ("jupyterhub==6.1.1",))
 
 
