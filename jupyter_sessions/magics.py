@@ -36,6 +36,7 @@ from jupyter_sessions.commands.grammar import Help
 from jupyter_sessions.commands.notebook_face import NotebookFace, Question
 from jupyter_sessions.commands.outputs import Shown
 from jupyter_sessions.commands.result import plain
+from jupyter_sessions.commands.widget_notice import talks_back, widget_notice, without_widget
 from jupyter_sessions.errors import (
     Ambiguous,
     BackendUnavailable,
@@ -59,6 +60,7 @@ class FoundSession:
 
     def __init__(self, api: Api, row: SessionInfo) -> None:
         self._api = api
+        self.row = row
         self._at = (row.backend, row.id)
 
     def execute(self, code: str, stdin: bool, ref: str | None = None) -> AsyncIterator[Output]:
@@ -153,11 +155,18 @@ class SessionMagics(Magics):
             source = timed(source, asked.timeout, lambda: self._interrupt(ref))
         outputs = self._bridge.iterate(source)
 
+        noticed = False
+
         def see(output: Output) -> None:
+            nonlocal noticed
             if output.kind == "input_request":
                 self._bridge.run(self._known[ref].input(output.run, ask(output)))
-            else:
-                show(output)
+                return
+            if talks_back(output):
+                if not noticed:
+                    show(widget_notice(self._known[ref].row))
+                noticed, output = True, without_widget(output)
+            show(output)
 
         try:
             follow(outputs, see, lambda: self._bridge.run(self._interrupt(ref)))

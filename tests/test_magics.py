@@ -245,6 +245,16 @@ def test_variables_are_copied_here(demo: Shell) -> None:
     assert demo.run("%%session demo\nprint([name for name in dir() if 'send' in name])").text == "[]\n"
 
 
+def test_a_widget_needs_a_notebook_on_the_session(demo: Shell) -> None:
+    code = "import ipywidgets, time\nfrom IPython.display import display\ndisplay(ipywidgets.IntSlider())"
+    ran = demo.run(f"%%session demo\n{code}\ndisplay(ipywidgets.IntSlider())\nprint('end')")
+    first, *sliders = ran.of("display_data")
+    assert "need a notebook on the session" in first["data"]["text/plain"]
+    assert "jupyter-sessions:use-for-notebook" in first["data"]["text/html"]
+    assert [[*one["data"]] for one in sliders] == [["text/plain"]] * 2 and "IntSlider" in ran.text
+    assert "need a notebook" not in demo.run("%%session demo\nprint(1)").text
+
+
 def test_a_second_interrupt_lets_go(demo: Shell) -> None:
     code = "import time\nword = 'begun'\nwhile True:\n    try:\n        print(word, flush=True)\n        time.sleep(60)\n    except KeyboardInterrupt:\n        word = 'no'"
     ran = demo.run(f"%%session demo\n{code}", on_text={"begun": demo.interrupt, "no\n": demo.interrupt})

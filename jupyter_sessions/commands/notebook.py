@@ -11,7 +11,7 @@ from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.result import Markup, Nothing, Result
 from jupyter_sessions.commands.verb import Verb
 from jupyter_sessions.errors import NotRunning, NotSupported
-from jupyter_sessions.model import USABLE, standing
+from jupyter_sessions.model import USABLE, SessionInfo, standing
 
 _ATTACH = "jupyter-sessions:use-for-notebook"
 """JupyterLab's command that lets the notebook in front run in a session."""
@@ -44,13 +44,19 @@ async def attach(api: Api, asked: Namespace, face: Face) -> Result:
     row = await api.find(asked.session)
     if row.status not in USABLE:
         raise NotRunning(standing(row.name, row.status, row.status_info), hint="Attach to it while it runs.")
+    return attach_offer(row)
+
+
+def attach_offer(row: SessionInfo, why: str = "") -> Markup:
+    """Return the button that lets this notebook run in a session, with what comes of it, and `why` that is wanted."""
     name = plain(row.name)
     button = html.lab_button(f"Attach to {name}", _ATTACH, {"backend": row.backend, "id": row.id})
     about = (
         f"From then on this notebook runs in {name}; the variables of its present kernel are gone. Elsewhere than in"
         f" JupyterLab, `%session kernel add {name} --session {name}` makes a kernel to choose for the notebook."
     )
-    return Markup(about, f"<p>{button}</p>{html.note(about)}")
+    reason = html.note(why) if why else ""
+    return Markup(" ".join(filter(None, (why, about))), f"{reason}<p>{button}</p>{html.note(about)}")
 
 
 VERBS = (
