@@ -25,7 +25,8 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 
 from jupyter_sessions.backends.base import Output
 from jupyter_sessions.client import Api, Bridge, open_api
-from jupyter_sessions.client.cells import CodeInterrupted, ask, check, follow, show
+from jupyter_sessions.client.background_cell import BackgroundCell
+from jupyter_sessions.client.cells import CellOutputs, CodeInterrupted, ask, check, follow, show
 from jupyter_sessions.client.loop_thread import Say
 from jupyter_sessions.client.timed import timed
 from jupyter_sessions.client.variables import code_of_value, value_of
@@ -89,7 +90,7 @@ class SessionMagics(Magics):
         self._default = ""
 
     @line_cell_magic
-    def session(self, line: str, cell: str | None = None) -> Result | None:
+    def session(self, line: str, cell: str | None = None) -> Result | BackgroundCell | None:
         """`%session VERB …` manages compute sessions; `%%session NAME` runs the cell in one.
 
         `%session --help` lists the verbs, `%session VERB --help` the options of one.
@@ -97,7 +98,10 @@ class SessionMagics(Magics):
         try:
             if cell is None:
                 return self._command(line)
-            self._run(parse_cell(line, self._default), cell)
+            asked = parse_cell(line, self._default)
+            if asked.background:
+                return self._start(asked, cell)
+            self._run(asked, cell)
         except Help as text:
             return Text(text.message)
         except CellFailed:
@@ -150,10 +154,7 @@ class SessionMagics(Magics):
 
     def _run(self, asked: Namespace, code: str) -> None:
         ref = asked.session
-        source = self._outputs(ref, code, self._can_ask())
-        if asked.timeout:
-            source = timed(source, asked.timeout, lambda: self._interrupt(ref))
-        outputs = self._bridge.iterate(source)
+        outputs = self._bridge.iterate(self._limited(asked, code, stdin=self._can_ask()))
 
         noticed = False
 
@@ -178,6 +179,20 @@ class SessionMagics(Magics):
             self._copy({name: self._value(ref, name, pickled=asked.pickle) for name in asked.output})
         finally:
             outputs.close()
+
+    def _start(self, asked: Namespace, code: str) -> BackgroundCell:
+        """Start a cell for which nobody waits. Errors: those of a session that is not found."""
+        ref = asked.session
+        self._known[ref] = self._bridge.run(self._find(ref))
+        outputs = self._bridge.start(_collected(self._limited(asked, code, stdin=False)))
+        return BackgroundCell(ref, outputs, lambda: self._bridge.run(self._interrupt(ref)))
+
+    def _limited(self, asked: Namespace, code: str, *, stdin: bool) -> AsyncIterator[Output]:
+        """Return the outputs of a cell with the time limit that was asked for."""
+        source = self._outputs(asked.session, code, stdin)
+        if not asked.timeout:
+            return source
+        return timed(source, asked.timeout, lambda: self._interrupt(asked.session))
 
     def _value(self, ref: str, name: str, *, pickled: bool) -> object:
         """Return the value of a variable in a session."""
@@ -239,6 +254,15 @@ class SessionMagics(Magics):
             if before[0].startswith("%%"):
                 return await complete_cell(api, before[1:], word)
             return await complete(api, before[1:], word)
+
+
+async def _collected(source: AsyncIterator[Output]) -> CellOutputs:
+    found = CellOutputs()
+    async for output in source:
+        check(output)
+        if output.kind != "reply":
+            found.append(output)
+    return found
 
 
 def _words(line: str) -> list[str]:

@@ -20,6 +20,7 @@ from tests import processes
 from tests.manager.test_secret_values import VALUE, written
 from tests.manager.world import contact
 from tests.processes import Ran, Shell
+from tests.waiting import wait_until
 
 MAKE = "%session create python --cpu 1 --mem 512m --name demo"
 SMALL = "%session create python --cpu 0.5 --mem 256m --name demo"
@@ -253,6 +254,25 @@ def test_a_widget_needs_a_notebook_on_the_session(demo: Shell) -> None:
     assert "jupyter-sessions:use-for-notebook" in first["data"]["text/html"]
     assert [[*one["data"]] for one in sliders] == [["text/plain"]] * 2 and "IntSlider" in ran.text
     assert "need a notebook" not in demo.run("%%session demo\nprint(1)").text
+
+
+def test_a_cell_runs_in_the_background(demo: Shell, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    code = f"import os, time\nprint('begun', flush=True)\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.05)"
+    ran = demo.run(f"%%session demo --background\n{code}\nprint('over')")
+    (handle,) = ran.of("execute_result")
+    assert handle["data"]["text/plain"] == (
+        "<Cell in demo: running; `%session output demo` shows its output>"
+    )
+    demo.run("cell = _")
+    wait_until(lambda: "begun" in demo.run("%session output demo").text)
+    gate.touch()
+    assert demo.run("print(cell.result(60).text, cell.done())").text == "begun\nover\n True\n"
+    assert demo.run("%session output demo").text.endswith("over\n")
+    demo.run("%%session demo --background\n1 / 0")
+    assert "ZeroDivisionError" in plain(demo.run("_.result(60)"))
+    assert "no session 'nothing'" in plain(demo.run("%%session nothing --background\n1"))
+    assert "'-o' needs the end of the cell" in plain(demo.run("%%session demo --background -o x\n1"))
 
 
 def test_a_second_interrupt_lets_go(demo: Shell) -> None:

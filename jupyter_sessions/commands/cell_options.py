@@ -32,6 +32,9 @@ def cell_parser() -> ArgumentParser:
         "--ignore-errors", action="store_true", help="show errors of the code without failing the cell"
     )
     parser.add_argument(
+        "--background", action="store_true", help="go on while it runs; `%%session output` shows its output"
+    )
+    parser.add_argument(
         "-o",
         "--output",
         action="append",
@@ -66,6 +69,12 @@ def parse_cell(line: str, default: str) -> argparse.Namespace:
     asked.session = asked.session or default
     if not asked.session:
         raise InvalidRequest("%%session needs the name of a session.", hint=_USAGE)
+    if asked.background and (asked.output or asked.ignore_errors):
+        option = "-o" if asked.output else "--ignore-errors"
+        hint = "Leave one out; `.result()` of the handle waits for the end, and raises."
+        raise InvalidRequest(
+            f"'{option}' needs the end of the cell, and '--background' does not wait for it.", hint=hint
+        )
     if asked.pickle and not asked.output:
         hint = "Add `-o NAME`."
         raise InvalidRequest("'--pickle' is for variables that are copied here.", hint=hint, field="pickle")
