@@ -426,6 +426,9 @@ def test_tab_completes_verbs_options_and_names(demo: Shell) -> None:
     assert "demo" in demo.complete("%session rm ")
     assert "demo" in demo.complete("%%session de")
     assert "python3" in demo.complete("%session create pyth")
+    assert demo.completions("%session create python -r cp")["cpu="].endswith("free")
+    assert "--timeout" in demo.complete("%%session demo --ti")
+    assert demo.complete("%session create python --backend ") == ["local"]
 
 
 def test_tab_offers_nothing_that_is_not_ours(demo: Shell) -> None:

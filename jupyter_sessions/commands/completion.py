@@ -11,6 +11,7 @@ from jupyter_sessions.commands.backend_options import fields_taken, is_taken
 from jupyter_sessions.commands.cell_options import cell_parser
 from jupyter_sessions.commands.environments import beside
 from jupyter_sessions.commands.grammar import parser_of, split_verb
+from jupyter_sessions.commands.overview import slot_words
 from jupyter_sessions.commands.types import addable_types, session_types
 from jupyter_sessions.kernels.specs import listed
 from jupyter_sessions.model import STATUSES, status_word
@@ -111,6 +112,15 @@ async def _values(api: Api, what: str) -> dict[str, str]:
         return dict.fromkeys(session_types(), "")
     if what == "kernels":
         return dict.fromkeys((kernel.name for kernel in listed()), "")
+    if what == "preset":
+        presets = (await api.defaults()).presets
+        return {name: str(preset.get("image") or "") for name, preset in presets.items()}
+    if what == "resource":
+        return {
+            f"{name}=": f"{slot_words(name, amount.free)} of {slot_words(name, amount.total)} free"
+            for info in await api.describe()
+            for name, amount in info.capacity.items()
+        }
     if what in ("image", "image_option"):
         images = [image for info in await api.describe() for image in info.images]
         names = {name: image.title for image in images for name in (image.name, *image.aliases)}

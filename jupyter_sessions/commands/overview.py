@@ -130,7 +130,7 @@ async def stats(api: Api, asked: Namespace, face: Face) -> Result:
         return await _use_of(api, asked)
 
     def row(name: str, amount: Amount) -> list[str]:
-        return [name, _label(name, amount.free), _label(name, amount.total), _share(name, amount)]
+        return [name, slot_words(name, amount.free), slot_words(name, amount.total), _share(name, amount)]
 
     head = ["Resource", "Free", "In all", "Used"]
     return await _by_backend(
@@ -158,7 +158,8 @@ def amounts(resources: dict[str, Any]) -> str:
     return " · ".join(slot_label(name, amount) for name, amount in parse_slots(resources, unit="m").items())
 
 
-def _label(name: str, amount: str) -> str:
+def slot_words(name: str, amount: str) -> str:
+    """Return an amount of a slot in words, "0" for none."""
     slots = parse_slots({name: amount}) if amount.strip("0.") else {}
     return slot_label(name, slots[name]) if name in slots else "0"
 

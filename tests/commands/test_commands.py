@@ -454,4 +454,6 @@ async def test_completions_say_what_they_mean(toy: SessionService) -> None:
     assert (await complete(toy, [], "cr"))["create"] == "Create a session."
     assert (await complete(toy, [], "ker")) == {"kernel": ""}
     assert (await complete(toy, ["kernel"], "a"))["add"].startswith("Create a kernel")
+    toy.config.presets = {"small": {"image": "toyland"}}
+    assert (await complete(toy, ["create", "--preset"], "s")) == {"small": "toyland"}
     assert (await complete(toy, ["ps", "--status"], "liv")) == {"live": "sessions that have not ended"}
