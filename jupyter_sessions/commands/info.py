@@ -35,7 +35,8 @@ _GROUPS = {
     "Files": "cwd mounts",
 }
 _ELSEWHERE = (
-    "services containers live_stat last_stat status_history status_data occupied_slots main_kernel_id reused hopeless"
+    "services containers live_stat last_stat status_history status_data occupied_slots main_kernel_id reused here"
+    " hopeless"
 ).split()
 """Fields that other lines tell, or `--json` alone."""
 _TITLES = {
