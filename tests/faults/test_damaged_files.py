@@ -93,7 +93,9 @@ async def begin(service: SessionService, kind: str, number: int) -> SessionInfo:
     """A session that leaves as many files as it can."""
     name = f"{kind}-{number}"
     if kind == "waits":
-        row = await ask(service, name, resources=LEAST, starts_at=datetime.now(UTC) + timedelta(hours=1))
+        row = await ask(
+            service, name, resources=LEAST, starts_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        )
     else:
         row = await run(service, name, resources=LEAST, cluster_size=1 + (kind == "cluster"))
         await says(service, row, "print('kept')")

@@ -107,7 +107,7 @@ async def test_one_that_may_not_leave_is_refused(
     monkeypatch.setitem(CONFIGURED, "cgroups", False)
     said = await ask_within(service, state, tmp_path)
     assert said.startswith(
-        "refused: This machine's session manager did not start: The process that asks runs in a session"
+        "refused: This machine's session manager did not start: This process runs in a session"
     )
     assert "terminal of this machine" in said
     assert local.find() is None
