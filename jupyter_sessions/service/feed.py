@@ -203,7 +203,7 @@ class Feed:
         may have set the time back. It is stored only after the backend has been asked again.
         """
         key = (row.backend, row.id)
-        displayed(row)
+        row = displayed(row)
         known, ended = self._rows.get(key), self._ended.get(key)
         if known is None and not row.live:
             return

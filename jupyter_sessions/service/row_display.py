@@ -1,4 +1,4 @@
-"""Rows as people see them: with the addresses at which the Jupyter server offers services, and the commands they gave."""
+"""Rows as people see them: without values of secrets, with the commands they gave and the addresses of services."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from urllib.parse import quote
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service.registry import own_sessions
 from jupyter_sessions.wire.job_command import unwrapped
+from jupyter_sessions.wire.secret_variables import without_values
 
 
 @cache
@@ -16,7 +17,7 @@ def _own() -> set[str]:
 
 
 def displayed(row: SessionInfo) -> SessionInfo:
-    """Return the row with its startup command as given, and its services with the URLs of the server's proxy.
+    """Return the row without values of secrets, with its startup command as given, and with URLs of the server's proxy.
 
     It also says whether this program runs in the session. Services for which the backend gives a URL of its own keep it.
     """
@@ -27,4 +28,4 @@ def displayed(row: SessionInfo) -> SessionInfo:
         if not service.url:
             parts = (quote(part, safe=":") for part in (row.backend, row.id, service.name))
             service.url = f"jupyter-sessions/services/{'/'.join(parts)}/{service.path}"
-    return row
+    return without_values(row)

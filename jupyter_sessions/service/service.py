@@ -47,7 +47,7 @@ from jupyter_sessions.service.notifications import RemoteNotifications
 from jupyter_sessions.service.order import NEWEST, ordering
 from jupyter_sessions.service.row_display import displayed
 from jupyter_sessions.service.waiting import wait
-from jupyter_sessions.wire.secret_variables import with_secrets, without_values
+from jupyter_sessions.wire.secret_variables import with_secrets
 from jupyter_sessions.wire.spec_limits import check_spec
 
 T = TypeVar("T")
@@ -144,7 +144,7 @@ class SessionService(BackendService, FileService):
             return self._last_seen(backend, query), problem
         try:
             rows = await ask(backend, backend.list(query), seconds)
-            return [without_values(displayed(row)) for row in rows], ""
+            return [displayed(row) for row in rows], ""
         except SessionError as error:
             if self.backends.get(backend.name) is backend and backend.name not in self.feed.synced:
                 self.feed.fail(backend.name, error)
@@ -352,7 +352,7 @@ class SessionService(BackendService, FileService):
         return error
 
     def _recorded(self, row: SessionInfo) -> SessionInfo:
-        row = without_values(displayed(row))
+        row = displayed(row)
         if backend := self.backends.get(row.backend):
             if self.feed.watches(row.backend):
                 self.feed.put(row)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from msgspec import structs
 
@@ -22,6 +23,7 @@ _LOOKS_SECRET = re.compile(
 )
 
 
+@lru_cache(4096)
 def looks_secret(name: str) -> bool:
     """Return whether a variable of this name usually holds a secret."""
     return _LOOKS_SECRET.fullmatch(name) is not None

@@ -13,6 +13,7 @@ from jupyter_sessions.backends.base import Backend
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service.changes import Batch, SessionPut
 from jupyter_sessions.service.feed import MOST_CHANGES, Feed
+from jupyter_sessions.wire.secret_variables import MARKER
 from tests.manager.world import until
 from tests.resources.watching import longest_stop
 
@@ -83,3 +84,45 @@ async def test_what_was_missed_is_told_as_it_went_out() -> None:
         rest = [change for later in seen[number + 1 :] for change in later.changes]
         assert feed.since(feed.epoch, batch.rev) == rest
     assert feed.since("another", 1) is None
+
+
+class Careless(Crowded):
+    """A backend whose rows hold values of secrets, of a session that is older the second time it is told."""
+
+    name = "careless"
+
+    def row(self, minute: int, status_info: str = "") -> SessionInfo:
+        return SessionInfo(
+            backend=self.name,
+            id="1",
+            name="n",
+            image="x",
+            type="interactive",
+            status="RUNNING",
+            status_info=status_info,
+            status_changed=datetime(2026, 1, 1, 0, minute, tzinfo=UTC),
+            environ={"HF_TOKEN": "hf_1", "PET": "cat", MARKER: "PET", "A": "b"},
+            resources={},
+            services=[],
+            created_at=datetime.now(UTC),
+        )
+
+    async def watch(self) -> AsyncIterator[list[SessionInfo]]:
+        yield [self.row(2)]
+        yield [self.row(1)]
+        await asyncio.sleep(3600)
+
+    async def get(self, id: str) -> SessionInfo:
+        return self.row(1, "asked")
+
+
+async def test_rows_hold_no_values_of_secrets() -> None:
+    feed = Feed()
+    feed.start([cast("Backend", Careless())])
+    assert await feed.knows("careless", 5)
+    (row,) = feed.rows("careless")
+    assert (row.environ, row.secrets) == ({"A": "b"}, ["HF_TOKEN", "PET"])
+    await until(lambda: feed.rows("careless")[0].status_info == "asked")
+    (row,) = feed.rows("careless")
+    assert (row.environ, row.secrets) == ({"A": "b"}, ["HF_TOKEN", "PET"])
+    await feed.stop()
