@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ _AT_ONCE = 4
 _CHUNK_BYTES = 2**20
 _IGNORE_FILE = ".gitignore"
 _WILD = "*?["
+_DEEPEST = 100
+"""The most folders within each other."""
+_MOST_ENTRIES = 100_000
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ def files_below(given: str, base: Path | None = None, called: str | None = None)
     """Return a file, or the files of a folder that no .gitignore leaves out, sorted by name.
 
     In the session the file or folder is `called` so; without that, files below the folder `base`, by default the current
-    one, keep their place. Errors: NotFound.
+    one, keep their place. Errors: NotFound; InvalidRequest for folders nested too deep.
     """
     base = base or Path.cwd()
     start = Path(os.path.abspath(base / os.path.expanduser(given)))
@@ -86,7 +90,14 @@ def _rules_in(folder: Path) -> _Rules:
     return [(folder, GitIgnoreSpec.from_lines(lines))]
 
 
-def _walk(folder: Path, rules: _Rules) -> Iterator[Path]:
+def _walk(folder: Path, rules: _Rules, depth: int = 1) -> Iterator[Path]:
+    if depth > _DEEPEST:
+        hint = "Send an archive of them."
+        raise InvalidRequest(
+            f"More than {_DEEPEST} folders are within each other, up to '{folder.name}'.",
+            hint=hint,
+            field="send",
+        )
     rules = rules + _rules_in(folder)
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -95,7 +106,7 @@ def _walk(folder: Path, rules: _Rules) -> Iterator[Path]:
             if entry.name == ".git" or _is_ignored(path, is_folder, rules):
                 continue
             if is_folder:
-                yield from _walk(path, rules)
+                yield from _walk(path, rules, depth + 1)
             elif path.is_file():
                 yield path
 
@@ -140,7 +151,9 @@ async def _content(path: Path) -> AsyncIterator[bytes]:
 async def fetch(api: Api, row: SessionInfo, pattern: str, into: Path) -> list[Path]:
     """Fetch the files of a session that match a pattern such as "results/**" into a folder, and return them.
 
-    A folder's name matches all files in it. Links are left out. Errors: NotFound if nothing matches.
+    A folder's name matches all files in it. Links are left out.
+
+    Errors: NotFound if nothing matches; InvalidRequest for what is too much or cannot be written; BadAnswer.
     """
     from pathspec import GitIgnoreSpec
 
@@ -162,17 +175,37 @@ async def fetch(api: Api, row: SessionInfo, pattern: str, into: Path) -> list[Pa
 
 
 async def fetch_file(api: Api, row: SessionInfo, name: str, target: Path) -> None:
-    """Fetch one file of a session; it appears once it is complete."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Fetch one file of a session; it appears once it is complete.
+
+    Errors: InvalidRequest if it cannot be written, for example because there is a folder of its name.
+    """
+    with _writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".fetch-{secrets.token_hex(8)}")
     try:
-        with part.open("xb") as file:
+        with _writing(target):
+            file = part.open("xb")
+        with file:
             async with api.download(row.backend, row.id, name) as content:
                 async for chunk in content.chunks:
-                    await asyncio.to_thread(file.write, chunk)
-        part.replace(target)
+                    with _writing(target):
+                        await asyncio.to_thread(file.write, chunk)
+        with _writing(target):
+            part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InvalidRequest(
+            f"'{target}' cannot be written: {error.strerror}.",
+            hint="Fetch into another folder.",
+            field="fetch",
+        ) from error
 
 
 def _fixed_part(pattern: str) -> str:
@@ -182,17 +215,34 @@ def _fixed_part(pattern: str) -> str:
     return "/".join(parts[:wild]) or "."
 
 
-async def _names(api: Api, row: SessionInfo, folder: str) -> AsyncIterator[str]:
-    """Yield the names of all files of a session below a folder."""
-    for entry in await api.ls(row.backend, row.id, folder):
-        if "/" in entry.name or entry.name in ("", ".", ".."):
-            raise BadAnswer(f"{row.backend} names a file {entry.name!r}, which cannot be.")
-        name = entry.name if folder == "." else f"{folder}/{entry.name}"
-        if entry.kind == "folder":
-            async for inner in _names(api, row, name):
-                yield inner
-        elif entry.kind == "file":
-            yield name
+async def _names(api: Api, row: SessionInfo, start: str) -> AsyncIterator[str]:
+    """Yield the names of all files of a session below a folder. Errors: BadAnswer, InvalidRequest for too many."""
+    folders, seen = [(start, 1)], 0
+    while folders:
+        folder, depth = folders.pop()
+        if depth > _DEEPEST:
+            raise _too_much(f"The session '{row.name}' has more than {_DEEPEST} folders within each other.")
+        for entry in await api.ls(row.backend, row.id, folder):
+            name = check_name(row.backend, "file", entry.name)
+            path = name if folder == "." else f"{folder}/{name}"
+            seen += 1
+            if entry.kind == "folder":
+                folders.append((path, depth + 1))
+            elif entry.kind == "file":
+                yield path
+        if seen > _MOST_ENTRIES:
+            raise _too_much(f"The session '{row.name}' has more than {_MOST_ENTRIES:,} files there.")
+
+
+def _too_much(what: str) -> InvalidRequest:
+    return InvalidRequest(what, hint="Fetch an archive of them, or fewer at once.", field="fetch")
+
+
+def check_name(backend: str, what: str, name: str) -> str:
+    """Return the name that a backend gives a file or a session. Errors: BadAnswer if it leads to another folder."""
+    if name in ("", ".", "..") or any(sign in name for sign in ("/", os.sep, "\0")):
+        raise BadAnswer(f"The backend '{backend}' names a {what} {name!r}, which cannot be.")
+    return name
 
 
 async def _together(work: Iterator[object]) -> None:
@@ -207,7 +257,8 @@ async def _together(work: Iterator[object]) -> None:
 
 def check_pattern(pattern: str) -> str:
     """Return a pattern of files to fetch. Errors: InvalidRequest for one that leads out of the working folder."""
-    if ".." in PurePosixPath(pattern).parts or not pattern.removeprefix(HOME).strip("/"):
+    leads_out = ".." in PurePosixPath(pattern).parts or "\0" in pattern
+    if leads_out or not pattern.removeprefix(HOME).strip("/"):
         hint = "Name files below the session's working folder, for example 'results/**'."
         raise InvalidRequest(f"'{pattern}' cannot be fetched.", hint=hint, field="fetch")
     return pattern

@@ -132,3 +132,41 @@ async def test_what_does_not_match_and_what_leads_out(tmp_path: Path) -> None:
         with pytest.raises(BadAnswer, match="names a file"):
             await fetch(cast("Api", Hostile(name)), row(), "**", tmp_path / "into")
     assert not (tmp_path / "escaped").exists()
+
+
+@pytest.mark.asyncio
+async def test_a_name_with_a_null_character_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadAnswer, match="names a file"):
+        await fetch(cast("Api", Listed("a\0b")), row(), "**", tmp_path)
+    with pytest.raises(InvalidRequest, match="cannot be fetched"):
+        check_pattern("a\0/*")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("folders", "why"), [(1, "more than 100 folders"), (100_001, "more than 100,000 files")]
+)
+async def test_folders_without_end_are_refused(tmp_path: Path, folders: int, why: str) -> None:
+    class Endless(Listed):
+        async def ls(self, backend: str, id: str, path: str = ".") -> list[FileEntry]:
+            return [FileEntry(name=str(number), kind="folder", size=0) for number in range(folders)]
+
+    with pytest.raises(InvalidRequest, match=why):
+        await fetch(cast("Api", Endless()), row(), "**", tmp_path)
+
+
+@pytest.mark.asyncio
+async def test_a_file_that_cannot_be_written_here_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    for name in ("folder", "file/inner", "n" * 300):
+        with pytest.raises(InvalidRequest, match="cannot be written"):
+            await fetch(cast("Api", Listed(name)), row(), name, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_folders_nested_too_deep_are_not_sent(tmp_path: Path) -> None:
+    deepest = tmp_path.joinpath(*"d" * 120)
+    deepest.mkdir(parents=True)
+    with pytest.raises(InvalidRequest, match="More than 100 folders"):
+        files_below(str(tmp_path))
