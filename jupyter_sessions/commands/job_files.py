@@ -14,6 +14,7 @@ from jupyter_sessions.amounts import human_size
 from jupyter_sessions.client import Api
 from jupyter_sessions.client.file_trees import (
     LocalFile,
+    check_name,
     check_pattern,
     fetch,
     files_below,
@@ -23,13 +24,15 @@ from jupyter_sessions.client.file_trees import (
 )
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.result import plain
-from jupyter_sessions.errors import InvalidRequest, NotFound, NotRunning, NotSupported
+from jupyter_sessions.errors import BadAnswer, InvalidRequest, NotFound, NotRunning, NotSupported
 from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service import Defaults
 from jupyter_sessions.wire.job_command import wrapped
 
 _ASK_BYTES = 100 * 1024**2
 _LOOK_SECONDS = 1.0
+_CODE_BYTES = 16
+_CODE_HINT = "`%session logs` shows what it printed."
 _LOCAL = ("upload", "download", "ls")
 
 
@@ -75,9 +78,11 @@ class JobFiles(msgspec.Struct, frozen=True, kw_only=True):
     async def fetch(self, api: Api, row: SessionInfo, face: Face) -> int:
         """Fetch the results into the current folder, those of a replica into a folder of its name.
 
-        Return the exit code 1 if there are none.
+        Return the exit code 1 if there are none. Errors: BadAnswer if a replica's name is no name of a folder.
         """
-        into, missing = Path(plain(row.name)) if self.replicas else Path(), 0
+        into, missing = Path(), 0
+        if self.replicas:
+            into = Path(plain(check_name(row.backend, "session", row.name)))
         for pattern in self.patterns:
             try:
                 found = await fetch(api, row, pattern, into)
@@ -93,12 +98,17 @@ class JobFiles(msgspec.Struct, frozen=True, kw_only=True):
         await api.upload(row.backend, row.id, self._name(row, what), _empty(), 0)
 
     async def _ended(self, api: Api, row: SessionInfo) -> int:
-        """Return the exit code of the wrapped command, once it has ended. Errors: NotRunning."""
+        """Return the exit code of the wrapped command, once it has ended. Errors: NotRunning, BadAnswer."""
         name = self._name(row, "done")
         while True:
             if name in [entry.name for entry in await api.ls(row.backend, row.id)]:
                 async with api.download(row.backend, row.id, name) as content:
-                    said = b"".join([chunk async for chunk in content.chunks]).strip()
+                    said = b""
+                    async for chunk in content.chunks:
+                        said += chunk
+                        if len(said) > _CODE_BYTES:
+                            raise BadAnswer(f"The exit code of '{row.name}' is no number.", hint=_CODE_HINT)
+                said = said.strip()
                 if said.isdigit():
                     return int(said)
             if not (await api.get(row.backend, row.id)).live:
