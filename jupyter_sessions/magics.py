@@ -199,7 +199,7 @@ class SessionMagics(Magics):
         outputs = [*self._bridge.iterate(self._outputs(ref, code_of_value(name, pickled=pickled), False))]
         for output in outputs:
             check(output)
-        return value_of(outputs, name)
+        return value_of(outputs, name, pickled=pickled)
 
     async def _interrupt(self, ref: str) -> bool:
         """Interrupt the code that runs in a session; return False if the session is not found yet."""

@@ -83,12 +83,15 @@ def _answers(outputs: Iterable[Output]) -> list[dict[str, Any]]:
     return [output.content["data"][RESULT] for output in outputs if RESULT in output.content.get("data", {})]
 
 
-def result_of(outputs: Iterable[Output]) -> Any:
-    """Return what the function returned. Errors: InvalidRequest if nothing ran, or the result may not come back."""
+def result_of(outputs: Iterable[Output], *, pickled: bool) -> Any:
+    """Return what the function returned. It is unpickled only if the call asked for a `pickled` result.
+
+    Errors: InvalidRequest if nothing ran, or the result may not come back; BadAnswer for anything else.
+    """
     import cloudpickle
 
     match _answers(outputs):
-        case [{"pickle": str(data)}]:
+        case [{"pickle": str(data)}] if pickled:
             return remote_call.Unpickler(base64.b64decode(data), cloudpickle.cloudpickle).load()
         case [{"value": value}]:
             return value

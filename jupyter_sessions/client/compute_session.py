@@ -123,7 +123,7 @@ class AsyncComputeSession:
             outputs = await cells.collect(run, self._outputs(run), show=show)
             if not calls.lacks_cloudpickle(outputs):
                 break
-        return calls.result_of(outputs)
+        return calls.result_of(outputs, pickled=call.pickled)
 
     async def _code_run(self, code: str, *, stdin: bool = False) -> CodeRun:
         return CodeRun(await self._connection.api(), self.backend, self.id, code, stdin=stdin)
@@ -330,7 +330,7 @@ class ComputeSession(Blocking[AsyncComputeSession]):
         outputs = self._follow(call.code(with_cloudpickle=False), show=True)
         if calls.lacks_cloudpickle(outputs):
             outputs = self._follow(call.code(with_cloudpickle=True), show=True)
-        return calls.result_of(outputs)
+        return calls.result_of(outputs, pickled=call.pickled)
 
     call.__doc__ = AsyncComputeSession.call.__doc__
 

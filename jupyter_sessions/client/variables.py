@@ -44,10 +44,10 @@ def code_of_value(name: str, *, pickled: bool) -> str:
     return _CODE % {"name": name, "pickled": pickled, "result": RESULT}
 
 
-def value_of(outputs: Iterable[Output], name: str) -> Any:
-    """Return the value that came with the outputs of `code_of_value`.
+def value_of(outputs: Iterable[Output], name: str, *, pickled: bool) -> Any:
+    """Return the value that came with the outputs of `code_of_value`. It is unpickled only if that was asked for.
 
-    Errors: InvalidRequest if there is no such variable, or its value cannot be read here.
+    Errors: InvalidRequest if there is no such variable, or its value cannot be read here; BadAnswer for anything else.
     """
     answers = [
         output.content["data"][RESULT] for output in outputs if RESULT in output.content.get("data", {})
@@ -55,7 +55,7 @@ def value_of(outputs: Iterable[Output], name: str) -> Any:
     match answers:
         case [{"value": value}]:
             return value
-        case [{"pickle": str(data)}]:
+        case [{"pickle": str(data)}] if pickled:
             try:
                 return pickle.loads(base64.b64decode(data))  # noqa: S301
             except Exception as error:  # Whatever the value's own class raises.

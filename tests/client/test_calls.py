@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
+import pickle
 import sys
 import threading
 import time
@@ -19,6 +21,7 @@ from jupyter_sessions.client import calls
 from jupyter_sessions.client.blocking import background
 from jupyter_sessions.client.cells import RESULT
 from jupyter_sessions.client.connection import Connection
+from jupyter_sessions.client.variables import value_of
 from jupyter_sessions.errors import BadAnswer, CellFailed, InvalidRequest
 from tests.waiting import wait_until
 
@@ -156,9 +159,35 @@ def test_what_cannot_be_sent_is_said(demo: ComputeSession) -> None:
 
 def test_an_answer_that_is_none() -> None:
     with pytest.raises(BadAnswer, match="returned no result"):
-        calls.result_of([Output(kind="stream", content={"name": "stdout", "text": "x"})])
+        calls.result_of([Output(kind="stream", content={"name": "stdout", "text": "x"})], pickled=True)
     with pytest.raises(BadAnswer):
-        calls.result_of([Output(kind="display_data", content={"data": {RESULT: {"pickle": 3}}})])
+        calls.result_of([_answer(pickle=3)], pickled=True)
+
+
+def test_a_pickle_that_was_not_asked_for_is_not_read(tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    answer = [_answer(pickle=base64.b64encode(pickle.dumps(_Touches(touched))).decode())]
+    with pytest.raises(BadAnswer):
+        calls.result_of(answer, pickled=False)
+    with pytest.raises(BadAnswer):
+        value_of(answer, "x", pickled=False)
+    assert not touched.exists()
+    value_of(answer, "x", pickled=True)
+    assert touched.exists()
+
+
+class _Touches:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self._path,)
+
+
+def _answer(**content: object) -> Output:
+    return Output(kind="display_data", content={"data": {RESULT: content}})
 
 
 def test_a_session_that_ends_fails_the_call(demo: ComputeSession) -> None:
