@@ -108,12 +108,17 @@ def _entry(said: dict[str, Any]) -> FileEntry:
 def _only_file(answer: bytes, path: str) -> bytes:
     """Return the file in an answer of one part, which is an archive. Errors: InvalidRequest for a folder, others."""
     _, _, part = answer.partition(b"\r\n\r\n")
-    with tarfile.open(fileobj=io.BytesIO(part), mode="r:") as archive:
-        first = archive.next()
-        source = archive.extractfile(first) if first and first.isreg() else None
-        if source is None:
-            raise InvalidRequest(f"'{path}' is no file.", hint="Name a file.", field="path")
-        return source.read()
+    try:
+        with tarfile.open(fileobj=io.BytesIO(part), mode="r:") as archive:
+            first = archive.next()
+            # A few bytes can say that a sparse file is as large as they like.
+            stored = first and first.isreg() and not first.issparse() and first.size <= len(part)
+            source = archive.extractfile(first) if first and stored else None
+            if source is None:
+                raise InvalidRequest(f"'{path}' is no file.", hint="Name a file.", field="path")
+            return source.read()
+    except tarfile.TarError as error:
+        raise ValueError("not an archive") from error
 
 
 async def _once(whole: bytes) -> AsyncIterator[bytes]:
