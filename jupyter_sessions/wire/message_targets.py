@@ -38,14 +38,24 @@ def parse_target(given: str) -> tuple[str, str]:
     """Return the kind and the address of a target. Errors: InvalidRequest."""
     kind, _, address = given.partition(":")
     if kind in ("http", "https"):
-        kind, address = _KNOWN_HOSTS.get(urlsplit(given).hostname or "", ""), given
-    if kind in (SLACK, NTFY) and urlsplit(address).scheme not in ("http", "https"):
+        kind, address = _KNOWN_HOSTS.get(_host(given), ""), given
+    if kind in (SLACK, NTFY) and not _host(address):
         raise InvalidRequest(f"The address of {kind} is no URL.", hint=_HINT, field="notify")
     if kind == MAIL and ("@" not in address or any(character.isspace() for character in address)):
         raise InvalidRequest(f"'{address}' is no e-mail address.", hint=_HINT, field="notify")
     if kind not in (SLACK, NTFY, MAIL, COMMAND) or not address.strip():
         raise InvalidRequest("A target of notifications has no known kind.", hint=_HINT, field="notify")
     return kind, address
+
+
+def _host(url: str) -> str:
+    """Return the host of an HTTP URL, "" for anything else."""
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:
+        return ""
+    return (parts.hostname or "") if valid else ""
 
 
 async def deliver(target: str, message: SessionMessage, smtp: str = SMTP_SERVER) -> None:
@@ -83,7 +93,7 @@ async def _post(kind: str, url: str, message: SessionMessage) -> None:
 def _mail(address: str, message: SessionMessage, server: str) -> None:
     parts = urlsplit(server)
     mail = EmailMessage()
-    mail["Subject"], mail["To"] = message.title, address
+    mail["Subject"], mail["To"] = " ".join(message.title.split()), address
     mail["From"] = f"{getpass.getuser()}@{socket.getfqdn()}"
     mail.set_content("\n".join(filter(None, (message.title, message.text))))
     kind = smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP

@@ -53,6 +53,17 @@ async def test_each_kind_of_target(tmp_path: Path) -> None:
         await deliver("command:exit 3", FAILED)
 
 
+@pytest.mark.asyncio
+async def test_a_subject_is_one_line() -> None:
+    async with mail_server() as mail:
+        message = structs.replace(FAILED, title="train has failed: no such file\nBcc: you@example.org")
+        await deliver("mailto:me@example.org", message, mail.url)
+        (sent,) = await mail.until(1)
+        header = message_from_string(sent)
+        assert header["Subject"] == "train has failed: no such file Bcc: you@example.org"
+        assert header["Bcc"] is None
+
+
 def test_targets_are_told_apart() -> None:
     assert parse_target("https://hooks.slack.com/services/x") == (
         "slack",
@@ -61,6 +72,11 @@ def test_targets_are_told_apart() -> None:
     assert parse_target("https://ntfy.sh/topic") == ("ntfy", "https://ntfy.sh/topic")
     for wrong in (
         "slack:topic",
+        "https://[foo",
+        "slack:https://[foo",
+        "ntfy:https:///topic",
+        "ntfy:https://ntfy.sh:99999/topic",
+        "https://ntfy.sh:https/topic",
         "mailto:me",
         "https://example.org/x",
         "command:",
