@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.errors import InvalidRequest, SessionError
 
 SLACK, NTFY, MAIL, COMMAND = "slack", "ntfy", "mailto", "command"
 _KNOWN_HOSTS = {"hooks.slack.com": SLACK, "ntfy.sh": NTFY}
@@ -38,8 +38,8 @@ def parse_target(given: str) -> tuple[str, str]:
     """Return the kind and the address of a target. Errors: InvalidRequest."""
     kind, _, address = given.partition(":")
     if kind in ("http", "https"):
-        kind, address = _KNOWN_HOSTS.get(_host(given), ""), given
-    if kind in (SLACK, NTFY) and not _host(address):
+        kind, address = _KNOWN_HOSTS.get(http_host(given), ""), given
+    if kind in (SLACK, NTFY) and not http_host(address):
         raise InvalidRequest(f"The address of {kind} is no URL.", hint=_HINT, field="notify")
     if kind == MAIL and ("@" not in address or any(character.isspace() for character in address)):
         raise InvalidRequest(f"'{address}' is no e-mail address.", hint=_HINT, field="notify")
@@ -48,18 +48,22 @@ def parse_target(given: str) -> tuple[str, str]:
     return kind, address
 
 
-def _host(url: str) -> str:
-    """Return the host of an HTTP URL, "" for anything else."""
+def http_host(url: str) -> str:
+    """Return the host of a valid HTTP URL, "" for anything else."""
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and parts.port != 0
     except ValueError:
         return ""
+    valid = valid and url.isprintable() and not any(character.isspace() for character in url)
     return (parts.hostname or "") if valid else ""
 
 
 async def deliver(target: str, message: SessionMessage, smtp: str = SMTP_SERVER) -> None:
-    """Deliver a message once. Errors: OSError, TimeoutError, aiohttp.ClientError, smtplib.SMTPException."""
+    """Deliver a message once.
+
+    Errors: SessionError, whose text holds no secret; OSError, TimeoutError, aiohttp.ClientError, smtplib.SMTPException.
+    """
     kind, address = parse_target(target)
     async with asyncio.timeout(_COMMAND_SECONDS if kind == COMMAND else _SECONDS):
         if kind == COMMAND:
@@ -87,7 +91,7 @@ async def _post(kind: str, url: str, message: SessionMessage) -> None:
         client.post(url, data=content, headers=headers, allow_redirects=False) as answer,
     ):
         if answer.status >= 300:
-            raise OSError(f"the server answered {answer.status}")
+            raise SessionError(f"the server answered {answer.status}")
 
 
 def _mail(address: str, message: SessionMessage, server: str) -> None:
@@ -125,4 +129,4 @@ async def _run(command: str, message: SessionMessage) -> None:
         process.kill()
         raise
     if code:
-        raise OSError(f"the command ended with exit status {code}")
+        raise SessionError(f"the command ended with exit status {code}")

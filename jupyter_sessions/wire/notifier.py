@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from jupyter_sessions.durations import human_time
+from jupyter_sessions.errors import SessionError
 from jupyter_sessions.model import USABLE, is_live, reason, standing, status_word
 from jupyter_sessions.wire.message_targets import SMTP_SERVER, SessionMessage, deliver, parse_target
 
@@ -107,10 +108,10 @@ class Notifier:
             try:
                 return await deliver(target, message, self._smtp())
             except Exception as error:  # smtplib, aiohttp and the system have many.
-                why = str(error) or type(error).__name__
+                # The text of others' errors may hold the target, which may be a secret.
+                why = str(error) if isinstance(error, SessionError) else type(error).__name__
             if pause is not None:
                 await asyncio.sleep(pause)
-        # The target may hold a secret.
         log.warning("a message by %s about %s failed: %s", parse_target(target)[0], message.session, why)
 
     async def close(self) -> None:

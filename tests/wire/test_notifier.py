@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from jupyter_sessions.errors import InvalidRequest
+from jupyter_sessions.errors import InvalidRequest, SessionError
 from jupyter_sessions.wire import notifier as module
 from jupyter_sessions.wire.message_targets import SessionMessage, deliver, parse_target
 from jupyter_sessions.wire.notifier import Notifier, SessionState
 from tests.receivers import mail_server, webhook
+from tests.waiting import until
 
 FAILED = SessionMessage(
     event="failed", session="träin", title="träin has failed: exit status 1.", text="more"
@@ -49,7 +50,7 @@ async def test_each_kind_of_target(tmp_path: Path) -> None:
     file = tmp_path / "told"
     await deliver(f'command:printf "%s|%s" "$JUPYTER_SESSION_EVENT" "$JUPYTER_SESSION_NAME" > {file}', FAILED)
     assert file.read_text() == "failed|träin"
-    with pytest.raises(OSError, match="exit status 3"):
+    with pytest.raises(SessionError, match="exit status 3"):
         await deliver("command:exit 3", FAILED)
 
 
@@ -74,6 +75,7 @@ def test_targets_are_told_apart() -> None:
         "slack:topic",
         "https://[foo",
         "slack:https://[foo",
+        "slack:https://example.org/a b",
         "ntfy:https:///topic",
         "ntfy:https://ntfy.sh:99999/topic",
         "https://ntfy.sh:https/topic",
@@ -156,8 +158,16 @@ async def test_it_is_tried_again_and_the_log_holds_no_address(caplog: pytest.Log
         hook.refuse = 3
         notifier.follow("a", [f"ntfy:{hook.url}/very-secret"], state())
         notifier.see("a", state("TERMINATED"))
-        async with asyncio.timeout(10):
-            while not caplog.records:
-                await asyncio.sleep(0.01)
+        await until(lambda: caplog.records)
         assert "ntfy" in caplog.text and "503" in caplog.text and "very-secret" not in caplog.text
         await notifier.close()
+
+
+@pytest.mark.asyncio
+async def test_the_log_holds_no_address_that_aiohttp_refuses(caplog: pytest.LogCaptureFixture) -> None:
+    notifier = Notifier()
+    notifier.follow("a", [f"slack:https://ä{'a' * 70}/very-secret"], state())
+    notifier.see("a", state("TERMINATED"))
+    await until(lambda: caplog.records)
+    assert "slack" in caplog.text and "InvalidUrl" in caplog.text and "very-secret" not in caplog.text
+    await notifier.close()

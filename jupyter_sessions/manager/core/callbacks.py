@@ -11,13 +11,13 @@ import asyncio
 import logging
 from collections import deque
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from jupyter_sessions.errors import InvalidRequest
 from jupyter_sessions.manager.core.record import Record
 from jupyter_sessions.manager.core.tasks import Tasks
+from jupyter_sessions.wire.message_targets import http_host
 
 log = logging.getLogger("jupyter_sessions")
 
@@ -39,13 +39,8 @@ CallbackBody = dict[str, Any]
 
 def check_url(url: str) -> str:
     """Return a valid callback URL. Errors: InvalidRequest for anything but http and https."""
-    hint = "Use a URL that begins with http:// or https://."
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or any(character.isspace() or not character.isprintable() for character in url):
+    if not http_host(url):
+        hint = "Use a URL that begins with http:// or https://."
         raise InvalidRequest("The callback URL is not valid.", hint=hint, field="callback_url")
     return url
 
@@ -113,7 +108,7 @@ class Callbacks:
         # The rest of the URL may hold a secret.
         log.warning(
             "the callback to %s that session %s is %s failed: %s",
-            urlsplit(url).hostname,
+            http_host(url),
             body["session_id"],
             body["status"],
             why,
