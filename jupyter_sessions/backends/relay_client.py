@@ -31,6 +31,8 @@ from jupyter_sessions.wire.identity import Identity, here
 from jupyter_sessions.wire.places import place, private_folder
 
 PROTOCOL = 1
+RELAYS = "relays"
+"""The helper's folder in the state folder."""
 LINE_BYTES = 128 * 1024**2
 """The longest line of the protocol: a whole journal may be one."""
 _START_SECONDS = 30.0
@@ -85,7 +87,7 @@ class RelayContact(msgspec.Struct, frozen=True, kw_only=True):
 def relay_folder() -> Path:
     """Return the helper's folder on this host. Errors: BackendUnavailable."""
     try:
-        return private_folder(place().folder / "relays")
+        return private_folder(place().folder / RELAYS)
     except SessionError as error:
         raise BackendUnavailable(f"Notebooks cannot be relayed: {error.message}", hint=error.hint) from error
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
 from jupyter_sessions.backends import local
+from jupyter_sessions.backends.relay_client import start_helper
 from tests import processes
 from tests.waiting import wait_until
 
@@ -49,7 +52,7 @@ def test_open_leads_a_browser_to_the_service(machine: Path, tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("state")
 def test_manager_and_uninstall(state: Path, tmp_path: Path) -> None:
-    env = processes.environment(state, tmp_path, COLUMNS="200")
+    env = processes.environment(state, tmp_path, COLUMNS="200", XDG_CACHE_HOME=str(tmp_path / "cache"))
     assert "No session manager runs." in session(env, tmp_path, "manager", "status").stdout
     session(env, tmp_path, "create", "python", "-t", "demo", *SMALL)
     session(env, tmp_path, "kernel", "add", "mine", "--session", "demo")
@@ -71,3 +74,35 @@ def test_manager_and_uninstall(state: Path, tmp_path: Path) -> None:
     assert not state.exists() and not (tmp_path / "data" / "kernels" / "mine").exists()
     assert "Nothing is left here" in session(env, tmp_path, "uninstall").stdout
     state.mkdir(mode=0o700, exist_ok=True)
+
+
+def test_uninstall_leaves_peoples_own_files(state: Path, tmp_path: Path) -> None:
+    env = processes.environment(state, tmp_path, COLUMNS="200", XDG_CACHE_HOME=str(tmp_path / "cache"))
+    work = state / "sessions" / str(uuid4()) / "work"
+    for own in (state / "thesis.tex", state / "sessions" / "mine" / "notes", work / "result.csv"):
+        own.parent.mkdir(parents=True, exist_ok=True)
+        own.write_text("precious")
+    (work.parent / "record.json").touch()
+    (state / "sessions" / str(uuid4()) / "work").mkdir(parents=True)
+    (tmp_path / "cache" / "jupyter_sessions" / "environments" / "one").mkdir(parents=True)
+    session(env, tmp_path, "create", "python", "-t", "demo", *SMALL)
+    done = session(env, tmp_path, "uninstall", "--yes")
+    assert done.returncode == 0 and f"Files of a session stay: {work}\n" in done.stdout, done
+    assert "environments that were built" in done.stdout
+    left = [str(path.relative_to(state)) for path in state.rglob("*") if path.is_file()]
+    name = work.parent.name
+    assert sorted(left) == sorted(["thesis.tex", "sessions/mine/notes", f"sessions/{name}/work/result.csv"])
+    assert {path.name for path in (state / "sessions").iterdir()} == {"mine", name}
+    assert not (tmp_path / "cache" / "jupyter_sessions" / "environments").exists()
+    assert "Nothing is left here" in session(env, tmp_path, "uninstall").stdout
+
+
+def test_uninstall_ends_the_process_that_relays_notebooks(state: Path, tmp_path: Path) -> None:
+    env = processes.environment(state, tmp_path, COLUMNS="200", XDG_CACHE_HOME=str(tmp_path / "cache"))
+    contact = start_helper()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(contact.socket)  # A helper with a client does not end by itself.
+        done = session(env, tmp_path, "uninstall", "--yes")
+    assert done.returncode == 0 and "the process that relays notebooks" in done.stdout, done
+    assert not contact.identity.alive() and not state.exists()
+    state.mkdir(mode=0o700)
