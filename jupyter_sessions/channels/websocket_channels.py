@@ -70,12 +70,15 @@ class WebSocketChannels(KernelChannels):
         """See `KernelChannels.open`."""
         import aiohttp
 
+        from jupyter_sessions.wire.redirects import refuse_redirects
+
         connector = aiohttp.UnixConnector(self._endpoint.socket) if self._endpoint.socket else None
         self._http = aiohttp.ClientSession(
             connector=connector,
             headers=self._endpoint.headers,
             cookie_jar=aiohttp.CookieJar(unsafe=True),  # For servers at an IP address.
             timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS),
+            trace_configs=[refuse_redirects()],
         )
         try:
             await self._reach()
@@ -176,6 +179,10 @@ class WebSocketChannels(KernelChannels):
                 )
         except aiohttp.WSServerHandshakeError as error:
             raise _refusal(error.status) from error
+        except aiohttp.TooManyRedirects as error:
+            raise BadAnswer(
+                "The session's Jupyter server redirects to another address.", hint=_ASK_AGAIN
+            ) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreachable() from error
         self._v1 = socket.protocol == websocket_messages.V1

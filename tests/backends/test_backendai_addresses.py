@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
+from aiohttp import web
 
 from jupyter_sessions.backends.backendai import BackendAI
 from jupyter_sessions.backends.base import Query
@@ -141,3 +142,18 @@ async def _said(path: str) -> str:
     said = (await reader.readexactly(3)).decode()
     writer.close()
     return said
+
+
+class RedirectingManager(SmallManager):
+    """Sends whoever wants to execute code to another session."""
+
+    async def _execute(self, request: web.Request) -> web.StreamResponse:
+        raise web.HTTPFound("/stream/session/other/tcpproxy?app=one")
+
+
+async def test_a_redirect_of_a_handshake_is_not_followed() -> None:
+    manager = RedirectingManager()
+    async with serving(manager) as url, behind(url) as lab:
+        client = await lab.client()
+        assert await client.websocket("/session/s1/execute") is None
+    assert manager.count("GET /stream/session/s1/execute") and not manager.count("GET /stream/session/other")

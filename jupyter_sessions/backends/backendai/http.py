@@ -271,9 +271,14 @@ class ManagerClient:
     def _websocket_session(self) -> aiohttp.ClientSession:
         import aiohttp
 
+        from jupyter_sessions.wire.redirects import refuse_redirects
+
         if self._websockets is None:
-            connector = unix_connector(self._socket) if self._socket else None
-            self._websockets = aiohttp.ClientSession(connector=connector, trust_env=self._trust_env)
+            self._websockets = aiohttp.ClientSession(
+                connector=unix_connector(self._socket) if self._socket else None,
+                trust_env=self._trust_env,
+                trace_configs=[refuse_redirects()],
+            )
         return self._websockets
 
     async def _send(

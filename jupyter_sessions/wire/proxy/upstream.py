@@ -11,6 +11,7 @@ from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from jupyter_sessions.wire.descriptors import receive_connection
+from jupyter_sessions.wire.redirects import refuse_redirects
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -44,19 +45,8 @@ def client(endpoint: Endpoint) -> aiohttp.ClientSession:
         read_bufsize=_BUFFER,
         max_line_size=_LONGEST_FIELD,
         max_field_size=_LONGEST_FIELD,
-        trace_configs=[_staying()],
+        trace_configs=[refuse_redirects()],
     )
-
-
-def _staying() -> aiohttp.TraceConfig:
-    """Makes a redirect an error: aiohttp has no other way not to follow one in a handshake."""
-
-    async def refuse(*_: object) -> None:
-        raise aiohttp.ClientError("the service redirects")
-
-    trace = aiohttp.TraceConfig()
-    trace.on_request_redirect.append(refuse)
-    return trace
 
 
 def _connector(endpoint: Endpoint) -> aiohttp.BaseConnector:
