@@ -8,8 +8,11 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import signal
 import smtplib
 import socket
+import sys
+from contextlib import suppress
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
@@ -126,7 +129,16 @@ async def _run(command: str, message: SessionMessage) -> None:
     try:
         code = await process.wait()
     except asyncio.CancelledError:
-        process.kill()
+        _kill(process)
         raise
     if code:
         raise SessionError(f"the command ended with exit status {code}")
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """Kill a shell and all that it has started."""
+    if sys.platform == "win32":
+        process.kill()
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from email import message_from_string
 from pathlib import Path
 
+import psutil
 import pytest
 from msgspec import structs
 
 from jupyter_sessions.errors import InvalidRequest, SessionError
+from jupyter_sessions.wire import message_targets
 from jupyter_sessions.wire import notifier as module
 from jupyter_sessions.wire.message_targets import SessionMessage, deliver, parse_target
 from jupyter_sessions.wire.notifier import Notifier, SessionState
@@ -52,6 +54,19 @@ async def test_each_kind_of_target(tmp_path: Path) -> None:
     assert file.read_text() == "failed|träin"
     with pytest.raises(SessionError, match="exit status 3"):
         await deliver("command:exit 3", FAILED)
+
+
+@pytest.mark.asyncio
+async def test_a_command_that_takes_too_long_leaves_no_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(message_targets, "_COMMAND_SECONDS", 1.0)
+    with pytest.raises(TimeoutError):
+        await deliver(f"command:sleep 300 & echo $! > {tmp_path}/pid; wait", FAILED)
+    child = int((tmp_path / "pid").read_text())
+    await until(
+        lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE, 5
+    )
 
 
 @pytest.mark.asyncio
