@@ -127,7 +127,8 @@ class JupyterSessions(Configurable):
     ).tag(config=True)
     smtp = Unicode(
         "smtp://localhost:25",
-        help="The mail server: smtp://HOST:PORT, with smtp://USER:PASSWORD@… after STARTTLS, or smtps://…",
+        help="The mail server: smtp://HOST:PORT, with smtp://USER:PASSWORD@… after STARTTLS, or smtps://…; "
+        "TLS needs a valid certificate",
     ).tag(config=True)
 
     @validate("default_resources", "max_resources")

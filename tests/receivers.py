@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,6 +18,7 @@ class Received:
         self.bodies: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.refuse = 0
+        self.logins = 0
         self._arrived = asyncio.Condition()
 
     async def take(self, body: str, headers: dict[str, str] | None = None) -> None:
@@ -55,14 +57,25 @@ async def webhook() -> AsyncIterator[Received]:
 
 
 @asynccontextmanager
-async def mail_server() -> AsyncIterator[Received]:
-    """A server that takes mail as RFC 5321 has it, from anybody."""
+async def mail_server(scheme: str = "smtp", tls: ssl.SSLContext | None = None) -> AsyncIterator[Received]:
+    """A server that takes mail as RFC 5321 has it, from anybody, with TLS from the start (smtps) or after STARTTLS."""
     received = Received()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 tiny\r\n")
         while line := await reader.readline():
             word = line[:4].upper()
+            if word == b"EHLO":
+                writer.write(b"250-tiny\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n" if tls else b"250 tiny\r\n")
+                continue
+            if word == b"STAR" and tls:
+                writer.write(b"220 go on\r\n")
+                await writer.start_tls(tls)
+                continue
+            if word == b"AUTH":
+                received.logins += 1
+                writer.write(b"235 ok\r\n")
+                continue
             if word == b"DATA":
                 writer.write(b"354 go on\r\n")
                 lines = []
@@ -74,7 +87,7 @@ async def mail_server() -> AsyncIterator[Received]:
                 break
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    received.url = f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls if scheme == "smtps" else None)
+    received.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server:
         yield received

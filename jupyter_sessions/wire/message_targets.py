@@ -11,6 +11,7 @@ import os
 import signal
 import smtplib
 import socket
+import ssl
 import sys
 from contextlib import suppress
 from email.message import EmailMessage
@@ -103,11 +104,16 @@ def _mail(address: str, message: SessionMessage, server: str) -> None:
     mail["Subject"], mail["To"] = " ".join(message.title.split()), address
     mail["From"] = f"{getpass.getuser()}@{socket.getfqdn()}"
     mail.set_content("\n".join(filter(None, (message.title, message.text))))
-    kind = smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP
-    with kind(parts.hostname or "localhost", parts.port or 0, timeout=_SECONDS) as client:
+    host, port = parts.hostname or "localhost", parts.port or 0
+    context = ssl.create_default_context()  # smtplib's own does not check certificates.
+    with (
+        smtplib.SMTP_SSL(host, port, timeout=_SECONDS, context=context)
+        if parts.scheme == "smtps"
+        else smtplib.SMTP(host, port, timeout=_SECONDS)
+    ) as client:
         if parts.username:
-            if parts.scheme == "smtp":
-                client.starttls()
+            if parts.scheme != "smtps":
+                client.starttls(context=context)
             client.login(unquote(parts.username), unquote(parts.password or ""))
         client.send_message(mail)
 
@@ -130,6 +136,7 @@ async def _run(command: str, message: SessionMessage) -> None:
         code = await process.wait()
     except asyncio.CancelledError:
         _kill(process)
+        await process.wait()
         raise
     if code:
         raise SessionError(f"the command ended with exit status {code}")

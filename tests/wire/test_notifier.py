@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from datetime import UTC, datetime, timedelta
 from email import message_from_string
 from pathlib import Path
@@ -17,6 +18,7 @@ from jupyter_sessions.wire import message_targets
 from jupyter_sessions.wire import notifier as module
 from jupyter_sessions.wire.message_targets import SessionMessage, deliver, parse_target
 from jupyter_sessions.wire.notifier import Notifier, SessionState
+from tests.backends.certificates import Issued
 from tests.receivers import mail_server, webhook
 from tests.waiting import until
 
@@ -54,6 +56,25 @@ async def test_each_kind_of_target(tmp_path: Path) -> None:
     assert file.read_text() == "failed|träin"
     with pytest.raises(SessionError, match="exit status 3"):
         await deliver("command:exit 3", FAILED)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+async def test_the_password_goes_only_to_a_mail_server_with_a_valid_certificate(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Issued("authority", kind="authority")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(Issued("server", authority, kind="server").write(tmp_path / "server.pem"))
+    async with mail_server(scheme, tls) as mail:
+        address = mail.url.replace("://", "://me:password@")
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await deliver("mailto:me@example.org", FAILED, address)
+        assert (mail.logins, mail.bodies) == (0, [])
+        (tmp_path / "authority.pem").write_bytes(authority.pem())
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+        await deliver("mailto:me@example.org", FAILED, address)
+        assert (mail.logins, len(await mail.until(1))) == (1, 1)
 
 
 @pytest.mark.asyncio
