@@ -5,7 +5,7 @@ from __future__ import annotations
 import webbrowser
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -25,15 +25,15 @@ class ServiceLink(msgspec.Struct, frozen=True):
     @property
     def url(self) -> str:
         """The address for a browser. Errors: NotSupported if no Jupyter server of yours runs, which leads there."""
-        if "://" in self.path:
-            return self.path
-        base = self.base_url or next((server.url for server in servers.running()), "")
-        if not base or not self.path:
+        address = address_below(self.base_url, self.path)
+        if not address:
+            address = address_below(next((server.url for server in servers.running()), ""), self.path)
+        if not address:
             hint = "Start one with `jupyter lab`, and log in to it."
             raise NotSupported(
                 f"The service '{self.name}' is reached through a Jupyter server, and none runs.", hint=hint
             )
-        return urljoin(base, self.path)
+        return address
 
     def open(self) -> None:
         """Open the service in a browser. Errors: NotSupported, see `url`."""
@@ -46,6 +46,15 @@ class ServiceLinks(dict[str, ServiceLink]):
     def __missing__(self, name: str) -> ServiceLink:
         hint = f"There are: {', '.join(self)}." if self else "It has none now."
         raise NotFound(f"The session has no service '{name}'.", hint=hint, field="service")
+
+
+def address_below(base_url: str, url: str) -> str:
+    """Return the address of a service: its `url` if that is absolute, else below a Jupyter server, "" without one."""
+    try:
+        is_absolute = urlsplit(url).scheme in ("http", "https")
+    except ValueError:
+        return ""
+    return url if is_absolute else f"{base_url}{url}" if base_url and url else ""
 
 
 def links_of(row: SessionInfo, base_url: str) -> ServiceLinks:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urljoin
 
 from jupyter_sessions.amounts import SHARES, format_number, parse_slots
+from jupyter_sessions.client.services import address_below
 from jupyter_sessions.model import TYPE_ALIASES, USABLE, Amount, Event, SessionInfo
 
 NOTHING = "<none>"
@@ -154,9 +154,7 @@ def _url(info: SessionInfo, base_url: str) -> str:
     """Return the address of a session's page; "" if it has none, or no Jupyter server leads there."""
     pages = [service for service in info.services if service.url and service.protocol in ("http", "https")]
     page = next((service for service in pages if service.name == "jupyter"), pages[0] if pages else None)
-    if page is None or not (base_url or "://" in page.url):
-        return ""
-    return urljoin(base_url, page.url)
+    return address_below(base_url, page.url) if page else ""
 
 
 def _usage(info: SessionInfo) -> dict[str, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from jupyter_sessions.client import Api
+from jupyter_sessions.client.services import address_below
+from jupyter_sessions.commands.cells import plain
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.model import Service
 
@@ -19,6 +21,11 @@ def base_of(api: Api, face: Face) -> str:
 
 def address_of(service: Service, base: str) -> str:
     """Return the address of a service, "" without a Jupyter server that serves it."""
-    if "://" in service.url:
-        return service.url
-    return f"{base}{service.url}" if base and service.url else ""
+    return plain(address_below(base, service.url))
+
+
+def with_token(address: str, token: str) -> str:
+    """Return an address with a Jupyter server's token in its query."""
+    parts = urlsplit(address)
+    query = "&".join(filter(None, (parts.query, f"token={quote(token, safe='')}")))
+    return parts._replace(query=query).geturl()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 import webbrowser
 from argparse import ArgumentParser, Namespace
+from contextlib import suppress
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from urllib.parse import quote
 
 from jupyter_core.paths import jupyter_runtime_dir
 
@@ -17,7 +18,7 @@ from jupyter_sessions.client import Api, servers
 from jupyter_sessions.commands import html, options
 from jupyter_sessions.commands.cells import Cell, plain
 from jupyter_sessions.commands.face import Face
-from jupyter_sessions.commands.links import address_of, base_of
+from jupyter_sessions.commands.links import address_of, base_of, with_token
 from jupyter_sessions.commands.resources import pairs
 from jupyter_sessions.commands.result import Json, Markup, Nothing, Result, Table, Text
 from jupyter_sessions.commands.verb import Verb
@@ -28,6 +29,9 @@ from jupyter_sessions.model import USABLE, Service, SessionInfo, standing
 _USUAL = "jupyter"
 _OPEN = "jupyter-sessions:open-service"
 """JupyterLab's command that opens a service."""
+_PAGE = "jupyter_sessions-open-"
+_PAGE_SECONDS = 60
+"""How long a browser may take to read a page."""
 
 
 def _services_options(verb: ArgumentParser) -> None:
@@ -119,7 +123,7 @@ async def open_service(api: Api, asked: Namespace, face: Face) -> Result:
     token = ""
     if not address:
         address, token = _on_running_server(service)
-    if await asyncio.to_thread(_browse, address, token):
+    if await asyncio.to_thread(browse, address, token):
         face(f"{plain(service.name)} of {plain(row.name)} opens in your browser: {address}")
     else:
         face(f"Open {address} in a browser.")
@@ -152,22 +156,25 @@ def _on_running_server(service: Service) -> tuple[str, str]:
     if found is None:
         hint = "`jupyter lab` starts one; then try again."
         raise NotSupported("No Jupyter server of yours runs here to open services with.", hint=hint)
-    return found.url + service.url, found.token
+    return address_of(service, found.url), found.token
 
 
-def _browse(address: str, token: str) -> bool:
+def browse(address: str, token: str) -> bool:
     """Open an address in a browser, and return whether that could be done.
 
     The token goes by way of a file that only this user can read, as Jupyter's own does: other users see command lines.
+    Files of earlier calls are removed.
     """
     if not token:
         return webbrowser.open(address)
     folder = Path(jupyter_runtime_dir())
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    target = escape(f"{address}?token={quote(token)}", quote=True)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=folder, prefix="jupyter_sessions-open-", suffix=".html", delete=False
-    ) as file:
+    for earlier in folder.glob(f"{_PAGE}*.html"):
+        with suppress(OSError):
+            if time.time() - earlier.stat().st_mtime > _PAGE_SECONDS:
+                earlier.unlink()
+    target = escape(with_token(address, token), quote=True)
+    with tempfile.NamedTemporaryFile("w", dir=folder, prefix=_PAGE, suffix=".html", delete=False) as file:
         file.write(f"<meta http-equiv='refresh' content='0;url={target}'><a href='{target}'>{target}</a>")
     return webbrowser.open(Path(file.name).as_uri())
 
