@@ -159,6 +159,11 @@ def _on_running_server(service: Service) -> tuple[str, str]:
     return address_of(service, found.url), found.token
 
 
+def token_pages() -> list[Path]:
+    """Return the pages with a Jupyter server's token that earlier calls of `browse` have left."""
+    return [*Path(jupyter_runtime_dir()).glob(f"{_PAGE}*.html")]
+
+
 def browse(address: str, token: str) -> bool:
     """Open an address in a browser, and return whether that could be done.
 
@@ -169,7 +174,7 @@ def browse(address: str, token: str) -> bool:
         return webbrowser.open(address)
     folder = Path(jupyter_runtime_dir())
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for earlier in folder.glob(f"{_PAGE}*.html"):
+    for earlier in token_pages():
         with suppress(OSError):
             if time.time() - earlier.stat().st_mtime > _PAGE_SECONDS:
                 earlier.unlink()

@@ -19,6 +19,7 @@ from jupyter_sessions.commands.backends import own_service
 from jupyter_sessions.commands.ends import end_session
 from jupyter_sessions.commands.face import Face
 from jupyter_sessions.commands.result import Nothing, Result, Text, plain
+from jupyter_sessions.commands.services import token_pages
 from jupyter_sessions.commands.verb import Verb
 from jupyter_sessions.errors import NotSupported, SessionError
 from jupyter_sessions.kernels import specs
@@ -123,6 +124,7 @@ def _folders() -> dict[Path, str]:
         Path(jupyter_data_dir()) / "jupyter_sessions": "saved credentials",
         user_backends_file.path(): "backends that you added",
         cache_folder(): "environments that were built for sessions",
+        **dict.fromkeys(token_pages(), "a page that opened a service"),
     }
 
 

@@ -85,6 +85,8 @@ def test_uninstall_leaves_peoples_own_files(state: Path, tmp_path: Path) -> None
     (work.parent / "record.json").touch()
     (state / "sessions" / str(uuid4()) / "work").mkdir(parents=True)
     (tmp_path / "cache" / "jupyter_sessions" / "environments" / "one").mkdir(parents=True)
+    page = tmp_path / "runtime" / "jupyter_sessions-open-1.html"
+    page.touch()
     session(env, tmp_path, "create", "python", "-t", "demo", *SMALL)
     done = session(env, tmp_path, "uninstall", "--yes")
     assert done.returncode == 0 and f"Files of a session stay: {work}\n" in done.stdout, done
@@ -93,7 +95,7 @@ def test_uninstall_leaves_peoples_own_files(state: Path, tmp_path: Path) -> None
     name = work.parent.name
     assert sorted(left) == sorted(["thesis.tex", "sessions/mine/notes", f"sessions/{name}/work/result.csv"])
     assert {path.name for path in (state / "sessions").iterdir()} == {"mine", name}
-    assert not (tmp_path / "cache" / "jupyter_sessions" / "environments").exists()
+    assert not (tmp_path / "cache" / "jupyter_sessions" / "environments").exists() and not page.exists()
     assert "Nothing is left here" in session(env, tmp_path, "uninstall").stdout
 
 
