@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import msgspec
 from yarl import URL
 
 from jupyter_sessions.amounts import human_size
@@ -35,6 +36,7 @@ from jupyter_sessions.errors import (
     SessionNotFound,
     Unauthorized,
 )
+from jupyter_sessions.wire import untrusted
 
 if TYPE_CHECKING:
     import aiohttp
@@ -43,6 +45,8 @@ log = logging.getLogger("jupyter_sessions")
 MOST_TO_SERVER = 10 * 1024**2
 """The largest message that a Jupyter server takes: tornado's `websocket_max_message_size`."""
 MOST_FROM_SERVER = 64 * 1024**2
+MOST_IN_ANSWER = 1024**2
+"""The most bytes of an answer of the REST API."""
 MOST_WAITING = 1000
 """The most messages that wait for a connection that was cut."""
 _HEARTBEAT_SECONDS = 60.0
@@ -75,7 +79,8 @@ class WebSocketChannels(KernelChannels):
         connector = aiohttp.UnixConnector(self._endpoint.socket) if self._endpoint.socket else None
         self._http = aiohttp.ClientSession(
             connector=connector,
-            headers=self._endpoint.headers,
+            headers={**self._endpoint.headers, "Accept-Encoding": "identity"},
+            auto_decompress=False,
             cookie_jar=aiohttp.CookieJar(unsafe=True),  # For servers at an IP address.
             timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS),
             trace_configs=[refuse_redirects()],
@@ -140,8 +145,7 @@ class WebSocketChannels(KernelChannels):
         import aiohttp
 
         assert self._http is not None  # noqa: S101
-        # A server without authentication wants a token against cross-site requests, which it gives in a cookie.
-        xsrf = next((one.value for one in self._http.cookie_jar if one.key == "_xsrf"), "")
+        xsrf = self._xsrf()
         headers = {"X-XSRFToken": xsrf} if xsrf else {}
         try:
             async with self._http.request(
@@ -149,13 +153,18 @@ class WebSocketChannels(KernelChannels):
             ) as answer:
                 if answer.status == 403 and not xsrf and method == "POST":
                     await self._ask("GET", "api/kernels")
-                    if any(one.key == "_xsrf" for one in self._http.cookie_jar):
+                    if self._xsrf():
                         return await self._ask(method, path, body)
                 if not answer.ok or answer.status >= 300:
                     raise _refusal(answer.status)
-                return None if answer.status == 204 else await answer.json()
+                return None if answer.status == 204 else await _content(answer)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise _unreachable() from error
+
+    def _xsrf(self) -> str:
+        """Return the token against cross-site requests, which a server without authentication gives in a cookie."""
+        assert self._http is not None  # noqa: S101
+        return next((one.value for one in self._http.cookie_jar if one.key == "_xsrf"), "")
 
     def _url(self, path: str) -> URL:
         base = URL(self._endpoint.url)
@@ -199,17 +208,24 @@ class WebSocketChannels(KernelChannels):
                 )
 
     async def _read(self) -> None:
+        """Receive messages, and tell the listener once nothing more can come, so that no cell waits for it."""
+        try:
+            await self._receive_all()
+        except SessionError as error:
+            self._listener.gone(error.message)
+        except Exception:
+            log.exception("A connection to a Jupyter server broke off.")
+            self._listener.gone("The connection to the session's Jupyter server broke off.")
+
+    async def _receive_all(self) -> None:
+        """Receive messages, and connect again whenever the connection was cut. Errors: SessionError."""
         import aiohttp
 
         while self._socket is not None:
             async for message in self._socket:
                 if message.type in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT):
                     self._receive(message.data)
-            try:
-                replaced = await self._reach()
-            except SessionError as error:
-                self._listener.gone(error.message)
-                return
+            replaced = await self._reach()
             self._listener.reconnected(replaced=replaced)
 
     def _receive(self, data: bytes | str) -> None:
@@ -237,6 +253,28 @@ class WebSocketChannels(KernelChannels):
                 if asyncio.get_running_loop().time() > deadline:
                     raise
             await asyncio.sleep(next(pauses, _PAUSES[-1]))
+
+
+async def _content(answer: aiohttp.ClientResponse) -> Any:
+    """Return the JSON of an answer. Errors: BadAnswer; BackendUnavailable for another type."""
+    if answer.content_type != "application/json":  # A page of a proxy, while the server starts.
+        raise _unreachable()
+    if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise BadAnswer("The session's Jupyter server compresses its answers.", hint=_ASK_AGAIN)
+    found = bytearray()
+    async for piece in answer.content.iter_any():
+        found += piece
+        if len(found) > MOST_IN_ANSWER:
+            raise BadAnswer(
+                f"The session's Jupyter server answered with more than {human_size(MOST_IN_ANSWER)}.",
+                hint=_ASK_AGAIN,
+            )
+    try:
+        return untrusted.decode(bytes(found))
+    except msgspec.DecodeError as error:
+        raise BadAnswer(
+            f"The session's Jupyter server did not answer as one: {error}.", hint=_ASK_AGAIN
+        ) from error
 
 
 def _refusal(status: int) -> SessionError:
