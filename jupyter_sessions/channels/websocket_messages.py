@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -47,7 +48,7 @@ def _decode_v1(data: bytes) -> tuple[str, list[bytes]]:
     if not 6 <= count <= len(data) // 8:
         raise ValueError("not a kernel message")
     offsets = struct.unpack_from(f"<{count}Q", data, 8)
-    channel, *parts = (data[start:end] for start, end in itertools.pairwise(offsets))
+    channel, *parts = _pieces(data, offsets)
     return channel.decode(), parts
 
 
@@ -70,8 +71,15 @@ def _encode_json(channel: str, parts: list[bytes]) -> bytes | str:
 def _decode_with_buffers(data: bytes) -> tuple[str, list[bytes]]:
     (count,) = struct.unpack_from("!I", data)
     offsets = [*struct.unpack_from(f"!{count}I", data, 4), len(data)]
-    first, *buffers = (data[start:end] for start, end in itertools.pairwise(offsets))
+    first, *buffers = _pieces(data, offsets)
     return _from_json(first, buffers)
+
+
+def _pieces(data: bytes, offsets: Sequence[int]) -> list[bytes]:
+    """Cut a message at its offsets. Errors: ValueError if pieces overlap, which could be much larger than the message."""
+    if any(start > end for start, end in itertools.pairwise(offsets)):
+        raise ValueError("not a kernel message")
+    return [data[start:end] for start, end in itertools.pairwise(offsets)]
 
 
 def _from_json(text: bytes, buffers: list[bytes]) -> tuple[str, list[bytes]]:

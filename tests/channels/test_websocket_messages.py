@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 
 import pytest
 from hypothesis import given
@@ -53,3 +54,15 @@ def test_nonsense(v1: bool, data: bytes | str) -> None:
         decode(data, v1=v1)
     except ValueError:
         return
+
+
+@pytest.mark.parametrize(("v1", "form"), [(True, "<{}Q"), (False, "!{}I")])
+def test_a_message_is_not_larger_than_what_came(v1: bool, form: str) -> None:
+    """Pieces that overlap would be: the second is the whole message, again and again."""
+    text = b'{"channel":"iopub","header":{}}'
+    count = 2000
+    start = struct.calcsize(form.format(count + 1))
+    offsets = [start, start + len(text), *[0, start + len(text)] * (count // 2 - 1)]
+    data = struct.pack(form.format(count + 1), count, *offsets) + text
+    with pytest.raises(ValueError, match="not a kernel message"):
+        decode(data, v1=v1)
