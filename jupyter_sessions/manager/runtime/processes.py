@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Mapping, Sequence
 
 from jupyter_sessions.manager.runtime import ending, launch
@@ -106,7 +107,7 @@ class ProcessRuntime(Runtime):
                 return out
         finally:
             if process.returncode is None:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
 
     def prestart(self, most: int) -> None:
