@@ -38,8 +38,8 @@ def test_sessions(session: Run) -> None:
     assert (made.returncode, made.stderr) == (0, "")
     assert made.stdout.splitlines() == [
         "demo is running: python3 · 0.5 CPU · 256 MiB on this machine",
-        "Services: jupyter. `jupyter session open demo jupyter` opens one. `jupyter session console demo` opens a"
-        " console on it.",
+        "Services: jupyter, terminal. `jupyter session open demo jupyter` opens one. `jupyter session console demo`"
+        " opens a console on it.",
     ]
     assert "demo" in session("ps").stdout
     assert session("logs", "demo").stdout == "", "nothing of its own was printed yet"

@@ -41,6 +41,10 @@ class ContractCase:
     reads: ClassVar[str] = "print(kept)"
     exits: ClassVar[str] = "exit {}"
     """Code of a kernel, and a shell command for batch sessions."""
+    with_kernel: ClassVar[dict[str, Any]] = {}
+    """What the spec of a session with a kernel has, where not each session has one."""
+    logs_cells: ClassVar[bool] = True
+    """Whether what cells print is in the session's logs."""
     runs_commands: ClassVar[bool] = True
     """Whether a batch session runs its startup command."""
     starts: bool = True

@@ -23,7 +23,7 @@ class KernelContract(ContractCase):
     async def test_a_cell_whose_kernel_crashes_gets_its_end(self, place: Backend) -> None:
         if "execute" not in place.capabilities() or not self.starts:
             return
-        row = await self.usable(place, (await self.create(place)).id)
+        row = await self.usable(place, (await self.create(place, **self.with_kernel)).id)
         try:
             outputs = await self.said(place, row.id, self.crash)
         except SessionError as error:
@@ -35,7 +35,7 @@ class KernelContract(ContractCase):
     async def test_a_file_comes_back_as_it_was_sent(self, place: Backend) -> None:
         if not {"upload", "download", "ls"} <= {*place.capabilities()} or not self.starts:
             return
-        row = await self.usable(place, (await self.create(place)).id)
+        row = await self.usable(place, (await self.create(place, **self.with_kernel)).id)
         sent = bytes(range(256)) * 1000
         await place.upload(row.id, "contract/ä b.bin", _pieces(sent), len(sent))
         (entry,) = await place.ls(row.id, "contract")
@@ -54,7 +54,7 @@ class KernelContract(ContractCase):
     async def test_a_cell_gives_its_outputs_and_its_end(self, place: Backend) -> None:
         if "execute" not in place.capabilities() or not self.starts:
             return
-        row = await self.usable(place, (await self.create(place)).id)
+        row = await self.usable(place, (await self.create(place, **self.with_kernel)).id)
         outputs = await self.said(place, row.id, self.prints)
         assert "contract" in "".join(one.content.get("text", "") for one in outputs if one.kind == "stream")
         assert (outputs[-1].kind, outputs[-1].content["status"]) == ("reply", "ok")
@@ -67,7 +67,7 @@ class KernelContract(ContractCase):
     async def test_a_cell_can_be_interrupted(self, place: Backend) -> None:
         if not {"execute", "interrupt"} <= {*place.capabilities()} or not self.starts:
             return
-        row = await self.usable(place, (await self.create(place)).id)
+        row = await self.usable(place, (await self.create(place, **self.with_kernel)).id)
         replies = []
         async with asyncio.timeout(SECONDS):
             async for output in place.execute(row.id, self.lasts):
@@ -81,7 +81,7 @@ class KernelContract(ContractCase):
     async def test_a_cell_can_ask_for_input(self, place: Backend) -> None:
         if not {"execute", "input"} <= {*place.capabilities()} or not self.starts:
             return
-        row = await self.usable(place, (await self.create(place)).id)
+        row = await self.usable(place, (await self.create(place, **self.with_kernel)).id)
         texts: list[str] = []
         async with asyncio.timeout(SECONDS):
             async for output in place.execute(row.id, self.asks, stdin=True):
@@ -92,9 +92,9 @@ class KernelContract(ContractCase):
 
     @pytest.mark.asyncio
     async def test_what_a_session_prints_is_in_its_logs(self, place: Backend) -> None:
-        if not {"execute", "logs"} <= {*place.capabilities()} or not self.starts:
+        if not {"execute", "logs"} <= {*place.capabilities()} or not (self.starts and self.logs_cells):
             return
-        row = await self.usable(place, (await self.create(place)).id)
+        row = await self.usable(place, (await self.create(place, **self.with_kernel)).id)
         await self.said(place, row.id, self.prints)
         async with asyncio.timeout(SECONDS):
             while "contract" not in await place.logs(row.id):
@@ -104,7 +104,7 @@ class KernelContract(ContractCase):
     async def test_a_restarted_session_is_the_same_without_its_variables(self, place: Backend) -> None:
         if "restart" not in place.capabilities() or not self.starts:
             return
-        row = await self.usable(place, (await self.create(place)).id)
+        row = await self.usable(place, (await self.create(place, **self.with_kernel)).id)
         executes = "execute" in place.capabilities()
         if executes:
             assert (await self.said(place, row.id, self.sets))[-1].content["status"] == "ok"
@@ -118,7 +118,7 @@ class KernelContract(ContractCase):
     async def test_notebooks_reach_the_kernel(self, place: Backend) -> None:
         if "connection" not in place.capabilities() or not self.starts:
             return
-        row = await self.usable(place, (await self.create(place)).id)
+        row = await self.usable(place, (await self.create(place, **self.with_kernel)).id)
         connection = await place.connection(row.id)
         assert connection == await place.connection(row.id), "front ends keep their addresses"
         ports = {connection.shell_port, connection.iopub_port, connection.stdin_port, connection.control_port}

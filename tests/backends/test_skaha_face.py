@@ -21,6 +21,8 @@ class TestSkahaFace(BackendContract):
     resources = {"cpu": "0.1", "mem": "128m"}
     bad_names = ("", "a_b", "-abc", "x" * 64)
     unknown_id = "zzzzzzzz"
+    with_kernel = {"type": "interactive", "startup_command": None, "resources": {"cpu": "1", "mem": "1g"}}
+    logs_cells = False
 
     @pytest.fixture
     def backend(self, machine: Path) -> Backend:

@@ -111,11 +111,11 @@ async def test_a_job_from_create_to_rm(service: SessionService, tmp_path: Path) 
     ]
     assert [line[4] for line in members.rows] == ["did 1", "no luck", "no luck"]
     assert members.text().endswith("\njob: 1 done · 2 failed")
-    table = await typed("ps --dead --filter 'name like \"job%\"'")
+    table = await typed("ps --dead --filter 'name like \"job-_\"'")
     assert [line[0] for line in table.rows] == ["job"] and "1 done · 2 failed" in table.text()
     html = table._repr_mimebundle_()["text/html"]
     assert "<details><summary>job</summary><table>" in html and "job-3" in html
-    assert len((await typed("ps --dead --name-only --filter 'name like \"job%\"'")).text().splitlines()) == 3
+    assert len((await typed("ps --dead --name-only --filter 'name like \"job-_\"'")).text().splitlines()) == 3
 
     (tmp_path / "again").touch()
     await typed("run --again job")
