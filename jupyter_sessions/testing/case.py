@@ -43,6 +43,10 @@ class ContractCase:
     """Code of a kernel, and a shell command for batch sessions."""
     with_kernel: ClassVar[dict[str, Any]] = {}
     """What the spec of a session with a kernel has, where not each session has one."""
+    runs_code: ClassVar[bool] = True
+    """Whether kernels run there, and files are kept, where sessions only look like that."""
+    keeps_notebooks: ClassVar[bool] = True
+    """Whether it keeps which notebook a session is for, so that it is found again."""
     logs_cells: ClassVar[bool] = True
     """Whether what cells print is in the session's logs."""
     runs_commands: ClassVar[bool] = True

@@ -249,4 +249,4 @@ def test_batches(cli: Cli) -> None:
     rows = {row["Name"]: row for row in cli("ps", "-f", "name,status,result,status_info", *dead).rows}
     ends = [(rows[f"job-{number}"]["Status"], rows[f"job-{number}"]["Result"]) for number in (1, 2, 3)]
     assert ends == [("TERMINATED", "SUCCESS"), ("TERMINATED", "FAILURE"), ("CANCELLED", "UNDEFINED")]
-    assert "'job-2' is TERMINATED with FAILURE" in rows["job-3"]["Status Info"]
+    assert "'job-2' has ended (task-failed: exit status 3)" in rows["job-3"]["Status Info"]

@@ -33,6 +33,7 @@ class TestContract(BackendContract):
 
     other_image = sys.executable
     resources = {"cpu": "0.1", "mem": "128m"}
+    keeps_notebooks = False
     bad_names = ("", "abc", "a b c", "-abc", "x" * 65)
 
     @pytest.fixture

@@ -34,6 +34,9 @@ class RealContract(BackendContract):
     image = "python"
     other_image = OTHER_IMAGE
     resources = SMALL
+    runs_code = False  # The agent's container backend "dummy" plays kernels.
+    runs_commands = False
+    keeps_notebooks = False
     bad_names = ("", "abc", "a b c", "-abc", "x" * 65)
 
     def at(self, server: Server) -> BackendAI:
