@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from msgspec import structs
 
+from jupyter_sessions.backends import local
 from jupyter_sessions.backends.backendai import BackendAI
 from jupyter_sessions.backends.backendai.files import MOST_BYTES
 from jupyter_sessions.errors import BadAnswer, InvalidRequest, NotFound, SessionError
@@ -19,7 +21,7 @@ from jupyter_sessions.model import SessionInfo
 from jupyter_sessions.service import SessionService
 from tests.backends.small_manager import SmallManager
 from tests.manager.test_files import service as service
-from tests.manager.world import contact, run
+from tests.manager.world import run
 
 pytestmark = pytest.mark.asyncio
 
@@ -27,10 +29,9 @@ pytestmark = pytest.mark.asyncio
 @pytest_asyncio.fixture(params=[(23, 9), (25, 5), (26, 4)], ids=str)
 async def lab(service: SessionService, request: pytest.FixtureRequest) -> AsyncIterator[BackendAI]:
     """A backend that takes this package's manager for one of another release."""
-    keypair = contact().keypair
-    made = BackendAI(
-        "lab", endpoint=contact().url, access_key=keypair.access_key, secret_key=keypair.secret_key
-    )
+    found = local.find() or await asyncio.to_thread(local.start)
+    keypair = found.keypair
+    made = BackendAI("lab", endpoint=found.url, access_key=keypair.access_key, secret_key=keypair.secret_key)
     client = await made.client()
     client._dialect = structs.replace(await client.dialect(), ours=False, release=request.param)
     yield made
