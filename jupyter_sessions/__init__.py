@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from jupyter_sessions.client.compute_session import AsyncComputeSession, ComputeSession
     from jupyter_sessions.client.session_client import AsyncSession, Session
     from jupyter_sessions.client.sessions import AsyncSessions, Sessions, connect
+    from jupyter_sessions.errors import CellFailed, SessionError
 
 __all__ = [
     "AsyncComputeSession",
     "AsyncSession",
     "AsyncSessions",
+    "CellFailed",
     "ComputeSession",
     "Session",
+    "SessionError",
     "Sessions",
     "__version__",
     "connect",
@@ -34,8 +37,10 @@ _MODULES = {
     "AsyncComputeSession": "client.compute_session",
     "AsyncSession": "client.session_client",
     "AsyncSessions": "client.sessions",
+    "CellFailed": "errors",
     "ComputeSession": "client.compute_session",
     "Session": "client.session_client",
+    "SessionError": "errors",
     "Sessions": "client.sessions",
     "connect": "client.sessions",
 }

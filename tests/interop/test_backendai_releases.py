@@ -14,7 +14,6 @@ import pytest_asyncio
 from jupyter_sessions.backends import polling
 from jupyter_sessions.backends.backendai import BackendAI
 from jupyter_sessions.backends.base import Backend, Query
-from jupyter_sessions.backends.session_request import normalized
 from jupyter_sessions.errors import (
     AlreadyExists,
     InvalidRequest,
@@ -82,7 +81,7 @@ async def test_a_sessions_life(server: Server, lab: BackendAI, monkeypatch: pyte
                 seen.extend((row.id, row.status) for row in rows)
 
     following = asyncio.create_task(follow())
-    row = await lab.create(normalized(spec("a-life", tag="of mine", environ={"A": "1"})))
+    row = await lab.create(spec("a-life", tag="of mine", environ={"A": "1"}))
     assert (row.status, row.created_at is not None, row.group_name) == ("PENDING", True, "default")
     assert (row.image, row.resources, row.tag) == (IMAGE, SMALL, "of mine")
     assert (row.resource_group, row.domain_name, row.access_key) == ("default", "default", ADMIN.access_key)
@@ -101,7 +100,7 @@ async def test_a_sessions_life(server: Server, lab: BackendAI, monkeypatch: pyte
     end = "TERMINATED" if server.release.sessions else "CANCELLED"
     await lab.destroy(row.id)
     with suppress(AlreadyExists):  # While that one is being ended.
-        assert not (await lab.create(normalized(spec(row.name)))).reused
+        assert not (await lab.create(spec(row.name))).reused
     assert (await reached(lab, row, end)).terminated_at is not None
     await told(seen, row.id, end)
     following.cancel()
@@ -123,7 +122,7 @@ async def test_restart_is_not_offered_where_there_is_none(server: Server, lab: B
     assert dialect.release == server.release.number
     if dialect.restarts:
         return
-    row = await lab.create(normalized(spec()))
+    row = await lab.create(spec())
     with pytest.raises(NotSupported, match="no longer supported"):
         await (await lab.client()).request("PATCH", f"/session/{row.id}")
     with pytest.raises(NotSupported, match="cannot restart"):
@@ -139,7 +138,7 @@ async def test_statuses_that_it_does_not_know_are_not_sent(lab: BackendAI) -> No
     assert await client.query(query, {"s": ",".join(known)})
     with pytest.raises(InvalidRequest):
         await client.query(query, {"s": "PENDING,RESIZING" if "PREPARED" in known else "PENDING,PREPARED"})
-    row = await lab.create(normalized(spec(resources=dict(NEVER))))
+    row = await lab.create(spec(resources=dict(NEVER)))
     for status in ("live", "all", "PENDING,PREPARED,RESIZING"):
         assert [one.id for one in await lab.list(Query(status=status)) if one.live] == [row.id]
     for status in ("running", "dead", "RESIZING"):
@@ -149,7 +148,7 @@ async def test_statuses_that_it_does_not_know_are_not_sent(lab: BackendAI) -> No
 @pytest.mark.asyncio
 async def test_refusals_say_what_to_do(server: Server, lab: BackendAI) -> None:
     with pytest.raises(UnknownImage, match=r"lab has no image 'pythn'. Choose from: .*python"):
-        await lab.create(normalized(spec(image="pythn")))
+        await lab.create(spec(image="pythn"))
     for fields, words in (
         ({"resources": SMALL | {"foo.bar": "1"}}, r"foo\.bar"),
         ({"resources": {"cpu": "1", "mem": "1m"}}, "minimum"),
@@ -158,10 +157,10 @@ async def test_refusals_say_what_to_do(server: Server, lab: BackendAI) -> None:
         ({"mounts": ["data"]}, "no folder 'data'"),
     ):
         with pytest.raises(InvalidRequest, match=words):
-            await lab.create(normalized(spec(**fields)))
-    row = await lab.create(normalized(spec("only-once", resources=dict(NEVER))))
+            await lab.create(spec(**fields))
+    row = await lab.create(spec("only-once", resources=dict(NEVER)))
     with pytest.raises(AlreadyExists) as caught:
-        await lab.create(normalized(spec("only-once", reuse_if_exists=False)))
+        await lab.create(spec("only-once", reuse_if_exists=False))
     assert caught.value.data == {"existingSessionId": row.id}
     for key, words in (
         (Keypair("AKIANOSUCH0000000000", "x" * 40), "Access key not found"),

@@ -125,14 +125,14 @@ async def test_what_is_made_is_found_and_what_is_not_is_not(
     await lab.list(Query())
     wanted = spec(resources=dict(NEVER))
     between.break_with(CREATES[name](True), on="POST", path="/session")
-    row = await lab.create(normalized(wanted))
+    row = await lab.create(wanted)
     assert (row.name, row.live, row.reused) == (wanted.name, True, False)
     between.break_with(CREATES[name](False), on="POST", path="/session")
     with pytest.raises(SessionError, match="may still be made: look at the list") as caught:
-        await lab.create(normalized(spec()))
+        await lab.create(spec())
     if name in ("500", "502", "503", "a problem"):
         assert "Try again in 7 s." in str(caught.value)
-    again = await lab.create(normalized(wanted))
+    again = await lab.create(wanted)
     assert (again.id, again.reused) == (row.id, True)
     between.heal()
     assert between.count("POST /session") == 3
@@ -196,7 +196,7 @@ async def running(here: BackendAI, **fields: Any) -> SessionInfo:
     )
     for name, value in fields.items():
         setattr(wanted, name, value)
-    return await reached(here, await here.create(wanted), "RUNNING")
+    return await reached(here, await here.create(normalized(wanted)), "RUNNING")
 
 
 async def ran(here: BackendAI, id: str, code: str) -> str:

@@ -16,7 +16,7 @@ import pytest_asyncio
 from jupyter_sessions.backends import local
 from jupyter_sessions.backends.backendai import BackendAI
 from jupyter_sessions.backends.base import Backend, Query
-from jupyter_sessions.backends.session_request import normalized
+from jupyter_sessions.backends.session_request import SessionRequest, normalized
 from jupyter_sessions.backends.skaha import Skaha
 from jupyter_sessions.config import JupyterSessions
 from jupyter_sessions.errors import BackendUnavailable, RateLimited, SessionError
@@ -88,14 +88,14 @@ async def skaha(skaha_between: Between) -> AsyncIterator[Skaha]:
     await made.close()
 
 
-def spec(**fields: Any) -> SessionSpec:
-    """A small session with a name of its own."""
+def spec(**fields: Any) -> SessionRequest:
+    """A small session with a name of its own, as a backend gets it."""
     given = {
         "name": f"faults-{secrets.token_hex(4)}",
         "image": IMAGE,
         "resources": {"cpu": "1", "mem": "128m"},
     }
-    return SessionSpec(backend="lab", **(given | fields))
+    return normalized(SessionSpec(backend="lab", **(given | fields)))
 
 
 async def read(backend: Backend, between: Between, fault: Fault) -> tuple[str, str, float]:
@@ -144,7 +144,7 @@ async def test_a_session_whose_answer_is_lost_is_found_and_not_doubled(
 ) -> None:
     between.break_with(ANSWERS_LOST[name], on="POST", path="/session")
     asked = spec()
-    row = await lab.create(normalized(asked))
+    row = await lab.create(asked)
     assert (row.name, row.live, row.reused) == (asked.name, True, False)
     assert between.count("POST /session") == 1
     assert [other.id for other in await lab.list(Query()) if other.name == asked.name] == [row.id]
@@ -154,10 +154,10 @@ async def test_a_session_is_not_lost_when_it_cannot_be_looked_at(lab: BackendAI,
     await lab.list(Query())
     between.break_with(faults.refused, on="POST", path="/admin/gql")
     with pytest.raises(BackendUnavailable):  # Who has its name is asked first.
-        await lab.create(normalized(spec(group="default")))
+        await lab.create(spec(group="default"))
     assert between.count("POST /session") == 0
     between.on = lambda asked: "/admin/gql" in asked.target and between.count("POST /session") > 0
-    row = await lab.create(normalized(spec(group="default")))
+    row = await lab.create(spec(group="default"))
     between.heal()
     assert (row.status, (await lab.get(row.id)).name) == ("PENDING", row.name)
 
@@ -166,13 +166,13 @@ async def test_a_request_that_never_arrived_makes_nothing(lab: BackendAI, betwee
     between.break_with(faults.refused, on="POST", path="/session")
     asked = spec()
     with pytest.raises(SessionError) as caught:
-        await lab.create(normalized(asked))
+        await lab.create(asked)
     assert (caught.value.reason, "look at the list" in str(caught.value)) == ("BackendUnavailable", True)
     assert asked.name not in [row.name for row in await lab.list(Query())]
 
 
 async def test_what_is_ended_and_not_answered_is_ended(lab: BackendAI, between: Between) -> None:
-    row = await lab.create(normalized(spec(resources={"cpu": "900", "mem": "128m"})))
+    row = await lab.create(spec(resources={"cpu": "900", "mem": "128m"}))
     for fault, status in ((faults.refused, "PENDING"), (faults.lost, "CANCELLED")):
         between.break_with(fault, on="DELETE", times=1)
         with pytest.raises(SessionError, match="cannot be reached"):
@@ -180,7 +180,7 @@ async def test_what_is_ended_and_not_answered_is_ended(lab: BackendAI, between: 
         assert (await lab.get(row.id)).status == status
 
 
-def job(**fields: Any) -> SessionSpec:
+def job(**fields: Any) -> SessionRequest:
     """Something for this machine that runs on."""
     image = f"local/jupyter/python:{sys.version_info[0]}.{sys.version_info[1]}"
     small = {"cpu": "0.1", "mem": "128m"}
@@ -199,7 +199,7 @@ async def test_skaha_finds_a_session_whose_answer_is_lost(
     fault = ANSWERS_LOST.get(name) or faults.answer(500, PAGE, after=True)
     skaha_between.break_with(fault, on="POST", path="/session")
     asked = job()
-    row = await skaha.create(normalized(asked))
+    row = await skaha.create(asked)
     assert (row.name, row.live, row.reused) == (asked.name, True, False)
     assert skaha_between.count("POST") == 1
     skaha_between.heal()
@@ -210,17 +210,17 @@ async def test_skaha_makes_nothing_of_what_never_arrived(skaha: Skaha, skaha_bet
     for fault in (faults.refused, faults.answer(503, PAGE, Retry_After="7"), faults.answer(429, PAGE)):
         skaha_between.break_with(fault, on="POST", path="/session")
         with pytest.raises((BackendUnavailable, RateLimited)):
-            await skaha.create(normalized(job()))
+            await skaha.create(job())
         skaha_between.heal()
         assert await names(skaha) == []
     assert skaha_between.count("POST") == 3
-    assert (await skaha.create(normalized(job()))).live
+    assert (await skaha.create(job())).live
 
 
 async def test_skaha_does_not_lose_what_cannot_be_looked_at(skaha: Skaha, skaha_between: Between) -> None:
     asked = job()
     skaha_between.break_with(faults.refused, on="GET", path="/session/")
-    row = await skaha.create(normalized(asked))
+    row = await skaha.create(asked)
     skaha_between.break_with(faults.lost, on="DELETE")
     with pytest.raises(BackendUnavailable, match="cannot be reached"):
         await skaha.destroy(row.id)

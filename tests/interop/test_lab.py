@@ -76,14 +76,16 @@ def test_both_backends_in_panel_and_notebook(lab: Lab, tab: Page) -> None:
 
     new_notebook(tab)
     run_cell(tab, "%load_ext jupyter_sessions", output=False)
-    made = run_cell(tab, "%session create python --backend lab --cpu 1 --name from-magic")
-    expect(made).to_contain_text("Running")
-    made = run_cell(tab, "%session create python --cpu 1 --mem 512m --name on-this-machine")
-    expect(made).to_contain_text("Running")
+    cells = tab.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell")
+    run_cell(tab, "%session create python --backend lab --cpu 1 --name from-magic")
+    expect(cells.nth(1)).to_contain_text("Running", timeout=60_000)
+    run_cell(tab, "%session create python --cpu 1 --mem 512m --name on-this-machine")
+    expect(cells.nth(2)).to_contain_text("Running", timeout=60_000)
     listed = run_cell(tab, "%session ps").locator("table")
     waits = "%session create python --backend lab --cpu 900 --mem 512m --name waits --enqueue-only"
     run_cell(tab, waits)  # Why it waits is told by no event.
     expect(row(tab, "waits")).to_contain_text("Waiting for a machine with room", timeout=60_000)
     for name, backend in (("from-the-form", "lab"), ("from-magic", "lab"), ("on-this-machine", "local")):
         expect(row(tab, name)).to_have_attribute("data-backend", backend)
-        expect(listed.get_by_role("row").filter(has_text=name)).to_contain_text(f"{backend}Running")
+        expect(listed.get_by_role("row").filter(has_text=name)).to_contain_text(backend)
+        expect(listed.get_by_role("row").filter(has_text=name)).to_contain_text("Running")

@@ -8,6 +8,7 @@ from typing import Any
 
 from jupyter_sessions.backends.backendai import BackendAI
 from jupyter_sessions.backends.base import Backend, Query
+from jupyter_sessions.backends.session_request import SessionRequest, normalized
 from jupyter_sessions.model import SessionInfo, SessionSpec
 from jupyter_sessions.testing import BackendContract, end_sessions
 from jupyter_sessions.wire.signing import Keypair
@@ -65,10 +66,10 @@ async def ended_all(lab: BackendAI) -> None:
             await asyncio.sleep(0.2)
 
 
-def spec(name: str = "", **fields: Any) -> SessionSpec:
-    """A session that starts, unless it asks for more than there is."""
+def spec(name: str = "", **fields: Any) -> SessionRequest:
+    """A session that starts, unless it asks for more than there is, as a backend gets it."""
     given = {"name": name or f"real-{secrets.token_hex(4)}", "image": IMAGE, "resources": dict(SMALL)}
-    return SessionSpec(backend="lab", **(given | fields))
+    return normalized(SessionSpec(backend="lab", **(given | fields)))
 
 
 async def reached(lab: BackendAI, row: SessionInfo, *statuses: str) -> SessionInfo:
