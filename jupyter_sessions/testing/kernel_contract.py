@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,9 +38,12 @@ class KernelContract(ContractCase):
             assert (outputs[-1].kind, outputs[-1].content["status"]) == ("reply", "error")
 
     @pytest.mark.asyncio
-    async def test_a_file_comes_back_as_it_was_sent(self, place: Backend) -> None:
+    async def test_a_file_comes_back_as_it_was_sent(
+        self, place: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         if not {"upload", "download", "ls"} <= {*place.capabilities()} or not self.has_kernels:
             return
+        monkeypatch.chdir(tmp_path)  # Where sessions of this machine work.
         row = await self.usable(place, (await self.create(place, **self.with_kernel)).id)
         sent = bytes(range(256)) * 1000
         await place.upload(row.id, "contract/ä b.bin", _pieces(sent), len(sent))
