@@ -65,7 +65,7 @@ async def test_services_are_started_listed_and_stopped(shared: SessionService) -
 
 @pytest.mark.asyncio
 async def test_what_does_not_fit_is_started_only_by_force(shared: SessionService) -> None:
-    await run(shared, "tight", resources={"mem": "128m"})
+    await run(shared, "tight", resources={"mem": "100m"})
     with pytest.raises(NoRoom):
         await typed(shared, "services tight jupyter --start")
     assert "starting" in (await table(shared, "services tight jupyter --start --force"))["jupyter"]
