@@ -46,8 +46,9 @@ def configure(folder: Path, outside: Path, **options: Any) -> None:
     (folder / "jupyter_sessions_config.json").write_text(json.dumps({"JupyterSessions": settings}))
 
 
-async def holds(journal: Callable[[], Awaitable[list[str]]], text: str) -> bool:
-    return text in await journal()
+async def three_of(journal: Callable[[], Awaitable[list[str]]]) -> list[str]:
+    found = await journal()
+    return found if len(found) == 3 else []
 
 
 async def live(service: SessionService) -> list[str]:
@@ -108,8 +109,8 @@ async def test_a_killed_helper_is_followed_by_another(service: SessionService) -
             found = (await service.outputs("outside", row.id, Selection())).executions
             return ["".join(output.get("text", "") for output in one.outputs) for one in found if one.ended]
 
-        # The journal is written once a second: what was printed in a helper's last second may be missing.
-        await until(lambda: holds(journal, "3\n"))
+        kept = await until(lambda: three_of(journal))
+        assert [kept[0], kept[-1]] == ["1\n", "3\n"] and kept[1].endswith("2\n"), kept
     await service.destroy("outside", row.id)
 
 

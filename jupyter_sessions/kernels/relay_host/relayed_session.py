@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import zmq
 from msgspec import structs
@@ -48,6 +49,8 @@ _TIDY_SECONDS = 1.0
 _RETURN_SECONDS = 0.5
 """Seconds for front ends to reconnect to the sockets of a helper that was killed."""
 _SOONEST_SECONDS = 0.5
+_BATCH_SECONDS = 0.05
+"""Seconds in which messages are collected for the journal, so that notebooks are not slowed by each of them."""
 
 
 class RelayedSession:
@@ -89,6 +92,10 @@ class RelayedSession:
         if self._again:
             self._journal.resume()
         self._relay = self._listen()
+        self._loop = asyncio.get_running_loop()
+        self._heard_fd = cast(int, self._relay.heard.getsockopt(zmq.FD))
+        self._reading: asyncio.TimerHandle | None = None
+        self._loop.add_reader(self._heard_fd, self._read_soon)
         self._tasks = [
             asyncio.create_task(self._look_after()),
             asyncio.create_task(self._tidy()),
@@ -110,6 +117,7 @@ class RelayedSession:
             if task is not None:
                 task.cancel()
         await self._disconnect()
+        self._stop_reading()
         await asyncio.to_thread(self._relay.close)
 
     def _find_key(self) -> str:
@@ -220,6 +228,7 @@ class RelayedSession:
         why = f"The session '{self._row.name}' {ended}{because(self._row.status_info)}"
         await self._disconnect()
         self._tasks[1].cancel()
+        self._stop_reading()
         self._journal.close(why)
         try:
             await asyncio.to_thread(self._relay.end, why, {})
@@ -232,13 +241,32 @@ class RelayedSession:
         remove(self._sockets)
         self._over()
 
+    def _read_soon(self) -> None:
+        """Read what the kernel says in a moment; the descriptor stays readable until then."""
+        self._loop.remove_reader(self._heard_fd)
+        self._reading = self._loop.call_later(_BATCH_SECONDS, self._read_on)
+
+    def _read_on(self) -> None:
+        self._read_heard()
+        self._loop.add_reader(self._heard_fd, self._read_soon)
+
+    def _read_heard(self) -> None:
+        """Keep what the kernel says in the journal."""
+        for frames in read_all(self._relay.heard):
+            if (message := deserialize(frames)) is not None:
+                guarded(self._journal.add, message)
+
+    def _stop_reading(self) -> None:
+        self._loop.remove_reader(self._heard_fd)
+        if self._reading is not None:
+            self._reading.cancel()
+        self._read_heard()
+
     async def _tidy(self) -> None:
-        """Keep what the kernel says, and forget what it has answered."""
+        """Forget what the kernel has answered."""
         while True:
             await asyncio.sleep(_TIDY_SECONDS)
-            for frames in read_all(self._relay.heard):
-                if (message := deserialize(frames)) is not None:
-                    guarded(self._journal.add, message)
+            self._read_heard()
             self._relay.tidy()
             self._journal.mark_attended()
             if self._gateway is not None and self._gateway.kernel_was_free:
